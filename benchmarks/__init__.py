@@ -1,0 +1,1 @@
+"""How detectors are measured: isolated children, stored results, scores, ranking."""

@@ -1,0 +1,150 @@
+"""One row of the matrix: a detector under a protocol, on a data set, on a device; and the key that names it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..detectors import DetectorSpec, Device
+from ..detectors.model_store import model_file
+from ..errors import UsageError
+from .environment import machine, versions
+
+_SIZE = re.compile(r"original|long=(?P<long>\d+)|short=(?P<short>\d+)(,max=(?P<max>\d+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """How pictures are given to a detector; part of a result's identity.
+
+    Attributes:
+        size: "original", "long=640" (the longer side becomes 640 px) or "short=1600,max=2150" (the shorter side becomes
+            1600 px unless the longer would pass 2150). Resizing is inside the clock, boxes come back in the
+            picture's own pixels.
+        score_floor: keep detections down to this score, or None for each detector's own floor (`DetectorInfo`).
+
+    Raises:
+        UsageError: the size is written wrongly.
+    """
+
+    size: str = "original"
+    score_floor: float | None = None
+
+    def __post_init__(self) -> None:
+        if not _SIZE.fullmatch(self.size):
+            raise UsageError(f"size {self.size!r}: expected original, long=PIXELS or short=PIXELS,max=PIXELS")
+
+
+def scale_for(size: str, height: int, width: int) -> float:
+    """Return the factor by which a protocol's size scales a picture.
+
+    >>> scale_for("long=640", 960, 1280)
+    0.5
+    """
+    match = _SIZE.fullmatch(size)
+    if match is None or size == "original":
+        return 1.0
+    if match["long"]:
+        return int(match["long"]) / max(height, width)
+    scale = int(match["short"]) / min(height, width)
+    return min(scale, int(match["max"]) / max(height, width)) if match["max"] else scale
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What is measured, down to every input that can change the result.
+
+    Attributes:
+        spec: the detector's spec string, such as "haar:scale_factor=1.05".
+        detector: its name.
+        parameters: all its parameters, defaults included.
+        models: name -> sha256 of every model file it loads.
+        code: hash over the adapter's source, so that an edited adapter is measured again.
+        packages: versions of the packages that do the work.
+        dataset: fingerprint of the data set.
+        protocol: how pictures are given.
+        device: "cpu" or "cuda".
+        threads: CPU threads.
+        machine: processor and cores.
+    """
+
+    spec: str
+    detector: str
+    parameters: Mapping[str, Any]
+    models: Mapping[str, str]
+    code: str
+    packages: Mapping[str, str]
+    dataset: str
+    protocol: Protocol
+    device: Device
+    threads: int
+    machine: str
+
+    @property
+    def key(self) -> str:
+        """Hash of everything but the spelling of the spec: 16 hexadecimal digits."""
+        content = {name: value for name, value in asdict(self).items() if name != "spec"}
+        text = json.dumps(content, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def folder_name(self) -> str:
+        """A readable, unique name for files of this cell."""
+        return re.sub(r"[^\w.=-]+", "_", self.spec)[:60] + "-" + self.key
+
+
+def make_cell(spec: DetectorSpec, dataset: str, protocol: Protocol, device: Device, threads: int) -> Cell:
+    """Gather what identifies a cell."""
+    files = {name: model_file(name).sha256 for name in spec.models()}
+    for name, value in spec.parameters.items():
+        if isinstance(value, str) and Path(value).is_file():
+            files[f"parameter {name}"] = hashlib.sha256(Path(value).read_bytes()).hexdigest()
+    return Cell(
+        spec=str(spec),
+        detector=spec.name,
+        parameters=dict(spec.parameters),
+        models=files,
+        code=_code_digest(spec),
+        packages=versions({"numpy", "opencv-contrib-python", spec.adapter.info.package, *_engines(spec)}),
+        dataset=dataset,
+        protocol=protocol,
+        device=device,
+        threads=threads,
+        machine=machine(),
+    )
+
+
+def _engines(spec: DetectorSpec) -> set[str]:
+    """Return the distributions behind the modules that an adapter needs."""
+    from importlib.metadata import packages_distributions
+
+    owners = packages_distributions()
+    return {owner for module in spec.adapter.requires for owner in owners.get(module.partition(".")[0], [])}
+
+
+def _code_digest(spec: DetectorSpec) -> str:
+    """Hash the adapter's source; for our own adapters, with the helpers beside it."""
+    import inspect
+
+    file = Path(inspect.getfile(spec.adapter))
+    ours = file.parent == Path(__file__).parents[1] / "detectors"
+    helpers = (
+        "base",
+        "boxes",
+        "opencv",
+        "onnx_runtime",
+        "retinaface_common",
+        "retinaface_network",
+        "dlib_hog",
+        "mtcnn",
+    )
+    sources = [file, *(file.parent / f"{name}.py" for name in helpers)] if ours else [file]
+    digest = hashlib.sha256()
+    for source in sorted(set(sources)):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]

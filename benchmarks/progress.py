@@ -1,0 +1,68 @@
+"""Progress of a run on a terminal: one bar over all cells with the remaining time; a line for each cell that ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class RichObserver:
+    """Draws what a run tells. Bars appear on a terminal only, the line a cell always.
+
+    Args:
+        console: where to draw, standard error for the command.
+        specs: the detectors of the run, in order.
+    """
+
+    def __init__(self, console: Console, specs: Sequence[str]) -> None:
+        self._console = console
+        self._specs = specs
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._progress.add_task("looking at the pictures", total=None)
+        self._ended = 0
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def decoding(self, done: int, total: int) -> None:
+        """Show pictures looked at before the first cell."""
+        self._progress.update(self._task, completed=done, total=total)
+
+    def cell_begins(self, cell: dict[str, Any], done: int, total: int) -> None:
+        """Start a bar for the cell, from where an earlier call left it."""
+        text = escape(f"{cell['spec']} ({self._ended + 1} of {len(self._specs)})")
+        self._progress.reset(self._task, description=text, total=total, completed=done)
+
+    def picture_done(self) -> None:
+        """Move the bar."""
+        self._progress.advance(self._task)
+
+    def cell_ends(self, cell: dict[str, Any]) -> None:
+        """Print one line."""
+        self._ended += 1
+        colour = {"done": "green", "failed": "red"}.get(cell["status"], "yellow")
+        detail = f": {cell['reason']}" if cell["reason"] else ""
+        mend = f". To mend: {cell['mend']}" if cell["mend"] else ""
+        self._console.print(
+            f"[{colour}]{cell['status']}[/] {escape(cell['spec'] + detail + mend)}", soft_wrap=True, highlight=False
+        )

@@ -1,0 +1,31 @@
+"""Scores of face detectors: pure functions over arrays, without input or output.
+
+boxes -> `match` (once a detector) -> `count` (once a list) -> `official_average_precision`, `exact_average_precision`,
+`operating_point`. `score` does it all.
+"""
+
+from .average_precision import average_precision
+from .counting import Counts, count
+from .front import ListScore, Scores, score
+from .matching import Matches, PictureBoxes, iou, iou_matrix, match
+from .operating_point import OperatingPoint, operating_point
+from .wider_protocol import exact_average_precision, normalise_scores, official_average_precision
+
+__all__ = [
+    "Counts",
+    "ListScore",
+    "Matches",
+    "OperatingPoint",
+    "PictureBoxes",
+    "Scores",
+    "average_precision",
+    "count",
+    "exact_average_precision",
+    "iou",
+    "iou_matrix",
+    "match",
+    "normalise_scores",
+    "official_average_precision",
+    "operating_point",
+    "score",
+]

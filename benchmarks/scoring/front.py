@@ -1,0 +1,100 @@
+"""One call from boxes to scores: match once, then count for every list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .counting import count
+from .matching import Matches, PictureBoxes, match
+from .operating_point import OperatingPoint, operating_point
+from .wider_protocol import exact_average_precision, official_average_precision
+
+
+@dataclass(frozen=True, slots=True)
+class ListScore:
+    """How well the faces of one list were found.
+
+    Attributes:
+        official_ap: average precision by the official WIDER FACE evaluation; nan where no face counts.
+        exact_ap: the same with every distinct score as a threshold; the one to compare detectors by.
+        at_threshold: precision, recall, F1, false alarms a picture and mean IoU at the detector's threshold.
+    """
+
+    official_ap: float
+    exact_ap: float
+    at_threshold: OperatingPoint
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What one detector scored on one set of pictures.
+
+    Attributes:
+        pictures: pictures scored.
+        detections: boxes scored, of any score.
+        overall: over all faces that are not marked to be ignored.
+        lists: over the faces of each list, in the order given.
+    """
+
+    pictures: int
+    detections: int
+    overall: ListScore
+    lists: Mapping[str, ListScore]
+
+
+def score(
+    faces: PictureBoxes,
+    detections: PictureBoxes,
+    detection_scores: NDArray[np.floating],
+    *,
+    score_threshold: float,
+    ignore: NDArray[np.bool_] | None = None,
+    lists: Mapping[str, NDArray[np.bool_]] | None = None,
+    count_empty_pictures: bool = True,
+) -> Scores:
+    """Score the detections of all pictures against the annotated faces.
+
+    Args:
+        faces: all annotated faces, ignored ones included.
+        detections: the boxes found in the same pictures, in the same order of pictures; within a picture in any order.
+        detection_scores: float (n,), one finite number a detection, higher is surer.
+        score_threshold: lowest score accepted at the operating point; minus infinity accepts all. It is rounded to the
+            dtype of the scores first, so that a float32 score of 0.7 passes a threshold of 0.7.
+        ignore: bool (faces,): faces left out of `overall`; none by default.
+        lists: name -> bool (faces,): the faces that count for each list, whatever `ignore` says.
+        count_empty_pictures: let false alarms on pictures without any annotated face count in `exact_ap` and at the
+            operating point. In `official_ap` they never do.
+
+    Raises:
+        UsageError: on arrays that do not fit each other, scores that are not finite, a threshold that is nan.
+    """
+    scores = np.asarray(detection_scores)
+    if np.issubdtype(scores.dtype, np.floating):
+        score_threshold = float(scores.dtype.type(score_threshold))
+    matches = match(faces, detections, scores)
+    counted = np.ones(len(faces), dtype=np.bool_) if ignore is None else ~ignore
+
+    def score_list(mask: NDArray[np.bool_]) -> ListScore:
+        return _score_list(matches, mask, score_threshold, count_empty_pictures)
+
+    return Scores(
+        pictures=faces.pictures,
+        detections=len(detections),
+        overall=score_list(counted),
+        lists={name: score_list(mask) for name, mask in (lists or {}).items()},
+    )
+
+
+def _score_list(
+    matches: Matches, counted: NDArray[np.bool_], score_threshold: float, count_empty_pictures: bool
+) -> ListScore:
+    counts = count(matches, counted)
+    return ListScore(
+        official_ap=official_average_precision(counts),
+        exact_ap=exact_average_precision(counts, count_empty_pictures=count_empty_pictures),
+        at_threshold=operating_point(counts, score_threshold, count_empty_pictures=count_empty_pictures),
+    )

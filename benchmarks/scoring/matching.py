@@ -1,0 +1,257 @@
+"""Which annotated face each detection lands on, for all pictures at once.
+
+Boxes are x1, y1, x2, y2 in pixels. One matching serves every evaluation list: the best face is looked for among *all*
+faces of a picture, and only afterwards does a list say which of them count (`boxoverlap.m` and `evaluation.m` of the
+WIDER FACE eval_tools).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ...errors import UsageError
+
+_PAIRS_PER_BLOCK = 1 << 15
+"""Detection-face pairs looked at together: bounds the memory and keeps a block in the cache."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PictureBoxes:
+    """The boxes of many pictures, laid end to end.
+
+    Attributes:
+        boxes: float64 (n, 4): x1, y1, x2, y2 in pixels, finite. Sizes may be zero or negative, as those of 11 faces of
+            WIDER FACE val are: annotation is scored as it stands.
+        offsets: int64 (pictures + 1,): picture i owns the rows offsets[i] to offsets[i + 1].
+
+    Raises:
+        UsageError: on a wrong dtype or shape, offsets that do not cover the rows, a box that is not finite.
+    """
+
+    boxes: NDArray[np.float64]
+    offsets: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        boxes, offsets = self.boxes, self.offsets
+        if boxes.dtype != np.float64 or boxes.ndim != 2 or boxes.shape[1] != 4:
+            raise UsageError(
+                f"boxes must be float64 (n, 4), got {boxes.dtype} {boxes.shape}; use from_pictures to convert"
+            )
+        if offsets.dtype != np.int64 or offsets.ndim != 1 or len(offsets) == 0:
+            raise UsageError(f"offsets must be int64 (pictures + 1,), got {offsets.dtype} {offsets.shape}")
+        if offsets[0] != 0 or offsets[-1] != len(boxes) or bool((np.diff(offsets) < 0).any()):
+            raise UsageError(f"offsets must rise from 0 to the number of boxes, {len(boxes)}")
+        if not np.isfinite(boxes).all():
+            row = int(np.argmin(np.isfinite(boxes).all(axis=1)))
+            picture = int(np.searchsorted(offsets, row, side="right")) - 1
+            raise UsageError(f"boxes must be finite, got {boxes[row].tolist()} in picture {picture}")
+
+    @classmethod
+    def from_pictures(cls, pictures: Sequence[ArrayLike]) -> PictureBoxes:
+        """Lay the boxes of each picture, (n_i, 4) of any numeric dtype, end to end.
+
+        >>> PictureBoxes.from_pictures([[[0, 0, 2, 2]], [], [[1, 1, 5, 5], [0, 0, 1, 1]]]).offsets.tolist()
+        [0, 1, 1, 3]
+        """
+        arrays = [np.asarray(boxes, dtype=np.float64) for boxes in pictures]
+        for picture, array in enumerate(arrays):
+            if array.size and (array.ndim != 2 or array.shape[1] != 4):
+                raise UsageError(f"boxes of a picture must be (n, 4), got {array.shape} for picture {picture}")
+        counts = [array.size // 4 for array in arrays]
+        stacked = np.concatenate([np.empty((0, 4)), *(array.reshape(-1, 4) for array in arrays)])
+        return cls(stacked, np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.int64))
+
+    @property
+    def pictures(self) -> int:
+        """The number of pictures."""
+        return len(self.offsets) - 1
+
+    @property
+    def picture(self) -> NDArray[np.int64]:
+        """The picture of each box: int64 (n,)."""
+        return np.repeat(np.arange(self.pictures, dtype=np.int64), np.diff(self.offsets))
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Matches:
+    """Every detection with the face it overlaps most, in one global order: highest score first.
+
+    Equal scores keep the order in which they were given, so the detections of one picture stand in the order that the
+    WIDER FACE protocol asks for. Arrays are read-only.
+
+    Attributes:
+        scores: float64 (n,), never rising.
+        picture: int64 (n,): the picture of each detection.
+        best_face: int64 (n,): row of the face with the highest IoU, the first of equals; -1 where no face overlaps.
+        iou: float64 (n,): IoU with that face, boxes counted as (x2 - x1 + 1) wide and high; 0 where none overlaps.
+        plain_iou: float64 (n,): IoU with that same face, boxes counted as (x2 - x1) wide and high.
+        detection: int64 (n,): row of each detection in the arrays given to `match`.
+        face_offsets: int64 (pictures + 1,): the faces of picture i are the rows face_offsets[i] to face_offsets[i + 1].
+    """
+
+    scores: NDArray[np.float64]
+    picture: NDArray[np.int64]
+    best_face: NDArray[np.int64]
+    iou: NDArray[np.float64]
+    plain_iou: NDArray[np.float64]
+    detection: NDArray[np.int64]
+    face_offsets: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            getattr(self, name).setflags(write=False)
+
+    @property
+    def faces(self) -> int:
+        """The number of annotated faces of all pictures."""
+        return int(self.face_offsets[-1])
+
+    @property
+    def pictures(self) -> int:
+        """The number of pictures."""
+        return len(self.face_offsets) - 1
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+def iou(a: NDArray[np.float64], b: NDArray[np.float64], *, plus_one: bool) -> NDArray[np.float64]:
+    """Return intersection over union of boxes (..., 4) and (..., 4), broadcast against each other.
+
+    Args:
+        a: x1, y1, x2, y2 in pixels.
+        b: the same.
+        plus_one: count a box as (x2 - x1 + 1) wide and high, x2 and y2 being its last pixels, as `boxoverlap.m` of the
+            WIDER FACE eval_tools does; otherwise as (x2 - x1). Without it boxes of no area have IoU 0, never 0 / 0.
+
+    >>> iou(np.array([0.0, 0, 3, 3]), np.array([0.0, 0, 3, 1]), plus_one=True).item()
+    0.5
+    """
+    one = 1.0 if plus_one else 0.0
+    ax1, ay1, ax2, ay2 = np.moveaxis(a, -1, 0)
+    bx1, by1, bx2, by2 = np.moveaxis(b, -1, 0)
+    intersection = np.maximum(np.minimum(ax2, bx2) - np.maximum(ax1, bx1) + one, 0.0)
+    intersection = intersection * np.maximum(np.minimum(ay2, by2) - np.maximum(ay1, by1) + one, 0.0)
+    union = (ax2 - ax1 + one) * (ay2 - ay1 + one) + (bx2 - bx1 + one) * (by2 - by1 + one) - intersection
+    ratio: NDArray[np.float64] = np.divide(intersection, union, out=np.zeros(np.shape(union)), where=union > 0)
+    return ratio
+
+
+def iou_matrix(a: NDArray[np.float64], b: NDArray[np.float64], *, plus_one: bool) -> NDArray[np.float64]:
+    """Return the IoU of each box of `a` (n, 4) with each of `b` (m, 4): float64 (n, m). See `iou`.
+
+    The matrix is dense; for many pictures use `match`.
+    """
+    return iou(a[:, None, :], b[None, :, :], plus_one=plus_one)
+
+
+def match(faces: PictureBoxes, detections: PictureBoxes, scores: ArrayLike) -> Matches:
+    """Find the best face of every detection.
+
+    Args:
+        faces: all annotated faces, ignored ones included.
+        detections: the boxes found in the same pictures, in the same order of pictures; within a picture in any order.
+        scores: (n,) one finite number a detection, higher is surer.
+
+    Raises:
+        UsageError: where the numbers of pictures differ, or scores are not n finite numbers.
+
+    >>> faces = PictureBoxes.from_pictures([[[0, 0, 9, 9], [20, 0, 29, 9]]])
+    >>> found = PictureBoxes.from_pictures([[[21, 0, 29, 9], [50, 50, 59, 59]]])
+    >>> matches = match(faces, found, [0.3, 0.8])
+    >>> matches.best_face.tolist(), matches.iou.round(2).tolist()
+    ([-1, 1], [0.0, 0.9])
+    """
+    if faces.pictures != detections.pictures:
+        raise UsageError(
+            f"got faces of {faces.pictures} pictures and detections of {detections.pictures}; "
+            "give an empty array for a picture in which nothing was found"
+        )
+    values = np.asarray(scores, dtype=np.float64)
+    if values.shape != (len(detections),):
+        raise UsageError(
+            f"expected a score for each of {len(detections)} detections, got scores of shape {values.shape}"
+        )
+    if not np.isfinite(values).all():
+        raise UsageError(f"scores must be finite, got {values[~np.isfinite(values)][0]}")
+
+    best_face, best_iou = _best_faces(faces, detections)
+    order = np.argsort(-values, kind="stable")
+    best_face, best_iou = best_face[order], best_iou[order]
+    plain_iou = np.zeros(len(order))
+    landed = np.flatnonzero(best_face >= 0)
+    plain_iou[landed] = iou(detections.boxes[order[landed]], faces.boxes[best_face[landed]], plus_one=False)
+    return Matches(
+        scores=values[order],
+        picture=detections.picture[order],
+        best_face=best_face,
+        iou=best_iou,
+        plain_iou=plain_iou,
+        detection=order.astype(np.int64),
+        face_offsets=faces.offsets.copy(),
+    )
+
+
+def _best_faces(faces: PictureBoxes, detections: PictureBoxes) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the first face of highest IoU (-1: none overlaps) and that IoU, for each detection in the order given."""
+    best_face = np.full(len(detections), -1, dtype=np.int64)
+    best_iou = np.zeros(len(detections))
+    for detection, face in _pairs_nearby(faces, detections):
+        overlap = iou(detections.boxes[detection], faces.boxes[face], plus_one=True)
+        touching = np.flatnonzero(overlap)
+        if len(touching) == 0:
+            continue
+        overlap, detection, face = overlap[touching], detection[touching], face[touching]  # noqa: PLW2901
+        starts = np.flatnonzero(np.diff(detection, prepend=-1))
+        highest = np.maximum.reduceat(overlap, starts)
+        is_highest = overlap == np.repeat(highest, np.diff(starts, append=len(overlap)))
+        found = detection[starts]
+        best_iou[found] = highest
+        best_face[found] = np.minimum.reduceat(np.where(is_highest, face, len(faces)), starts)
+    return best_face, best_iou
+
+
+def _pairs_nearby(
+    faces: PictureBoxes, detections: PictureBoxes
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield (detection, face) row pairs of the same picture, without most pairs that cannot overlap.
+
+    Faces are sorted by left edge, so those that can reach a detection stand side by side: their left edge lies between
+    the detection's left edge less the widest face of the picture and the detection's right edge. On WIDER FACE val this
+    leaves 1.6 of 29 million pairs, before those apart in height go too. Detections come in order, and all pairs of one
+    in the same block.
+    """
+    widest = np.zeros(faces.pictures)
+    np.maximum.at(widest, faces.picture, faces.boxes[:, 2] - faces.boxes[:, 0])
+    # NumPy orders complex numbers by real part, then by imaginary part: picture, then left edge.
+    key = faces.picture + 1j * faces.boxes[:, 0]
+    by_left_edge = np.argsort(key, kind="stable").astype(np.int64)
+    key = key[by_left_edge]
+    face_top, face_bottom = faces.boxes[by_left_edge, 1], faces.boxes[by_left_edge, 3]
+
+    # Boxes less than one pixel apart overlap under the plus-one rule; two pixels leave room for rounding.
+    left, top = detections.boxes[:, 0] - 2.0, detections.boxes[:, 1] - 2.0
+    right, bottom = detections.boxes[:, 2] + 2.0, detections.boxes[:, 3] + 2.0
+    picture = detections.picture
+    first = np.searchsorted(key, picture + 1j * (left - widest[picture]), side="left")
+    counts = np.maximum(np.searchsorted(key, picture + 1j * right, side="right") - first, 0)
+    pairs_before = np.concatenate([[0], np.cumsum(counts)])
+
+    start = 0
+    while start < len(detections):
+        stop = int(np.searchsorted(pairs_before, pairs_before[start] + _PAIRS_PER_BLOCK, side="right")) - 1
+        stop = max(stop, start + 1)
+        block = counts[start:stop]
+        detection = np.repeat(np.arange(start, stop), block)
+        within = np.arange(len(detection)) - np.repeat(pairs_before[start:stop] - pairs_before[start], block)
+        face = np.repeat(first[start:stop], block) + within
+        near = np.flatnonzero((face_top[face] <= bottom[detection]) & (face_bottom[face] >= top[detection]))
+        yield detection[near], by_left_edge[face[near]]
+        start = stop

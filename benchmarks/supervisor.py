@@ -1,0 +1,307 @@
+"""Keeps a detector in a child process of its own: starts and pins it, passes pictures, enforces time and memory.
+
+Whatever the detector does (raise, abort, hang, eat memory) reaches the caller as one `WorkerError`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from ..detectors import Detections, Device, RGBImage
+from ..errors import (
+    DetectorRaisedError,
+    WorkerDiedError,
+    WorkerMemoryError,
+    WorkerTimeoutError,
+)
+from .environment import usable_cores
+
+_POLL_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a child may take.
+
+    Attributes:
+        load_s: seconds from start until the detector is loaded.
+        picture_s: seconds a picture.
+        memory_mb: resident memory, MB.
+    """
+
+    load_s: float = 300.0
+    picture_s: float = 120.0
+    memory_mb: float = 6144.0
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a start cost and what the libraries said.
+
+    Attributes:
+        spawn_s: from the call until the child's first word.
+        import_s: importing facebench's detectors (NumPy and OpenCV with it).
+        load_s: importing the detector's library and loading its model.
+        device_used: read back from the library.
+        threads_used: read back from the library, None where it cannot tell.
+        library_threads: threads of cv2 and torch where loaded, and cores in the child's mask.
+        operating_threshold: score from which the detector means "face".
+        score_floor: lowest score that it returns in this run.
+    """
+
+    spawn_s: float
+    import_s: float
+    load_s: float
+    device_used: str
+    threads_used: int | None
+    library_threads: dict[str, int]
+    operating_threshold: float
+    score_floor: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The result for one picture, the milliseconds of the whole `detect` call, and the child's peak memory so far."""
+
+    detections: Detections
+    detect_ms: float
+    peak_rss_mb: float
+
+
+class DetectorProcess:
+    """One detector in one child process.
+
+    Args:
+        spec: spec string; it is resolved again inside the child.
+        device: "cpu" or "cuda".
+        threads: CPU threads, and cores that the child is pinned to.
+        score_floor: keep detections down to this score; None for the detector's operating threshold.
+        size: `Protocol.size`.
+        limits: time and memory.
+        log: file for what the child prints; None throws it away.
+
+    Use as a context manager, or call `close`.
+    """
+
+    def __init__(
+        self,
+        spec: str,
+        *,
+        device: Device = "cpu",
+        threads: int = 1,
+        score_floor: float | None = None,
+        size: str = "original",
+        limits: Limits | None = None,
+        log: Path | None = None,
+    ) -> None:
+        self._config = {
+            "spec": spec,
+            "device": device,
+            "threads": threads,
+            "score_floor": score_floor,
+            "size": size,
+        }
+        self._limits = limits or Limits()
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pipe: Connection | None = None
+        self._arena_file = tempfile.TemporaryFile(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)  # noqa: SIM115
+        self._arena: mmap.mmap | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self.kill()
+        self.close()
+
+    @property
+    def running(self) -> bool:
+        """Whether a child is there."""
+        return self._process is not None
+
+    def start(self) -> Start:
+        """Start the child and load the detector.
+
+        Raises:
+            WorkerError: it could not be loaded; the child is gone.
+        """
+        began = time.perf_counter()
+        ours, theirs = Pipe()
+        self._pipe = ours
+        files = (theirs.fileno(), self._arena_file.fileno())
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            f"{__package__}.worker",
+            *map(str, files),
+            ",".join(map(str, self._cores())),
+        ]
+        log = open(self._log or os.devnull, "wb")  # noqa: SIM115, PTH123
+        with log, theirs:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._environment(),
+                pass_fds=files,
+                start_new_session=True,  # Ctrl-C is for the parent, which stops the child itself
+            )
+        self._receive(began + self._limits.load_s)
+        spawn_s = time.perf_counter() - began
+        self._send(("load", self._config))
+        reply = self._receive(began + self._limits.load_s)
+        if reply[0] == "raised":
+            self.kill()
+            raise DetectorRaisedError(reply[1])
+        return Start(spawn_s=spawn_s, **reply[1])
+
+    def detect(self, image: RGBImage) -> Answer:
+        """Run one picture.
+
+        Raises:
+            DetectorRaisedError: the detector raised; the child lives on.
+            WorkerDiedError, WorkerTimeoutError, WorkerMemoryError: the child is gone; `start` brings a new one.
+        """
+        height, width = image.shape[:2]
+        capacity = self._put(image)
+        self._send(("detect", height, width, capacity))
+        reply = self._receive(time.perf_counter() + self._limits.picture_s)
+        if reply[0] == "raised":
+            raise DetectorRaisedError(reply[1])
+        _, boxes, scores, landmarks, nanoseconds, peak = reply
+        return Answer(Detections(boxes, scores, landmarks), nanoseconds / 1e6, peak)
+
+    def kill(self) -> None:
+        """End the child now."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+        if self._pipe is not None:
+            self._pipe.close()
+            self._pipe = None
+
+    def close(self) -> None:
+        """Let the detector close, then end the child and free the shared memory."""
+        if self._process is not None and self._pipe is not None:
+            with contextlib.suppress(OSError):
+                self._pipe.send(("close",))
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=5)
+        self.kill()
+        if self._arena is not None:
+            self._arena.close()
+            self._arena = None
+        self._arena_file.close()
+
+    def _put(self, image: RGBImage) -> int:
+        """Copy the picture into shared memory and return how large that is now."""
+        if self._arena is None or len(self._arena) < image.nbytes:
+            capacity = -(-image.nbytes // mmap.PAGESIZE) * mmap.PAGESIZE
+            self._arena_file.truncate(capacity)
+            self._arena = mmap.mmap(self._arena_file.fileno(), capacity)
+        view = np.frombuffer(self._arena, dtype=np.uint8, count=image.nbytes).reshape(image.shape)
+        np.copyto(view, image)
+        return len(self._arena)
+
+    def _send(self, message: tuple[Any, ...]) -> None:
+        assert self._pipe is not None, "start() comes first"
+        try:
+            self._pipe.send(message)
+        except OSError:
+            raise self._died() from None
+
+    def _receive(self, deadline: float) -> tuple[Any, ...]:
+        """Wait for the child, watching its clock and its memory."""
+        assert self._pipe is not None and self._process is not None, "start() comes first"
+        while not self._pipe.poll(_POLL_S):
+            memory = self._resident_mb()
+            if memory > self._limits.memory_mb:
+                self.kill()
+                raise WorkerMemoryError(f"held {memory:,.0f} MB, the limit is {self._limits.memory_mb:,.0f} MB")
+            if time.perf_counter() > deadline:
+                self.kill()
+                raise WorkerTimeoutError(
+                    f"no answer within {self._limits.picture_s:g} s (loading: {self._limits.load_s:g} s)"
+                )
+        try:
+            reply: tuple[Any, ...] = self._pipe.recv()
+        except (EOFError, OSError):
+            raise self._died() from None
+        return reply
+
+    def _resident_mb(self) -> float:
+        import psutil
+
+        assert self._process is not None
+        try:
+            return float(psutil.Process(self._process.pid).memory_info().rss) / 2**20
+        except psutil.Error:
+            return 0.0
+
+    def _died(self) -> WorkerDiedError:
+        assert self._process is not None
+        try:
+            code = self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            code = None
+        self.kill()
+        how = "closed its pipe" if code is None else f"exited with {code}"
+        if code is not None and code < 0:
+            how = f"was killed by {signal.Signals(-code).name}"
+        return WorkerDiedError(f"the child {how}{self._last_words()}")
+
+    def _last_words(self) -> str:
+        """Return the last line that the child printed and is worth reading."""
+        if self._log is None:
+            return ""
+        lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
+        # faulthandler's dump ends in a list of extension modules
+        lines = [
+            line for line in lines if line.strip() and not line.startswith(("  File", "Extension modules", "Thread"))
+        ]
+        fatal = [line for line in lines if line.startswith("Fatal Python error")]
+        words = (fatal or lines)[-1:]
+        return f": {words[0].strip()[:200]}" if words else ""
+
+    def _cores(self) -> list[int]:
+        """Return the last cores, as many as threads: the parent and the system tend to use the first."""
+        threads = int(str(self._config["threads"]))
+        return usable_cores()[-threads:]
+
+    def _environment(self) -> dict[str, str]:
+        threads = str(self._config["threads"])
+        names = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB")
+        return {
+            **os.environ,
+            **{f"{name}_NUM_THREADS": threads for name in names},
+            "TF_NUM_INTRAOP_THREADS": threads,
+            "TF_NUM_INTEROP_THREADS": "1",
+            "TF_CPP_MIN_LOG_LEVEL": "2",
+            "GLOG_minloglevel": "2",
+            # models are brought before a run: a download must never be part of a measured load
+            "FACEBENCH_OFFLINE": "1",
+            **({"CUDA_VISIBLE_DEVICES": ""} if self._config["device"] == "cpu" else {}),
+        }

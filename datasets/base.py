@@ -1,0 +1,106 @@
+"""What detectors are measured on: pictures with annotated faces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Faces:
+    """The annotated faces of one picture.
+
+    Attributes:
+        boxes: float32 (n, 4): x1, y1, x2, y2 in pixels, continuous, origin top-left, as annotated (not clipped).
+        ignore: bool (n,): faces that are neither to be found nor background when all faces are scored.
+        attributes: name -> int8 (n,). Membership of an official list ("easy", "medium", "hard") is one of them, 0 or 1.
+        emotions: int8 (n,) or None.
+
+    Raises:
+        DataError: on a wrong dtype or shape, or on a box that is not finite.
+    """
+
+    boxes: NDArray[np.float32]
+    ignore: NDArray[np.bool_]
+    attributes: Mapping[str, NDArray[np.int8]] = field(default_factory=dict)
+    emotions: NDArray[np.int8] | None = None
+
+    def __post_init__(self) -> None:
+        n = len(self.boxes)
+        _check("boxes", self.boxes, np.float32, (n, 4))
+        _check("ignore", self.ignore, np.bool_, (n,))
+        for name, values in self.attributes.items():
+            _check(name, values, np.int8, (n,))
+        if self.emotions is not None:
+            _check("emotions", self.emotions, np.int8, (n,))
+        if not np.isfinite(self.boxes).all():
+            raise DataError("boxes of annotated faces must be finite")
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+
+def _check(name: str, array: NDArray[np.generic], dtype: type[np.generic], shape: tuple[int, ...]) -> None:
+    if array.dtype != dtype or array.shape != shape:
+        raise DataError(f"{name} must be {np.dtype(dtype)} {shape}, got {array.dtype} {array.shape}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """One picture and its faces.
+
+    Attributes:
+        image_id: stable and unique in its data set, such as "0--Parade/0_Parade_marchingband_1_20.jpg".
+        source: the picture file, or its encoded bytes.
+        faces: the annotated faces.
+    """
+
+    image_id: str
+    source: Path | bytes
+    faces: Faces
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dataset:
+    """Annotated pictures under one name.
+
+    Attributes:
+        name: as given to `datasets.load`, such as "wider-face:val?sample=100&seed=1".
+        samples: the pictures that are there.
+        total: how many pictures the whole set has; more than len(samples) where only part is there or was asked for.
+        lists: attributes that mark the faces of an official evaluation list, in order; empty where there is none.
+        demo: true where results must not be taken for a comparison (few people, composed pictures).
+        description: one sentence on what the pictures are and what a score on them can say.
+        licence: the terms of the pictures.
+        fingerprint: hash over picture bytes and annotation; equal fingerprints mean equal data.
+        notes: what was noticed in the annotation, a sentence each (boxes of zero size, pictures without a file).
+    """
+
+    name: str
+    samples: tuple[Sample, ...]
+    total: int
+    lists: tuple[str, ...]
+    demo: bool
+    description: str
+    licence: str
+    fingerprint: str
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    @property
+    def coverage(self) -> str:
+        """Say how much of the set this is: "130 of 3,226 pictures", or "60 pictures" where it is whole.
+
+        The sentence stands beside every number made from this data set.
+        """
+        if len(self.samples) == self.total:
+            return f"{self.total:,} pictures"
+        return f"{len(self.samples):,} of {self.total:,} pictures"

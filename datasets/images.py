@@ -1,0 +1,222 @@
+"""The one decoder: encoded bytes to RGB pixels, with a verdict that says why a picture cannot be used.
+
+All detectors are given the same pixels, so a picture that fails here fails for all of them and is counted once.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Verdict = Literal["ok", "truncated", "unreadable", "too large", "not a picture"]
+
+_FORMATS = "JPEG, PNG, WebP, GIF, BMP or TIFF"
+_SIGNATURES = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"GIF87a": "GIF",
+    b"GIF89a": "GIF",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+}
+_BMP_HEADER_SIZES = (12, 40, 52, 56, 64, 108, 124)
+_ORIENTATION_TAG = 0x0112
+_PILLOW = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoded:
+    """What became of one picture.
+
+    Attributes:
+        verdict: "ok"; "truncated": the file ends early; "unreadable": damaged, of a kind that has no 8-bit meaning, or
+            not to be opened; "too large": more pixels than allowed; "not a picture": no known picture format.
+        image: uint8 (h, w, 3) RGB, C-contiguous, upright after EXIF; None unless the verdict is "ok".
+        detail: what was got and what was expected; where the verdict is "ok", what was dropped ("alpha dropped") or "".
+    """
+
+    verdict: Verdict
+    image: NDArray[np.uint8] | None
+    detail: str = ""
+
+
+def decode(source: Path | bytes, *, max_pixels: int = 100_000_000) -> Decoded:
+    """Decode one picture to RGB; bad bytes give a verdict, never an exception.
+
+    The EXIF orientation is applied. Of an animation the first frame is taken. Alpha is dropped, not blended: the colour
+    stored under a transparent pixel shows. 16-bit samples keep their high byte, as in OpenCV, so that they are scaled
+    and not clipped. CMYK is converted without a colour profile; in JPEG it is taken as inverted (Adobe's habit).
+
+    A file without its end mark (JPEG, PNG, WebP) counts as truncated even where all pixels arrived.
+
+    Args:
+        source: the picture file, or its encoded bytes.
+        max_pixels: the largest width x height that is decoded. Known from the header, before memory is taken.
+
+    Returns:
+        The verdict, with the pixels where it is "ok".
+    """
+    if isinstance(source, Path):
+        try:
+            data = source.read_bytes()
+        except OSError as error:
+            return Decoded("unreadable", None, f"got {error.strerror or error}: {source}; expected a file to read")
+    else:
+        data = source
+    format_name = _format_of(data)
+    if format_name is None:
+        begin = f"{len(data):,} bytes that begin with {data[:8]!r}" if data else "0 bytes"
+        return Decoded("not a picture", None, f"got {begin}; expected {_FORMATS}")
+
+    from PIL import Image
+
+    stream = _Watched(data)
+    try:
+        with _strict_pillow(max_pixels), Image.open(stream, formats=(format_name,)) as picture:
+            width, height = picture.size
+            if width * height > max_pixels:
+                return _too_large(f"{width:,} x {height:,} pixels", max_pixels)
+            picture.load()
+            pixels = _rgb(picture)
+            orientation = _orientation(picture)
+            detail = "alpha dropped" if picture.has_transparency_data else ""
+    except Image.DecompressionBombError as error:
+        return _too_large(str(error), max_pixels)
+    except Exception as error:  # noqa: BLE001  Pillow's readers raise nearly anything on damaged bytes
+        verdict: Verdict = "truncated" if stream.ran_out or _lacks_end(data, format_name) else "unreadable"
+        reason = str(error).replace(repr(stream), "it") or type(error).__name__
+        return Decoded(verdict, None, f"got {len(data):,} bytes of {format_name}: {reason}; expected a whole picture")
+    if _lacks_end(data, format_name):
+        detail = f"got {len(data):,} bytes of {format_name} without its end; expected a whole picture"
+        return Decoded("truncated", None, detail)
+    return Decoded("ok", np.ascontiguousarray(_upright(pixels, orientation)), detail)
+
+
+def upright_size(path: Path) -> tuple[int, int] | None:
+    """Width and height of a picture after EXIF orientation, from its header alone; None where it cannot be read."""
+    from PIL import Image
+
+    try:
+        with _strict_pillow(2**62), Image.open(path) as picture:
+            width, height = picture.size
+            turned = _orientation(picture) >= 5
+    except Exception:  # noqa: BLE001  see `decode`
+        return None
+    return (height, width) if turned else (width, height)
+
+
+def _too_large(got: str, max_pixels: int) -> Decoded:
+    return Decoded("too large", None, f"got {got}; expected at most {max_pixels:,} pixels")
+
+
+def _format_of(data: bytes) -> str | None:
+    for signature, name in _SIGNATURES.items():
+        if data.startswith(signature):
+            return name
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return "WEBP"
+    if data.startswith(b"BM") and int.from_bytes(data[14:18], "little") in _BMP_HEADER_SIZES:
+        return "BMP"
+    return None
+
+
+class _Watched(io.BytesIO):
+    """A stream that remembers whether a reader wanted more than there was."""
+
+    ran_out = False
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        got = super().read(size)
+        # Data are read in large blocks, of which the last may be short; a short header field is always a cut.
+        if size is not None and len(got) < size and (not got or size < 4096):
+            self.ran_out = True
+        return got
+
+
+@contextmanager
+def _strict_pillow(max_pixels: int) -> Iterator[None]:
+    """Make Pillow refuse cut files and large ones and keep quiet, then put its settings back.
+
+    They are module globals that other packages change (face_recognition sets LOAD_TRUNCATED_IMAGES on import), hence
+    one thread at a time.
+    """
+    from PIL import Image, ImageFile
+
+    with _PILLOW, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        before = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES
+        # Pillow warns above the limit and raises above twice the limit.
+        Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = (max_pixels + 1) // 2, False
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = before
+
+
+def _rgb(picture: Image.Image) -> NDArray[np.uint8]:
+    """Pixels of a loaded picture as uint8 (h, w, 3)."""
+    if picture.mode.startswith("I;16"):
+        grey = (np.asarray(picture) >> 8).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    if picture.mode in ("I", "F"):
+        kind = "32-bit integer" if picture.mode == "I" else "floating-point"
+        raise ValueError(f"{kind} pixels, which have no fixed range")
+    return np.array(picture.convert("RGB"))
+
+
+def _orientation(picture: Image.Image) -> int:
+    """EXIF orientation 1 to 8; 1 where there is none or it is damaged. Pillow itself turns a TIFF on loading."""
+    try:
+        value = picture.getexif().get(_ORIENTATION_TAG, 1)
+    except Exception:  # noqa: BLE001  a damaged EXIF block does not make the pixels bad
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Undo an EXIF orientation: 5 to 8 are stored transposed, the rest is mirroring."""
+    if orientation >= 5:
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels
+
+
+def _lacks_end(data: bytes, format_name: str) -> bool:
+    """Whether the end that the format prescribes is missing."""
+    if format_name == "JPEG":
+        scan = _jpeg_scan_start(data)
+        return scan is None or data.find(b"\xff\xd9", scan) < 0
+    if format_name == "PNG":
+        return b"IEND\xaeB`\x82" not in data
+    if format_name == "WEBP":
+        return len(data) < int.from_bytes(data[4:8], "little") + 8
+    return False
+
+
+def _jpeg_scan_start(data: bytes) -> int | None:
+    """Offset of the first scan of the main picture; a thumbnail in the EXIF block has scans and an end of its own."""
+    at = 2
+    while at + 4 <= len(data):
+        marker = data[at + 1]
+        if data[at] != 0xFF or marker in (0x00, 0xFF):
+            at += 1
+        elif marker == 0xDA:
+            return at
+        else:
+            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return None

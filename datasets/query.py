@@ -1,0 +1,51 @@
+"""Options behind a data set's name: `wider-face:val?events=Picnic,Couple&sample=100`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ..errors import UsageError, did_you_mean
+
+
+def split_name(name: str) -> tuple[str, dict[str, str]]:
+    """Split a data set's name into the name proper and its options.
+
+    Raises:
+        UsageError: on an option without a value, or given twice.
+
+    >>> split_name("scenes?seed=1&count=9")
+    ('scenes', {'seed': '1', 'count': '9'})
+    """
+    base, _, query = name.partition("?")
+    options: dict[str, str] = {}
+    for part in query.split("&") if query else ():
+        key, _, value = part.partition("=")
+        if not key or not value:
+            raise UsageError(f"Got {part!r} in {name!r}, expected key=value, as in {base}?seed=1.")
+        if key in options:
+            raise UsageError(f"Option {key!r} stands twice in {name!r}; give it once.")
+        options[key] = value
+    return base, options
+
+
+def check_options(options: Mapping[str, str], known: Iterable[str], dataset: str) -> None:
+    """Raise UsageError where an option is not known, with the nearest known ones."""
+    known = tuple(known)
+    for key in options:
+        if key not in known:
+            raise UsageError(f"Data set {dataset} has no option {key!r}. {did_you_mean(key, known)}")
+
+
+def whole_number(options: Mapping[str, str], key: str, default: int, *, least: int, most: int = 2**32 - 1) -> int:
+    """Value of an option that is a whole number.
+
+    Raises:
+        UsageError: where it is not one, or lies outside `least` to `most`.
+    """
+    text = options.get(key)
+    if text is None:
+        return default
+    value = int(text) if text.isascii() and text.isdigit() and len(text) <= 10 else -1
+    if not least <= value <= most:
+        raise UsageError(f"Got {key}={text}, expected a whole number from {least} to {most:,}.")
+    return value

@@ -1,0 +1,54 @@
+"""Data sets by name."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ..errors import UsageError, did_you_mean
+from .base import Dataset
+from .query import split_name
+
+_KNOWN = {
+    "scenes": "composed scenes of two people, nothing to download; a demonstration (options: seed, count)",
+    "wider-face:val": "WIDER FACE validation photographs (options: events, sample, seed, difficulty)",
+}
+
+
+def known() -> list[tuple[str, str]]:
+    """List the data sets: name and one line of description each."""
+    return list(_KNOWN.items())
+
+
+def load(name: str, *, root: Path | None = None) -> Dataset:
+    """Load a data set by name, such as "scenes" or "wider-face:val?events=Picnic,Couple&sample=100&seed=1".
+
+    Args:
+        name: a name that `known` lists, with options after a question mark.
+        root: the folder that holds the data; else FACEBENCH_DATA, else `data` in the user's cache folder.
+
+    Raises:
+        UsageError: on an unknown name or option.
+        DataError: where the data are missing or contradict themselves.
+    """
+    base, options = split_name(name)
+    if base == "scenes":
+        from . import scenes
+
+        return scenes.load(options, name)
+    if base == "wider-face:val":
+        from . import wider_face
+
+        return wider_face.load(_root(root), options, name)
+    raise UsageError(f"There is no data set {base!r}. {did_you_mean(base, _KNOWN)}")
+
+
+def _root(root: Path | None) -> Path:
+    if root is not None:
+        return root.expanduser()
+    folder = os.environ.get("FACEBENCH_DATA")
+    if folder:
+        return Path(folder).expanduser()
+    import platformdirs
+
+    return platformdirs.user_cache_path("facebench") / "data"

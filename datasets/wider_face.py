@@ -1,0 +1,189 @@
+"""`wider-face:val`: the validation photographs of WIDER FACE, from the official layout.
+
+Yang, Luo, Loy, Tang: WIDER FACE: A Face Detection Benchmark, CVPR 2016.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError, UsageError, did_you_mean
+from .base import Dataset, Faces, Sample
+from .fingerprints import fingerprint
+from .images import upright_size
+from .query import check_options, whole_number
+from .wider_annotation import LABELS, read_faces, read_list
+
+LISTS = ("easy", "medium", "hard")
+OPTIONS = ("events", "sample", "seed", "difficulty")
+
+_PICTURES = Path("WIDER_val", "images")
+_ANNOTATION = Path("wider_face_split", "wider_face_val_bbx_gt.txt")
+_LIST_FOLDERS = (Path("eval_tools", "ground_truth"), Path("ground_truth"))
+_PARENTS = ("", "wider_face", "WIDER")
+_MEND = (
+    "Unpack the official archives WIDER_val.zip, wider_face_split.zip and eval_tools.zip into one folder and name it "
+    "by --data or FACEBENCH_DATA."
+)
+
+_Rows = Mapping[str, NDArray[np.int32]]
+
+
+def load(root: Path, options: Mapping[str, str], name: str) -> Dataset:
+    """Load the pictures that are there, or a subset of them.
+
+    Args:
+        root: the folder that holds WIDER_val and wider_face_split, or the parent of such a folder.
+        options: `events` ("Picnic,19--Couple"), `difficulty` (one of `LISTS`: only pictures that hold a face of that
+            list, and only that list is scored), `sample` (so many pictures, drawn with `seed`, in official order).
+            They apply in this order, to the pictures that are there.
+        name: the whole name, kept in the result.
+
+    Returns:
+        The data set. Faces keep the official order and carry the official labels and, as "easy", "medium" and "hard",
+        their membership in the official lists. `ignore` marks faces labelled invalid and boxes of zero size; it is for
+        scores over all faces, the official lists do not need it.
+
+    Raises:
+        UsageError: on an unknown option, event or list.
+        DataError: where pictures or annotation are missing.
+        AnnotationError: where the annotation contradicts itself.
+    """
+    check_options(options, OPTIONS, "wider-face:val")
+    difficulty = options.get("difficulty")
+    if difficulty is not None and difficulty not in LISTS:
+        raise UsageError(f"WIDER FACE has no difficulty {difficulty!r}. {did_you_mean(difficulty, LISTS)}")
+    seed = whole_number(options, "seed", 0, least=0)
+    wanted = whole_number(options, "sample", 0, least=1)
+    root = _find(root)
+    rows = read_faces(root / _ANNOTATION)
+    flags = _read_lists(root, rows)
+    if difficulty is not None and difficulty not in flags:
+        raise DataError(f"Got no wider_{difficulty}_val.mat under {root / _LIST_FOLDERS[0]}. {_MEND}")
+
+    present = [name for name in rows if (root / _PICTURES / name).is_file()]
+    if not present:
+        raise DataError(f"Got none of the {len(rows):,} annotated pictures under {root / _PICTURES}. {_MEND}")
+    chosen = _of_events(present, rows, options)
+    if difficulty is not None:
+        chosen = [name for name in chosen if flags[difficulty][name].any()]
+    if not chosen:
+        raise DataError(f"Got no picture for {name!r} among the {len(present):,} that are there; ask for others.")
+    notes = _notes(rows, present, chosen, wanted, flags)
+    if 0 < wanted < len(chosen):
+        drawn = np.random.default_rng(seed).choice(len(chosen), wanted, replace=False)
+        chosen = [chosen[i] for i in np.sort(drawn)]
+
+    lists = tuple(flags) if difficulty is None else (difficulty,)
+    samples = tuple(Sample(name, root / _PICTURES / name, _faces(rows[name], name, flags)) for name in chosen)
+    return Dataset(
+        name=name,
+        samples=samples,
+        total=len(rows),
+        lists=lists,
+        demo=False,
+        description="Photographs of 61 kinds of events, from WIDER FACE val: many small, blurred and occluded faces.",
+        licence="WIDER FACE: for non-commercial research; the pictures belong to their owners",
+        fingerprint=fingerprint(samples, lists),
+        notes=(*notes, *_notes_on_boxes(rows, samples)),
+    )
+
+
+def _find(root: Path) -> Path:
+    """The folder with the official layout: `root` itself or a usual name below it."""
+    for parent in _PARENTS:
+        if (root / parent / _ANNOTATION).is_file() and (root / parent / _PICTURES).is_dir():
+            return root / parent
+    # A half-unpacked folder says more about what is missing than its parent does.
+    begun = [root / p for p in _PARENTS if any((root / p / x.parts[0]).is_dir() for x in (_PICTURES, _ANNOTATION))]
+    at = begun[0] if begun else root
+    missing = [str(part) for part in (_PICTURES, _ANNOTATION) if not (at / part).exists()]
+    raise DataError(f"Got a folder {at} without {' and '.join(missing)}, expected WIDER FACE val. {_MEND}")
+
+
+def _read_lists(root: Path, rows: _Rows) -> dict[str, dict[str, NDArray[np.int8]]]:
+    """Read the official lists that are there: list -> picture -> membership."""
+    flags = {}
+    for difficulty in LISTS:
+        paths = (root / folder / f"wider_{difficulty}_val.mat" for folder in _LIST_FOLDERS)
+        path = next((path for path in paths if path.is_file()), None)
+        if path is not None:
+            flags[difficulty] = read_list(path, rows)
+    return flags
+
+
+def _of_events(present: list[str], rows: _Rows, options: Mapping[str, str]) -> list[str]:
+    """The pictures of the events asked for, by folder ("19--Couple") or name ("Couple")."""
+    if "events" not in options:
+        return present
+    folder_of = {}
+    for folder in dict.fromkeys(name.partition("/")[0] for name in rows):
+        folder_of[folder] = folder
+        folder_of[folder.partition("--")[2] or folder] = folder
+    wanted = set()
+    for event in options["events"].split(","):
+        if event not in folder_of:
+            names = {folder.partition("--")[2] or folder for folder in folder_of.values()}
+            raise UsageError(f"WIDER FACE val has no event {event!r}. {did_you_mean(event, names)}")
+        wanted.add(folder_of[event])
+    return [name for name in present if name.partition("/")[0] in wanted]
+
+
+def _faces(rows: NDArray[np.int32], name: str, flags: Mapping[str, Mapping[str, NDArray[np.int8]]]) -> Faces:
+    boxes = rows[:, :4].astype(np.float32)
+    boxes[:, 2:] += boxes[:, :2]
+    attributes = {label: rows[:, 4 + i].astype(np.int8) for i, label in enumerate(LABELS)}
+    ignore = (attributes["invalid"] == 1) | _of_zero_size(rows)
+    return Faces(boxes, ignore, attributes | {difficulty: members[name] for difficulty, members in flags.items()})
+
+
+def _of_zero_size(rows: NDArray[np.int32]) -> NDArray[np.bool_]:
+    return np.asarray((rows[:, 2:4] <= 0).any(axis=1))
+
+
+def _doubles(rows: NDArray[np.int32]) -> int:
+    return len(rows) - len(np.unique(rows[:, :4], axis=0))
+
+
+def _notes(
+    rows: _Rows, present: Sequence[str], chosen: Sequence[str], wanted: int, flags: Mapping[str, object]
+) -> list[str]:
+    """What is missing."""
+    notes = []
+    if len(present) < len(rows):
+        missing = len(rows) - len(present)
+        notes.append(f"{missing:,} of {len(rows):,} annotated pictures have no file.")
+    if wanted > len(chosen):
+        notes.append(f"sample={wanted} asked for more than the {len(chosen):,} pictures to draw from; all were taken.")
+    absent = [difficulty for difficulty in LISTS if difficulty not in flags]
+    if absent:
+        notes.append(f"No official list for {', '.join(absent)}: the .mat files of eval_tools.zip are not there.")
+    return notes
+
+
+def _notes_on_boxes(rows: _Rows, samples: Sequence[Sample]) -> list[str]:
+    """What is odd in the boxes, counted over the whole annotation and over the pictures used."""
+    used = [rows[sample.image_id] for sample in samples]
+    notes = []
+    zero, zero_used = (sum(int(_of_zero_size(r).sum()) for r in some) for some in (rows.values(), used))
+    if zero:
+        notes.append(f"Boxes of zero width or height: {zero} in the whole annotation, {zero_used} in pictures used.")
+    twice, twice_used = (sum(map(_doubles, some)) for some in (rows.values(), used))
+    if twice:
+        notes.append(f"Repeated boxes: {twice} in the whole annotation, {twice_used} in pictures used.")
+    outside = sum(_boxes_outside(sample) for sample in samples)
+    if outside:
+        notes.append(f"Boxes that reach outside their picture, kept as annotated: {outside} in pictures used.")
+    return notes
+
+
+def _boxes_outside(sample: Sample) -> int:
+    size = upright_size(sample.source) if isinstance(sample.source, Path) else None
+    if size is None:
+        return 0
+    boxes = sample.faces.boxes
+    return int(((boxes[:, :2] < 0).any(axis=1) | (boxes[:, 2:] > np.array(size)).any(axis=1)).sum())

@@ -1,0 +1,198 @@
+"""What a face detector is: one method, one result value, one card that says what it is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..errors import ContractError, DeviceError
+
+RGBImage = NDArray[np.uint8]
+"""A picture: uint8 of shape (height, width, 3), channels red, green, blue."""
+
+Device = Literal["cpu", "cuda"]
+ScoreKind = Literal["probability", "margin", "none"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detections:
+    """The faces found in one picture, best first.
+
+    Attributes:
+        boxes: float32 (n, 4): x1, y1, x2, y2 in pixels of the picture given, continuous, origin at its top-left
+            corner, not clipped to the picture; x2 >= x1 and y2 >= y1.
+        scores: float32 (n,), never rising; what they mean is `DetectorInfo.score_kind`.
+        landmarks: float32 (n, 5, 2) or None: x, y of left eye, right eye, nose, left and right mouth corner,
+            left and right as seen in the picture.
+
+    Raises:
+        ContractError: on a wrong dtype or shape, on NaN or infinity, on a negative size, on rising scores.
+    """
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    landmarks: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        n = len(self.scores)
+        _check_array("boxes", self.boxes, (n, 4))
+        _check_array("scores", self.scores, (n,))
+        if self.landmarks is not None:
+            _check_array("landmarks", self.landmarks, (n, 5, 2))
+        if n and bool((self.boxes[:, 2:] < self.boxes[:, :2]).any()):
+            bad = self.boxes[(self.boxes[:, 2:] < self.boxes[:, :2]).any(axis=1)][0]
+            raise ContractError(f"boxes must have x2 >= x1 and y2 >= y1, got {bad.tolist()}")
+        if n > 1 and bool((np.diff(self.scores) > 0).any()):
+            raise ContractError("scores must come highest first; use Detections.from_arrays to sort them")
+        for array in (self.boxes, self.scores, self.landmarks):
+            if array is not None:
+                array.setflags(write=False)
+
+    @classmethod
+    def from_arrays(cls, boxes: ArrayLike, scores: ArrayLike, landmarks: ArrayLike | None = None) -> Detections:
+        """Build a result from boxes in any order and any numeric dtype: cast to float32, sort by score (stable).
+
+        >>> Detections.from_arrays([[0, 0, 2, 2], [1, 1, 5, 5]], [0.2, 0.9]).boxes[0].tolist()
+        [1.0, 1.0, 5.0, 5.0]
+        """
+        box_array = np.array(boxes, dtype=np.float32).reshape(-1, 4)
+        score_array = np.array(scores, dtype=np.float32).reshape(-1)
+        if len(box_array) != len(score_array):
+            raise ContractError(f"got {len(box_array)} boxes and {len(score_array)} scores, expected as many of both")
+        order = np.argsort(-score_array, kind="stable")
+        points = None if landmarks is None else np.array(landmarks, dtype=np.float32).reshape(-1, 5, 2)[order]
+        return cls(box_array[order], score_array[order], points)
+
+    @classmethod
+    def empty(cls, landmarks: bool = False) -> Detections:
+        """Return the result for a picture without faces."""
+        return cls.from_arrays([], [], [] if landmarks else None)
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def above(self, threshold: float) -> Detections:
+        """Return the detections with a score of at least `threshold`."""
+        keep = self.scores >= threshold
+        return Detections(self.boxes[keep], self.scores[keep], None if self.landmarks is None else self.landmarks[keep])
+
+
+def _check_array(name: str, array: object, shape: tuple[int, ...]) -> None:
+    if not isinstance(array, np.ndarray) or array.dtype != np.float32 or array.shape != shape:
+        got = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
+        raise ContractError(f"{name} must be a float32 array of shape {shape}, got {got}")
+    if not np.isfinite(array).all():
+        raise ContractError(f"{name} must be finite, got {int((~np.isfinite(array)).sum())} NaN or infinite values")
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorInfo:
+    """The card of a detector: what a report prints beside its numbers.
+
+    Attributes:
+        name: the name in a spec string.
+        family: the kind of method, such as "cascade" or "single-stage CNN".
+        package: the package whose code does the work.
+        licence: licence of code and weights.
+        score_kind: "probability" (0 to 1), "margin" (unbounded, higher is surer) or "none" (all scores are 1).
+        devices: where this adapter can run.
+        landmarks: whether results carry landmarks.
+        trained_on: data sets seen in training, for contamination.
+        reference: paper or page.
+        operating_threshold: score from which the library, by its own defaults, calls a detection a face.
+        score_floor: score down to which a benchmark run keeps detections, so that precision-recall curves are whole.
+        note: what a reader must know beside the numbers.
+    """
+
+    name: str
+    family: str
+    package: str
+    licence: str
+    score_kind: ScoreKind
+    devices: tuple[Device, ...]
+    landmarks: bool
+    trained_on: tuple[str, ...]
+    reference: str
+    operating_threshold: float = 0.0
+    score_floor: float = 0.0
+    note: str = ""
+
+
+class Detector(ABC):
+    """A face detector. Adapters implement `__init__` (load everything) and `detect`.
+
+    The keyword-only arguments of an adapter's `__init__`, apart from those below, are its parameters: they can be
+    written in a spec string (`haar:scale_factor=1.05`) and are converted by their annotations. Libraries are imported
+    in `__init__`, never at module import.
+
+    Args:
+        device: "cpu" or "cuda"; a device that cannot really be used raises, it never falls back.
+        threads: CPU threads that the library may use.
+        score_floor: keep detections down to this score, or None for the detector's own operating threshold.
+
+    Raises:
+        DeviceError: the device cannot be used.
+        UnavailableError: a package or model file is missing.
+        UsageError: a parameter is out of range.
+    """
+
+    info: ClassVar[DetectorInfo]
+    requires: ClassVar[tuple[str, ...]] = ()
+    """Modules that must be importable."""
+    extra: ClassVar[str] = ""
+    """The extra of facebench that installs them; empty: in the default install."""
+
+    def __init__(self, *, device: Device = "cpu", threads: int = 1, score_floor: float | None = None) -> None:
+        if device not in self.info.devices:
+            raise DeviceError(
+                f"{self.info.name} runs on {' and '.join(self.info.devices)} only ({self.info.package}), got {device!r}"
+            )
+        self.device = device
+        self.threads = threads
+        self.operating_threshold = self.info.operating_threshold
+        self.score_floor = self.operating_threshold if score_floor is None else score_floor
+
+    @abstractmethod
+    def detect(self, image: RGBImage) -> Detections:
+        """Find the faces in one picture.
+
+        Args:
+            image: uint8 (height, width, 3), RGB; it may be read-only or non-contiguous and is never modified.
+
+        Returns:
+            The detections in host memory, best first; the device has finished when this returns.
+        """
+
+    def detect_batch(self, images: Sequence[RGBImage]) -> list[Detections]:
+        """Find the faces in several pictures; one after the other unless the adapter can do better."""
+        return [self.detect(image) for image in images]
+
+    def device_used(self) -> Device:
+        """Read back from the library where it really runs."""
+        return "cpu"
+
+    def threads_used(self) -> int | None:
+        """Read back from the library how many threads it may use; None where the library cannot tell."""
+        return None
+
+    def close(self) -> None:
+        """Free what the detector holds. Called once; the detector is not used afterwards."""
+
+    @classmethod
+    def model_names(cls, **parameters: Any) -> tuple[str, ...]:
+        """Return the names in models.toml of the files that these parameters need."""
+        return ()
+
+    @classmethod
+    def mend_packages(cls) -> str:
+        """Return the command that installs the missing packages."""
+        return f"pip install 'facebench[{cls.extra}]'" if cls.extra else "pip install facebench"
+
+    @classmethod
+    def check_parameters(cls, **parameters: Any) -> None:
+        """Raise UsageError where a parameter is out of range; types have been checked already."""

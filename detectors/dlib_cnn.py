@@ -1,0 +1,62 @@
+"""dlib's CNN face detector, trained with max-margin object detection (King, arXiv:1502.00046)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import UsageError
+from . import model_store
+from .base import Detections, Detector, DetectorInfo, Device, RGBImage
+from .dlib_hog import corners
+
+
+class DlibCnn(Detector):
+    """A small fully convolutional network over an image pyramid.
+
+    Args:
+        upsample: how often the picture is doubled first. Each step costs four times the time and memory.
+    """
+
+    info = DetectorInfo(
+        name="dlib-cnn",
+        family="CNN over a pyramid",
+        package="dlib-bin",
+        licence="BSL-1.0 (code), CC0 (weights)",
+        score_kind="margin",
+        devices=("cpu",),
+        landmarks=False,
+        trained_on=("dlib_face_detection_dataset, which includes WIDER FACE pictures",),
+        reference="King: Max-Margin Object Detection, arXiv:1502.00046",
+        note="dlib-bin is built without CUDA",
+    )
+    requires = ("dlib",)
+    extra = "dlib"
+
+    def __init__(
+        self, *, upsample: int = 0, device: Device = "cpu", threads: int = 1, score_floor: float | None = None
+    ) -> None:
+        super().__init__(device=device, threads=threads, score_floor=score_floor)
+        import dlib
+
+        self._detector = dlib.cnn_face_detection_model_v1(str(model_store.fetch("dlib-cnn")))
+        self._upsample = upsample
+
+    @classmethod
+    def model_names(cls, **parameters: Any) -> tuple[str, ...]:
+        """Return the one network."""
+        return ("dlib-cnn",)
+
+    @classmethod
+    def check_parameters(cls, **parameters: Any) -> None:
+        """Check ranges."""
+        if not 0 <= parameters["upsample"] <= 2:
+            raise UsageError(
+                f"dlib-cnn:upsample={parameters['upsample']}: expected 0 to 2 (2 has been seen to take 40 GB of memory)"
+            )
+
+    def detect(self, image: RGBImage) -> Detections:
+        """Run the network."""
+        found = self._detector(np.ascontiguousarray(image), self._upsample)
+        return Detections.from_arrays([corners(face.rect) for face in found], [face.confidence for face in found])

@@ -1,0 +1,94 @@
+"""Haar cascades of OpenCV (Viola and Jones, CVPR 2001)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import UsageError, did_you_mean
+from .base import Detections, DetectorInfo, Device, RGBImage
+from .boxes import xywh_to_xyxy
+from .opencv import OpenCvDetector
+
+
+class Haar(OpenCvDetector):
+    """A boosted cascade over Haar-like features, slid over an image pyramid.
+
+    Args:
+        cascade: file in OpenCV's cascade folder without `haarcascade_` and `.xml`.
+        scale_factor: ratio between pyramid levels, above 1; nearer to 1 finds more and costs more.
+        min_neighbors: overlapping raw hits that a face needs.
+        min_size: smallest face, pixels.
+
+    The score is the sum of the last stage that judged the window (`detectMultiScale3`'s level weights): a margin.
+    """
+
+    info = DetectorInfo(
+        name="haar",
+        family="boosted cascade",
+        package="opencv-contrib-python",
+        licence="Intel licence (BSD-3-like)",
+        score_kind="margin",
+        devices=("cpu",),
+        landmarks=False,
+        trained_on=("unpublished",),
+        reference="Viola, Jones: Rapid Object Detection using a Boosted Cascade of Simple Features, CVPR 2001",
+        operating_threshold=float(np.finfo(np.float32).min),
+        score_floor=float(np.finfo(np.float32).min),
+        note="every window that passes the cascade is a face; the level weight only orders them",
+    )
+
+    def __init__(
+        self,
+        *,
+        cascade: str = "frontalface_default",
+        scale_factor: float = 1.1,
+        min_neighbors: int = 3,
+        min_size: int = 20,
+        device: Device = "cpu",
+        threads: int = 1,
+        score_floor: float | None = None,
+    ) -> None:
+        super().__init__(device=device, threads=threads, score_floor=score_floor)
+        import cv2
+
+        self._cascade = cv2.CascadeClassifier(str(_cascade_file(cascade)))
+        self._scale_factor = scale_factor
+        self._min_neighbors = min_neighbors
+        self._min_size = min_size
+
+    @classmethod
+    def check_parameters(cls, **parameters: Any) -> None:
+        """Check ranges, and that the cascade exists."""
+        if parameters["scale_factor"] <= 1:
+            raise UsageError(f"haar:scale_factor={parameters['scale_factor']}: expected more than 1, such as 1.05")
+        if parameters["min_neighbors"] < 0 or parameters["min_size"] < 1:
+            raise UsageError("haar: expected min_neighbors of at least 0 and min_size of at least 1 pixel")
+        _cascade_file(parameters["cascade"])
+
+    def detect(self, image: RGBImage) -> Detections:
+        """Run the cascade over the grey picture."""
+        import cv2
+
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        boxes, _, weights = self._cascade.detectMultiScale3(
+            grey,
+            scaleFactor=self._scale_factor,
+            minNeighbors=self._min_neighbors,
+            minSize=(self._min_size, self._min_size),
+            outputRejectLevels=True,
+        )
+        return Detections.from_arrays(xywh_to_xyxy(boxes), weights)
+
+
+def _cascade_file(name: str) -> Path:
+    from cv2.data import haarcascades
+
+    folder = Path(haarcascades)
+    file = folder / f"haarcascade_{name}.xml"
+    if not file.is_file():
+        known = [path.stem.removeprefix("haarcascade_") for path in folder.glob("haarcascade_*.xml")]
+        raise UsageError(f"haar:cascade={name}: OpenCV has no such cascade. {did_you_mean(name, known)}")
+    return file

@@ -1,0 +1,84 @@
+"""MediaPipe's face detectors: BlazeFace, by the Tasks API (Bazarevsky et al., arXiv:1907.05047)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+
+from ..errors import UsageError
+from . import model_store
+from .base import Detections, Detector, DetectorInfo, Device, RGBImage
+from .boxes import xywh_to_xyxy
+
+
+class MediaPipe(Detector):
+    """BlazeFace on a letter-boxed square of 128 (short range) or 192 (full range) pixels.
+
+    Args:
+        model: "short" for faces within two metres (selfies), "full" for faces within five (sparse weights).
+        confidence: probability from which a box is a face.
+    """
+
+    info = DetectorInfo(
+        name="mediapipe",
+        family="single-stage CNN",
+        package="mediapipe",
+        licence="Apache-2.0",
+        score_kind="probability",
+        devices=("cpu",),
+        landmarks=False,
+        trained_on=("Google internal",),
+        reference="Bazarevsky et al.: BlazeFace: Sub-millisecond Neural Face Detection, arXiv:1907.05047",
+        operating_threshold=0.5,
+        score_floor=0.05,
+        note="boxes in whole pixels; its six points hold no mouth corners, so they are not landmarks here; "
+        "the wheel has no GPU delegate for Python on Linux without a display",
+    )
+    requires = ("mediapipe",)
+    extra = "mediapipe"
+
+    def __init__(
+        self,
+        *,
+        model: Literal["short", "full"] = "full",
+        confidence: float = 0.5,
+        device: Device = "cpu",
+        threads: int = 1,
+        score_floor: float | None = None,
+    ) -> None:
+        super().__init__(device=device, threads=threads, score_floor=score_floor)
+        import mediapipe
+        from mediapipe.tasks.python import vision
+        from mediapipe.tasks.python.core.base_options import BaseOptions
+
+        self.operating_threshold = confidence
+        self.score_floor = confidence if score_floor is None else min(score_floor, confidence)
+        self._mediapipe = mediapipe
+        options = vision.FaceDetectorOptions(
+            base_options=BaseOptions(model_asset_path=str(model_store.fetch(f"mediapipe-{model}"))),
+            min_detection_confidence=self.score_floor,
+        )
+        self._detector = vision.FaceDetector.create_from_options(options)
+
+    @classmethod
+    def model_names(cls, **parameters: Any) -> tuple[str, ...]:
+        """Return the network of the range asked for."""
+        return (f"mediapipe-{parameters['model']}",)
+
+    @classmethod
+    def check_parameters(cls, **parameters: Any) -> None:
+        """Check ranges."""
+        if not 0 <= parameters["confidence"] <= 1:
+            raise UsageError(f"mediapipe:confidence={parameters['confidence']}: expected 0 to 1")
+
+    def detect(self, image: RGBImage) -> Detections:
+        """Run one picture through the task."""
+        picture = self._mediapipe.Image(image_format=self._mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(image))
+        found = self._detector.detect(picture).detections
+        boxes = [(box.origin_x, box.origin_y, box.width, box.height) for box in (item.bounding_box for item in found)]
+        return Detections.from_arrays(xywh_to_xyxy(boxes), [item.categories[0].score for item in found])
+
+    def close(self) -> None:
+        """Close the task."""
+        self._detector.close()

@@ -1,0 +1,106 @@
+"""MTCNN of the PyPI package, on TensorFlow (Zhang et al., IEEE SPL 2016)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import DeviceError, UsageError
+from .base import Detections, Detector, DetectorInfo, Device, RGBImage
+
+THRESHOLDS = (0.6, 0.7, 0.8)
+"""Of the three stages, as the package has them by default."""
+
+SMALLEST_SIDE = 12
+"""Pixels that the first stage looks at; a smaller picture has no place for it."""
+
+
+class Mtcnn(Detector):
+    """Three networks, each judging what the one before it let through.
+
+    Args:
+        min_face_size: smallest face, pixels; the pyramid starts there.
+        thresholds: probability that each stage demands.
+    """
+
+    info = DetectorInfo(
+        name="mtcnn",
+        family="CNN cascade",
+        package="mtcnn",
+        licence="MIT",
+        score_kind="probability",
+        devices=("cpu", "cuda"),
+        landmarks=True,
+        trained_on=("WIDER FACE", "CelebA"),
+        reference="Zhang et al.: Joint Face Detection and Alignment using Multi-task Cascaded Networks, SPL 2016",
+        operating_threshold=THRESHOLDS[2],
+        score_floor=THRESHOLDS[2],
+        note="its own last threshold ends the precision-recall curve",
+    )
+    requires = ("tensorflow", "mtcnn")
+    extra = "mtcnn"
+
+    def __init__(
+        self,
+        *,
+        min_face_size: int = 20,
+        thresholds: tuple[float, float, float] = THRESHOLDS,
+        device: Device = "cpu",
+        threads: int = 1,
+        score_floor: float | None = None,
+    ) -> None:
+        super().__init__(device=device, threads=threads, score_floor=score_floor)
+        import tensorflow
+        from mtcnn import MTCNN
+
+        self._tensorflow = tensorflow
+        tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
+        tensorflow.config.threading.set_inter_op_parallelism_threads(1)
+        gpus = tensorflow.config.list_physical_devices("GPU")
+        if device == "cuda" and not gpus:
+            raise DeviceError(f"TensorFlow {tensorflow.__version__} finds no GPU; install its GPU build, or use cpu")
+        if device == "cpu" and gpus:
+            tensorflow.config.set_visible_devices([], "GPU")
+        self.operating_threshold = self.score_floor = thresholds[2]
+        self._options = {
+            "min_face_size": min_face_size,
+            "threshold_pnet": thresholds[0],
+            "threshold_rnet": thresholds[1],
+            "threshold_onet": thresholds[2],
+        }
+        self._detector = MTCNN(device="GPU:0" if device == "cuda" else "CPU:0")
+
+    @classmethod
+    def check_parameters(cls, **parameters: Any) -> None:
+        """Check ranges."""
+        check_parameters("mtcnn", parameters)
+
+    def detect(self, image: RGBImage) -> Detections:
+        """Run the three stages."""
+        if min(image.shape[:2]) < SMALLEST_SIDE:
+            return Detections.empty(landmarks=True)
+        rows = self._detector.detect_faces(
+            np.ascontiguousarray(image), fit_to_image=False, box_format="xyxy", output_type="numpy", **self._options
+        ).reshape(-1, 16)
+        # x and y of left eye, right eye, nose, left and right mouth corner, in one row
+        return Detections.from_arrays(rows[:, 1:5], rows[:, 5], rows[:, 6:16])
+
+    def device_used(self) -> Device:
+        """Read where TensorFlow placed the last layer's weights."""
+        weights = self._detector.stages[-1].model.weights[0]
+        return "cuda" if "GPU" in str(weights.value.device) else "cpu"
+
+    def threads_used(self) -> int | None:
+        """Read TensorFlow's threads for one operator."""
+        return int(self._tensorflow.config.threading.get_intra_op_parallelism_threads())
+
+
+def check_parameters(name: str, parameters: dict[str, Any]) -> None:
+    """Raise UsageError where a parameter of either MTCNN is out of range."""
+    if parameters["min_face_size"] < SMALLEST_SIDE:
+        raise UsageError(
+            f"{name}:min_face_size={parameters['min_face_size']}: expected at least {SMALLEST_SIDE} pixels"
+        )
+    if not all(0 <= value <= 1 for value in parameters["thresholds"]):
+        raise UsageError(f"{name}:thresholds={parameters['thresholds']}: expected three values from 0 to 1")

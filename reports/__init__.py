@@ -1,0 +1,1 @@
+"""How results are shown; nothing here runs a detector."""

@@ -1,0 +1,21 @@
+"""The comparison as a Markdown table, for a README or a CI page."""
+
+from __future__ import annotations
+
+from ..benchmarks.summary import Summary
+from .table import columns
+
+
+def markdown_table(summary: Summary) -> str:
+    """Return the table with a line that says what it was measured on."""
+    chosen = columns(summary)
+    head = [
+        "| " + " | ".join(column.title for column in chosen) + " |",
+        "|" + "|".join("---" if column.number is None else "---:" for column in chosen) + "|",
+    ]
+    body = ["| " + " | ".join(_escape(column.text(row)) for column in chosen) + " |" for row in summary.rows]
+    return "\n".join([*head, *body, "", f"Measured on {summary.scope}."]) + "\n"
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

@@ -1,0 +1,125 @@
+"""The comparison as text cells, the same for terminal, Markdown and HTML."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..benchmarks.summary import Row, Summary
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column.
+
+    Attributes:
+        title: short heading.
+        help: what the number is, in one sentence.
+        text: a row's cell.
+        number: a row's sort value; nan where there is none. None for a text column.
+    """
+
+    title: str
+    help: str
+    text: Callable[[Row], str]
+    number: Callable[[Row], float] | None = None
+
+
+def columns(summary: Summary) -> list[Column]:
+    """Return the columns that fit a run: one AP pair for each evaluation list, then the operating point, then cost."""
+    found = [Column("detector", "name and the parameters that differ from the defaults", lambda row: row.cell["spec"])]
+    exact, official = "every distinct score a threshold, IoU 0.5", "as the official WIDER FACE evaluation computes it"
+    found += [
+        *(_ap(f"AP {name}", f"exact AP, {name}: {exact}", name, Row.exact_ap) for name in summary.lists),
+        *(_ap(f"official {name}", f"AP, {name}: {official}", name, Row.official_ap) for name in summary.lists),
+        _at_threshold("IoU", "mean IoU of hits at the detector's default threshold", "mean_iou"),
+        _at_threshold("precision", "share of boxes on a face, at the detector's default threshold", "precision"),
+        _at_threshold("recall", "share of faces found, at the detector's default threshold", "recall"),
+        _latency("p50 ms", "median of the whole detect call on decoded pictures", "p50_ms", 1),
+        _latency("p90 ms", "90th percentile of the whole detect call", "p90_ms", 1),
+        _latency("pictures/s", "pictures over the sum of their detect calls", "pictures_per_second", 1),
+        _number("start s", "from an empty process to the first result", lambda row: row.cold_start_s, 1),
+        _number("peak MB", "largest resident memory of the detector's process", _peak_mb, 0),
+        Column("remarks", "failed pictures, device, what else matters", remarks),
+    ]
+    return found
+
+
+def remarks(row: Row) -> str:
+    """Say what a reader must know beside the numbers of a row."""
+    cell, info = row.cell, row.cell["info"]
+    if not row.done:
+        mend = f" To mend: {cell['mend']}" if cell["mend"] else ""
+        return f"{cell['status']}: {cell['reason']}.{mend}"
+    found = []
+    if cell["failed_pictures"]:
+        found.append(f"failed on {len(cell['failed_pictures'])} pictures")
+    if cell["device"] != "cpu":
+        found.append(cell["device"])
+    if cell["threads"] != 1:
+        found.append(f"{cell['threads']} threads")
+    if info["score_kind"] == "none":
+        found.append("boxes without scores")
+    if any("WIDER" in item for item in info["trained_on"]):
+        found.append("trained on WIDER")
+    return ", ".join(found)
+
+
+def to_json(summary: Summary) -> dict[str, Any]:
+    """Return the table for machines: full numbers, None where there is none."""
+    rows = []
+    for row in summary.rows:
+        cell = row.cell
+        plain = ("spec", "key", "status", "reason", "mend", "device", "threads")
+        found: dict[str, Any] = {name: cell[name] for name in plain}
+        found["failed_pictures"] = len(cell.get("failed_pictures", ()))
+        found["threshold"] = (cell.get("start") or {}).get("operating_threshold")
+        for column in columns(summary):
+            if column.number is not None:
+                value = column.number(row)
+                found[column.title.replace(" ", "_").replace("/", "_per_")] = value if math.isfinite(value) else None
+        rows.append(found)
+    return {
+        "dataset": summary.run.document["dataset"]["name"],
+        "scope": summary.scope,
+        "pictures": summary.pictures,
+        "excluded": summary.excluded,
+        "protocol": summary.run.document["protocol"],
+        "rows": rows,
+    }
+
+
+def _ap(title: str, help_text: str, name: str, read: Callable[[Row, str], float]) -> Column:
+    return _number(title, help_text, lambda row: read(row, name), 3)
+
+
+def _at_threshold(title: str, help_text: str, field: str) -> Column:
+    def number(row: Row) -> float:
+        return math.nan if row.scores is None else float(getattr(row.scores.overall.at_threshold, field))
+
+    return _number(title, help_text, number, 3)
+
+
+def _latency(title: str, help_text: str, field: str, digits: int) -> Column:
+    def number(row: Row) -> float:
+        return math.nan if row.latency is None else float(getattr(row.latency, field))
+
+    return _number(title, help_text, number, digits)
+
+
+def _number(title: str, help_text: str, number: Callable[[Row], float], digits: int) -> Column:
+    def text(row: Row) -> str:
+        value = number(row)
+        if not math.isfinite(value):
+            return "–"
+        # .912 reads faster than 0.912 in a column of shares
+        return f"{value:.{digits}f}".removeprefix("0") if digits == 3 else f"{value:,.{digits}f}"
+
+    return Column(title, help_text, text, number)
+
+
+def _peak_mb(row: Row) -> float:
+    peak = row.cell.get("peak_rss_mb")
+    return math.nan if peak is None else float(peak)

@@ -1,0 +1,148 @@
+"""The WIDER FACE evaluation in plain loops: slow, and simple enough to be compared with the protocol line by line.
+
+Source: `evaluation.m`, `boxoverlap.m`, `norm_score.m` and `VOCap.m` of the WIDER FACE eval_tools, and the Python port
+WiderFace-Evaluation (`evaluation.py`). Only `to_arrays` knows anything of facebench.
+"""
+
+from __future__ import annotations
+
+from math import nan
+from typing import NamedTuple
+
+import numpy as np
+from facebench.benchmarks.scoring import PictureBoxes
+from numpy.typing import NDArray
+
+Box = tuple[float, float, float, float]
+
+
+class Picture(NamedTuple):
+    faces: list[Box]
+    counted: list[bool]
+    boxes: list[Box]
+    scores: list[float]
+
+
+class Judged(NamedTuple):
+    """The detections of one picture, highest score first."""
+
+    scores: list[float]
+    verdicts: list[str]
+    best_ious: list[float]
+    plain_ious: list[float]
+
+
+def iou(a: Box, b: Box, one: int) -> float:
+    width = min(a[2], b[2]) - max(a[0], b[0]) + one
+    height = min(a[3], b[3]) - max(a[1], b[1]) + one
+    if width <= 0 or height <= 0:
+        return 0.0
+    area_a = (a[2] - a[0] + one) * (a[3] - a[1] + one)
+    area_b = (b[2] - b[0] + one) * (b[3] - b[1] + one)
+    return width * height / (area_a + area_b - width * height)
+
+
+def judge(picture: Picture) -> Judged:
+    order = sorted(range(len(picture.boxes)), key=lambda i: -picture.scores[i])
+    judged = Judged([], [], [], [])
+    hit_already = [False] * len(picture.faces)
+    for i in order:
+        best, best_iou = -1, 0.0
+        for j, face in enumerate(picture.faces):
+            overlap = iou(picture.boxes[i], face, 1)
+            if overlap > best_iou:
+                best, best_iou = j, overlap
+        if best_iou < 0.5:
+            verdict = "false alarm"
+        elif not picture.counted[best]:
+            verdict = "dropped"
+        elif hit_already[best]:
+            verdict = "false alarm"
+        else:
+            verdict = "hit"
+            hit_already[best] = True
+        judged.scores.append(picture.scores[i])
+        judged.verdicts.append(verdict)
+        judged.best_ious.append(best_iou)
+        judged.plain_ious.append(iou(picture.boxes[i], picture.faces[best], 0) if best >= 0 else 0.0)
+    return judged
+
+
+def average_precision(points: list[tuple[float, float]]) -> float:
+    """Points are (recall, precision) at falling thresholds."""
+    recall = [0.0, *(point[0] for point in points), 1.0]
+    precision = [0.0, *(point[1] for point in points), 0.0]
+    for i in range(len(precision) - 2, -1, -1):
+        precision[i] = max(precision[i], precision[i + 1])
+    return sum((recall[i + 1] - recall[i]) * precision[i + 1] for i in range(len(recall) - 1))
+
+
+def curve_area(judged: list[Judged], thresholds: list[float], faces: int) -> float:
+    if faces == 0:
+        return nan
+    hits, proposals = [0] * len(thresholds), [0] * len(thresholds)
+    for picture in judged:
+        position, picture_hits, picture_proposals = 0, 0, 0
+        for k, threshold in enumerate(thresholds):
+            while position < len(picture.scores) and picture.scores[position] >= threshold:
+                picture_hits += picture.verdicts[position] == "hit"
+                picture_proposals += picture.verdicts[position] != "dropped"
+                position += 1
+            hits[k] += picture_hits
+            proposals[k] += picture_proposals
+    return average_precision([(h / faces, h / p) for h, p in zip(hits, proposals, strict=True) if p > 0])
+
+
+def official_ap(pictures: list[Picture]) -> float:
+    scores = [score for picture in pictures for score in picture.scores]
+    low, high = (min(scores), max(scores)) if scores else (0.0, 0.0)
+    judged = []
+    for picture in pictures:
+        if picture.faces:
+            one = judge(picture)
+            normalised = [1.0 if high == low else (score - low) / (high - low) for score in one.scores]
+            judged.append(one._replace(scores=normalised))
+    thresholds = [1 - k / 1000 for k in range(1, 1001)]
+    return curve_area(judged, thresholds, sum(sum(picture.counted) for picture in pictures))
+
+
+def exact_ap(pictures: list[Picture], *, count_empty_pictures: bool = True) -> float:
+    judged = [judge(picture) for picture in pictures if picture.faces or count_empty_pictures]
+    thresholds = sorted({score for picture in pictures for score in picture.scores}, reverse=True)
+    return curve_area(judged, thresholds, sum(sum(picture.counted) for picture in pictures))
+
+
+def at_threshold(pictures: list[Picture], threshold: float, *, count_empty_pictures: bool = True) -> dict[str, float]:
+    used = [picture for picture in pictures if picture.faces or count_empty_pictures]
+    faces = sum(sum(picture.counted) for picture in pictures)
+    accepted = [
+        (verdict, plain_iou)
+        for one in map(judge, used)
+        for score, verdict, plain_iou in zip(one.scores, one.verdicts, one.plain_ious, strict=True)
+        if score >= threshold
+    ]
+    hit_ious = [plain_iou for verdict, plain_iou in accepted if verdict == "hit"]
+    hits, false_alarms = len(hit_ious), [verdict for verdict, _ in accepted].count("false alarm")
+    precision = hits / (hits + false_alarms) if accepted and hits + false_alarms else nan
+    recall = hits / faces if faces else nan
+    return {
+        "hits": hits,
+        "false_alarms": false_alarms,
+        "precision": precision,
+        "recall": recall,
+        "f1": 2 * hits / (hits + false_alarms + faces) if hits + false_alarms + faces else nan,
+        "false_alarms_per_picture": false_alarms / len(used) if used else nan,
+        "mean_iou": sum(hit_ious) / hits if hits else nan,
+    }
+
+
+def to_arrays(
+    pictures: list[Picture],
+) -> tuple[PictureBoxes, PictureBoxes, NDArray[np.float64], NDArray[np.bool_]]:
+    """Faces, detections, their scores, and the mask of the faces that count."""
+    return (
+        PictureBoxes.from_pictures([picture.faces for picture in pictures]),
+        PictureBoxes.from_pictures([picture.boxes for picture in pictures]),
+        np.array([score for picture in pictures for score in picture.scores], dtype=np.float64),
+        np.array([counts for picture in pictures for counts in picture.counted], dtype=np.bool_),
+    )
