@@ -22,6 +22,7 @@ from ..errors import DetectorRaisedError, ResultsError, UsageError, WorkerError
 from . import environment
 from .cell import Cell, make_cell
 from .cell import Protocol as CellProtocol
+from .previews import write_previews
 from .results import Journal, JournalContent, PictureRecord, RunFolder, lock
 from .supervisor import Answer, DetectorProcess, Limits
 
@@ -105,6 +106,7 @@ def run(plan: Plan, out: Path, observer: Observer | None = None) -> RunFolder:
         for spec in plan.detectors:
             cell = make_cell(spec, plan.dataset.fingerprint, plan.protocol, plan.device, plan.threads)
             _CellRun(plan, folder, spec, cell, usable, pictures, observer).finish()
+        write_previews(folder, pictures.get)
     return folder
 
 

@@ -93,7 +93,7 @@ def _answer(detector: Detector, image: RGBImage, size: str) -> tuple[Any, ...]:
 
     try:
         began = time.perf_counter_ns()
-        found = detector.detect(image) if size == "original" else _detect_resized(detector, image, size)
+        found: object = detector.detect(image) if size == "original" else _detect_resized(detector, image, size)
         nanoseconds = time.perf_counter_ns() - began
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, the parent hears of it
         return ("raised", _explain(error))

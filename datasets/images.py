@@ -111,7 +111,8 @@ def upright_size(path: Path) -> tuple[int, int] | None:
     try:
         with _strict_pillow(2**62), Image.open(path) as picture:
             width, height = picture.size
-            turned = _orientation(picture) >= 5
+            # Pillow turns a TIFF by itself, its size too.
+            turned = picture.format != "TIFF" and _orientation(picture) >= 5
     except Exception:  # noqa: BLE001  see `decode`
         return None
     return (height, width) if turned else (width, height)
@@ -177,7 +178,7 @@ def _rgb(picture: Image.Image) -> NDArray[np.uint8]:
 
 
 def _orientation(picture: Image.Image) -> int:
-    """EXIF orientation 1 to 8; 1 where there is none or it is damaged. Pillow itself turns a TIFF on loading."""
+    """EXIF orientation 1 to 8; 1 where none is valid, and for a loaded TIFF, which Pillow turns by itself."""
     try:
         value = picture.getexif().get(_ORIENTATION_TAG, 1)
     except Exception:  # noqa: BLE001  a damaged EXIF block does not make the pixels bad

@@ -146,9 +146,9 @@ def _cut_out(cut: _Cut) -> Portrait:
     outline = np.array([[int(n) for n in point.split(",")] for point in cut.outline.split()], np.int32)
     alpha = np.zeros((height, width), np.uint8)
     cv2.fillPoly(alpha, [outline], (255,))
-    # The edge moves inwards, or the old background would shine through it; zeros beyond the file soften its sides too.
-    alpha = np.asarray(cv2.erode(alpha, np.ones((3, 3)), borderType=cv2.BORDER_CONSTANT, borderValue=(0,)), np.uint8)
-    alpha = np.asarray(cv2.GaussianBlur(alpha, (0, 0), _FEATHER), np.uint8)
+    # The edge moves inwards, or the old background would shine through it; where a shoulder meets the file's side too.
+    alpha[:, :4] = alpha[:, -4:] = 0
+    alpha = np.asarray(cv2.GaussianBlur(cv2.erode(alpha, np.ones((3, 3))), (0, 0), _FEATHER), np.uint8)
     begin, end = cut.fade
     down = np.clip((end - np.arange(height)) / (end - begin), 0, 1)
     weight = (down * down * (3 - 2 * down))[:, None, None] * alpha[..., None] / 255

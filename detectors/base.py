@@ -146,6 +146,11 @@ class Detector(ABC):
     """Modules that must be importable."""
     extra: ClassVar[str] = ""
     """The extra of facebench that installs them; empty: in the default install."""
+    reference_scores: ClassVar[tuple[float, float] | None] = None
+    """Best scores on the two pictures of `conformance.colour_probes`, with the library called as it should be.
+
+    They are how the conformance kit notices swapped colour channels, which many detectors survive with small losses.
+    """
 
     def __init__(self, *, device: Device = "cpu", threads: int = 1, score_floor: float | None = None) -> None:
         if device not in self.info.devices:

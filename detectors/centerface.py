@@ -38,6 +38,7 @@ class CenterFace(Detector):
         operating_threshold=0.5,
         score_floor=0.02,
     )
+    reference_scores = (0.912, 0.89)
 
     def __init__(
         self,

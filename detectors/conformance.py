@@ -1,11 +1,28 @@
-"""check_detector(): the contract that every adapter, ours or a third party's, must pass."""
+"""check_detector(): the contract that every adapter, ours or a third party's, must pass.
+
+The detector is built and run in the calling process; run one detector a process, since some libraries do not bear each
+other (dlib with torch, torch with TensorFlow, by import order).
+"""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.resources import files
 
-from .base import Device
-from .registry import DetectorSpec
+import numpy as np
+
+from ..errors import DeviceError
+from .base import Detections, Detector, Device, RGBImage
+from .registry import DetectorSpec, create, resolve
+
+FACE = (177, 60, 272, 176)
+"""The face in `portrait`, x1, y1, x2, y2."""
+
+_SCORE_TOLERANCE = 0.005
+_BOX_TOLERANCE = 0.35
+_MEASURED_CPU_S = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +34,260 @@ class Finding:
     detail: str
 
 
+def portrait() -> RGBImage:
+    """Return Eileen Collins, 512×512, public domain (NASA), from scikit-image's wheel."""
+    import cv2
+
+    encoded = np.frombuffer((files("skimage") / "data" / "astronaut.png").read_bytes(), dtype=np.uint8)
+    bgr = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), dtype=np.uint8)
+    return np.ascontiguousarray(bgr[:, :, ::-1])
+
+
+def colour_probes() -> tuple[RGBImage, RGBImage]:
+    """Return two pictures of a face that mean something else once red and blue are swapped.
+
+    The first holds the grey portrait in red and green and nothing in blue; the second in red, half of it in green, and
+    its negative in blue.
+    """
+    import cv2
+
+    grey = cv2.cvtColor(portrait(), cv2.COLOR_RGB2GRAY)
+    flat = np.full_like(grey, 128)
+    half = (grey // 2 + 64).astype(np.uint8)
+    return np.dstack([grey, grey, flat]), np.dstack([grey, half, 255 - grey])
+
+
 def check_detector(spec: str | DetectorSpec, *, device: Device = "cpu", threads: int = 1) -> list[Finding]:
-    """Build a detector in this process and check that it keeps the contract."""
-    return []
+    """Build a detector in this process and check that it keeps the contract.
+
+    Args:
+        spec: a spec string, or one that is resolved already.
+        device: where it shall run.
+        threads: CPU threads that it may use.
+
+    Returns:
+        A finding a check, in a fixed order; `all(finding.ok for finding in findings)` is the verdict.
+
+    Raises:
+        UsageError: unknown detector or parameter.
+        UnavailableError: a package or model file is missing.
+    """
+    resolved = resolve(spec) if isinstance(spec, str) else spec
+    floor = resolved.adapter.info.score_floor
+    detector = create(resolved, device=device, threads=threads, score_floor=floor)
+    checks: tuple[tuple[str, Callable[[Detector], str]], ...] = (
+        ("device claim", _check_device),
+        ("threads", _check_threads),
+        ("finds the face", _check_portrait),
+        ("place in a larger picture", _check_place),
+        ("landmarks", _check_landmarks),
+        ("colour order", lambda it: _check_colour_order(it, None if resolved.given else it.reference_scores)),
+        ("1×1 picture", lambda it: _check_picture(it, np.full((1, 1, 3), 90, np.uint8))),
+        ("1×300 picture", lambda it: _check_picture(it, portrait()[200:201, 100:400])),
+        ("300×1 picture", lambda it: _check_picture(it, portrait()[100:400, 200:201])),
+        ("black picture", lambda it: _check_picture(it, np.zeros((240, 320, 3), np.uint8))),
+        ("odd size", lambda it: _check_picture(it, portrait()[:301, :277])),
+        ("non-contiguous picture", lambda it: _check_same(it, portrait()[:, ::-1], portrait()[:, ::-1].copy())),
+        ("read-only picture", _check_read_only),
+        ("picture is not modified", _check_not_modified),
+        ("same answer twice", lambda it: _check_same(it, portrait(), portrait())),
+        ("score floor", _check_score_floor),
+    )
+    findings = [_run(name, check, detector) for name, check in checks]
+    detector.close()
+    findings.append(_run_cuda(resolved, device, threads))
+    return findings
+
+
+class _BrokenContractError(Exception):
+    """A check did not hold; the message says what was seen and how to mend it."""
+
+
+def _run(name: str, check: Callable[[Detector], str], detector: Detector) -> Finding:
+    try:
+        return Finding(name, True, check(detector))
+    except _BrokenContractError as error:
+        return Finding(name, False, str(error))
+    except Exception as error:  # noqa: BLE001 - whatever a third party's detector raises is a finding
+        return Finding(name, False, f"raised {type(error).__name__}: {error}")
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise _BrokenContractError(message)
+
+
+def _detect(detector: Detector, image: RGBImage) -> Detections:
+    found = detector.detect(image)
+    _require(isinstance(found, Detections), f"detect must return facebench.Detections, got {type(found).__name__}")
+    # a new value checks dtypes, shapes, order and finiteness once more, whoever built the old one
+    landmarks = None if found.landmarks is None else found.landmarks.copy()
+    return Detections(found.boxes.copy(), found.scores.copy(), landmarks)
+
+
+def _check_device(detector: Detector) -> str:
+    used = detector.device_used()
+    _require(used == detector.device, f"asked for {detector.device}, device_used() says {used}")
+    return f"runs on {used}"
+
+
+def _check_threads(detector: Detector) -> str:
+    """Compare processor time with elapsed time: work on more threads than allowed shows as a ratio above them."""
+    told = detector.threads_used()
+    _require(
+        told is None or told <= detector.threads,
+        f"allowed {detector.threads} threads, threads_used() says {told}; set them in __init__",
+    )
+    image = portrait()
+    detector.detect(image)
+    # a thread pool spins for a moment after work that was done before; the clocks start behind it
+    began, busy = time.perf_counter(), time.process_time()
+    while time.process_time() - busy < _MEASURED_CPU_S:
+        detector.detect(image)
+    ratio = (time.process_time() - busy) / (time.perf_counter() - began)
+    _require(
+        ratio <= detector.threads + 0.35,
+        f"allowed {detector.threads} threads, used {ratio:.2f} cores on average; set the library's threads in __init__",
+    )
+    return f"{ratio:.2f} cores busy on average, {told if told is not None else 'library cannot tell'} threads"
+
+
+def _check_portrait(detector: Detector) -> str:
+    found = _detect(detector, portrait())
+    _require(len(found) > 0, "no face found in a sharp frontal portrait of 512×512 pixels, face 95×116")
+    overlap = _iou(found.boxes[0], FACE)
+    _require(
+        overlap >= _BOX_TOLERANCE,
+        f"best box {found.boxes[0].round().tolist()}, the face is at {FACE}: IoU {overlap:.2f}; "
+        "are boxes x1, y1, x2, y2 in pixels?",
+    )
+    return f"IoU {overlap:.2f}, score {found.scores[0]:.3f}, {len(found)} boxes"
+
+
+def _check_place(detector: Detector) -> str:
+    """Put the portrait off centre into a wide picture: swapped axes or a wrong scale move the box."""
+    canvas = np.full((600, 1000, 3), 120, np.uint8)
+    canvas[60:572, 420:932] = portrait()
+    found = _detect(detector, canvas)
+    face = tuple(value + offset for value, offset in zip(FACE, (420, 60, 420, 60), strict=True))
+    _require(len(found) > 0, "no face found once the portrait lies in a wider picture")
+    overlap = _iou(found.boxes[0], face)
+    where = f"best box {found.boxes[0].round().tolist()}, the face is at {face}"
+    _require(overlap >= _BOX_TOLERANCE, f"{where}: IoU {overlap:.2f}")
+    return f"IoU {overlap:.2f}"
+
+
+def _check_landmarks(detector: Detector) -> str:
+    found = _detect(detector, portrait())
+    if not detector.info.landmarks:
+        _require(found.landmarks is None, "info.landmarks is false, but the result has some")
+        return "none claimed"
+    _require(found.landmarks is not None and len(found) > 0, "info.landmarks is true, but the result has none")
+    assert found.landmarks is not None
+    left_eye, right_eye, nose, left_mouth, right_mouth = found.landmarks[0]
+    ordered = left_eye[0] < right_eye[0] and left_mouth[0] < right_mouth[0]
+    upright = max(left_eye[1], right_eye[1]) < nose[1] < min(left_mouth[1], right_mouth[1])
+    _require(
+        bool(ordered and upright),
+        f"expected left eye, right eye, nose, left and right mouth corner as seen, got {found.landmarks[0].tolist()}",
+    )
+    return "five points in order"
+
+
+def _check_colour_order(detector: Detector, reference: tuple[float, float] | None) -> str:
+    """Compare with the adapter's reference scores; a swap must both be told from them and not be there.
+
+    The reference holds for the default parameters; without one, a portrait must not score better when swapped.
+    """
+    probes = colour_probes()
+    given = [_best(detector, probe) for probe in probes]
+    swapped = [_best(detector, probe[:, :, ::-1]) for probe in probes]
+    seen = f"scores {_pair(given)}, with red and blue swapped {_pair(swapped)}"
+    if reference is None:
+        natural, turned = _best(detector, portrait()), _best(detector, portrait()[:, :, ::-1])
+        worse = turned - natural
+        told = f"a portrait scores {natural:.3f}, with red and blue swapped {turned:.3f}"
+        _require(worse <= 0.02 * max(1.0, abs(natural)), f"{told}; is the input taken as RGB?")
+        return f"{seen}; declare reference_scores to make sure"
+    off = max(abs(got - expected) for got, expected in zip(given, reference, strict=True))
+    apart = max(abs(got - expected) for got, expected in zip(swapped, reference, strict=True))
+    _require(off <= _SCORE_TOLERANCE, f"{seen}; expected {_pair(reference)}: is the input taken as RGB?")
+    _require(apart > 2 * _SCORE_TOLERANCE, f"{seen}: the reference scores {_pair(reference)} cannot tell them apart")
+    return seen
+
+
+def _check_picture(detector: Detector, image: RGBImage) -> str:
+    return f"{len(_detect(detector, image))} boxes"
+
+
+def _check_same(detector: Detector, first: RGBImage, second: RGBImage) -> str:
+    one, two = _detect(detector, first), _detect(detector, second)
+    _require(_equal(one, two), f"{len(one)} and {len(two)} boxes that are not the same; expected equal results")
+    return f"{len(one)} equal boxes"
+
+
+def _check_read_only(detector: Detector) -> str:
+    image = portrait()
+    image.setflags(write=False)
+    return f"{len(_detect(detector, image))} boxes"
+
+
+def _check_not_modified(detector: Detector) -> str:
+    image = portrait()
+    _detect(detector, image)
+    _require(bool((image == portrait()).all()), "the picture given was changed; work on a copy")
+    return "unchanged"
+
+
+def _check_score_floor(detector: Detector) -> str:
+    found = _detect(detector, portrait())
+    if detector.info.score_kind == "none":
+        _require(bool((found.scores == 1).all()), "score_kind is none: every score must be 1")
+        return "no scores"
+    lowest = float(found.scores.min(initial=np.inf))
+    _require(lowest >= detector.score_floor - 1e-6, f"score {lowest:.4f} is below the floor {detector.score_floor:g}")
+    if detector.info.score_kind == "probability":
+        highest = float(found.scores.max(initial=0))
+        inside = lowest >= 0 and highest <= 1 + 1e-6
+        _require(inside, f"probabilities must lie in 0 to 1, got {lowest:.3f} to {highest:.3f}")
+    return f"lowest {lowest:.3f}, floor {detector.score_floor:g}"
+
+
+def _run_cuda(spec: DetectorSpec, device: Device, threads: int) -> Finding:
+    """Ask for the GPU: either it is really used, or the error says why not."""
+    name = "no silent fall back from cuda"
+    if device == "cuda":
+        return Finding(name, True, "checked as the device claim")
+    try:
+        detector = create(spec, device="cuda", threads=threads)
+    except DeviceError as error:
+        return Finding(name, True, f"refused: {error}")
+    except Exception as error:  # noqa: BLE001 - any other exception is the finding
+        return Finding(name, False, f"asked for cuda, raised {type(error).__name__}: {error}; expected DeviceError")
+    used = detector.device_used()
+    detector.close()
+    return Finding(name, used == "cuda", f"asked for cuda, runs on {used}")
+
+
+def _iou(box: np.ndarray, face: tuple[int, ...]) -> float:
+    width = min(box[2], face[2]) - max(box[0], face[0])
+    height = min(box[3], face[3]) - max(box[1], face[1])
+    inside = max(0.0, float(width)) * max(0.0, float(height))
+    areas = float((box[2] - box[0]) * (box[3] - box[1])) + (face[2] - face[0]) * (face[3] - face[1])
+    return inside / (areas - inside)
+
+
+def _best(detector: Detector, image: RGBImage) -> float:
+    found = _detect(detector, image)
+    return float(found.scores[0]) if len(found) else 0.0
+
+
+def _pair(scores: tuple[float, ...] | list[float]) -> str:
+    return " and ".join(f"{score:.3f}" for score in scores)
+
+
+def _equal(one: Detections, two: Detections) -> bool:
+    same = np.array_equal(one.boxes, two.boxes) and np.array_equal(one.scores, two.scores)
+    if one.landmarks is None or two.landmarks is None:
+        return same and one.landmarks is two.landmarks
+    return same and np.array_equal(one.landmarks, two.landmarks)

@@ -11,6 +11,9 @@ from . import model_store
 from .base import Detections, Detector, DetectorInfo, Device, RGBImage
 from .dlib_hog import corners
 
+SMALLEST_SIDE = 10
+"""Pixels; dlib raises on a picture less than 10 wide or 7 high."""
+
 
 class DlibCnn(Detector):
     """A small fully convolutional network over an image pyramid.
@@ -33,6 +36,7 @@ class DlibCnn(Detector):
     )
     requires = ("dlib",)
     extra = "dlib"
+    reference_scores = (1.074, 1.095)
 
     def __init__(
         self, *, upsample: int = 0, device: Device = "cpu", threads: int = 1, score_floor: float | None = None
@@ -57,6 +61,8 @@ class DlibCnn(Detector):
             )
 
     def detect(self, image: RGBImage) -> Detections:
-        """Run the network."""
+        """Run the network, unless the picture is smaller than its pyramid can hold."""
+        if min(image.shape[:2]) << self._upsample < SMALLEST_SIDE:
+            return Detections.empty()
         found = self._detector(np.ascontiguousarray(image), self._upsample)
         return Detections.from_arrays([corners(face.rect) for face in found], [face.confidence for face in found])

@@ -33,6 +33,7 @@ class Hog(Detector):
     )
     requires = ("dlib",)
     extra = "dlib"
+    reference_scores = (1.078, -0.118)
 
     def __init__(
         self,

@@ -36,6 +36,7 @@ class FaceRecognition(Detector):
     )
     requires = ("face_recognition", "face_recognition_models", "pkg_resources", "dlib")
     extra = "dlib"
+    reference_scores = (1.0, 0.0)
 
     def __init__(
         self,

@@ -39,6 +39,7 @@ class Haar(OpenCvDetector):
         score_floor=float(np.finfo(np.float32).min),
         note="every window that passes the cascade is a face; the level weight only orders them",
     )
+    reference_scores = (6.344, 6.875)
 
     def __init__(
         self,

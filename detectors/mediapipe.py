@@ -37,6 +37,7 @@ class MediaPipe(Detector):
     )
     requires = ("mediapipe",)
     extra = "mediapipe"
+    reference_scores = (0.908, 0.881)
 
     def __init__(
         self,

@@ -40,6 +40,7 @@ class Mtcnn(Detector):
     )
     requires = ("tensorflow", "mtcnn")
     extra = "mtcnn"
+    reference_scores = (1.0, 0.0)
 
     def __init__(
         self,
@@ -55,8 +56,7 @@ class Mtcnn(Detector):
         from mtcnn import MTCNN
 
         self._tensorflow = tensorflow
-        tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
-        tensorflow.config.threading.set_inter_op_parallelism_threads(1)
+        _set_threads(tensorflow, threads)
         gpus = tensorflow.config.list_physical_devices("GPU")
         if device == "cuda" and not gpus:
             raise DeviceError(f"TensorFlow {tensorflow.__version__} finds no GPU; install its GPU build, or use cpu")
@@ -83,8 +83,8 @@ class Mtcnn(Detector):
         rows = self._detector.detect_faces(
             np.ascontiguousarray(image), fit_to_image=False, box_format="xyxy", output_type="numpy", **self._options
         ).reshape(-1, 16)
-        # x and y of left eye, right eye, nose, left and right mouth corner, in one row
-        return Detections.from_arrays(rows[:, 1:5], rows[:, 5], rows[:, 6:16])
+        # the package's docstring says x, y, x, y …; the rows hold the five x before the five y
+        return Detections.from_arrays(rows[:, 1:5], rows[:, 5], rows[:, 6:16].reshape(-1, 2, 5).transpose(0, 2, 1))
 
     def device_used(self) -> Device:
         """Read where TensorFlow placed the last layer's weights."""
@@ -94,6 +94,21 @@ class Mtcnn(Detector):
     def threads_used(self) -> int | None:
         """Read TensorFlow's threads for one operator."""
         return int(self._tensorflow.config.threading.get_intra_op_parallelism_threads())
+
+
+def _set_threads(tensorflow: Any, threads: int) -> None:
+    """Set TensorFlow's threads, which it takes only before its first operation."""
+    threading = tensorflow.config.threading
+    if (threading.get_intra_op_parallelism_threads(), threading.get_inter_op_parallelism_threads()) == (threads, 1):
+        return
+    try:
+        threading.set_intra_op_parallelism_threads(threads)
+        threading.set_inter_op_parallelism_threads(1)
+    except RuntimeError as error:
+        raise UsageError(
+            f"TensorFlow already runs with {threading.get_intra_op_parallelism_threads()} threads in this process, "
+            f"got {threads}: it takes a number only before its first use"
+        ) from error
 
 
 def check_parameters(name: str, parameters: dict[str, Any]) -> None:

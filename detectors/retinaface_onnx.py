@@ -30,6 +30,7 @@ class RetinaFaceOnnx(Detector):
         operating_threshold=OPERATING_THRESHOLD,
         score_floor=0.02,
     )
+    reference_scores = (0.999, 0.999)
 
     def __init__(
         self,

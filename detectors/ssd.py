@@ -33,6 +33,7 @@ class Ssd(OpenCvDetector):
         operating_threshold=0.5,
         score_floor=0.01,
     )
+    reference_scores = (1.0, 0.933)
 
     def __init__(
         self,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
@@ -36,6 +35,7 @@ class YuNet(OpenCvDetector):
         operating_threshold=0.9,
         score_floor=0.02,
     )
+    reference_scores = (0.91, 0.87)
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class YuNet(OpenCvDetector):
         """Run the network at the size of the picture."""
         height, width = image.shape[:2]
         self._net.setInputSize((width, height))
-        rows: NDArray[np.float32] | None = self._net.detect(to_bgr(image))[1]
+        rows: NDArray[Any] | None = self._net.detect(to_bgr(image))[1]
         if rows is None:
             return Detections.empty(landmarks=True)
         # its "right eye" is the person's, which is on the left as seen

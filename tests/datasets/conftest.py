@@ -41,7 +41,10 @@ def write_list(path: Path, rows: Rows, indices: Mapping[str, Sequence[int]]) -> 
             "event_list": column(events),
             "file_list": column([column([name.split("/")[1][:-4] for name in names]) for names in of_event]),
             "face_bbx_list": column(
-                [column([np.array([r[:4] for r in rows[n]], np.int32).reshape(-1, 4) for n in names]) for names in of_event]
+                [
+                    column([np.array([r[:4] for r in rows[n]], np.int32).reshape(-1, 4) for n in names])
+                    for names in of_event
+                ]
             ),
             "gt_list": column(
                 [column([np.array(indices.get(n, []), np.uint8).reshape(-1, 1) for n in names]) for names in of_event]

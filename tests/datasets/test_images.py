@@ -12,11 +12,10 @@ import cv2
 import numpy as np
 import psutil
 import pytest
+from facebench.datasets.images import decode, upright_size
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile, ImageOps, TiffImagePlugin
-
-from facebench.datasets.images import decode, upright_size
 
 RNG = np.random.default_rng(0)
 PHOTO = cv2.resize(RNG.integers(0, 256, (9, 12, 3), np.uint8), (120, 90), interpolation=cv2.INTER_CUBIC)
@@ -204,11 +203,27 @@ def test_exif_orientation_is_applied(kind: str, orientation: int, tmp_path: Path
     assert upright_size(tmp_path / "picture") == decoded.image.shape[1::-1]
 
 
-@pytest.mark.parametrize("value", [0, 9, 65535, "6", (6, 6), 6.0])
-def test_an_invalid_orientation_is_ignored(value: Any) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = value
-    decoded = decode(encode(photo(), "JPEG", exif=exif))
+def exif_block(kind: int, count: int, value: bytes) -> bytes:
+    """An EXIF block with one tag, the orientation, of any type (2 text, 3 short, 5 rational, 12 double)."""
+    entry = struct.pack("<HHI", 0x0112, kind, count) + value.ljust(4, b"\0")
+    return b"Exif\0\0II*\0" + struct.pack("<IH", 8, 1) + entry + bytes(4)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        *(exif_block(3, 1, struct.pack("<H", value)) for value in (0, 9, 65535)),
+        exif_block(2, 2, b"6"),
+        exif_block(5, 1, struct.pack("<I", 4000)),
+        exif_block(11, 1, struct.pack("<f", 6.0)),
+        exif_block(99, 1, b"\6"),
+        exif_block(3, 1, b"\6")[:20],
+        b"Exif\0\0",
+        b"Exif\0\0" + bytes(20),
+    ],
+)
+def test_an_invalid_orientation_is_ignored(block: bytes) -> None:
+    decoded = decode(encode(photo(), "JPEG", exif=block))
     np.testing.assert_array_equal(decoded.image, decode(encode(photo(), "JPEG")).image)
 
 
@@ -216,7 +231,9 @@ def test_sixteen_bits_are_scaled_not_clipped() -> None:
     ramp = np.linspace(0, 65535, 120 * 90).astype(np.uint16).reshape(90, 120)
     colour = np.stack([ramp, ramp[::-1], ramp[:, ::-1]], axis=2)
     grey8, colour8 = (ramp >> 8).astype(np.uint8), (colour >> 8).astype(np.uint8)
-    tiff = {name: cv2.imencode(".tiff", array)[1].tobytes() for name, array in {"L": ramp, "C": colour[..., ::-1]}.items()}
+    tiff = {
+        name: cv2.imencode(".tiff", array)[1].tobytes() for name, array in {"L": ramp, "C": colour[..., ::-1]}.items()
+    }
     cases = {
         "grey png": (png_of_16_bit(ramp), np.dstack([grey8] * 3)),
         "rgb png": (png_of_16_bit(colour[..., ::-1]), colour8),
@@ -224,7 +241,10 @@ def test_sixteen_bits_are_scaled_not_clipped() -> None:
         "grey tiff": (encode(Image.fromarray(ramp), "TIFF"), np.dstack([grey8] * 3)),
         "grey tiff, lzw": (tiff["L"], np.dstack([grey8] * 3)),
         "rgb tiff, lzw": (tiff["C"], colour8),
-        "big-endian grey tiff": (encode(Image.frombytes("I;16B", (120, 90), ramp.astype(">u2").tobytes()), "TIFF"), None),
+        "big-endian grey tiff": (
+            encode(Image.frombytes("I;16B", (120, 90), ramp.astype(">u2").tobytes()), "TIFF"),
+            None,
+        ),
     }
     for name, (data, expected) in cases.items():
         decoded = decode(data)
@@ -266,7 +286,11 @@ def test_alpha_and_palettes_are_flattened_to_their_colours() -> None:
         "rgba webp": (encode(clear, "WEBP", lossless=True, exact=True), PHOTO, "alpha dropped"),
         "grey and alpha": (encode(with_alpha, "PNG"), np.dstack([np.asarray(grey)] * 3), "alpha dropped"),
         "palette": (encode(indexed, "PNG"), np.asarray(indexed.convert("RGB")), ""),
-        "palette, one clear": (encode(indexed, "PNG", transparency=3), np.asarray(indexed.convert("RGB")), "alpha dropped"),
+        "palette, one clear": (
+            encode(indexed, "PNG", transparency=3),
+            np.asarray(indexed.convert("RGB")),
+            "alpha dropped",
+        ),
         "palette, alphas": (
             encode(indexed, "PNG", transparency=bytes(range(256))),
             np.asarray(indexed.convert("RGB")),

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+from typing import Any
+
+import numpy as np
+import pytest
+from facebench.datasets import Dataset, Faces, Sample
+from facebench.errors import DataError
+
+BOXES = np.array([[1, 2, 3, 4], [5, 6, 7, 8]], np.float32)
+GOOD: dict[str, Any] = {"boxes": BOXES, "ignore": np.zeros(2, bool)}
+
+
+def test_no_face_is_valid() -> None:
+    faces = Faces(np.zeros((0, 4), np.float32), np.zeros(0, bool), {"blur": np.zeros(0, np.int8)})
+    assert len(faces) == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"boxes": BOXES.astype(np.float64)},
+        {"boxes": BOXES[:, :3]},
+        {"boxes": np.array([[1, 2, np.nan, 4], [5, 6, 7, 8]], np.float32)},
+        {"boxes": np.array([[1, 2, np.inf, 4], [5, 6, 7, 8]], np.float32)},
+        {"ignore": np.zeros(3, bool)},
+        {"ignore": np.zeros(2, np.int8)},
+        {"attributes": {"blur": np.zeros(2, np.int64)}},
+        {"attributes": {"blur": np.zeros(1, np.int8)}},
+        {"emotions": np.zeros((2, 1), np.int8)},
+    ],
+)
+def test_wrong_shapes_and_types(change: dict[str, Any]) -> None:
+    with pytest.raises(DataError, match="must be"):
+        Faces(**(GOOD | change))
+
+
+def test_values_are_frozen() -> None:
+    faces = Faces(**GOOD)
+    with pytest.raises(FrozenInstanceError):
+        faces.boxes = BOXES  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("there", "total", "sentence"),
+    [(0, 0, "0 pictures"), (1, 3226, "1 of 3,226 pictures"), (2, 2, "2 pictures"), (1200, 1200, "1,200 pictures")],
+)
+def test_coverage(there: int, total: int, sentence: str) -> None:
+    sample = Sample("a", b"", Faces(**GOOD))
+    dataset = Dataset("d", (sample,) * there, total, (), False, "", "", "")
+    assert len(dataset) == there
+    assert dataset.coverage == sentence
