@@ -239,10 +239,6 @@ def _relight(rng: Generator, picture: _Picture) -> _Picture:
 def _encode(picture: _Picture) -> bytes:
     import cv2
 
-    quick = {
-        cv2.IMWRITE_PNG_COMPRESSION: 1,
-        cv2.IMWRITE_PNG_STRATEGY: cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY,
-        cv2.IMWRITE_PNG_FILTER: cv2.IMWRITE_PNG_FILTER_SUB,
-    }
-    _, data = cv2.imencode(".png", picture[..., ::-1], [number for pair in quick.items() for number in pair])
+    quick = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY]
+    _, data = cv2.imencode(".png", picture[..., ::-1], quick)
     return bytes(data)

@@ -1,0 +1,40 @@
+# `make demo` and `make test` do everything on a fresh machine that has Python 3.11, gcc, make and a package index.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+OURS := __init__.py cli.py errors.py detectors datasets benchmarks reports
+
+.PHONY: setup demo test lint format clean
+
+setup: $(STAMP)
+
+# Three packages pin versions that no resolver can meet, so they go in without their dependencies;
+# face-recognition needs pkg_resources, which setuptools had until 80.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "facebench needs Python 3.11 or newer")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) --editable '.[all,dev]' setuptools
+	$(PIP) --no-deps retinaface-pytorch face-recognition face_recognition_models
+	touch $@
+
+demo: setup
+	$(BIN)/facebench run --dataset scenes --out runs/demo
+	$(BIN)/facebench pick runs/demo --demo --output runs/demo/default_detector.json
+	$(BIN)/facebench report runs/demo --output report.html
+
+test: setup
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(OURS)
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) runs report.html build dist *.egg-info

@@ -1,0 +1,190 @@
+"""The report: one HTML file that needs nothing beside it, no network and no web server."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..benchmarks.ranking import Rule, pick
+from ..benchmarks.results import write_atomically
+from ..benchmarks.summary import Row, Summary
+from ..detectors import Device
+from ..errors import UsageError
+from .figures import accuracy_against_latency, points, row_label
+from .gallery import gallery, threshold
+from .table import Column, columns
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_FIGURE_WIDTHS_PX = {"wide": 900, "narrow": 380}
+
+
+def write_report(summary: Summary, path: Path) -> None:
+    """Write the report of a run.
+
+    Raises:
+        ResultsError: a table or a preview of the run is damaged, or the file cannot be written.
+    """
+    write_atomically(path, render(summary).encode("utf-8"))
+
+
+def render(summary: Summary) -> str:
+    """Return the report as HTML; equal runs give equal text."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["breakable"] = lambda text: Markup("<wbr>").join(re.split(r"(?<=[:,.])", text))
+    style, script = _template_text("report.css"), _template_text("report.js")
+    policy = (
+        f"default-src 'none'; img-src data:; style-src {_csp_hash(style)}; script-src {_csp_hash(script)}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    drawn = points(summary)
+    figures = (
+        {name: Markup(accuracy_against_latency(summary, width)) for name, width in _FIGURE_WIDTHS_PX.items()}
+        if drawn
+        else {}
+    )
+    not_drawn = [row_label(row) for row in summary.rows if row_label(row) not in {point.label for point in drawn}]
+    document = summary.run.document
+    return environment.get_template("report.html.j2").render(
+        policy=policy,
+        style=Markup(style),
+        script=Markup(script),
+        summary=summary,
+        dataset=document["dataset"],
+        document=document,
+        environment=document["environment"],
+        excluded=document.get("excluded", []),
+        protocol=_protocol_text(document["protocol"]),
+        conditions=_conditions(summary),
+        machines=sorted({str(row.cell["machine"]) for row in summary.rows}) or [document["environment"]["machine"]],
+        answer=answer(summary),
+        columns=columns(summary),
+        done=[row for row in summary.rows if row.done],
+        not_done=[row for row in summary.rows if not row.done],
+        sorted_by=f"AP {summary.primary}",
+        sort_value=_sort_value,
+        label=row_label,
+        threshold=threshold,
+        figures=figures,
+        not_drawn=not_drawn,
+        gallery=gallery(summary),
+        commands=reproduce(summary),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the report says first.
+
+    Attributes:
+        sentence: the answer.
+        picked: the cell key of the detector it names first; empty where there is none.
+        notes: what qualifies it, a sentence each.
+    """
+
+    sentence: str
+    picked: str
+    notes: Sequence[str]
+
+
+def answer(summary: Summary) -> Answer:
+    """Say which detector is the fastest among the best, by the rule of `facebench pick`."""
+    done = [row for row in summary.rows if row.done]
+    if not done:
+        return Answer("No detector finished: there is nothing to compare.", "", [])
+    devices = {row.cell["device"] for row in done}
+    device: Device = "cpu" if "cpu" in devices else "cuda"
+    rule = Rule(device=device)
+    try:
+        choice = pick(summary, rule, demo=True)
+    except UsageError as error:
+        return Answer("No detector can be chosen.", "", [str(error)])
+    candidates = [row for row in done if row.cell["spec"] not in choice["left_out"]]
+    winner = next(row for row in candidates if row.cell["key"] == choice["run"]["cell"])
+    best = candidates[0]
+    within = f"{rule.tie:g} of the best exact AP ({summary.primary})"
+    if winner is best:
+        sentence = (
+            f"{row_label(winner)} has the best exact AP ({summary.primary}), {_figures(winner, summary)}; "
+            f"no detector within {rule.tie:g} of it is faster."
+        )
+    else:
+        sentence = (
+            f"{row_label(winner)} is the fastest detector within {within}: {_figures(winner, summary)}. "
+            f"The best is {row_label(best)}: {_figures(best, summary)}."
+        )
+    notes = [f"Left out of the choice: {spec} ({why})." for spec, why in choice["left_out"].items()]
+    return Answer(sentence, str(winner.cell["key"]), notes)
+
+
+def reproduce(summary: Summary) -> list[str]:
+    """Return the commands that measure the run again; DIR stands for the data's folder, RUN for the results'."""
+    document, cells = summary.run.document, summary.run.cells
+    protocol = document["protocol"]
+    commands = []
+    for device, threads in dict.fromkeys((cell["device"], cell["threads"]) for cell in cells):
+        specs = [str(cell["spec"]) for cell in cells if (cell["device"], cell["threads"]) == (device, threads)]
+        parts = ["facebench", "run", "--detectors", ",".join(specs), "--dataset", document["dataset"]["name"]]
+        parts += [] if document["dataset"]["demo"] else ["--data", "DIR"]
+        parts += [] if protocol["size"] == "original" else ["--size", protocol["size"]]
+        parts += [] if protocol["score_floor"] is None else ["--score-floor", f"{protocol['score_floor']:g}"]
+        parts += [] if device == "cpu" else ["--device", device]
+        parts += [] if threads == 1 else ["--threads", str(threads)]
+        commands.append(shlex.join([*parts, "--out", "RUN"]))
+    return [*commands, "facebench report RUN -o report.html"]
+
+
+def _figures(row: Row, summary: Summary) -> str:
+    assert row.latency is not None, "only finished rows are candidates"
+    ap = f"{row.exact_ap(summary.primary):.3f}".removeprefix("0")
+    # with no-break spaces, so that a number stays beside its unit
+    return f"AP\u00a0{ap}, p50\u00a0{row.latency.p50_ms:,.1f}\u00a0ms, p90\u00a0{row.latency.p90_ms:,.1f}\u00a0ms"
+
+
+def _protocol_text(protocol: Mapping[str, Any]) -> str:
+    size = "pictures at their original size"
+    if protocol["size"] != "original":
+        size = f"pictures scaled to {protocol['size']} px, inside the clock"
+    floor = "each detector's own score floor"
+    if protocol["score_floor"] is not None:
+        floor = f"scores kept from {protocol['score_floor']:g} on"
+    return f"{size}; {floor}; a hit is an overlap (IoU) of at least 0.5"
+
+
+def _conditions(summary: Summary) -> str:
+    """Say on which device and how many threads the detectors ran."""
+    found = dict.fromkeys((row.cell["device"], row.cell["threads"]) for row in summary.rows)
+    return "; ".join(f"{device}, {threads} thread{'' if threads == 1 else 's'}" for device, threads in found)
+
+
+def _sort_value(column: Column, row: Row) -> str:
+    """Return what a table cell is sorted by; empty where there is no number."""
+    if column.number is None:
+        return column.text(row)
+    value = column.number(row)
+    return f"{value:.9g}" if math.isfinite(value) else ""
+
+
+def _template_text(name: str) -> str:
+    return "\n" + (_TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _csp_hash(text: str) -> str:
+    """Return the source expression that lets exactly this inline text pass."""
+    digest = base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+    return f"'sha256-{digest}'"

@@ -1,0 +1,127 @@
+"""Detectors that misbehave, each in one way, and one that does not; loaded in children as `hostile_detectors:Name`."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+
+from facebench import Detections, Detector, DetectorInfo
+
+INFO = DetectorInfo(
+    name="hostile",
+    family="test",
+    package="none",
+    licence="MIT",
+    score_kind="probability",
+    devices=("cpu",),
+    landmarks=False,
+    trained_on=(),
+    reference="tests",
+    operating_threshold=0.5,
+)
+
+
+class Good(Detector):
+    """Returns one box in the middle of every picture."""
+
+    info = INFO
+
+    def detect(self, image):
+        height, width = image.shape[:2]
+        return Detections.from_arrays([[width / 4, height / 4, width / 2, height / 2]], [0.9])
+
+
+class Nothing(Good):
+    def detect(self, image):
+        return Detections.empty()
+
+
+class Raises(Good):
+    def detect(self, image):
+        raise RuntimeError("the cascade of doom")
+
+
+class Quits(Good):
+    def detect(self, image):
+        raise SystemExit("gone home")
+
+
+class Aborts(Good):
+    def detect(self, image):
+        os.abort()
+
+
+class Hangs(Good):
+    def detect(self, image):
+        while True:
+            time.sleep(3600)
+
+
+class EatsMemory(Good):
+    def detect(self, image):
+        hoard = []
+        for _ in range(64):
+            hoard.append(np.ones(2**24))  # 128 MB each, 8 GB in all
+        return Detections.empty()
+
+
+class ReturnsNan(Good):
+    def detect(self, image):
+        return Detections.from_arrays([[0, 0, np.nan, 5]], [0.5])
+
+
+class ReturnsList(Good):
+    def detect(self, image):
+        return [(1, 2, 3, 4)]
+
+
+class CannotLoad(Good):
+    def __init__(self, **options):
+        super().__init__(**options)
+        raise OSError("no such weights")
+
+
+class LiesAboutDevice(Good):
+    def device_used(self):
+        return "cuda"
+
+
+class WritesIntoPicture(Good):
+    def detect(self, image):
+        image[:] = 0
+        return super().detect(image)
+
+
+class DiesOnce(Good):
+    """Aborts at the first picture of its life, as told by a file that it leaves, and works in its second life."""
+
+    def __init__(self, *, mark: str = "", device="cpu", threads=1, score_floor=None):
+        super().__init__(device=device, threads=threads, score_floor=score_floor)
+        self._mark = Path(mark)
+
+    def detect(self, image):
+        if not self._mark.exists():
+            self._mark.touch()
+            os.abort()
+        return super().detect(image)
+
+
+class DiesOnWide(Good):
+    """Aborts on every picture that is wider than 200 pixels."""
+
+    def detect(self, image):
+        if image.shape[1] > 200:
+            os.abort()
+        return super().detect(image)
+
+
+class TellsItsWorld(Good):
+    """Returns what it sees of its process as box coordinates: cores, OMP threads, offline switch, writable picture."""
+
+    def detect(self, image):
+        cores = len(os.sched_getaffinity(0))
+        omp, offline = int(os.environ["OMP_NUM_THREADS"]), int(os.environ["FACEBENCH_OFFLINE"])
+        return Detections.from_arrays([[0, 0, cores, omp], [0, 0, offline, float(image.flags.writeable)]], [0.9, 0.8])
