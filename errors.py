@@ -114,11 +114,14 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
     >>> did_you_mean("yunett", ["haar", "yunet"])
     'Did you mean yunet?'
+    >>> did_you_mean("scale", ["cascade", "scale_factor"])
+    'Did you mean scale_factor?'
     >>> did_you_mean("zzz", ["haar", "yunet"])
     'Known: haar, yunet.'
     """
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+    near = [known for known in names if len(name) > 2 and name.lower() in known]
+    near = near or difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     if near:
         return f"Did you mean {' or '.join(near)}?"
     return f"Known: {', '.join(names)}."

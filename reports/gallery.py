@@ -58,26 +58,36 @@ class Layer:
         hits: boxes on a face.
         false_alarms: boxes on no face, and second boxes on a face.
         dropped: boxes on a face to be ignored.
-        missed: the faces without a box.
+        found: the faces hit.
+        missed: the faces not hit.
         text: the same in numbers.
     """
 
     hits: str
     false_alarms: str
     dropped: str
+    found: str
     missed: str
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One preview with the layers of every finished detector, in the order of `Gallery.labels`."""
+    """One preview.
+
+    Attributes:
+        image_id: the picture's name in its data set.
+        source: the JPEG as a data URI.
+        width: pixels.
+        height: pixels.
+        ignored: the faces that are neither to be found nor background, as SVG path data.
+        layers: what each finished detector did, in the order of `Gallery.labels`.
+    """
 
     image_id: str
     source: str
     width: int
     height: int
-    faces: str
     ignored: str
     layers: Sequence[Layer]
 
@@ -118,7 +128,6 @@ def gallery(summary: Summary) -> Gallery:
                 source=_data_uri(run.path / "previews" / preview.file),
                 width=preview.width,
                 height=preview.height,
-                faces=_path(faces[counted], preview.scale),
                 ignored=_path(faces[~counted], preview.scale),
                 layers=[_layer(outcome, place, preview) for outcome in outcomes],
             )
@@ -135,16 +144,15 @@ def threshold(row: Row) -> str:
 def _layer(outcome: Outcomes, place: int, preview: Preview) -> Layer:
     here = outcome.picture == place
     hit, false_alarm = here & outcome.hit, here & outcome.false_alarm
-    face_here = outcome.faces.picture == place
-    counted = face_here & outcome.counted
-    missed = counted & ~outcome.found
+    to_find = (outcome.faces.picture == place) & outcome.counted
     alarms = int(false_alarm.sum())
-    found = f"{int(hit.sum())} of {int(counted.sum())} faces found" if counted.any() else "no face to be found"
+    found = f"{int(hit.sum())} of {int(to_find.sum())} faces found" if to_find.any() else "no face to be found"
     return Layer(
         hits=_path(outcome.boxes[hit], preview.scale),
         false_alarms=_path(outcome.boxes[false_alarm], preview.scale),
         dropped=_path(outcome.boxes[here & ~hit & ~false_alarm], preview.scale),
-        missed=_path(outcome.faces.boxes[missed], preview.scale),
+        found=_path(outcome.faces.boxes[to_find & outcome.found], preview.scale),
+        missed=_path(outcome.faces.boxes[to_find & ~outcome.found], preview.scale),
         text=f"{found}, {alarms} false alarm{'' if alarms == 1 else 's'}",
     )
 

@@ -46,7 +46,7 @@ def render(summary: Summary) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["breakable"] = lambda text: Markup("<wbr>").join(re.split(r"(?<=[:,.])", text))
+    environment.filters["breakable"] = lambda text: Markup("<wbr>").join(re.split(r"(?<=[:,])", text))
     style, script = _template_text("report.css"), _template_text("report.js")
     policy = (
         f"default-src 'none'; img-src data:; style-src {_csp_hash(style)}; script-src {_csp_hash(script)}; "
@@ -114,21 +114,24 @@ def answer(summary: Summary) -> Answer:
         choice = pick(summary, rule, demo=True)
     except UsageError as error:
         return Answer("No detector can be chosen.", "", [str(error)])
-    candidates = [row for row in done if row.cell["spec"] not in choice["left_out"]]
-    winner = next(row for row in candidates if row.cell["key"] == choice["run"]["cell"])
-    best = candidates[0]
-    within = f"{rule.tie:g} of the best exact AP ({summary.primary})"
+    winner = next(row for row in done if row.cell["key"] == choice["run"]["cell"])
+    left_out = {row_label(row): choice["left_out"].get(row.cell["spec"], "") for row in done if row is not winner}
+    best = next(row for row in done if row is winner or not left_out[row_label(row)])
     if winner is best:
         sentence = (
-            f"{row_label(winner)} has the best exact AP ({summary.primary}), {_figures(winner, summary)}; "
-            f"no detector within {rule.tie:g} of it is faster."
+            f"{row_label(winner)} has the best exact AP ({summary.primary}), and no detector within {rule.tie:g} of it "
+            f"is faster: {_figures(winner, summary)}."
         )
     else:
         sentence = (
-            f"{row_label(winner)} is the fastest detector within {within}: {_figures(winner, summary)}. "
+            f"{row_label(winner)} is the fastest detector within {rule.tie:g} of the best exact AP "
+            f"({summary.primary}): {_figures(winner, summary)}. "
             f"The best is {row_label(best)}: {_figures(best, summary)}."
         )
-    notes = [f"Left out of the choice: {spec} ({why})." for spec, why in choice["left_out"].items()]
+    reasons = [f"{label} ({why})" for label, why in left_out.items() if why]
+    notes = [f"Left out of the choice: {'; '.join(reasons)}."] if reasons else []
+    if len(done) < len(summary.rows):
+        notes.append(f"{len(summary.rows) - len(done)} of {len(summary.rows)} detectors have no result: see the table.")
     return Answer(sentence, str(winner.cell["key"]), notes)
 
 

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
-
 from facebench.datasets import Dataset
 from facebench.datasets.base import Faces, Sample
+from PIL import Image
 
 SUPPORT = Path(__file__).parents[1] / "support"
 
@@ -36,7 +35,8 @@ def make_dataset(count: int = 6, *, sources: dict[int, bytes] | None = None, fin
         attributes={"blur": np.zeros(1, dtype=np.int8)},
     )
     samples = tuple(
-        Sample(f"picture-{index}.png", (sources or {}).get(index, png(160, 120, index)), faces) for index in range(count)
+        Sample(f"picture-{index}.png", (sources or {}).get(index, png(160, 120, index)), faces)
+        for index in range(count)
     )
     return Dataset(
         name="small",

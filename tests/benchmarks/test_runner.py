@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-
 from facebench.benchmarks.results import RunFolder
 from facebench.benchmarks.runner import Plan, Silent, run
 from facebench.benchmarks.summary import summarise_run
@@ -110,7 +109,9 @@ def test_ctrl_c_loses_nothing_that_was_done(tmp_path, small):
 def test_kill_minus_nine_half_way_then_again_gives_the_detections_of_an_undisturbed_run(tmp_path):
     """The real command, killed with SIGKILL once half of the pictures are in the journal."""
     command = [sys.executable, "-m", "facebench.cli", "run", "--dataset", "scenes?count=12", "--detectors", "haar"]
-    process = subprocess.Popen([*command, "--out", str(tmp_path / "killed")], stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        [*command, "--out", str(tmp_path / "killed")], stderr=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     journal = None
     while process.poll() is None:
         journal = next((tmp_path / "killed").glob("cells/*/journal.jsonl"), None)
@@ -124,7 +125,9 @@ def test_kill_minus_nine_half_way_then_again_gives_the_detections_of_an_undistur
         file.write(b'{"event": "picture", "image_id": "torn')
     survived = journal.read_bytes().count(b'"picture"') - 1
     environment = {**os.environ, "COLUMNS": "200"}
-    again = subprocess.run([*command, "--out", str(tmp_path / "killed")], env=environment, capture_output=True, text=True)
+    again = subprocess.run(
+        [*command, "--out", str(tmp_path / "killed")], env=environment, capture_output=True, text=True
+    )
     assert again.returncode == 0, again.stderr
     subprocess.run([*command, "--out", str(tmp_path / "undisturbed")], check=True, capture_output=True)
     killed, undisturbed = RunFolder.open(tmp_path / "killed"), RunFolder.open(tmp_path / "undisturbed")

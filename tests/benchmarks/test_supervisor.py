@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from facebench.benchmarks.supervisor import DetectorProcess, Limits
 from facebench.errors import DetectorRaisedError, WorkerDiedError, WorkerMemoryError, WorkerTimeoutError
 

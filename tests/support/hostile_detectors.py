@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-
 from facebench import Detections, Detector, DetectorInfo
 
 INFO = DetectorInfo(

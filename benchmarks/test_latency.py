@@ -1,0 +1,103 @@
+"""What detectors cost, and what the harness adds: `pytest benchmarks --benchmark-save=NAME`.
+
+Times of the detectors are those of the run (measured inside the child, the whole `detect` call); pytest-benchmark
+times the same call from outside, once a picture, so that its tables and comparisons work as its users know them.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from itertools import cycle
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from facebench.benchmarks.results import Journal, PictureRecord
+from facebench.benchmarks.supervisor import DetectorProcess
+from facebench.datasets import decode, load
+from facebench.detectors import Detections, Detector, DetectorInfo
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from facebench.benchmarks.summary import Row, Summary
+    from facebench.detectors import DetectorSpec, RGBImage
+
+ROUNDS = 20
+
+
+class Nothing(Detector):
+    """A detector that does nothing: what remains is the harness."""
+
+    info = DetectorInfo(
+        name="nothing",
+        family="none",
+        package="facebench",
+        licence="MIT",
+        score_kind="none",
+        devices=("cpu",),
+        landmarks=False,
+        trained_on=(),
+        reference="this file",
+    )
+
+    def detect(self, image: RGBImage) -> Detections:
+        """Find nothing."""
+        return Detections.empty()
+
+
+@pytest.mark.benchmark(group="harness")
+def test_harness_floor(benchmark: Any, tmp_path: Path, say: list[str]) -> None:
+    """A 1024×768 picture through shared memory, child, pipe and journal, with a detector that does nothing."""
+    image = np.random.default_rng(0).integers(0, 256, (768, 1024, 3), dtype=np.uint8)
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.open()
+
+    with DetectorProcess("facebench.benchmarks.test_latency:Nothing") as child:
+        child.start()
+
+        def whole_way() -> None:
+            answer = child.detect(image)
+            journal.picture(
+                PictureRecord("picture", answer.detections, answer.detect_ms, image.size // 3), answer.peak_rss_mb
+            )
+
+        benchmark.pedantic(whole_way, rounds=300, warmup_rounds=20)
+    journal.close()
+    p50, p90 = (float(np.percentile(benchmark.stats.stats.data, q)) * 1000 for q in (50, 90))
+    benchmark.extra_info |= {"p50_ms": p50, "p90_ms": p90, "pixels": image.size // 3}
+    say.append(f"harness floor, 1024x768 picture: p50 {p50:.3f} ms, p90 {p90:.3f} ms")
+    assert len((tmp_path / "journal.jsonl").read_bytes().splitlines()) == 320
+
+
+def test_latency(benchmark: Any, spec: DetectorSpec, summary: Summary, row: Row) -> None:
+    """One `detect` call in the child, a different picture each round."""
+    benchmark.group = str(spec)
+    dataset = load("scenes?count=20")
+    images = cycle([decode(sample.source).image for sample in dataset.samples])
+    assert row.latency is not None
+    benchmark.extra_info |= {
+        "cell": row.cell["key"],
+        "protocol": summary.run.document["protocol"],
+        "dataset": summary.scope,
+        f"exact_ap_{summary.primary}": row.exact_ap(summary.primary),
+        f"official_ap_{summary.primary}": row.official_ap(summary.primary),
+        "p50_ms": row.latency.p50_ms,
+        "p90_ms": row.latency.p90_ms,
+    }
+    inside: list[float] = []
+    options = {"device": row.cell["device"], "score_floor": row.cell["start"]["score_floor"]}
+    with DetectorProcess(str(spec), **options) as child:
+        child.start()
+
+        def detect(image: RGBImage) -> None:
+            inside.append(child.detect(image).detect_ms)
+
+        began = time.perf_counter()
+        benchmark.pedantic(detect, setup=lambda: ((next(images),), {}), rounds=ROUNDS, warmup_rounds=2)
+        elapsed = time.perf_counter() - began
+    assert len(inside) == ROUNDS + 2
+    outside = statistics.median(benchmark.stats.stats.data) * 1000
+    benchmark.extra_info["outside_over_inside"] = outside / statistics.median(inside[2:])
+    assert elapsed * 1000 >= sum(inside), "the child cannot have worked longer than we waited"

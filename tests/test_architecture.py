@@ -1,0 +1,129 @@
+"""The rules of the house, held by a test: who may import whom, and what an import may not do."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ALLOWED = {
+    "errors": set(),
+    "detectors": {"errors"},
+    "datasets": {"errors"},
+    "benchmarks": {"errors", "detectors", "datasets"},
+    "emotions": {"errors", "detectors", "datasets", "benchmarks"},
+    "reports": {"errors", "detectors", "datasets", "benchmarks"},
+    "cli": {"errors", "detectors", "datasets", "benchmarks", "emotions", "reports", "facebench"},
+}
+HEAVY = {
+    "cv2", "dlib", "face_recognition", "matplotlib", "mediapipe", "mtcnn", "onnx", "onnxruntime", "pandas", "PIL",
+    "pyarrow", "scipy", "seaborn", "skimage", "tensorflow", "torch",
+}  # fmt: skip
+MODULES = sorted(
+    path
+    for folder in ("", *ALLOWED)
+    for path in (ROOT / folder).glob("*.py")
+    if not path.name.startswith(("test_", "conftest"))
+) + sorted((ROOT / "benchmarks" / "scoring").glob("*.py"))
+
+
+def home(path: Path) -> str:
+    parts = path.relative_to(ROOT).parts
+    return parts[0] if len(parts) > 1 else path.stem
+
+
+def imported(path: Path) -> set[str]:
+    """Return the houses that a module imports from, wherever in the file."""
+    depth = len(path.relative_to(ROOT).parts)
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level == depth:
+            found |= {node.module.partition(".")[0]} if node.module else {alias.name for alias in node.names}
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+            assert not any(name.partition(".")[0] == "facebench" for name in names), f"{path}: import relatively"
+    return {"facebench" if name == "__version__" else name for name in found} - {home(path)}
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.stem != "__init__" or path.parent != ROOT], ids=str)
+def test_nobody_imports_upwards(path):
+    assert imported(path) <= ALLOWED[home(path)]
+
+
+def test_scoring_needs_numpy_and_scipy_alone():
+    roots = set()
+    for path in (ROOT / "benchmarks" / "scoring").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                roots |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                roots.add((node.module or "").partition(".")[0])
+    assert roots - set(sys.stdlib_module_names) <= {"numpy", "scipy"}
+
+
+def modules_after(code: str) -> set[str]:
+    """Return the top-level modules that are loaded after `code` ran in a new process."""
+    script = f"{code}\nimport sys\nprint('\\n'.join(sorted({{name.partition('.')[0] for name in sys.modules}})))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_importing_facebench_loads_no_heavy_library():
+    assert not modules_after("import facebench") & (HEAVY | {"numpy", "rich", "typer"})
+
+
+def test_the_command_loads_no_heavy_library_before_it_is_used():
+    assert not modules_after("import facebench.cli") & (HEAVY | {"numpy"})
+
+
+@pytest.mark.parametrize("package", ["detectors", "datasets", "benchmarks.scoring"])
+def test_a_package_loads_no_heavy_library(package):
+    assert not modules_after(f"import facebench.{package}") & HEAVY
+
+
+def test_importing_every_module_changes_no_global_state():
+    """No thread count, environment variable, logging or warnings filter is touched by an import."""
+    names = ["facebench." + ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in MODULES]
+    # the two that only make sense inside their process or beside their library
+    names = [name for name in names if not name.endswith(("__init__", "retinaface_network"))]
+    script = (
+        "import importlib, logging, os, warnings\n"
+        "before = (dict(os.environ), logging.root.handlers[:], logging.root.level)\n"
+        f"for name in {names!r}: importlib.import_module(name)\n"
+        "assert before == (dict(os.environ), logging.root.handlers[:], logging.root.level)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_public_names_are_all_there():
+    import facebench
+
+    assert sorted(facebench.__all__) == sorted({*facebench._HOME, "__version__"})
+    for name in facebench.__all__:
+        assert getattr(facebench, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = facebench.nonsense
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if ">>>" in path.read_text(encoding="utf-8")], ids=str)
+def test_examples_in_docstrings(path):
+    name = "facebench." + ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    failed, attempted = doctest.testmod(importlib.import_module(name))
+    assert attempted > 0 and failed == 0
+
+
+def test_the_version_is_said_once():
+    import tomllib
+
+    import facebench
+
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        assert tomllib.load(file)["project"]["version"] == facebench.__version__
+    assert f"## {facebench.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

