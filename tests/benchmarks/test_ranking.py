@@ -78,7 +78,7 @@ def test_the_runner_up_is_the_next_by_the_same_rule(tmp_path):
 
 def test_a_demonstration_is_no_default_unless_said(tmp_path):
     shown = summary(tmp_path, row("a", 0.9, 50), demo=True)
-    with pytest.raises(UsageError, match="its winner is no default.*--demo"):
+    with pytest.raises(UsageError, match=r"its winner is no default.*--demo"):
         pick(shown, Rule())
     assert pick(shown, Rule(), demo=True)["demo"] is True
 
