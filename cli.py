@@ -99,8 +99,9 @@ def run_command(
     from . import datasets
     from . import detectors as registry
     from .benchmarks.cell import Protocol
+    from .benchmarks.plan import Plan
     from .benchmarks.progress import RichObserver
-    from .benchmarks.runner import Plan, run
+    from .benchmarks.runner import run
     from .benchmarks.summary import summarise_run
     from .benchmarks.supervisor import Limits
 

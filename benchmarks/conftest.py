@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from facebench.benchmarks.runner import Plan, run
+from facebench.benchmarks.plan import Plan
+from facebench.benchmarks.runner import run
 from facebench.benchmarks.summary import Row, Summary, summarise_run
 from facebench.datasets import load
 from facebench.detectors import DetectorSpec, default_specs, model_store, resolve_all, split_list

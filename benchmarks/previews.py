@@ -13,9 +13,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from ..detectors import RGBImage
 from ..errors import ResultsError, SchemaVersionError
 from .results import RunFolder, write_atomically
 from .scoring import PictureBoxes, count, match
-from .summary import _by_picture
+from .summary import by_picture
 
 SCHEMA = "facebench.previews"
 SCHEMA_VERSION = 1
@@ -85,8 +85,8 @@ def judge(run: RunFolder, cell: Mapping[str, Any], image_ids: Sequence[str]) -> 
     Raises:
         ResultsError: a table of the run is missing or damaged.
     """
-    faces, annotation = _by_picture(run.faces(), image_ids)
-    boxes, table = _by_picture(run.detections(cell), image_ids)
+    faces, annotation = by_picture(run.faces(), image_ids)
+    boxes, table = by_picture(run.detections(cell), image_ids)
     scores = table["score"].to_numpy()
     # float32 scores against a float64 threshold: 0.7 must pass 0.7, as in `scoring.score`
     accepted = scores >= scores.dtype.type(cell["start"]["operating_threshold"])
@@ -159,12 +159,15 @@ def read_previews(run: RunFolder) -> list[Preview]:
             f"{path} has schema version {index.get('schema_version')!r}, this facebench reads {SCHEMA_VERSION}. {mend}"
         )
     try:
-        previews = [Preview(**entry) for entry in index["previews"]]
-    except (KeyError, TypeError) as error:
-        raise ResultsError(f"{path} is damaged: {error}. {mend}") from error
+        previews = [
+            Preview(str(e["image_id"]), str(e["file"]), int(e["width"]), int(e["height"]), float(e["scale"]))
+            for e in index["previews"]
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ResultsError(f"{path} is damaged: {error!r}. {mend}") from error
     for preview in previews:
         # a run folder may come from someone else: nothing outside it may end up in a report
-        if Path(preview.file).name != preview.file:
+        if not re.fullmatch(r"[0-9a-f]+\.jpg", preview.file):
             raise ResultsError(f"{path} names {preview.file!r}, expected a file beside it. {mend}")
     return previews
 

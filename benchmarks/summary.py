@@ -96,7 +96,7 @@ def summarise_run(run: RunFolder) -> Summary:
     """
     pictures, faces = run.pictures(), run.faces()
     usable = pictures.loc[pictures["verdict"] == "ok", "image_id"].tolist()
-    annotated, faces = _by_picture(faces, usable)
+    annotated, faces = by_picture(faces, usable)
     ignore = faces["ignore"].to_numpy(dtype=bool)
     lists = tuple(run.document["dataset"]["lists"])
     masks = {name: faces[name].to_numpy() > 0 for name in lists}
@@ -105,7 +105,7 @@ def summarise_run(run: RunFolder) -> Summary:
         if cell["status"] != "done":
             rows.append(Row(cell, None, None))
             continue
-        boxes, found = _by_picture(run.detections(cell), usable)
+        boxes, found = by_picture(run.detections(cell), usable)
         scores = score(
             annotated,
             boxes,
@@ -131,7 +131,7 @@ def _rank(row: Row, primary: str) -> tuple[bool, float, float, str]:
     return not row.done, -ap if math.isfinite(ap) else math.inf, speed, row.cell["spec"]
 
 
-def _by_picture(table: pd.DataFrame, image_ids: Sequence[str]) -> tuple[PictureBoxes, pd.DataFrame]:
+def by_picture(table: pd.DataFrame, image_ids: Sequence[str]) -> tuple[PictureBoxes, pd.DataFrame]:
     """Lay the boxes of a table out picture by picture, in the order of `image_ids`; others are dropped."""
     places = {name: place for place, name in enumerate(image_ids)}
     place = table["image_id"].map(places)

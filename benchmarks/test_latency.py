@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from facebench.benchmarks.results import Journal, PictureRecord
+from facebench.benchmarks.journal import Journal, PictureRecord
 from facebench.benchmarks.supervisor import DetectorProcess
 from facebench.datasets import decode, load
 from facebench.detectors import Detections, Detector, DetectorInfo

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import ContractError, DeviceError
+from ..errors import ContractError, DeviceError, UsageError
 
 RGBImage = NDArray[np.uint8]
 """A picture: uint8 of shape (height, width, 3), channels red, green, blue."""
@@ -39,9 +39,9 @@ class Detections:
     landmarks: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
-        n = len(self.scores)
-        _check_array("boxes", self.boxes, (n, 4))
+        n = len(self.scores) if np.ndim(self.scores) else 0
         _check_array("scores", self.scores, (n,))
+        _check_array("boxes", self.boxes, (n, 4))
         if self.landmarks is not None:
             _check_array("landmarks", self.landmarks, (n, 5, 2))
         if n and bool((self.boxes[:, 2:] < self.boxes[:, :2]).any()):
@@ -60,13 +60,13 @@ class Detections:
         >>> Detections.from_arrays([[0, 0, 2, 2], [1, 1, 5, 5]], [0.2, 0.9]).boxes[0].tolist()
         [1.0, 1.0, 5.0, 5.0]
         """
-        box_array = np.array(boxes, dtype=np.float32).reshape(-1, 4)
-        score_array = np.array(scores, dtype=np.float32).reshape(-1)
-        if len(box_array) != len(score_array):
-            raise ContractError(f"got {len(box_array)} boxes and {len(score_array)} scores, expected as many of both")
+        box_array, score_array = _rows("boxes", boxes, (4,)), _rows("scores", scores, ())
+        points = None if landmarks is None else _rows("landmarks", landmarks, (5, 2))
+        for name, rows in (("boxes", box_array), ("landmarks", points)):
+            if rows is not None and len(rows) != len(score_array):
+                raise ContractError(f"got {len(rows)} {name} and {len(score_array)} scores, expected as many of both")
         order = np.argsort(-score_array, kind="stable")
-        points = None if landmarks is None else np.array(landmarks, dtype=np.float32).reshape(-1, 5, 2)[order]
-        return cls(box_array[order], score_array[order], points)
+        return cls(box_array[order], score_array[order], None if points is None else points[order])
 
     @classmethod
     def empty(cls, landmarks: bool = False) -> Detections:
@@ -80,6 +80,14 @@ class Detections:
         """Return the detections with a score of at least `threshold`."""
         keep = self.scores >= threshold
         return Detections(self.boxes[keep], self.scores[keep], None if self.landmarks is None else self.landmarks[keep])
+
+
+def _rows(name: str, values: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    array = np.array(values, dtype=np.float32)
+    try:
+        return array.reshape(-1, *shape)
+    except ValueError:
+        raise ContractError(f"{name} must be rows of shape {shape}, got an array of shape {array.shape}") from None
 
 
 def _check_array(name: str, array: object, shape: tuple[int, ...]) -> None:
@@ -157,6 +165,8 @@ class Detector(ABC):
             raise DeviceError(
                 f"{self.info.name} runs on {' and '.join(self.info.devices)} only ({self.info.package}), got {device!r}"
             )
+        if threads < 1:
+            raise UsageError(f"{self.info.name}: threads must be at least 1, got {threads}")
         self.device = device
         self.threads = threads
         self.operating_threshold = self.info.operating_threshold

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,8 @@ class Hog(Detector):
         """Check ranges."""
         if not 0 <= parameters["upsample"] <= 4:
             raise UsageError(f"hog:upsample={parameters['upsample']}: expected 0 to 4 (each doubles the picture)")
+        if not math.isfinite(parameters["adjust_threshold"]):
+            raise UsageError(f"hog:adjust_threshold={parameters['adjust_threshold']}: expected a finite number")
 
     def detect(self, image: RGBImage) -> Detections:
         """Run the five filters."""

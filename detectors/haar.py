@@ -18,7 +18,7 @@ class Haar(OpenCvDetector):
 
     Args:
         cascade: file in OpenCV's cascade folder without `haarcascade_` and `.xml`.
-        scale_factor: ratio between pyramid levels, above 1; nearer to 1 finds more and costs more.
+        scale_factor: ratio between pyramid levels, 1.001 to 10; nearer to 1 finds more and costs more.
         min_neighbors: overlapping raw hits that a face needs.
         min_size: smallest face, pixels.
 
@@ -63,8 +63,8 @@ class Haar(OpenCvDetector):
     @classmethod
     def check_parameters(cls, **parameters: Any) -> None:
         """Check ranges, and that the cascade exists."""
-        if parameters["scale_factor"] <= 1:
-            raise UsageError(f"haar:scale_factor={parameters['scale_factor']}: expected more than 1, such as 1.05")
+        if not 1.001 <= parameters["scale_factor"] <= 10:
+            raise UsageError(f"haar:scale_factor={parameters['scale_factor']}: expected 1.001 to 10, such as 1.05")
         if parameters["min_neighbors"] < 0 or parameters["min_size"] < 1:
             raise UsageError("haar: expected min_neighbors of at least 0 and min_size of at least 1 pixel")
         _cascade_file(parameters["cascade"])

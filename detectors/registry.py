@@ -115,8 +115,12 @@ def resolve(spec: str) -> DetectorSpec:
         if key not in declared:
             known = did_you_mean(key, declared) if declared else "It has none."
             raise UsageError(f"{name} has no parameter {key!r}. {known}")
+        if key in given:
+            raise UsageError(f"got {key!r} twice in the detector {spec!r}, expected it once")
         given[key] = _convert(value, declared[key][0], f"{name}:{key}")
     parameters = {key: default for key, (_, default) in declared.items()} | given
+    if unset := [key for key, value in parameters.items() if value is inspect.Parameter.empty]:
+        raise UsageError(f"{name} has no default for {', '.join(unset)}: write {name}:{unset[0]}=…")
     adapter.check_parameters(**parameters)
     return DetectorSpec(name, given, parameters, adapter)
 
@@ -130,7 +134,7 @@ def split_list(text: str) -> list[str]:
     specs: list[str] = []
     for item in filter(None, (part.strip() for part in text.split(","))):
         if specs and "=" in item and ":" not in item.partition("=")[0]:
-            specs[-1] += ("," if ":" in specs[-1] else ":") + item
+            specs[-1] += ("," if "=" in specs[-1] else ":") + item
         else:
             specs.append(item)
     return specs
@@ -202,14 +206,16 @@ def _adapter(name: str) -> type[Detector]:
     if path is None:
         raise UsageError(f"unknown detector {name!r}. {did_you_mean(name, names())}")
     module_name, _, attribute = path.partition(":")
+    if not module_name or module_name.startswith("."):
+        raise UsageError(f"got the detector {name!r}, expected package.module:Class with the full name of the module")
     try:
         found = getattr(importlib.import_module(module_name), attribute)
     except (ImportError, AttributeError) as error:
         raise UsageError(
             f"cannot load the detector {name!r}: {error}. Expected package.module:Class that can be imported here"
         ) from error
-    if not (isinstance(found, type) and issubclass(found, Detector)):
-        raise UsageError(f"{name} is {found!r}, expected a subclass of facebench.Detector")
+    if not (isinstance(found, type) and issubclass(found, Detector)) or inspect.isabstract(found):
+        raise UsageError(f"{name} is {found!r}, expected a subclass of facebench.Detector that has a detect method")
     return found
 
 
@@ -221,9 +227,10 @@ def _convert(text: str, annotation: Any, where: str) -> Any:
             return None
         return _convert(text, next(item for item in arguments if item is not type(None)), where)
     if origin is typing.Literal:
-        if text not in arguments:
-            raise UsageError(f"{where}={text}: expected one of {', '.join(arguments)}")
-        return text
+        allowed = {str(argument): argument for argument in arguments}
+        if text not in allowed:
+            raise UsageError(f"{where}={text}: expected one of {', '.join(allowed)}")
+        return allowed[text]
     if origin is tuple:
         return _convert_tuple(text, arguments, where)
     if annotation is bool:

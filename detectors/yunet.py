@@ -67,6 +67,8 @@ class YuNet(OpenCvDetector):
         for name in ("confidence", "nms_threshold"):
             if not 0 <= parameters[name] <= 1:
                 raise UsageError(f"yunet:{name}={parameters[name]}: expected 0 to 1")
+        if parameters["top_k"] < 1:
+            raise UsageError(f"yunet:top_k={parameters['top_k']}: expected at least 1")
 
     def detect(self, image: RGBImage) -> Detections:
         """Run the network at the size of the picture."""

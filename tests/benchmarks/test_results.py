@@ -6,7 +6,8 @@ import json
 
 import numpy as np
 import pytest
-from facebench.benchmarks.results import Journal, PictureRecord, RunFolder, write_atomically
+from facebench.benchmarks.journal import Journal, PictureRecord
+from facebench.benchmarks.results import RunFolder, write_atomically
 from facebench.detectors import Detections
 from facebench.errors import ResultsError, SchemaVersionError
 

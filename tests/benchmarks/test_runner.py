@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from facebench.benchmarks.plan import Plan, Silent
 from facebench.benchmarks.results import RunFolder
-from facebench.benchmarks.runner import Plan, Silent, run
+from facebench.benchmarks.runner import run
 from facebench.benchmarks.summary import summarise_run
 from facebench.benchmarks.supervisor import Limits
 from facebench.detectors import resolve_all
@@ -225,9 +226,9 @@ def test_unavailable_detectors_are_listed_with_their_mend_and_the_others_run(tmp
 
 def test_a_full_disk_keeps_what_was_measured(tmp_path, small, monkeypatch):
     """The journal's file refuses to grow after three pictures; the next call goes on from there."""
-    from facebench.benchmarks import results
+    from facebench.benchmarks import journal
 
-    append, calls = results.Journal._append, []
+    append, calls = journal.Journal._append, []
 
     def fails_late(self, event):
         calls.append(event["event"])
@@ -235,7 +236,7 @@ def test_a_full_disk_keeps_what_was_measured(tmp_path, small, monkeypatch):
             raise ResultsError("No space left on device")
         append(self, event)
 
-    monkeypatch.setattr(results.Journal, "_append", fails_late)
+    monkeypatch.setattr(journal.Journal, "_append", fails_late)
     with pytest.raises(ResultsError, match="No space left"):
         run(plan(small, "Good"), tmp_path / "run")
     monkeypatch.undo()

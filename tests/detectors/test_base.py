@@ -96,7 +96,7 @@ def test_arrays_are_read_only() -> None:
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 0
     with pytest.raises(AttributeError):
-        found.scores = SCORES  # type: ignore[misc]
+        found.scores = SCORES
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, np.uint8])
@@ -116,7 +116,7 @@ def test_from_arrays_sorts_stably_and_takes_landmarks_along() -> None:
     landmarks = [[[i, i]] * 5 for i in range(5)]
     found = Detections.from_arrays(boxes, scores, landmarks)
     assert found.boxes[:, 0].tolist() == [1, 4, 0, 2, 3]
-    assert found.scores.tolist() == np.float32([0.9, 0.9, 0.5, 0.5, 0.1]).tolist()
+    assert found.scores.tolist() == np.array([0.9, 0.9, 0.5, 0.5, 0.1], np.float32).tolist()
     assert found.landmarks is not None
     assert found.landmarks[:, 3, 1].tolist() == [1, 4, 0, 2, 3]
 
@@ -126,10 +126,18 @@ def test_from_arrays_sorts_stably_and_takes_landmarks_along() -> None:
     [
         pytest.param([[0, 0, 1, 1]], [], None, "got 1 boxes and 0 scores", id="no scores"),
         pytest.param([], [0.5], None, "got 0 boxes and 1 scores", id="no boxes"),
-        pytest.param([[0, 0, 1, 1]], [0.5], np.zeros((2, 5, 2)), "2 .*landmarks", id="more landmarks than boxes"),
-        pytest.param([[0, 0, 1, 1]], [0.5], [], "0 .*landmarks", id="fewer landmarks than boxes"),
-        pytest.param([[0, 0, 1]], [0.5], None, "boxes", id="a box of three numbers"),
-        pytest.param([[0, 0, 1, 1]], [0.5], [[0, 0]], "landmarks", id="one landmark"),
+        pytest.param(
+            [[0, 0, 1, 1]], [0.5], np.zeros((2, 5, 2)), "got 2 landmarks and 1 scores", id="more landmarks than boxes"
+        ),
+        pytest.param([[0, 0, 1, 1]], [0.5], [], "got 0 landmarks and 1 scores", id="fewer landmarks than boxes"),
+        pytest.param(
+            [[0, 0, 1]],
+            [0.5],
+            None,
+            r"boxes must be rows of shape \(4,\), got .* \(1, 3\)",
+            id="a box of three numbers",
+        ),
+        pytest.param([[0, 0, 1, 1]], [0.5], [[0, 0]], r"landmarks must be rows of shape \(5, 2\)", id="one landmark"),
         pytest.param([[0, 0, 1, 1]], [np.nan], None, "scores must be finite", id="NaN"),
         pytest.param([[2, 0, 1, 1]], [0.5], None, "x2 >= x1", id="negative width"),
     ],
@@ -195,7 +203,7 @@ def test_a_device_that_is_not_on_the_card_is_refused() -> None:
 
 @pytest.mark.parametrize("threads", [0, -1])
 def test_threads_are_at_least_one(threads: int) -> None:
-    with pytest.raises(UsageError, match=f"threads.*at least 1.*got {threads}|got {threads}.*threads"):
+    with pytest.raises(UsageError, match=f"nothing: threads must be at least 1, got {threads}"):
         Nothing(threads=threads)
 
 
@@ -204,4 +212,4 @@ def test_a_detector_without_detect_cannot_be_made() -> None:
         info = Nothing.info
 
     with pytest.raises(TypeError, match="detect"):
-        Unfinished()  # type: ignore[abstract]
+        Unfinished()

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from facebench.detectors.boxes import non_maximum_suppression, xywh_to_xyxy
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -76,6 +76,7 @@ boxes_of_eighths = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(
     rows=st.lists(st.tuples(boxes_of_eighths, st.integers(1, 64)), max_size=12),
     threshold=st.floats(0, 1, width=32),
@@ -111,6 +112,7 @@ def test_xywh_to_xyxy(given_boxes: Any, expected: list[list[float]]) -> None:
     assert converted.tolist() == expected
 
 
+@settings(deadline=None)
 @given(arrays(np.float32, st.tuples(st.integers(0, 5), st.just(4)), elements=st.integers(-1000, 1000)))
 def test_xywh_to_xyxy_keeps_corner_and_size(boxes: NDArray[np.float32]) -> None:
     before = boxes.copy()

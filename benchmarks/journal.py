@@ -1,0 +1,160 @@
+"""The growing file of a cell while it runs: one JSON line an event, so that a crash costs the last line at most."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..detectors import Detections
+from ..errors import ResultsError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PictureRecord:
+    """What one detector gave for one picture: detections, milliseconds, picture size in pixels."""
+
+    image_id: str
+    detections: Detections
+    detect_ms: float
+    pixels: int
+
+
+@dataclass(slots=True)
+class JournalContent:
+    """What a journal holds: finished pictures, pictures put aside, deaths by picture, starts, peak memory."""
+
+    records: dict[str, PictureRecord] = field(default_factory=dict)
+    put_aside: dict[str, str] = field(default_factory=dict)
+    deaths: dict[str, list[str]] = field(default_factory=dict)
+    starts: list[dict[str, Any]] = field(default_factory=list)
+    peak_rss_mb: float = 0.0
+
+
+class Journal:
+    """The growing file of a running cell: one JSON line an event, flushed at each.
+
+    A process killed in the middle of a line leaves a torn one; opening the journal cuts it off.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[bytes] | None = None
+
+    def open(self) -> JournalContent:
+        """Read what is there, cut off a torn last line, and open for appending.
+
+        Raises:
+            ResultsError: the file cannot be read or written.
+        """
+        content = JournalContent()
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            data = self._path.read_bytes() if self._path.exists() else b""
+            whole = 0
+            for line in data.splitlines(keepends=True):
+                event = _parse(line)
+                if event is None:
+                    break
+                _collect(content, event)
+                whole += len(line)
+            self._file = self._path.open("ab")
+            self._file.truncate(whole)
+        except OSError as error:
+            raise ResultsError(f"cannot open {self._path}: {error.strerror or error}") from error
+        return content
+
+    def picture(self, record: PictureRecord, peak_rss_mb: float) -> None:
+        """Add a finished picture."""
+        found = record.detections
+        self._append(
+            {
+                "event": "picture",
+                "image_id": record.image_id,
+                "detect_ms": record.detect_ms,
+                "pixels": record.pixels,
+                "peak_rss_mb": round(peak_rss_mb, 1),
+                "boxes": _encode(found.boxes),
+                "scores": _encode(found.scores),
+                "landmarks": None if found.landmarks is None else _encode(found.landmarks),
+            }
+        )
+
+    def start(self, start: Mapping[str, Any]) -> None:
+        """Add a start of the child and what it cost."""
+        self._append({"event": "start", **start})
+
+    def death(self, image_id: str, reason: str) -> None:
+        """Add that the child ended on this picture."""
+        self._append({"event": "death", "image_id": image_id, "reason": reason})
+
+    def put_aside(self, image_id: str, reason: str) -> None:
+        """Add that this picture failed for good."""
+        self._append({"event": "put_aside", "image_id": image_id, "reason": reason})
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def delete(self) -> None:
+        """Remove the file once its content lies in the tables."""
+        self.close()
+        self._path.unlink(missing_ok=True)
+
+    def _append(self, event: dict[str, Any]) -> None:
+        assert self._file is not None, "open() comes first"
+        try:
+            self._file.write(json.dumps(event).encode() + b"\n")
+            self._file.flush()
+        except OSError as error:
+            raise ResultsError(
+                f"cannot write {self._path}: {error.strerror or error}. What was measured before is kept; "
+                "free some space and run the same command again"
+            ) from error
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    """Read one line; None where it is torn."""
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and "event" in event else None
+
+
+def _collect(content: JournalContent, event: dict[str, Any]) -> None:
+    kind = event.pop("event")
+    if kind == "picture":
+        landmarks = event["landmarks"]
+        detections = Detections(
+            _decode(event["boxes"], (-1, 4)),
+            _decode(event["scores"], (-1,)),
+            None if landmarks is None else _decode(landmarks, (-1, 5, 2)),
+        )
+        name = event["image_id"]
+        content.records[name] = PictureRecord(name, detections, event["detect_ms"], event["pixels"])
+        content.peak_rss_mb = max(content.peak_rss_mb, event["peak_rss_mb"])
+    elif kind == "start":
+        content.starts.append(event)
+    elif kind == "death":
+        content.deaths.setdefault(event["image_id"], []).append(event["reason"])
+    elif kind == "put_aside":
+        content.put_aside[event["image_id"]] = event["reason"]
+
+
+def _encode(array: NDArray[np.float32]) -> str:
+    return base64.b64encode(array.astype("<f4").tobytes()).decode("ascii")
+
+
+def _decode(text: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    return np.frombuffer(base64.b64decode(text), dtype="<f4").astype(np.float32).reshape(shape)

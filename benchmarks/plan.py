@@ -1,0 +1,66 @@
+"""What a run measures, and whom it tells about its progress."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ..datasets import Dataset
+from ..detectors import DetectorSpec, Device
+from .cell import Protocol as CellProtocol
+from .supervisor import Limits
+
+
+class Observer(Protocol):
+    """What a run tells about its progress."""
+
+    def decoding(self, done: int, total: int) -> None:
+        """Pictures looked at before the first cell."""
+
+    def cell_begins(self, cell: dict[str, Any], done: int, total: int) -> None:
+        """A cell begins; `done` of `total` pictures were measured by an earlier call."""
+
+    def picture_done(self) -> None:
+        """One more picture of the cell is measured."""
+
+    def cell_ends(self, cell: dict[str, Any]) -> None:
+        """A cell has its final state."""
+
+
+class Silent:
+    """An observer that says nothing."""
+
+    def decoding(self, done: int, total: int) -> None:
+        """Say nothing."""
+
+    def cell_begins(self, cell: dict[str, Any], done: int, total: int) -> None:
+        """Say nothing."""
+
+    def picture_done(self) -> None:
+        """Say nothing."""
+
+    def cell_ends(self, cell: dict[str, Any]) -> None:
+        """Say nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to measure.
+
+    Attributes:
+        dataset: the pictures.
+        detectors: the detectors, each a row.
+        protocol: how pictures are given.
+        device: "cpu" or "cuda".
+        threads: CPU threads of each child.
+        limits: time and memory of each child.
+    """
+
+    dataset: Dataset
+    detectors: Sequence[DetectorSpec]
+    protocol: CellProtocol = dataclasses.field(default_factory=CellProtocol)
+    device: Device = "cpu"
+    threads: int = 1
+    limits: Limits = dataclasses.field(default_factory=Limits)
