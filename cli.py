@@ -196,11 +196,16 @@ def detect_command(
     overlay: Annotated[Path | None, typer.Option(help="Folder for copies of the pictures with boxes drawn in.")] = None,
 ) -> None:
     """Find the faces in pictures: one JSON line a picture, and pictures with boxes."""
-    from .benchmarks.ranking import load_default
+    from .benchmarks.ranking import default_file, load_default, read_pick
     from .datasets import decode
+    from .detectors import resolve
     from .reports.gallery import write_overlay
 
-    found = load_default() if detector == "default" else _create_fetched(detector, device)
+    if detector == "default":
+        _fetch_models([resolve(read_pick(default_file())["detector"])], _stderr(), strict=True)
+        found = load_default()
+    else:
+        found = _create_fetched(detector, device)
     failed = False
     for path in pictures:
         decoded = decode(path)
@@ -420,6 +425,8 @@ def _print_summary(summary: Summary, as_json: bool) -> None:
     for row in summary.rows:
         if not row.done:
             typer.echo(f"{row.cell['spec']}: {remarks(row)}")
+    for note in summary.run.document["dataset"]["notes"]:
+        typer.echo(f"note: {note}")
     typer.echo("AP is exact (every distinct score a threshold) at IoU 0.5; p50 is one detect call, pictures decoded.")
 
 

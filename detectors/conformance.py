@@ -23,6 +23,8 @@ FACE = (177, 60, 272, 176)
 _SCORE_TOLERANCE = 0.005
 _BOX_TOLERANCE = 0.35
 _MEASURED_CPU_S = 0.6
+_MEASURED_AT_MOST_S = 20.0
+"""For a detector whose work is done elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ def check_detector(spec: str | DetectorSpec, *, device: Device = "cpu", threads:
         ("non-contiguous picture", lambda it: _check_same(it, portrait()[:, ::-1], portrait()[:, ::-1].copy())),
         ("read-only picture", _check_read_only),
         ("picture is not modified", _check_not_modified),
-        ("same answer twice", lambda it: _check_same(it, portrait(), portrait())),
+        ("same answer twice", _check_twice),
         ("score floor", _check_score_floor),
     )
     findings = [_run(name, check, detector) for name, check in checks]
@@ -142,7 +144,7 @@ def _check_threads(detector: Detector) -> str:
     detector.detect(image)
     # a thread pool spins for a moment after work that was done before; the clocks start behind it
     began, busy = time.perf_counter(), time.process_time()
-    while time.process_time() - busy < _MEASURED_CPU_S:
+    while time.process_time() - busy < _MEASURED_CPU_S and time.perf_counter() - began < _MEASURED_AT_MOST_S:
         detector.detect(image)
     ratio = (time.process_time() - busy) / (time.perf_counter() - began)
     _require(
@@ -223,6 +225,16 @@ def _check_picture(detector: Detector, image: RGBImage) -> str:
 def _check_same(detector: Detector, first: RGBImage, second: RGBImage) -> str:
     one, two = _detect(detector, first), _detect(detector, second)
     _require(_equal(one, two), f"{len(one)} and {len(two)} boxes that are not the same; expected equal results")
+    return f"{len(one)} equal boxes"
+
+
+def _check_twice(detector: Detector) -> str:
+    """Look at other pictures in between: some networks keep the size of the last one, trackers its faces."""
+    one = _detect(detector, portrait())
+    _detect(detector, portrait()[100:, :400])
+    _detect(detector, np.zeros((64, 640, 3), np.uint8))
+    two = _detect(detector, portrait())
+    _require(_equal(one, two), f"{len(one)} and then {len(two)} boxes that are not the same; expected equal results")
     return f"{len(one)} equal boxes"
 
 

@@ -64,7 +64,9 @@ class Haar(OpenCvDetector):
     def check_parameters(cls, **parameters: Any) -> None:
         """Check ranges, and that the cascade exists."""
         if not 1.001 <= parameters["scale_factor"] <= 10:
-            raise UsageError(f"haar:scale_factor={parameters['scale_factor']}: expected 1.001 to 10, such as 1.05")
+            raise UsageError(
+                f"haar:scale_factor={parameters['scale_factor']}: expected more than 1 (1.001 to 10), such as 1.05"
+            )
         if parameters["min_neighbors"] < 0 or parameters["min_size"] < 1:
             raise UsageError("haar: expected min_neighbors of at least 0 and min_size of at least 1 pixel")
         _cascade_file(parameters["cascade"])

@@ -7,8 +7,10 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from facebench.benchmarks.plan import Plan, Silent
@@ -165,6 +167,15 @@ def test_undecodable_pictures_are_left_out_for_all_and_counted(tmp_path):
     assert "3 of them unreadable" in summary.scope and "5 of 15 pictures" in summary.scope
     assert [row[1] for row in summary.run.document["excluded"]] == ["not a picture", "truncated", "not a picture"]
     assert summary.rows[0].exact_ap("overall") == 1.0
+
+
+def test_annotated_boxes_outside_their_picture_are_counted_and_said(tmp_path, small):
+    """A box that the decoded picture does not reach is kept, as annotated, and a note says so."""
+    faces = replace(small.samples[0].faces, boxes=np.array([[500, 30, 540, 60]], dtype=np.float32))
+    dataset = replace(small, samples=(replace(small.samples[0], faces=faces), *small.samples[1:]))
+    summary = summarise_run(run(plan(dataset, "Good"), tmp_path / "run"))
+    assert summary.run.document["dataset"]["notes"] == ["1 annotated boxes lie wholly outside their picture"]
+    assert summary.rows[0].exact_ap("overall") < 1
 
 
 def test_a_data_set_of_which_nothing_can_be_decoded_is_an_error(tmp_path):
