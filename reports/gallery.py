@@ -36,7 +36,7 @@ def write_overlay(image: RGBImage, boxes: NDArray[np.float32], path: Path) -> Pa
 
     picture = Image.fromarray(image)
     drawing = ImageDraw.Draw(picture)
-    line = max(2, round(max(picture.size) / 400))
+    line = max(2, round(max(picture.size) / 250))
     limits = np.array([*picture.size, *picture.size]) - 1
     for x1, y1, x2, y2 in np.clip(np.rint(boxes), 0, limits).astype(int).tolist():
         drawing.rectangle((x1 - 1, y1 - 1, x2 + 1, y2 + 1), outline=_CASING_COLOUR, width=line + 2)

@@ -52,10 +52,12 @@ def remarks(row: Row) -> str:
     cell, info = row.cell, row.cell["info"]
     if not row.done:
         mend = f" To mend: {cell['mend']}" if cell["mend"] else ""
-        return f"{cell['status']}: {cell['reason']}.{mend}"
+        reason = cell["reason"] or "interrupted; the same command goes on where it stopped"
+        return f"{cell['status']}: {reason}.{mend}"
     found = []
     if cell["failed_pictures"]:
-        found.append(f"failed on {len(cell['failed_pictures'])} pictures")
+        count = len(cell["failed_pictures"])
+        found.append(f"failed on {count} picture{'s' * (count > 1)}")
     if cell["device"] != "cpu":
         found.append(cell["device"])
     if cell["threads"] != 1:
