@@ -1,0 +1,120 @@
+"""What became of each detection, and parts of a matching: the detections or the pictures of a choice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import UsageError
+from .counting import count
+from .matching import Matches
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Verdicts:
+    """One verdict a detection, in the order of the matches: highest score first.
+
+    Attributes:
+        hit: bool (n,): the first detection on a face that counts.
+        false_alarm: bool (n,): on no face, or too late on one that counts.
+    """
+
+    hit: NDArray[np.bool_]
+    false_alarm: NDArray[np.bool_]
+
+    @property
+    def dropped(self) -> NDArray[np.bool_]:
+        """On a face that does not count, hence neither right nor wrong: bool (n,)."""
+        dropped: NDArray[np.bool_] = ~(self.hit | self.false_alarm)
+        return dropped
+
+
+def verdicts(matches: Matches, counted: NDArray[np.bool_], *, iou_threshold: float = 0.5) -> Verdicts:
+    """Judge each detection by the rules of `count`.
+
+    The verdicts are the steps of the counts when every detection has a score of its own, so there is one set of rules.
+
+    Args:
+        matches: from `match`.
+        counted: bool (faces,): the faces of the list.
+        iou_threshold: in (0, 1], against the IoU with the plus-one rule.
+
+    Raises:
+        UsageError: on a mask of another dtype or length, or a threshold out of range.
+    """
+    ranks = -np.arange(len(matches), dtype=np.float64)
+    counts = count(replace(matches, scores=ranks), counted, iou_threshold=iou_threshold)
+    return Verdicts(
+        hit=np.diff(counts.hits, prepend=0) > 0,
+        false_alarm=np.diff(counts.false_alarms + counts.false_alarms_on_empty, prepend=0) > 0,
+    )
+
+
+def faces_not_hit(matches: Matches, counted: NDArray[np.bool_], hit: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the counted faces that are best face of no detection in `hit`, bool (n,): bool (faces,)."""
+    unfound = counted.copy()
+    unfound[matches.best_face[hit]] = False
+    return unfound
+
+
+def select_detections(matches: Matches, chosen: NDArray[np.bool_]) -> Matches:
+    """Return the matches without the detections that are not `chosen`, bool (n,); all faces and pictures stay."""
+    return replace(
+        matches,
+        scores=matches.scores[chosen],
+        picture=matches.picture[chosen],
+        best_face=matches.best_face[chosen],
+        iou=matches.iou[chosen],
+        plain_iou=matches.plain_iou[chosen],
+        detection=matches.detection[chosen],
+    )
+
+
+def select_pictures(
+    matches: Matches, counted: NDArray[np.bool_], chosen: NDArray[np.bool_]
+) -> tuple[Matches, NDArray[np.bool_]]:
+    """Return the matches and the mask of counted faces as if there were only the `chosen` pictures.
+
+    Pictures and faces are numbered anew, `detection` still names rows of the arrays given to `match`.
+
+    Args:
+        matches: from `match`.
+        counted: bool (faces,): the faces of the list.
+        chosen: bool (pictures,).
+
+    Raises:
+        UsageError: on masks of other lengths.
+    """
+    if counted.shape != (matches.faces,) or chosen.shape != (matches.pictures,):
+        raise UsageError(
+            f"expected masks of {matches.faces} faces and {matches.pictures} pictures, got shapes {counted.shape} and "
+            f"{chosen.shape}"
+        )
+    faces = np.diff(matches.face_offsets)
+    face_chosen = np.repeat(chosen, faces)
+    # The last place serves best_face -1, no face.
+    face_number = np.append(np.cumsum(face_chosen, dtype=np.int64) - 1, -1)
+    part = select_detections(matches, chosen[matches.picture])
+    return replace(
+        part,
+        picture=(np.cumsum(chosen, dtype=np.int64) - 1)[part.picture],
+        best_face=face_number[part.best_face],
+        face_offsets=np.concatenate([[0], np.cumsum(faces[chosen])]).astype(np.int64),
+    ), counted[face_chosen]
+
+
+def first_half(pictures: int, seed: int) -> NDArray[np.bool_]:
+    """Choose half of the pictures, the larger half of an odd number, at random: bool (pictures,).
+
+    The same for a seed in any process and release of NumPy, which keeps the raw stream of a bit generator stable, but
+    not what `Generator.permutation` makes of it (NEP 19).
+
+    >>> first_half(5, seed=0).tolist()
+    [False, True, True, True, False]
+    """
+    draws = np.random.PCG64(seed).random_raw(pictures)
+    half = np.zeros(pictures, dtype=np.bool_)
+    half[np.argsort(draws, kind="stable")[: (pictures + 1) // 2]] = True
+    return half
