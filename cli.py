@@ -36,6 +36,7 @@ app.add_typer(models_app, name="models")
 app.add_typer(data_app, name="data")
 
 Device = Literal["cpu", "cuda"]
+PredictionsFormat = Literal["wider", "coco", "jsonl"]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of a table.")]
 RunPath = Annotated[Path, typer.Argument(help="A results folder, as `facebench run --out` wrote it.")]
 
@@ -124,6 +125,72 @@ def run_command(
     _print_summary(summary, as_json)
     if any(row.cell["status"] == "failed" for row in summary.rows):
         raise typer.Exit(1)
+
+
+@app.command("score")
+def score_command(
+    predictions: Annotated[
+        Path, typer.Argument(help="WIDER FACE text tree (folder or zip), COCO results (.json) or JSONL.")
+    ],
+    dataset: Annotated[
+        str, typer.Option(help="Data set they are for, such as wider-face:val; ?pictures=there for those on disk.")
+    ],
+    data: Annotated[Path | None, typer.Option(help="Folder of the data set; else FACEBENCH_DATA.")] = None,
+    file_format: Annotated[
+        PredictionsFormat | None, typer.Option("--format", help="How they are written; else seen from the content.")
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="COCO file with images, where image_id of the results is a number.")
+    ] = None,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Accept and count missing pictures and pictures too much.")
+    ] = False,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Score of the operating point; else 0.5 for probabilities, every box for others."),
+    ] = None,
+    score_kind: Annotated[
+        Literal["probability", "margin"] | None, typer.Option(help="What the scores are; else seen from their range.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Keep it as a results folder, for report and compare.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Score detections that any program wrote, on the annotation alone; refuse what is faulty, with all faults."""
+    from tempfile import TemporaryDirectory
+
+    from . import datasets
+    from .benchmarks.predictions import read_predictions
+    from .benchmarks.predictions_run import store_predictions
+    from .benchmarks.summary import summarise_run
+
+    pictures = datasets.load(dataset, root=data, annotation_only=True)
+    found = read_predictions(predictions, pictures, format=file_format, images=images, allow_missing=allow_missing)
+    with TemporaryDirectory() as scratch:
+        folder = store_predictions(
+            found, pictures, out or Path(scratch) / "run", threshold=threshold, score_kind=score_kind
+        )
+        _print_summary(summarise_run(folder), as_json)
+
+
+@app.command("export")
+def export_command(
+    run: RunPath,
+    file_format: Annotated[
+        PredictionsFormat, typer.Option("--format", help="wider: text tree; coco: results and ground truth; jsonl.")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="A folder or .zip (wider), a file (coco, jsonl).")],
+    cell: Annotated[
+        str | None, typer.Option(help="Detector, or key, of the cell; needed where the run has several.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what an earlier export wrote.")] = False,
+) -> None:
+    """Write the detections of a run in a format that other programs read."""
+    from .benchmarks.export import export, find_cell
+    from .benchmarks.results import RunFolder
+
+    folder = RunFolder.open(run)
+    for path in export(folder, find_cell(folder, cell), output, file_format, force=force):
+        typer.echo(f"wrote {path}")
 
 
 @app.command("report")
@@ -407,6 +474,7 @@ def _fetch_model(name: str, console: Console) -> Path:
 
 
 def _print_summary(summary: Summary, as_json: bool) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
     from .reports.table import columns, remarks, to_json
@@ -415,12 +483,12 @@ def _print_summary(summary: Summary, as_json: bool) -> None:
         typer.echo(json.dumps(to_json(summary), indent=2))
         return
     chosen = columns(summary)
-    table = Table(title=summary.scope, title_justify="left")
+    table = Table(title=escape(summary.scope), title_justify="left")
     for column in chosen:
         table.add_column(column.title, justify="left" if column.number is None else "right", overflow="fold")
     for row in summary.rows:
         if row.done:
-            table.add_row(*(column.text(row) for column in chosen))
+            table.add_row(*(escape(column.text(row)) for column in chosen))
     _stdout().print(table)
     for row in summary.rows:
         if not row.done:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -52,12 +53,11 @@ def look_at_pictures(dataset: Dataset, folder: RunFolder, pictures: Pictures, ob
     if (folder.path / "pictures.parquet").exists():
         stored = folder.pictures()
         return stored.loc[stored["verdict"] == "ok", "image_id"].tolist()
-    rows, faces, outside = [], [], 0
+    rows, outside = [], 0
     for index, sample in enumerate(dataset.samples):
         decoded = decode(sample.source)
         height, width = decoded.image.shape[:2] if decoded.image is not None else (0, 0)
         rows.append((sample.image_id, decoded.verdict, decoded.detail, width, height))
-        faces.append(_faces_table(sample))
         if decoded.image is not None:
             pictures.keep(sample.image_id, decoded.image)
             boxes = sample.faces.boxes
@@ -66,7 +66,7 @@ def look_at_pictures(dataset: Dataset, folder: RunFolder, pictures: Pictures, ob
             )
         observer.decoding(index + 1, len(dataset))
     table = pd.DataFrame(rows, columns=["image_id", "verdict", "detail", "width", "height"])
-    folder.write_pictures(table, pd.concat(faces, ignore_index=True))
+    folder.write_pictures(table, faces_table(dataset.samples))
     if outside:
         folder.document["dataset"]["notes"].append(f"{outside} annotated boxes lie wholly outside their picture")
     folder.document["excluded"] = [row[:3] for row in rows if row[1] != "ok"]
@@ -79,13 +79,32 @@ def look_at_pictures(dataset: Dataset, folder: RunFolder, pictures: Pictures, ob
     return usable
 
 
-def _faces_table(sample: Sample) -> pd.DataFrame:
-    faces = sample.faces
+def describe_dataset(dataset: Dataset) -> dict[str, Any]:
+    """Return what run.json says about a data set."""
+    return {
+        "name": dataset.name,
+        "coverage": dataset.coverage,
+        "pictures": len(dataset),
+        "total": dataset.total,
+        "lists": list(dataset.lists),
+        "demo": dataset.demo,
+        "description": dataset.description,
+        "licence": dataset.licence,
+        "fingerprint": dataset.fingerprint,
+        "notes": list(dataset.notes),
+    }
+
+
+def faces_table(samples: Sequence[Sample]) -> pd.DataFrame:
+    """Return the annotated faces of all pictures, of which there is at least one, as faces.parquet holds them."""
+    faces = [sample.faces for sample in samples]
+    boxes = np.concatenate([some.boxes for some in faces])
+    ids = np.array([sample.image_id for sample in samples], dtype=object)
     return pd.DataFrame(
         {
-            "image_id": np.full(len(faces), sample.image_id, dtype=object),
-            **{name: faces.boxes[:, column] for column, name in enumerate(("x1", "y1", "x2", "y2"))},
-            "ignore": faces.ignore,
-            **faces.attributes,
+            "image_id": np.repeat(ids, [len(some) for some in faces]),
+            **{name: boxes[:, column] for column, name in enumerate(("x1", "y1", "x2", "y2"))},
+            "ignore": np.concatenate([some.ignore for some in faces]),
+            **{name: np.concatenate([some.attributes[name] for some in faces]) for name in faces[0].attributes},
         }
     )

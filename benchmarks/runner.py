@@ -13,7 +13,7 @@ from ..errors import UsageError
 from . import environment
 from .cell import make_cell
 from .cell_run import CellRun
-from .pictures import Pictures, look_at_pictures
+from .pictures import Pictures, describe_dataset, look_at_pictures
 from .plan import Observer, Plan, Silent
 from .previews import write_previews
 from .results import RunFolder, lock
@@ -48,18 +48,7 @@ def _open_or_create(plan: Plan, out: Path) -> RunFolder:
     dataset = plan.dataset
     document = {
         "environment": environment.describe(),
-        "dataset": {
-            "name": dataset.name,
-            "coverage": dataset.coverage,
-            "pictures": len(dataset),
-            "total": dataset.total,
-            "lists": list(dataset.lists),
-            "demo": dataset.demo,
-            "description": dataset.description,
-            "licence": dataset.licence,
-            "fingerprint": dataset.fingerprint,
-            "notes": list(dataset.notes),
-        },
+        "dataset": describe_dataset(dataset),
         "protocol": dataclasses.asdict(plan.protocol),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }

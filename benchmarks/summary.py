@@ -25,7 +25,7 @@ class Row:
     Attributes:
         cell: as stored in run.json.
         scores: None unless the cell is done.
-        latency: of the whole `detect` call, None unless the cell is done.
+        latency: of the whole `detect` call, None unless the cell is done and was measured.
     """
 
     cell: Mapping[str, Any]
@@ -114,7 +114,9 @@ def summarise_run(run: RunFolder) -> Summary:
             ignore=ignore,
             lists=masks,
         )
-        rows.append(Row(cell, scores, summarise(run.timings(cell)["detect_ms"].to_numpy())))
+        # predictions from a file have no timings
+        latency = None if "predictions" in cell else summarise(run.timings(cell)["detect_ms"].to_numpy())
+        rows.append(Row(cell, scores, latency))
     names = lists or ("overall",)
     rows.sort(key=lambda row: _rank(row, names[-1]))
     return Summary(run, rows, names, names[-1], len(usable), len(pictures) - len(usable))

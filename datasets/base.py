@@ -57,7 +57,7 @@ class Sample:
 
     Attributes:
         image_id: stable and unique in its data set, such as "0--Parade/0_Parade_marchingband_1_20.jpg".
-        source: the picture file, or its encoded bytes.
+        source: the picture file, which need not exist where only the annotation was asked for, or its encoded bytes.
         faces: the annotated faces.
     """
 
@@ -80,6 +80,7 @@ class Dataset:
         licence: the terms of the pictures.
         fingerprint: hash over picture bytes and annotation; equal fingerprints mean equal data.
         notes: what was noticed in the annotation, a sentence each (boxes of zero size, pictures without a file).
+        others: image_ids of the whole set that are not among the samples.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Dataset:
     licence: str
     fingerprint: str
     notes: tuple[str, ...] = ()
+    others: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.samples)

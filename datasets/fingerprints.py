@@ -12,10 +12,15 @@ from ..errors import DataError
 from .base import Sample
 
 
-def fingerprint(samples: Iterable[Sample], lists: Iterable[str]) -> str:
+def fingerprint(samples: Iterable[Sample], lists: Iterable[str], *, pictures: bool = True) -> str:
     """Hash the picture bytes, the annotation and the scored lists, in order.
 
     Every byte of every picture is read: size and date would not notice a picture that was saved anew.
+
+    Args:
+        samples: the pictures.
+        lists: the scored lists.
+        pictures: hash the pictures too; without them the hash stands for the annotation alone.
 
     Returns:
         32 hexadecimal digits.
@@ -30,9 +35,12 @@ def fingerprint(samples: Iterable[Sample], lists: Iterable[str]) -> str:
         whole.update(part)
 
     add(",".join(lists).encode())
+    if not pictures:
+        add(b"annotation only")
     for sample in samples:
         add(sample.image_id.encode())
-        add(_picture_digest(sample.source))
+        if pictures:
+            add(_picture_digest(sample.source))
         faces = sample.faces
         arrays = {"boxes": faces.boxes, "ignore": faces.ignore, **dict(sorted(faces.attributes.items()))}
         if faces.emotions is not None:

@@ -11,7 +11,7 @@ from .query import split_name
 
 _KNOWN = {
     "scenes": "composed scenes of two people, nothing to download; a demonstration (options: seed, count)",
-    "wider-face:val": "WIDER FACE validation photographs (options: events, sample, seed, difficulty)",
+    "wider-face:val": "WIDER FACE validation photographs (options: events, sample, seed, difficulty, pictures)",
 }
 
 
@@ -20,12 +20,14 @@ def known() -> list[tuple[str, str]]:
     return list(_KNOWN.items())
 
 
-def load(name: str, *, root: Path | None = None) -> Dataset:
+def load(name: str, *, root: Path | None = None, annotation_only: bool = False) -> Dataset:
     """Load a data set by name, such as "scenes" or "wider-face:val?events=Picnic,Couple&sample=100&seed=1".
 
     Args:
         name: a name that `known` lists, with options after a question mark.
         root: the folder that holds the data; else FACEBENCH_DATA, else `data` in the user's cache folder.
+        annotation_only: take all annotated pictures, whether their files are there or not: enough to score what
+            others detected.
 
     Raises:
         UsageError: on an unknown name or option.
@@ -39,7 +41,7 @@ def load(name: str, *, root: Path | None = None) -> Dataset:
     if base == "wider-face:val":
         from . import wider_face
 
-        return wider_face.load(_root(root), options, name)
+        return wider_face.load(_root(root), options, name, annotation_only=annotation_only)
     raise UsageError(f"There is no data set {base!r}. {did_you_mean(base, _KNOWN)}")
 
 

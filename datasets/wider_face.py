@@ -19,7 +19,7 @@ from .query import check_options, whole_number
 from .wider_annotation import LABELS, read_faces, read_list
 
 LISTS = ("easy", "medium", "hard")
-OPTIONS = ("events", "sample", "seed", "difficulty")
+OPTIONS = ("events", "sample", "seed", "difficulty", "pictures")
 
 _PICTURES = Path("WIDER_val", "images")
 _ANNOTATION = Path("wider_face_split", "wider_face_val_bbx_gt.txt")
@@ -33,15 +33,18 @@ _MEND = (
 _Rows = Mapping[str, NDArray[np.int32]]
 
 
-def load(root: Path, options: Mapping[str, str], name: str) -> Dataset:
+def load(root: Path, options: Mapping[str, str], name: str, *, annotation_only: bool = False) -> Dataset:
     """Load the pictures that are there, or a subset of them.
 
     Args:
         root: the folder that holds WIDER_val and wider_face_split, or the parent of such a folder.
         options: `events` ("Picnic,19--Couple"), `difficulty` (one of `LISTS`: only pictures that hold a face of that
             list, and only that list is scored), `sample` (so many pictures, drawn with `seed`, in official order).
-            They apply in this order, to the pictures that are there.
+            They apply in this order, to the pictures that are there. `pictures=there` says so even with
+            `annotation_only`.
         name: the whole name, kept in the result.
+        annotation_only: take every annotated picture, whether its file is there or not; no picture is opened, and the
+            fingerprint is that of the annotation.
 
     Returns:
         The data set. Faces keep the official order and carry the official labels and, as "easy", "medium" and "hard",
@@ -57,15 +60,18 @@ def load(root: Path, options: Mapping[str, str], name: str) -> Dataset:
     difficulty = options.get("difficulty")
     if difficulty is not None and difficulty not in LISTS:
         raise UsageError(f"WIDER FACE has no difficulty {difficulty!r}. {did_you_mean(difficulty, LISTS)}")
+    if options.get("pictures", "there") != "there":
+        raise UsageError(f"Got pictures={options['pictures']}, expected pictures=there: only those that have a file.")
+    annotation_only = annotation_only and "pictures" not in options
     seed = whole_number(options, "seed", 0, least=0)
     wanted = whole_number(options, "sample", 0, least=1)
-    root = _find(root)
+    root = _find(root, (_ANNOTATION,) if annotation_only else (_PICTURES, _ANNOTATION))
     rows = read_faces(root / _ANNOTATION)
     flags = _read_lists(root, rows)
     if difficulty is not None and difficulty not in flags:
         raise DataError(f"Got no wider_{difficulty}_val.mat under {root / _LIST_FOLDERS[0]}. {_MEND}")
 
-    present = [name for name in rows if (root / _PICTURES / name).is_file()]
+    present = [name for name in rows if annotation_only or (root / _PICTURES / name).is_file()]
     if not present:
         raise DataError(f"Got none of the {len(rows):,} annotated pictures under {root / _PICTURES}. {_MEND}")
     chosen = _of_events(present, rows, options)
@@ -88,20 +94,21 @@ def load(root: Path, options: Mapping[str, str], name: str) -> Dataset:
         demo=False,
         description="Photographs of 61 kinds of events, from WIDER FACE val: many small, blurred and occluded faces.",
         licence="WIDER FACE: for non-commercial research; the pictures belong to their owners",
-        fingerprint=fingerprint(samples, lists),
-        notes=(*notes, *_notes_on_boxes(rows, samples)),
+        fingerprint=fingerprint(samples, lists, pictures=not annotation_only),
+        notes=(*notes, *_notes_on_boxes(rows, samples, opened=not annotation_only)),
+        others=frozenset(rows).difference(chosen),
     )
 
 
-def _find(root: Path) -> Path:
-    """The folder with the official layout: `root` itself or a usual name below it."""
+def _find(root: Path, needed: Sequence[Path]) -> Path:
+    """The folder with what is needed of the official layout: `root` itself or a usual name below it."""
     for parent in _PARENTS:
-        if (root / parent / _ANNOTATION).is_file() and (root / parent / _PICTURES).is_dir():
+        if all((root / parent / part).exists() for part in needed):
             return root / parent
     # A half-unpacked folder says more about what is missing than its parent does.
     begun = [root / p for p in _PARENTS if any((root / p / x.parts[0]).is_dir() for x in (_PICTURES, _ANNOTATION))]
     at = begun[0] if begun else root
-    missing = [str(part) for part in (_PICTURES, _ANNOTATION) if not (at / part).exists()]
+    missing = [str(part) for part in needed if not (at / part).exists()]
     raise DataError(f"Got a folder {at} without {' and '.join(missing)}, expected WIDER FACE val. {_MEND}")
 
 
@@ -165,7 +172,7 @@ def _notes(
     return notes
 
 
-def _notes_on_boxes(rows: _Rows, samples: Sequence[Sample]) -> list[str]:
+def _notes_on_boxes(rows: _Rows, samples: Sequence[Sample], *, opened: bool) -> list[str]:
     """What is odd in the boxes, counted over the whole annotation and over the pictures used."""
     used = [rows[sample.image_id] for sample in samples]
     notes = []
@@ -175,7 +182,7 @@ def _notes_on_boxes(rows: _Rows, samples: Sequence[Sample]) -> list[str]:
     twice, twice_used = (sum(map(_doubles, some)) for some in (rows.values(), used))
     if twice:
         notes.append(f"Repeated boxes: {twice} in the whole annotation, {twice_used} in pictures used.")
-    outside = sum(_boxes_outside(sample) for sample in samples)
+    outside = sum(_boxes_outside(sample) for sample in samples) if opened else 0
     if outside:
         notes.append(f"Boxes that reach outside their picture, kept as annotated: {outside} in pictures used.")
     return notes

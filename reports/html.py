@@ -137,9 +137,10 @@ def answer(summary: Summary) -> Answer:
 
 def reproduce(summary: Summary) -> list[str]:
     """Return the commands that measure the run again; DIR stands for the data's folder, RUN for the results'."""
-    document, cells = summary.run.document, summary.run.cells
+    document = summary.run.document
+    cells = [cell for cell in summary.run.cells if "predictions" not in cell]
     protocol = document["protocol"]
-    commands = []
+    commands = [_score_again(cell, document) for cell in summary.run.cells if "predictions" in cell]
     for device, threads in dict.fromkeys((cell["device"], cell["threads"]) for cell in cells):
         specs = [str(cell["spec"]) for cell in cells if (cell["device"], cell["threads"]) == (device, threads)]
         parts = ["facebench", "run", "--detectors", ",".join(specs), "--dataset", document["dataset"]["name"]]
@@ -152,6 +153,13 @@ def reproduce(summary: Summary) -> list[str]:
     return [*commands, "facebench report RUN -o report.html"]
 
 
+def _score_again(cell: Mapping[str, Any], document: Mapping[str, Any]) -> str:
+    parts = ["facebench", "score", cell["spec"], "--dataset", document["dataset"]["name"]]
+    parts += [] if document["dataset"]["demo"] else ["--data", "DIR"]
+    parts += ["--allow-missing"] if cell["predictions"]["missing"] or cell["predictions"]["extra"] else []
+    return shlex.join([*parts, "--threshold", repr(cell["start"]["operating_threshold"]), "--out", "RUN"])
+
+
 def _figures(row: Row, summary: Summary) -> str:
     assert row.latency is not None, "only finished rows are candidates"
     ap = f"{row.exact_ap(summary.primary):.3f}".removeprefix("0")
@@ -161,7 +169,9 @@ def _figures(row: Row, summary: Summary) -> str:
 
 def _protocol_text(protocol: Mapping[str, Any]) -> str:
     size = "pictures at their original size"
-    if protocol["size"] != "original":
+    if protocol["size"] == "unknown":
+        size = "predictions from a file, which does not say how the pictures were given to the detector"
+    elif protocol["size"] != "original":
         size = f"pictures scaled to {protocol['size']} px, inside the clock"
     floor = "each detector's own score floor"
     if protocol["score_floor"] is not None:
@@ -171,7 +181,10 @@ def _protocol_text(protocol: Mapping[str, Any]) -> str:
 
 def _conditions(summary: Summary) -> str:
     """Say on which device and how many threads the detectors ran."""
-    found = dict.fromkeys((row.cell["device"], row.cell["threads"]) for row in summary.rows)
+    measured = [row.cell for row in summary.rows if "predictions" not in row.cell]
+    found = dict.fromkeys((cell["device"], cell["threads"]) for cell in measured)
+    if summary.rows and not found:
+        return "not measured here"
     return "; ".join(f"{device}, {threads} thread{'' if threads == 1 else 's'}" for device, threads in found)
 
 

@@ -66,6 +66,7 @@ def remarks(row: Row) -> str:
         found.append("boxes without scores")
     if any("WIDER" in item for item in info["trained_on"]):
         found.append("trained on WIDER")
+    found += cell.get("predictions", {}).get("remarks", [])
     return ", ".join(found)
 
 
@@ -77,6 +78,8 @@ def to_json(summary: Summary) -> dict[str, Any]:
         plain = ("spec", "key", "status", "reason", "mend", "device", "threads")
         found: dict[str, Any] = {name: cell[name] for name in plain}
         found["failed_pictures"] = len(cell.get("failed_pictures", ()))
+        if "predictions" in cell:
+            found |= {"predictions": cell["predictions"], "device": None, "threads": None}
         found["threshold"] = (cell.get("start") or {}).get("operating_threshold")
         for column in columns(summary):
             if column.number is not None:

@@ -19,7 +19,7 @@ ROWS = {"0--Parade/a.jpg": [[1, 2, 3, 4, 0, 0, 0, 0, 0, 0]]}
         ("scene", "Did you mean scenes?"),
         ("wider-face", "Did you mean wider-face:val?"),
         ("wider-face:test", "Did you mean wider-face:val?"),
-        ("WIDER", "Known: scenes, wider-face:val."),
+        ("WIDER", "Did you mean wider-face:val?"),
         ("", "Known: scenes, wider-face:val."),
     ],
 )

@@ -193,3 +193,25 @@ def test_the_real_pictures(shared: Path) -> None:
     assert len(one) == 10
     assert {sample.image_id.split("/")[0] for sample in one.samples} == {"19--Couple", "22--Picnic"}
     assert all(np.any(sample.faces.attributes["hard"]) for sample in one.samples)
+
+
+def test_the_annotation_alone_needs_no_picture(make_wider: MakeWider) -> None:
+    root = make_wider(ROWS, lists=LISTS, missing=list(ROWS))
+    dataset = load("wider-face:val", root=root, annotation_only=True)
+    assert (dataset.coverage, dataset.lists, dataset.others) == ("5 pictures", ("easy", "medium", "hard"), frozenset())
+    assert [sample.image_id for sample in dataset.samples] == list(ROWS)
+    assert dataset.samples[0].faces.boxes.tolist() == [[10, 10, 30, 40], [50, 5, 58, 14]]
+    assert not any("have no file" in note for note in dataset.notes)
+    picnic = load("wider-face:val?events=Picnic", root=root, annotation_only=True)
+    assert picnic.coverage == "1 of 5 pictures"
+    assert picnic.others == set(ROWS) - {"22--Picnic/n1.jpg"}
+
+
+def test_the_annotation_of_the_pictures_that_are_there(make_wider: MakeWider) -> None:
+    root = make_wider(ROWS, missing=["22--Picnic/n1.jpg"])
+    whole = load("wider-face:val", root=root, annotation_only=True)
+    there = load("wider-face:val?pictures=there", root=root, annotation_only=True)
+    assert (len(whole), len(there), there.others) == (5, 4, {"22--Picnic/n1.jpg"})
+    assert there.fingerprint == load("wider-face:val", root=root).fingerprint != whole.fingerprint
+    with pytest.raises(UsageError, match="pictures=all, expected pictures=there"):
+        load("wider-face:val?pictures=all", root=root)

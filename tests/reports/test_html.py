@@ -45,7 +45,7 @@ def page(run: RunFolder) -> Page:
 def test_every_detector_has_its_row(page):
     assert page.row("exact")[1:3] == ["1.000", "1.000"]
     assert page.row("exact")[-1] == "trained on WIDER"
-    assert page.row("poor:size=2")[-1] == "failed on 1 pictures, trained on WIDER"
+    assert page.row("poor:size=2")[-1] == "failed on 1 picture, trained on WIDER"
     assert page.row("broken")[1] == f"failed: {FAILURE}"
     assert page.row("absent")[1] == "unavailable: no packageTo mend: pip install absent"
 

@@ -1,0 +1,176 @@
+"""What every reader of prediction files shares: whose picture a name means, and the list of all faults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from enum import Enum
+from pathlib import PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+_PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+_SHOWN = 8
+"""Faults of a kind that are written out; the others are counted."""
+
+
+class Fault(Enum):
+    """The kinds of faults; the value is how a count of them reads, and what would be right."""
+
+    UNREADABLE = "parts that cannot be read"
+    NAME = "names that disagree with the name of their file"
+    COUNT = "wrong counts"
+    WIDTH = "rows with too few or too many values, or with something that is no number"
+    NOT_FINITE = "values that are NaN, infinite or beyond float32"
+    NEGATIVE = "boxes of negative size"
+    SCORE = "scores outside 0 to 1, which a probability cannot have"
+    TWICE = "pictures that stand twice"
+    MISSING = "pictures without predictions; one in which nothing was found must say so with a count of 0 or no boxes"
+    EXTRA = "pictures that the data set does not have"
+
+
+class Faults:
+    """All faults of one prediction file, so that they can be told at once."""
+
+    def __init__(self) -> None:
+        self._found: dict[Fault, list[str]] = {}
+
+    def add(self, kind: Fault, where: str) -> None:
+        """Note a fault; `where` names the place and what stands there."""
+        self._found.setdefault(kind, []).append(where)
+
+    def kinds(self) -> set[Fault]:
+        """Return the kinds that were found."""
+        return set(self._found)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._found.values()))
+
+    def text(self) -> str:
+        """Return the list: a heading a kind with its count, under it the first few."""
+        lines = []
+        for kind in Fault:
+            places = self._found.get(kind, [])
+            if places:
+                lines.append(f"  {len(places):,} × {kind.value}")
+                lines += [f"    {place}" for place in places[:_SHOWN]]
+            if len(places) > _SHOWN:
+                lines.append(f"    … and {len(places) - _SHOWN:,} more")
+        return "\n".join(lines)
+
+
+def picture_stem(name: str) -> str:
+    """Return a picture's name without its suffix, eating none of its own characters.
+
+    >>> picture_stem("0--Parade/1_jpg.jpg"), picture_stem("gpj.jpg"), picture_stem("a.b")
+    ('0--Parade/1_jpg', 'gpj', 'a.b')
+    """
+    for suffix in _PICTURE_SUFFIXES:
+        if name.lower().endswith(suffix):
+            return name[: -len(suffix)]
+    return name
+
+
+class PictureNames:
+    """Finds the image_id that a name in a prediction file means.
+
+    A name means a picture when it is its image_id, with or without suffix, whatever folders stand before it
+    ("val/images/0--Parade/x.jpg"). A bare file name means the one picture of that name.
+    """
+
+    def __init__(self, image_ids: Iterable[str]) -> None:
+        ids = list(image_ids)
+        self._whole = _unique((key, name) for name in ids for key in (name, picture_stem(name)))
+        self._whole |= {name: name for name in ids}
+        bare = [(PurePosixPath(name).name, name) for name in ids]
+        self._bare = _unique((key, name) for base, name in bare for key in (base, picture_stem(base)))
+        self._known: dict[str, str] = {}
+
+    def find(self, name: str) -> str | None:
+        """Return the image_id, or None where no picture or more than one has that name."""
+        found = self._known.get(name)
+        if found is None:
+            found = self._known[name] = self._find(name.replace("\\", "/"))
+        return found or None
+
+    def _find(self, name: str) -> str:
+        parts = [part for part in name.split("/") if part not in ("", ".")]
+        for start in range(len(parts)):
+            found = self._whole.get("/".join(parts[start:]))
+            if found:
+                return found
+        return self._bare.get(parts[0], "") if len(parts) == 1 else ""
+
+
+def _unique(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return key -> name, with an empty name where a key stands for several."""
+    found: dict[str, str] = {}
+    for key, name in pairs:
+        found[key] = name if found.get(key, name) == name else ""
+    return found
+
+
+class Intake:
+    """Collects what a reader finds.
+
+    Attributes:
+        faults: what is wrong so far.
+        rows: image_id -> float64 (n, 5): x1, y1, x2, y2, score, in the file's order.
+        extra: names that mean no picture of the data set.
+        outside: image_ids of the whole data set outside the part that is scored.
+    """
+
+    def __init__(self, image_ids: Iterable[str], others: Collection[str]) -> None:
+        self.faults = Faults()
+        self.rows: dict[str, NDArray[np.float64]] = {}
+        self.extra: dict[str, None] = {}
+        self.outside: set[str] = set()
+        self._others = others
+        self._names = PictureNames([*image_ids, *others])
+
+    def claim(self, name: str, where: str) -> str | None:
+        """Return the image_id whose rows come now; None where they are not wanted: no such picture, or a second time.
+
+        Args:
+            name: as the file has it.
+            where: the place, for the list of faults.
+        """
+        image_id = self._names.find(name)
+        if image_id is None:
+            self.extra[name] = None
+        elif image_id in self._others:
+            self.outside.add(image_id)
+        elif image_id in self.rows:
+            self.faults.add(Fault.TWICE, f"{where}: {image_id}")
+        else:
+            self.rows[image_id] = np.empty((0, 5))
+            return image_id
+        return None
+
+    def find(self, name: str) -> str | None:
+        """Return the image_id that a name means, or None."""
+        return self._names.find(name)
+
+    def keep(self, image_id: str, rows: NDArray[np.float64], where: Callable[[int], str]) -> None:
+        """Keep the boxes of a picture unless one of them is faulty.
+
+        Args:
+            image_id: as claimed.
+            rows: float64 (n, 5): x1, y1, x2, y2, score.
+            where: names the place of a row.
+        """
+        # beyond float32 lies infinity for most programs, and areas that overflow
+        finite = np.abs(rows) <= np.finfo(np.float32).max
+        negative = (rows[:, 2] < rows[:, 0]) | (rows[:, 3] < rows[:, 1])
+        if finite.all() and not negative.any():
+            self.rows[image_id] = rows
+            return
+        for index in np.flatnonzero(~finite.all(axis=1)).tolist():
+            self.faults.add(Fault.NOT_FINITE, f"{where(index)}: {_short(rows[index])}")
+        for index in np.flatnonzero(negative & finite.all(axis=1)).tolist():
+            self.faults.add(Fault.NEGATIVE, f"{where(index)}: {_short(rows[index])}")
+
+
+def _short(row: NDArray[np.float64]) -> str:
+    x1, y1, x2, y2, score = row.tolist()
+    return f"got x1 {x1:g}, y1 {y1:g}, x2 {x2:g}, y2 {y2:g}, score {score:g}"

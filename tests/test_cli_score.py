@@ -1,0 +1,123 @@
+"""`facebench score` and `facebench export` as a person or a script meets them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from facebench import cli
+from facebench.datasets import load
+
+Facebench = Callable[..., tuple[int, str, str]]
+DATASET = "scenes?count=3"
+
+
+@pytest.fixture
+def facebench(monkeypatch, capsys) -> Facebench:
+    """Call the command in this process: arguments -> exit code, standard output, standard error."""
+
+    def call(*arguments: str | Path) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["facebench", *map(str, arguments)])
+        monkeypatch.setattr(sys, "path", list(sys.path))
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        return (end.value.code or 0, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def perfect(tmp_path_factory) -> Path:
+    """The annotated faces as if they had been detected."""
+    file = tmp_path_factory.mktemp("predictions") / "perfect.jsonl"
+    lines = [
+        json.dumps(
+            {
+                "image_id": sample.image_id,
+                "boxes": sample.faces.boxes.tolist(),
+                "scores": [0.9 - i / 100 for i in range(len(sample.faces))],
+            }
+        )
+        for sample in load(DATASET).samples
+    ]
+    file.write_text("\n".join(lines))
+    return file
+
+
+def test_score_prints_one_row_without_latency(facebench, perfect):
+    code, out, _ = facebench("score", perfect, "--dataset", DATASET, "--json")
+    table = json.loads(out)
+    assert (code, table["scope"]) == (0, "scenes?count=3, 3 pictures; a demonstration on two people, not a comparison")
+    (row,) = table["rows"]
+    assert (row["spec"], row["AP_overall"], row["threshold"]) == ("perfect.jsonl", 1.0, 0.5)
+    assert {row[name] for name in ("p50_ms", "p90_ms", "pictures_per_s", "start_s", "peak_MB", "device")} == {None}
+    assert row["predictions"] == {
+        "format": "jsonl",
+        "pictures": 3,
+        "missing": 0,
+        "extra": 0,
+        "outside": 0,
+        "remarks": [],
+    }
+
+
+def test_faults_are_exit_code_two_and_allow_missing_shows_what_it_allowed(facebench, perfect, tmp_path):
+    lines = perfect.read_text().splitlines()
+    file = tmp_path / "some.jsonl"
+    file.write_text("\n".join([*lines[:2], '{"image_id": "zebra.png", "boxes": [], "scores": []}']))
+    code, out, err = facebench("score", file, "--dataset", DATASET)
+    assert (code, out) == (2, "")
+    assert "facebench: " in err and "faults: 2" in err and "zebra.png" in err and "--allow-missing" in err
+    code, out, err = facebench("score", file, "--dataset", DATASET, "--allow-missing", "--json")
+    (row,) = json.loads(out)["rows"]
+    assert (code, row["predictions"]["missing"], row["predictions"]["extra"]) == (0, 1, 1)
+    assert row["AP_overall"] < 1
+    code, out, err = facebench("score", file, "--dataset", DATASET, "--allow-missing")
+    words = " ".join(out.replace("│", " ").split())
+    assert code == 0
+    for word in ("some.jsonl", "missing,", "too", "much"):
+        assert word in words
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--dataset", DATASET, "--threshold", "nan"], "expected a finite number"),
+        (["--dataset", DATASET, "--format", "wider"], "cannot be read as a zip"),
+        (["--dataset", DATASET, "--format", "voc"], "voc"),
+        (["--dataset", DATASET, "--images", "i.json"], "explains the numbers of COCO"),
+        (["--dataset", "scens"], "Did you mean scenes?"),
+        ([], "--dataset"),
+    ],
+)
+def test_wrong_use(facebench, perfect, arguments, words):
+    code, out, err = facebench("score", perfect, *arguments)
+    assert (code, out) == (2, "") and words in err
+
+
+def test_a_kept_score_serves_table_report_pick_and_export(facebench, perfect, tmp_path):
+    run = tmp_path / "run"
+    _, scored, _ = facebench("score", perfect, "--dataset", DATASET, "--out", run, "--json")
+    assert facebench("table", run, "--json")[:2] == (0, scored)
+    code, _, err = facebench("report", run, "-o", tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert code == 0, err
+    assert "perfect.jsonl" in page and "facebench score perfect.jsonl" in page and "facebench run" not in page
+    assert "not say how the pictures were given" in page
+    code, _, err = facebench("pick", run, "--demo", "-o", tmp_path / "pick.json")
+    assert code == 2 and "without timings" in err
+    for file_format, name in (("wider", "tree"), ("wider", "t.zip"), ("coco", "c.json"), ("jsonl", "l.jsonl")):
+        code, out, err = facebench("export", run, "--format", file_format, "-o", tmp_path / name)
+        assert code == 0 and f"wrote {tmp_path / name}" in out, err
+    images = ("--images", tmp_path / "c.ground_truth.json")
+    for name, more in (("tree", ()), ("t.zip", ()), ("c.json", images), ("l.jsonl", ())):
+        code, out, err = facebench("score", tmp_path / name, "--dataset", DATASET, "--json", *more)
+        row = json.loads(out)["rows"][0]
+        assert (code, row["AP_overall"], row["spec"]) == (0, 1.0, name), err
+    code, _, err = facebench("export", run, "--format", "jsonl", "-o", tmp_path / "l.jsonl")
+    assert code == 2 and "--force" in err
+    code, _, err = facebench("export", run, "--format", "jsonl", "-o", tmp_path / "l.jsonl", "--cell", "prefect.jsonl")
+    assert code == 2 and "Did you mean perfect.jsonl?" in err
