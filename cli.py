@@ -477,7 +477,7 @@ def _print_summary(summary: Summary, as_json: bool) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from .reports.table import columns, remarks, to_json
+    from .reports.table import columns, remarks, standing, to_json
 
     if as_json:
         typer.echo(json.dumps(to_json(summary), indent=2))
@@ -493,9 +493,13 @@ def _print_summary(summary: Summary, as_json: bool) -> None:
     for row in summary.rows:
         if not row.done:
             typer.echo(f"{row.cell['spec']}: {remarks(row)}")
+    if standing(summary):
+        typer.echo(standing(summary))
     for note in summary.run.document["dataset"]["notes"]:
         typer.echo(f"note: {note}")
-    typer.echo("AP is exact (every distinct score a threshold) at IoU 0.5; p50 is one detect call, pictures decoded.")
+    typer.echo(
+        "AP is exact (every distinct score a threshold) at IoU 0.5, with its 95 % interval; p50 is one detect call."
+    )
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ import pandas as pd
 
 from .latency import LatencySummary, summarise
 from .results import RunFolder
-from .scoring import PictureBoxes, Scores, score
+from .scoring import PictureBoxes, Scores, match, score
+from .scoring.bootstrap import Interval, draw_weights, first_shares, interval, resample, tied_with_best
+from .scoring.resampled_curves import ExactAP
 
 _BOX = ["x1", "y1", "x2", "y2"]
 
@@ -26,11 +28,13 @@ class Row:
         cell: as stored in run.json.
         scores: None unless the cell is done.
         latency: of the whole `detect` call, None unless the cell is done and was measured.
+        intervals: of exact AP over resampled pictures, by list and "overall"; empty unless the cell is done.
     """
 
     cell: Mapping[str, Any]
     scores: Scores | None
     latency: LatencySummary | None
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
 
     @property
     def done(self) -> bool:
@@ -67,6 +71,9 @@ class Summary:
         primary: the list that ranks: the last, which is the hardest.
         pictures: pictures scored.
         excluded: pictures that could not be decoded.
+        tied: specs of the best and of those whose paired difference from it, in exact AP on `primary`, has zero inside
+            its interval: these pictures cannot tell them apart. Best first.
+        first: spec -> share of the resamples of the pictures in which it has the highest exact AP on `primary`.
     """
 
     run: RunFolder
@@ -75,6 +82,8 @@ class Summary:
     primary: str
     pictures: int
     excluded: int
+    tied: Sequence[str] = ()
+    first: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def scope(self) -> str:
@@ -100,7 +109,9 @@ def summarise_run(run: RunFolder) -> Summary:
     ignore = faces["ignore"].to_numpy(dtype=bool)
     lists = tuple(run.document["dataset"]["lists"])
     masks = {name: faces[name].to_numpy() > 0 for name in lists}
-    rows = []
+    names = lists or ("overall",)
+    weights = draw_weights(len(usable))
+    rows, resampled = [], {}
     for cell in run.cells:
         if cell["status"] != "done":
             rows.append(Row(cell, None, None))
@@ -116,10 +127,14 @@ def summarise_run(run: RunFolder) -> Summary:
         )
         # predictions from a file have no timings
         latency = None if "predictions" in cell else summarise(run.timings(cell)["detect_ms"].to_numpy())
-        rows.append(Row(cell, scores, latency))
-    names = lists or ("overall",)
+        matches = match(annotated, boxes, found["score"].to_numpy())
+        draws = {name: resample(ExactAP(matches, mask), weights) for name, mask in masks.items()}
+        draws["overall"] = resample(ExactAP(matches, ~ignore), weights)
+        resampled[cell["spec"]] = draws[names[-1]]
+        rows.append(Row(cell, scores, latency, {name: interval(one) for name, one in draws.items()}))
     rows.sort(key=lambda row: _rank(row, names[-1]))
-    return Summary(run, rows, names, names[-1], len(usable), len(pictures) - len(usable))
+    tied, first = tied_with_best(resampled), first_shares(resampled)
+    return Summary(run, rows, names, names[-1], len(usable), len(pictures) - len(usable), tied, first)
 
 
 def load_summary(path: Path) -> Summary:

@@ -57,6 +57,12 @@ class Demographics:
         return result
 
 
+NOBODY_LABELLED = Demographics(
+    face=np.empty(0, dtype=np.int64), labels={column: np.empty(0, dtype=np.int8) for column in LABELS}
+)
+"""For a picture without labels."""
+
+
 def read_demographics(path: Path) -> dict[str, Demographics]:
     """Read the labels of all pictures.
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, UsageError, did_you_mean
 from .base import Dataset, Faces, Sample
+from .demographics import NOBODY_LABELLED, Demographics, read_demographics
 from .fingerprints import fingerprint
 from .images import upright_size
 from .query import check_options, whole_number
@@ -22,6 +23,7 @@ LISTS = ("easy", "medium", "hard")
 OPTIONS = ("events", "sample", "seed", "difficulty", "pictures")
 
 _PICTURES = Path("WIDER_val", "images")
+_DEMOGRAPHICS = Path("demographics_val.csv")
 _ANNOTATION = Path("wider_face_split", "wider_face_val_bbx_gt.txt")
 _LIST_FOLDERS = (Path("eval_tools", "ground_truth"), Path("ground_truth"))
 _PARENTS = ("", "wider_face", "WIDER")
@@ -68,6 +70,7 @@ def load(root: Path, options: Mapping[str, str], name: str, *, annotation_only: 
     root = _find(root, (_ANNOTATION,) if annotation_only else (_PICTURES, _ANNOTATION))
     rows = read_faces(root / _ANNOTATION)
     flags = _read_lists(root, rows)
+    perceived = read_demographics(root / _DEMOGRAPHICS) if (root / _DEMOGRAPHICS).is_file() else None
     if difficulty is not None and difficulty not in flags:
         raise DataError(f"Got no wider_{difficulty}_val.mat under {root / _LIST_FOLDERS[0]}. {_MEND}")
 
@@ -85,7 +88,9 @@ def load(root: Path, options: Mapping[str, str], name: str, *, annotation_only: 
         chosen = [chosen[i] for i in np.sort(drawn)]
 
     lists = tuple(flags) if difficulty is None else (difficulty,)
-    samples = tuple(Sample(name, root / _PICTURES / name, _faces(rows[name], name, flags)) for name in chosen)
+    samples = tuple(
+        Sample(name, root / _PICTURES / name, _faces(rows[name], name, flags, perceived)) for name in chosen
+    )
     return Dataset(
         name=name,
         samples=samples,
@@ -140,12 +145,20 @@ def _of_events(present: list[str], rows: _Rows, options: Mapping[str, str]) -> l
     return [name for name in present if name.partition("/")[0] in wanted]
 
 
-def _faces(rows: NDArray[np.int32], name: str, flags: Mapping[str, Mapping[str, NDArray[np.int8]]]) -> Faces:
+def _faces(
+    rows: NDArray[np.int32],
+    name: str,
+    flags: Mapping[str, Mapping[str, NDArray[np.int8]]],
+    perceived: Mapping[str, Demographics] | None,
+) -> Faces:
     boxes = rows[:, :4].astype(np.float32)
     boxes[:, 2:] += boxes[:, :2]
     attributes = {label: rows[:, 4 + i].astype(np.int8) for i, label in enumerate(LABELS)}
     ignore = (attributes["invalid"] == 1) | _of_zero_size(rows)
-    return Faces(boxes, ignore, attributes | {difficulty: members[name] for difficulty, members in flags.items()})
+    attributes |= {difficulty: members[name] for difficulty, members in flags.items()}
+    if perceived is not None:
+        attributes |= perceived.get(name, NOBODY_LABELLED).of_faces(len(rows))
+    return Faces(boxes, ignore, attributes)
 
 
 def _of_zero_size(rows: NDArray[np.int32]) -> NDArray[np.bool_]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..benchmarks.summary import Summary
-from .table import columns
+from .table import columns, standing
 
 
 def markdown_table(summary: Summary) -> str:
@@ -14,7 +14,7 @@ def markdown_table(summary: Summary) -> str:
         "|" + "|".join("---" if column.number is None else "---:" for column in chosen) + "|",
     ]
     body = ["| " + " | ".join(_escape(column.text(row)) for column in chosen) + " |" for row in summary.rows]
-    return "\n".join([*head, *body, "", f"Measured on {summary.scope}."]) + "\n"
+    return "\n".join([*head, *body, "", f"Measured on {summary.scope}. {standing(summary)}".rstrip()]) + "\n"
 
 
 def _escape(text: str) -> str:

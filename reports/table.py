@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ..benchmarks.scoring.bootstrap import DRAWS
 from ..benchmarks.summary import Row, Summary
 
 
@@ -32,7 +33,7 @@ def columns(summary: Summary) -> list[Column]:
     found = [Column("detector", "name and the parameters that differ from the defaults", lambda row: row.cell["spec"])]
     exact, official = "every distinct score a threshold, IoU 0.5", "as the official WIDER FACE evaluation computes it"
     found += [
-        *(_ap(f"AP {name}", f"exact AP, {name}: {exact}", name, Row.exact_ap) for name in summary.lists),
+        *(_exact_ap(name, f"exact AP, {name}: {exact}; in brackets the 95 % interval") for name in summary.lists),
         *(_ap(f"official {name}", f"AP, {name}: {official}", name, Row.official_ap) for name in summary.lists),
         _at_threshold("IoU", "mean IoU of hits at the detector's default threshold", "mean_iou"),
         _at_threshold("precision", "share of boxes on a face, at the detector's default threshold", "precision"),
@@ -45,6 +46,20 @@ def columns(summary: Summary) -> list[Column]:
         Column("remarks", "failed pictures, device, what else matters", remarks),
     ]
     return found
+
+
+def standing(summary: Summary) -> str:
+    """Say how sure the first place is; empty without a finished cell."""
+    if not summary.tied:
+        return ""
+    best, others = summary.tied[0], summary.tied[1:]
+    share = f"{summary.first[best]:.0%} of {DRAWS:,} resamples of the pictures"
+    if not others:
+        return f"{best} has the best AP ({summary.primary}) in {share}; every other detector is below it (95 % paired)."
+    return (
+        f"{best} has the best AP ({summary.primary}), in {share}; "
+        f"these pictures cannot tell it from {', '.join(others)} (95 % paired interval holds zero)."
+    )
 
 
 def remarks(row: Row) -> str:
@@ -85,6 +100,9 @@ def to_json(summary: Summary) -> dict[str, Any]:
             if column.number is not None:
                 value = column.number(row)
                 found[column.title.replace(" ", "_").replace("/", "_per_")] = value if math.isfinite(value) else None
+        for name, limits in row.intervals.items():
+            found[f"AP_{name}_interval"] = [limits.low, limits.high] if math.isfinite(limits.low) else None
+        found["first_share"] = summary.first.get(cell["spec"])
         rows.append(found)
     return {
         "dataset": summary.run.document["dataset"]["name"],
@@ -92,8 +110,25 @@ def to_json(summary: Summary) -> dict[str, Any]:
         "pictures": summary.pictures,
         "excluded": summary.excluded,
         "protocol": summary.run.document["protocol"],
+        "tied_with_best": list(summary.tied),
         "rows": rows,
     }
+
+
+def _exact_ap(name: str, help_text: str) -> Column:
+    plain = _ap(f"AP {name}", help_text, name, Row.exact_ap)
+
+    def text(row: Row) -> str:
+        found = row.intervals.get(name)
+        if found is None or not math.isfinite(found.low):
+            return plain.text(row)
+        return f"{plain.text(row)} ({_share(found.low)}–{_share(found.high)})"
+
+    return Column(plain.title, help_text, text, plain.number)
+
+
+def _share(value: float) -> str:
+    return f"{value:.2f}".removeprefix("0")
 
 
 def _ap(title: str, help_text: str, name: str, read: Callable[[Row, str], float]) -> Column:

@@ -77,24 +77,33 @@ def score(
         score_threshold = float(scores.dtype.type(score_threshold))
     matches = match(faces, detections, scores)
     counted = np.ones(len(faces), dtype=np.bool_) if ignore is None else ~ignore
+    return score_matches(matches, counted, lists or {}, score_threshold, count_empty_pictures=count_empty_pictures)
+
+
+def score_matches(
+    matches: Matches,
+    counted: NDArray[np.bool_],
+    lists: Mapping[str, NDArray[np.bool_]],
+    score_threshold: float,
+    *,
+    count_empty_pictures: bool = True,
+) -> Scores:
+    """Score detections that are matched already; `counted` is the mask of `overall`, the rest as for `score`.
+
+    The threshold is compared as it is: rounding it to the dtype of the scores is the caller's.
+    """
 
     def score_list(mask: NDArray[np.bool_]) -> ListScore:
-        return _score_list(matches, mask, score_threshold, count_empty_pictures)
+        counts = count(matches, mask)
+        return ListScore(
+            official_ap=official_average_precision(counts),
+            exact_ap=exact_average_precision(counts, count_empty_pictures=count_empty_pictures),
+            at_threshold=operating_point(counts, score_threshold, count_empty_pictures=count_empty_pictures),
+        )
 
     return Scores(
-        pictures=faces.pictures,
-        detections=len(detections),
+        pictures=matches.pictures,
+        detections=len(matches),
         overall=score_list(counted),
-        lists={name: score_list(mask) for name, mask in (lists or {}).items()},
-    )
-
-
-def _score_list(
-    matches: Matches, counted: NDArray[np.bool_], score_threshold: float, count_empty_pictures: bool
-) -> ListScore:
-    counts = count(matches, counted)
-    return ListScore(
-        official_ap=official_average_precision(counts),
-        exact_ap=exact_average_precision(counts, count_empty_pictures=count_empty_pictures),
-        at_threshold=operating_point(counts, score_threshold, count_empty_pictures=count_empty_pictures),
+        lists={name: score_list(mask) for name, mask in lists.items()},
     )

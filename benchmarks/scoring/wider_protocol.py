@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .average_precision import average_precision
 from .counting import Counts
 
-_OFFICIAL_THRESHOLDS = 1.0 - np.arange(1, 1001) / 1000
+OFFICIAL_THRESHOLDS = 1.0 - np.arange(1, 1001) / 1000
 """The 1,000 thresholds 0.999, 0.998, … 0 on normalised scores."""
 
 
@@ -43,7 +43,7 @@ def official_average_precision(counts: Counts) -> float:
     Returns:
         In [0, 1]; nan where no face counts, 0.0 where nothing was detected.
     """
-    above = np.searchsorted(-normalise_scores(counts.thresholds), -_OFFICIAL_THRESHOLDS, side="right")
+    above = np.searchsorted(-normalise_scores(counts.thresholds), -OFFICIAL_THRESHOLDS, side="right")
     hits = np.append(0, counts.hits)[above]
     proposals = np.append(0, counts.proposals(count_empty_pictures=False))[above]
     return _area(hits, proposals, counts.faces)

@@ -1,0 +1,197 @@
+"""Average precision by the rules of the COCO evaluation, for one class and without a cap on detections.
+
+Source: `cocoeval.py` of pycocotools 2.0 (`evaluateImg`, `accumulate`), whose defaults keep 100 detections a picture;
+WIDER FACE has pictures of 700 faces. It differs from the WIDER FACE protocol in four points:
+
+- IoU counts a box as (x2 - x1) wide and high, not one pixel more. On faces of a few pixels that is much.
+- A detection takes the best face that is *still free*, so one that comes too late may take its second choice.
+- A face that does not count takes one detection, which is dropped; the next one on it is a false alarm. Faces that
+  count go first, whatever the IoU.
+- Precision is read at 101 recalls; equal scores keep their order (pictures in order, then rows), each its own point.
+
+The fourth point makes the value depend on the order of pictures where scores are equal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ...errors import UsageError
+from .matching import PictureBoxes, checked_scores, iou, pairs_nearby
+
+COCO_THRESHOLDS = np.linspace(0.5, 0.95, 10)
+"""IoU .50:.05:.95, to the last bit as pycocotools has them."""
+RECALLS = np.linspace(0.0, 1.0, 101)
+HIT, FALSE_ALARM, DROPPED = 1, 0, -1
+_LARGEST_THRESHOLD = 1 - 1e-10
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Overlaps:
+    """All pairs of a detection and a face that may match, for every list and every threshold from `lowest` on.
+
+    Attributes:
+        scores: float64 (n,), never rising; equal scores in the order given.
+        picture: int64 (n,): the picture of each detection.
+        detection: int64 (n,): row of each detection in the arrays given to `coco_overlaps`.
+        pair_detection: int64 (m,): place of the detection in `scores`, never falling.
+        pair_face: int64 (m,): row of the face; pairs of one detection by falling IoU, of equal ones the later face
+            first, as pycocotools prefers it.
+        pair_iou: float64 (m,): plain IoU, at least `lowest`.
+        face_offsets: int64 (pictures + 1,): the faces of picture i are the rows face_offsets[i] to face_offsets[i + 1].
+        lowest: the lowest IoU threshold that can be asked for.
+    """
+
+    scores: NDArray[np.float64]
+    picture: NDArray[np.int64]
+    detection: NDArray[np.int64]
+    pair_detection: NDArray[np.int64]
+    pair_face: NDArray[np.int64]
+    pair_iou: NDArray[np.float64]
+    face_offsets: NDArray[np.int64]
+    lowest: float
+
+    @property
+    def faces(self) -> int:
+        """The number of annotated faces of all pictures."""
+        return int(self.face_offsets[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class CocoScore:
+    """COCO-style average precision on one list; nan where no face counts, 0.0 where nothing was detected.
+
+    Attributes:
+        ap: mean over IoU .50:.05:.95.
+        ap50: at IoU 0.50.
+        ap75: at IoU 0.75.
+        by_threshold: at each of `COCO_THRESHOLDS`.
+    """
+
+    ap: float
+    ap50: float
+    ap75: float
+    by_threshold: tuple[float, ...]
+
+    @classmethod
+    def from_values(cls, values: tuple[float, ...]) -> CocoScore:
+        """Sum up the AP at each of `COCO_THRESHOLDS`."""
+        return cls(ap=float(np.mean(values)), ap50=values[0], ap75=values[5], by_threshold=values)
+
+
+def coco_overlaps(faces: PictureBoxes, detections: PictureBoxes, scores: ArrayLike, *, lowest: float = 0.5) -> Overlaps:
+    """Find all pairs of a detection and a face with a plain IoU of at least `lowest`, once for all lists.
+
+    Args:
+        faces: all annotated faces, ignored ones included.
+        detections: the boxes found in the same pictures, in the same order of pictures; within a picture in any order.
+        scores: (n,) one finite number a detection, higher is surer.
+        lowest: in (0, 1].
+
+    Raises:
+        UsageError: on arrays that do not fit each other, scores that are not finite, `lowest` out of range.
+    """
+    values = checked_scores(faces, detections, scores)
+    if not 0.0 < lowest <= 1.0:
+        raise UsageError(f"lowest must be above 0 and at most 1, got {lowest}")
+    order = np.argsort(-values, kind="stable")
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    kept = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
+    for detection, face in pairs_nearby(faces, detections):
+        overlap = iou(detections.boxes[detection], faces.boxes[face], plus_one=False)
+        enough = np.flatnonzero(overlap >= min(lowest, _LARGEST_THRESHOLD))
+        kept.append((detection[enough], face[enough], overlap[enough]))
+    detection, face, overlap = (np.concatenate(column) for column in zip(*kept, strict=True))
+    pairs = np.lexsort((-face, -overlap, place[detection]))
+    return Overlaps(
+        scores=values[order],
+        picture=detections.picture[order],
+        detection=order,
+        pair_detection=place[detection[pairs]],
+        pair_face=face[pairs],
+        pair_iou=overlap[pairs],
+        face_offsets=faces.offsets.copy(),
+        lowest=lowest,
+    )
+
+
+def coco_verdicts(
+    overlaps: Overlaps, counted: NDArray[np.bool_], thresholds: NDArray[np.float64] = COCO_THRESHOLDS
+) -> NDArray[np.int8]:
+    """Judge every detection at every IoU threshold.
+
+    COCO lets detections choose one after another, highest score first, each the best face still free. The same matching
+    comes out of deferred acceptance (Gale and Shapley 1962) when every face prefers higher scores, because it is the
+    only stable one; and there all detections, pictures and thresholds can ask in the same round.
+
+    Args:
+        overlaps: from `coco_overlaps`.
+        counted: bool (faces,): the faces of the list; all others are COCO's "ignore".
+        thresholds: float64 (t,), IoU, at least `overlaps.lowest` and at most 1.
+
+    Returns:
+        int8 (t, n) in the order of `overlaps.scores`: `HIT`, `FALSE_ALARM` or `DROPPED`.
+
+    Raises:
+        UsageError: on a mask of another dtype or length, or thresholds out of range.
+    """
+    if counted.dtype != np.bool_ or counted.shape != (overlaps.faces,):
+        raise UsageError(f"counted must be bool ({overlaps.faces},), one a face, got {counted.dtype} {counted.shape}")
+    if not bool(((thresholds >= overlaps.lowest) & (thresholds <= 1)).all()):
+        raise UsageError(f"thresholds must be from {overlaps.lowest} to 1, got {thresholds.tolist()}")
+    detections = len(overlaps.scores)
+    verdicts = np.full((len(thresholds), detections), FALSE_ALARM, dtype=np.int8)
+    counted_first = np.lexsort((~counted[overlaps.pair_face], overlaps.pair_detection))
+    pair_iou = overlaps.pair_iou[counted_first]
+    enough = [np.flatnonzero(pair_iou >= min(threshold, _LARGEST_THRESHOLD)) for threshold in thresholds]
+    level = np.repeat(np.arange(len(thresholds)), [len(pairs) for pairs in enough])
+    pair = counted_first[np.concatenate([np.empty(0, np.int64), *enough])]
+    asker = level * detections + overlaps.pair_detection[pair]
+    asked = level * overlaps.faces + overlaps.pair_face[pair]
+
+    first = np.flatnonzero(np.diff(asker, prepend=-1))
+    choice, end = first.copy(), np.append(first[1:], len(asker))
+    nobody = len(first)
+    holder = np.full(len(thresholds) * overlaps.faces, nobody)
+    asking = np.arange(nobody)
+    while len(asking):
+        face = asked[choice[asking]]
+        before = holder[face]
+        np.minimum.at(holder, face, asking)
+        accepted = holder[face] == asking
+        sent_away = before[accepted & (before < nobody)]
+        asking = np.concatenate([asking[~accepted], sent_away])
+        choice[asking] += 1
+        asking = asking[choice[asking] < end[asking]]
+
+    taken = choice[holder[holder < nobody]]
+    outcome = np.where(counted[asked[taken] % max(overlaps.faces, 1)], HIT, DROPPED)
+    verdicts.reshape(-1)[asker[taken]] = outcome
+    return verdicts
+
+
+def coco_average_precision(verdicts: NDArray[np.int8], faces: int) -> float:
+    """Return the mean of the highest precision at or above each of 101 recalls (`accumulate` of pycocotools).
+
+    Args:
+        verdicts: int8 (n,) at one threshold, highest score first.
+        faces: faces that count.
+    """
+    if faces == 0:
+        return float("nan")
+    hits = np.flatnonzero(verdicts == HIT)
+    true = np.arange(1.0, len(hits) + 1)
+    false = np.cumsum(verdicts == FALSE_ALARM)[hits]
+    precision = true / (false + true + np.spacing(1))
+    envelope = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
+    return float(envelope[np.searchsorted(true / faces, RECALLS, side="left")].mean())
+
+
+def coco_score(overlaps: Overlaps, counted: NDArray[np.bool_]) -> CocoScore:
+    """Return AP@[.50:.95], AP50 and AP75 of one list; see `coco_verdicts` for the arguments."""
+    faces = int(np.count_nonzero(counted))
+    return CocoScore.from_values(tuple(coco_average_precision(row, faces) for row in coco_verdicts(overlaps, counted)))

@@ -1,0 +1,154 @@
+"""Parts of a data set to score by themselves: faces of a kind, or pictures of a kind.
+
+A slice of faces is scored like an official list of WIDER FACE: all other faces are ignored, neither missed nor a false
+alarm when found. False alarms belong to no face and stay whole, so AP and precision fall as a slice gets smaller:
+compare detectors on one slice, and slices with one another by recall at a score threshold. A slice of pictures takes
+their false alarms along and has no such fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import UsageError
+from .counting import Counts, count
+from .matching import Matches, PictureBoxes
+from .verdicts import select_pictures
+
+HEIGHTS_PX = {"tiny": (-np.inf, 16.0), "small": (16.0, 32.0), "medium": (32.0, 96.0), "large": (96.0, np.inf)}
+"""Name -> lowest height and the height it stays below."""
+FACES_A_PICTURE = {"1": (1, 1), "2-5": (2, 5), "6-20": (6, 20), "21-100": (21, 100), "over 100": (101, np.inf)}
+"""Name -> fewest and most annotated faces, ignored ones included."""
+LABELS = {
+    "blur": ("clear", "normal", "heavy"),
+    "occlusion": ("none", "partial", "heavy"),
+    "pose": ("typical", "atypical"),
+    "illumination": ("normal", "extreme"),
+    "expression": ("typical", "exaggerated"),
+}
+"""What 0, 1, 2 mean in each attribute (`readme.txt` of wider_face_split)."""
+DEMOGRAPHICS_CAVEAT = (
+    "Perceived gender, age and skin tone are what annotators saw in a photograph, not what people are: a gap shows "
+    "that this detector finds faces labelled so less often in these pictures, where size, blur, pose and light differ "
+    "between the groups too; it does not show the cause, and faces nobody could label are in no group."
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Slice:
+    """A part of a data set.
+
+    Attributes:
+        name: within its group, such as "tiny".
+        group: such as "height".
+        faces: bool (faces,): the faces that count; all others are ignored.
+        pictures: bool (pictures,): the pictures that are scored; the others are left out with their false alarms.
+    """
+
+    name: str
+    group: str
+    faces: NDArray[np.bool_]
+    pictures: NDArray[np.bool_]
+
+    @property
+    def size(self) -> int:
+        """The number of faces that count."""
+        return int(np.count_nonzero(self.faces))
+
+
+def standard_slices(
+    faces: PictureBoxes,
+    counted: NDArray[np.bool_],
+    *,
+    attributes: Mapping[str, NDArray[np.integer]] | None = None,
+    events: Sequence[str] | None = None,
+) -> tuple[Slice, ...]:
+    """Return all slices that can be made, group by group, empty ones included.
+
+    Args:
+        faces: all annotated faces.
+        counted: bool (faces,): the faces to divide, such as those of the hard list; the others count in no slice.
+        attributes: name -> whole numbers (faces,). Those in `LABELS` make a group each, others are passed over.
+        events: the event of each picture; each makes a slice of pictures.
+
+    Raises:
+        UsageError: on arrays of another length.
+    """
+    _check("counted", counted, len(faces))
+    height = faces.boxes[:, 3] - faces.boxes[:, 1]
+    everywhere = np.ones(faces.pictures, dtype=np.bool_)
+    slices = [
+        Slice(name, "height", counted & (height >= low) & (height < high), everywhere)
+        for name, (low, high) in HEIGHTS_PX.items()
+    ]
+    for group, names in LABELS.items():
+        if group in (attributes or {}):
+            slices += label_slices(faces, counted, group, (attributes or {})[group], names)
+    per_picture = np.diff(faces.offsets)
+    for name, (fewest, most) in FACES_A_PICTURE.items():
+        slices.append(
+            _of_pictures(faces, counted, "faces a picture", name, (per_picture >= fewest) & (per_picture <= most))
+        )
+    if events is not None:
+        _check("events", events, faces.pictures)
+        labels = np.array(events, dtype=np.str_)
+        slices += [_of_pictures(faces, counted, "event", name, labels == name) for name in dict.fromkeys(events)]
+    return tuple(slices)
+
+
+def label_slices(
+    faces: PictureBoxes,
+    counted: NDArray[np.bool_],
+    group: str,
+    codes: NDArray[np.integer],
+    names: Sequence[str],
+) -> tuple[Slice, ...]:
+    """Return a slice of faces for each value of a label, such as perceived gender.
+
+    Args:
+        faces: all annotated faces.
+        counted: bool (faces,): the faces to divide.
+        group: name of the label.
+        codes: whole numbers (faces,): places in `names`; faces without a label have another number, such as -1, and are
+            in no slice.
+        names: what the values mean.
+
+    Raises:
+        UsageError: on arrays of another length.
+    """
+    _check("counted", counted, len(faces))
+    _check(group, codes, len(faces))
+    everywhere = np.ones(faces.pictures, dtype=np.bool_)
+    return tuple(Slice(name, group, counted & (codes == code), everywhere) for code, name in enumerate(names))
+
+
+def slice_matches(matches: Matches, part: Slice) -> tuple[Matches, NDArray[np.bool_]]:
+    """Return matches and mask of counted faces to score a slice with; for `count`, `ExactAP` and their like."""
+    if part.pictures.all():
+        return matches, part.faces
+    return select_pictures(matches, part.faces, part.pictures)
+
+
+def count_slice(matches: Matches, part: Slice, *, iou_threshold: float = 0.5) -> Counts:
+    """Count hits and false alarms of one slice; see `count`."""
+    return count(*slice_matches(matches, part), iou_threshold=iou_threshold)
+
+
+def slice_weights(part: Slice, weights: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return the weights of the slice's own pictures, so that its statistics share the draws of the whole set."""
+    return weights if part.pictures.all() else np.ascontiguousarray(weights[:, part.pictures])
+
+
+def _of_pictures(
+    faces: PictureBoxes, counted: NDArray[np.bool_], group: str, name: str, pictures: NDArray[np.bool_]
+) -> Slice:
+    return Slice(name, group, counted & np.repeat(pictures, np.diff(faces.offsets)), pictures)
+
+
+def _check(name: str, values: Sequence[object] | NDArray[np.generic], length: int) -> None:
+    if len(values) != length:
+        raise UsageError(f"{name} must have {length} values, got {len(values)}")
