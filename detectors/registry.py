@@ -210,7 +210,7 @@ def _adapter(name: str) -> type[Detector]:
         raise UsageError(f"got the detector {name!r}, expected package.module:Class with the full name of the module")
     try:
         found = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError) as error:
+    except (Exception, SystemExit) as error:  # a stranger may raise anything, or quit
         raise UsageError(
             f"cannot load the detector {name!r}: {error}. Expected package.module:Class that can be imported here"
         ) from error

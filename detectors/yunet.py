@@ -12,6 +12,9 @@ from .base import Detections, DetectorInfo, Device, RGBImage
 from .boxes import xywh_to_xyxy
 from .opencv import OpenCvDetector, to_bgr
 
+SMALLEST_SIDE = 33
+"""Pixels; OpenCV 4.14 rounds a smaller side up to 32 and then reads memory that nobody has written."""
+
 
 class YuNet(OpenCvDetector):
     """An anchor-free network of 75,000 weights, by `cv2.FaceDetectorYN`.
@@ -71,10 +74,16 @@ class YuNet(OpenCvDetector):
             raise UsageError(f"yunet:top_k={parameters['top_k']}: expected at least 1")
 
     def detect(self, image: RGBImage) -> Detections:
-        """Run the network at the size of the picture."""
+        """Run the network at the size of the picture, or on a black border around a very small one."""
+        import cv2
+
         height, width = image.shape[:2]
-        self._net.setInputSize((width, height))
-        rows: NDArray[Any] | None = self._net.detect(to_bgr(image))[1]
+        bgr: NDArray[Any] = to_bgr(image)
+        if min(height, width) < SMALLEST_SIDE:
+            below, beside = max(0, SMALLEST_SIDE - height), max(0, SMALLEST_SIDE - width)
+            bgr = cv2.copyMakeBorder(bgr, 0, below, 0, beside, cv2.BORDER_CONSTANT)
+        self._net.setInputSize((bgr.shape[1], bgr.shape[0]))
+        rows: NDArray[Any] | None = self._net.detect(bgr)[1]
         if rows is None:
             return Detections.empty(landmarks=True)
         # its "right eye" is the person's, which is on the left as seen

