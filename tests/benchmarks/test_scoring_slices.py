@@ -1,0 +1,184 @@
+"""Slices select what they say, and scoring one equals scoring a data set made of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from facebench.benchmarks.scoring import PictureBoxes, count, match, score
+from facebench.benchmarks.scoring.bootstrap import draw_weights, gap, resample
+from facebench.benchmarks.scoring.resampled_curves import ExactAP
+from facebench.benchmarks.scoring.resampling import operating_ratios
+from facebench.benchmarks.scoring.slices import (
+    DEMOGRAPHICS_CAVEAT,
+    Slice,
+    count_slice,
+    label_slices,
+    slice_matches,
+    slice_weights,
+    standard_slices,
+)
+from facebench.benchmarks.scoring.wider_protocol import exact_average_precision
+from facebench.errors import UsageError
+from facebench.tests.benchmarks import oracle
+from facebench.tests.benchmarks.test_scoring_properties import scene, seeds
+from hypothesis import given, settings
+
+many = settings(max_examples=60, deadline=None)
+
+
+def column(*heights: float) -> list[list[float]]:
+    return [[0.0, 100.0 * i, 20.0, 100.0 * i + height] for i, height in enumerate(heights)]
+
+
+def by_name(slices: tuple[Slice, ...]) -> dict[tuple[str, str], Slice]:
+    return {(part.group, part.name): part for part in slices}
+
+
+def test_height() -> None:
+    faces = PictureBoxes.from_pictures([column(15.9, 16, 31.9), [], column(32, 95.9, 96, 0, -2)])
+    slices = by_name(standard_slices(faces, np.array([True] * 7 + [False])))
+    assert {
+        name: np.flatnonzero(part.faces).tolist() for (group, name), part in slices.items() if group == "height"
+    } == {
+        "tiny": [0, 6],
+        "small": [1, 2],
+        "medium": [3, 4],
+        "large": [5],
+    }
+    assert slices["height", "tiny"].size == 2
+    assert slices["height", "tiny"].pictures.all()
+
+
+@pytest.mark.parametrize(
+    ("faces", "name"),
+    [(1, "1"), (2, "2-5"), (5, "2-5"), (6, "6-20"), (20, "6-20"), (21, "21-100"), (100, "21-100"), (101, "over 100")],
+)
+def test_faces_a_picture(faces: int, name: str) -> None:
+    boxes = PictureBoxes.from_pictures([[], column(*[20] * faces)])
+    slices = [part for part in standard_slices(boxes, np.ones(faces, bool)) if part.group == "faces a picture"]
+    assert [(part.name, part.size) for part in slices if part.pictures.any()] == [(name, faces)]
+    assert sum(part.pictures for part in slices).tolist() == [0, 1]
+
+
+def test_labels_and_events() -> None:
+    faces = PictureBoxes.from_pictures([column(20, 20), column(20), column(20)])
+    counted = np.array([True, True, True, False])
+    attributes = {"blur": np.array([0, 2, 1, 2], np.int8), "invalid": np.zeros(4, np.int8), "pose": np.ones(4, np.int8)}
+    slices = by_name(standard_slices(faces, counted, attributes=attributes, events=["fair", "parade", "fair"]))
+    assert {key: np.flatnonzero(part.faces).tolist() for key, part in slices.items() if key[0] in ("blur", "pose")} == {
+        ("blur", "clear"): [0],
+        ("blur", "normal"): [2],
+        ("blur", "heavy"): [1],
+        ("pose", "typical"): [],
+        ("pose", "atypical"): [0, 1, 2],
+    }
+    assert {group for group, _ in slices} == {"height", "blur", "pose", "faces a picture", "event"}
+    assert slices["event", "fair"].pictures.tolist() == [True, False, True]
+    assert slices["event", "fair"].faces.tolist() == [True, True, False, False]
+    assert slices["event", "parade"].faces.tolist() == [False, False, True, False]
+
+
+def test_faces_without_a_label_are_in_no_group() -> None:
+    faces = PictureBoxes.from_pictures([column(20, 20, 20)])
+    slices = label_slices(faces, np.ones(3, bool), "gender", np.array([1, -1, 0], np.int8), ("Female", "Male"))
+    assert [(part.group, part.name, part.faces.tolist()) for part in slices] == [
+        ("gender", "Female", [False, False, True]),
+        ("gender", "Male", [True, False, False]),
+    ]
+
+
+@many
+@given(seeds)
+def test_a_slice_of_pictures_scores_like_these_pictures_alone(seed: int) -> None:
+    pictures = scene(seed)
+    faces, detections, scores, counted = oracle.to_arrays(pictures)
+    matches = match(faces, detections, scores)
+    events = [str(i % 2) for i in range(len(pictures))]
+    slices = by_name(standard_slices(faces, counted, events=events))
+    for event in set(events):
+        alone = [picture for picture, label in zip(pictures, events, strict=True) if label == event]
+        counts = count_slice(matches, slices["event", event])
+        assert exact_average_precision(counts) == pytest.approx(oracle.exact_ap(alone), abs=1e-12, nan_ok=True)
+        assert counts.pictures == len(alone)
+
+
+@many
+@given(seeds)
+def test_a_slice_of_faces_scores_like_a_list(seed: int) -> None:
+    pictures = scene(seed)
+    faces, detections, scores, counted = oracle.to_arrays(pictures)
+    matches = match(faces, detections, scores)
+    for part in standard_slices(faces, counted):
+        if part.group == "height":
+            listed = score(faces, detections, scores, score_threshold=0, lists={"list": part.faces}).lists["list"]
+            got = exact_average_precision(count_slice(matches, part))
+            assert got == pytest.approx(listed.exact_ap, abs=1e-12, nan_ok=True)
+
+
+@many
+@given(seeds)
+def test_groups_of_pictures_share_out_all_hits_and_false_alarms(seed: int) -> None:
+    faces, detections, scores, counted = oracle.to_arrays(scene(seed))
+    matches = match(faces, detections, scores)
+    whole = count(matches, counted)
+    parts = [part for part in standard_slices(faces, counted) if part.group == "faces a picture"]
+    empty = Slice("0", "faces a picture", np.zeros(len(faces), bool), np.diff(faces.offsets) == 0)
+    counts = [count_slice(matches, part) for part in [*parts, empty]]
+
+    def last(one: object, name: str) -> int:
+        return int(np.append(0, getattr(one, name))[-1])
+
+    for name in ("hits", "false_alarms", "false_alarms_on_empty"):
+        assert sum(last(one, name) for one in counts) == last(whole, name)
+
+
+@many
+@given(seeds)
+def test_a_slice_shares_the_draws_of_the_whole_set(seed: int) -> None:
+    pictures = scene(seed)
+    faces, detections, scores, counted = oracle.to_arrays(pictures)
+    matches = match(faces, detections, scores)
+    weights = draw_weights(len(pictures), draws=3, seed=seed)
+    part = standard_slices(faces, counted, events=["even" if i % 2 == 0 else "odd" for i in range(len(pictures))])[-1]
+    got = ExactAP(*slice_matches(matches, part))(slice_weights(part, weights))
+    for value, row in zip(got, weights.tolist(), strict=True):
+        drawn = [
+            p for p, inside, times in zip(pictures, part.pictures, row, strict=True) if inside for _ in range(times)
+        ]
+        assert value == pytest.approx(oracle.exact_ap(drawn), abs=1e-12, nan_ok=True)
+
+
+def test_gap_between_groups_in_recall() -> None:
+    """Eight of ten faces of one group are found in every picture, and four of ten of the other."""
+    found = [True] * 8 + [False] * 2 + [True] * 4 + [False] * 6
+    faces = PictureBoxes.from_pictures([column(*[20] * 20)] * 30)
+    detections = PictureBoxes.from_pictures([np.array(column(*[20] * 20))[found]] * 30)
+    matches = match(faces, detections, np.full(len(detections), 0.9))
+    codes = np.tile(np.repeat([0, 1], 10), 30)
+    weights = draw_weights(30, draws=50)
+    slices = label_slices(faces, np.ones(600, bool), "age", codes, ("young", "old"))
+    recalls = {
+        part.name: resample(operating_ratios(matches, part.faces, 0.5)["recall"], slice_weights(part, weights))
+        for part in slices
+    }
+    found_gap = gap(recalls)
+    assert found_gap is not None
+    assert (found_gap.best, found_gap.worst) == ("young", "old")
+    assert [found_gap.interval.value, found_gap.interval.low, found_gap.interval.high] == pytest.approx([0.4] * 3)
+
+
+def test_the_caveat_is_one_sentence_that_names_both_sides() -> None:
+    assert DEMOGRAPHICS_CAVEAT.count(".") == 1
+    assert "what annotators saw" in DEMOGRAPHICS_CAVEAT
+    assert "does not show the cause" in DEMOGRAPHICS_CAVEAT
+
+
+def test_what_is_refused() -> None:
+    faces = PictureBoxes.from_pictures([column(20, 20)])
+    both = np.ones(2, bool)
+    with pytest.raises(UsageError, match="counted must have 2 values, got 3"):
+        standard_slices(faces, np.ones(3, bool))
+    with pytest.raises(UsageError, match="blur must have 2 values, got 1"):
+        standard_slices(faces, both, attributes={"blur": np.zeros(1, np.int8)})
+    with pytest.raises(UsageError, match="events must have 1 values, got 2"):
+        standard_slices(faces, both, events=["a", "b"])
