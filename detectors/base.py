@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -141,7 +142,8 @@ class Detector(ABC):
     Args:
         device: "cpu" or "cuda"; a device that cannot really be used raises, it never falls back.
         threads: CPU threads that the library may use.
-        score_floor: keep detections down to this score, or None for the detector's own operating threshold.
+        score_floor: keep detections down to this score, or None for the operating threshold.
+        operating_threshold: for adapters to pass on where a parameter sets it; None for the card's.
 
     Raises:
         DeviceError: the device cannot be used.
@@ -160,7 +162,14 @@ class Detector(ABC):
     They are how the conformance kit notices swapped colour channels, which many detectors survive with small losses.
     """
 
-    def __init__(self, *, device: Device = "cpu", threads: int = 1, score_floor: float | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        device: Device = "cpu",
+        threads: int = 1,
+        score_floor: float | None = None,
+        operating_threshold: float | None = None,
+    ) -> None:
         if device not in self.info.devices:
             raise DeviceError(
                 f"{self.info.name} runs on {' and '.join(self.info.devices)} only ({self.info.package}), got {device!r}"
@@ -169,8 +178,9 @@ class Detector(ABC):
             raise UsageError(f"{self.info.name}: threads must be at least 1, got {threads}")
         self.device = device
         self.threads = threads
-        self.operating_threshold = self.info.operating_threshold
-        self.score_floor = self.operating_threshold if score_floor is None else score_floor
+        default = self.info.operating_threshold
+        self.operating_threshold = default if operating_threshold is None else operating_threshold
+        self.score_floor = min(self.operating_threshold, math.inf if score_floor is None else score_floor)
 
     @abstractmethod
     def detect(self, image: RGBImage) -> Detections:

@@ -45,11 +45,9 @@ class Hog(Detector):
         threads: int = 1,
         score_floor: float | None = None,
     ) -> None:
-        super().__init__(device=device, threads=threads, score_floor=score_floor)
+        super().__init__(device=device, threads=threads, score_floor=score_floor, operating_threshold=adjust_threshold)
         import dlib
 
-        self.operating_threshold = adjust_threshold
-        self.score_floor = adjust_threshold if score_floor is None else min(score_floor, adjust_threshold)
         self._detector = dlib.get_frontal_face_detector()
         self._upsample = upsample
 

@@ -48,13 +48,11 @@ class MediaPipe(Detector):
         threads: int = 1,
         score_floor: float | None = None,
     ) -> None:
-        super().__init__(device=device, threads=threads, score_floor=score_floor)
+        super().__init__(device=device, threads=threads, score_floor=score_floor, operating_threshold=confidence)
         import mediapipe
         from mediapipe.tasks.python import vision
         from mediapipe.tasks.python.core.base_options import BaseOptions
 
-        self.operating_threshold = confidence
-        self.score_floor = confidence if score_floor is None else min(score_floor, confidence)
         self._mediapipe = mediapipe
         options = vision.FaceDetectorOptions(
             base_options=BaseOptions(model_asset_path=str(model_store.fetch(f"mediapipe-{model}"))),

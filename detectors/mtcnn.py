@@ -51,7 +51,8 @@ class Mtcnn(Detector):
         threads: int = 1,
         score_floor: float | None = None,
     ) -> None:
-        super().__init__(device=device, threads=threads, score_floor=score_floor)
+        # what its last stage drops cannot be had back, whatever the floor
+        super().__init__(device=device, threads=threads, operating_threshold=thresholds[2])
         import tensorflow
         from mtcnn import MTCNN
 
@@ -62,7 +63,6 @@ class Mtcnn(Detector):
             raise DeviceError(f"TensorFlow {tensorflow.__version__} finds no GPU; install its GPU build, or use cpu")
         if device == "cpu" and gpus:
             tensorflow.config.set_visible_devices([], "GPU")
-        self.operating_threshold = self.score_floor = thresholds[2]
         self._options = {
             "min_face_size": min_face_size,
             "threshold_pnet": thresholds[0],

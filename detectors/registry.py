@@ -33,7 +33,7 @@ _BUILT_IN = {
     "centerface": "centerface:CenterFace",
     "face-recognition": "face_recognition:FaceRecognition",
 }
-_COMMON = {"self", "device", "threads", "score_floor"}
+_COMMON = {"self", "device", "threads", "score_floor", "operating_threshold"}
 
 
 @dataclass(frozen=True, slots=True)

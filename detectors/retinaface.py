@@ -53,7 +53,7 @@ class RetinaFace(Detector):
         threads: int = 1,
         score_floor: float | None = None,
     ) -> None:
-        super().__init__(device=device, threads=threads, score_floor=score_floor)
+        super().__init__(device=device, threads=threads, score_floor=score_floor, operating_threshold=confidence)
         import torch
 
         from .retinaface_network import build_network, load_onnx_weights, load_state_file
@@ -61,8 +61,6 @@ class RetinaFace(Detector):
         torch.set_num_threads(threads)
         if device == "cuda" and not torch.cuda.is_available():
             raise DeviceError(f"PyTorch {torch.__version__} finds no CUDA device; install its CUDA build, or use cpu")
-        self.operating_threshold = confidence
-        self.score_floor = confidence if score_floor is None else min(score_floor, confidence)
         self._nms_threshold = nms_threshold
         file = model_store.fetch(_STORED_WEIGHTS[weights]) if weights in _STORED_WEIGHTS else Path(weights)
         network = build_network()

@@ -41,9 +41,7 @@ class RetinaFaceOnnx(Detector):
         threads: int = 1,
         score_floor: float | None = None,
     ) -> None:
-        super().__init__(device=device, threads=threads, score_floor=score_floor)
-        self.operating_threshold = confidence
-        self.score_floor = confidence if score_floor is None else min(score_floor, confidence)
+        super().__init__(device=device, threads=threads, score_floor=score_floor, operating_threshold=confidence)
         self._nms_threshold = nms_threshold
         self._session = onnx_runtime.open_session(model_store.fetch("retinaface-onnx"), device, threads)
 

@@ -44,11 +44,9 @@ class Ssd(OpenCvDetector):
         threads: int = 1,
         score_floor: float | None = None,
     ) -> None:
-        super().__init__(device=device, threads=threads, score_floor=score_floor)
+        super().__init__(device=device, threads=threads, score_floor=score_floor, operating_threshold=confidence)
         import cv2
 
-        self.operating_threshold = confidence
-        self.score_floor = confidence if score_floor is None else min(score_floor, confidence)
         self._size = size
         self._net = cv2.dnn.readNetFromCaffe(str(model_store.fetch("ssd-net")), str(model_store.fetch("ssd-weights")))
 

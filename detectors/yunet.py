@@ -50,11 +50,9 @@ class YuNet(OpenCvDetector):
         threads: int = 1,
         score_floor: float | None = None,
     ) -> None:
-        super().__init__(device=device, threads=threads, score_floor=score_floor)
+        super().__init__(device=device, threads=threads, score_floor=score_floor, operating_threshold=confidence)
         import cv2
 
-        self.operating_threshold = confidence
-        self.score_floor = confidence if score_floor is None else min(score_floor, confidence)
         self._net = cv2.FaceDetectorYN.create(
             str(model_store.fetch("yunet")), "", (320, 320), self.score_floor, nms_threshold, top_k
         )
