@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
@@ -29,7 +29,7 @@ from .scoring.bootstrap import (
     tied_with_best,
 )
 from .scoring.calibration import Calibration, calibration
-from .scoring.coco import COCO_THRESHOLDS, coco_overlaps
+from .scoring.coco import COCO_THRESHOLDS, Overlaps, coco_overlaps
 from .scoring.error_analysis import ErrorAnalysis, analyse_errors
 from .scoring.localisation import (
     BoxBias,
@@ -51,7 +51,8 @@ from .summary import Row, Summary, by_picture
 
 _WANTED_PRECISION = 0.95
 _WANTED_FALSE_ALARMS = 0.1
-_SWEEP_POINTS = 60
+_SWEEP_POINTS = 160
+_OFFICIAL_DRAWS = 500
 _COCO_DRAWS = 200
 """COCO's rule is ten matchings read at 101 recalls each: a thousand draws of it would cost more than all the rest."""
 
@@ -77,11 +78,21 @@ class ListIntervals:
 
 @dataclass(frozen=True, slots=True)
 class SliceScore:
-    """One detector on one slice: faces that count, exact AP, and recall at the operating threshold."""
+    """One detector on one slice.
+
+    Attributes:
+        group: such as "height".
+        name: such as "tiny".
+        faces: that count.
+        pictures: that hold one of these faces. Of one picture every draw is the same: no width, and no meaning.
+        exact: exact AP.
+        recall: at the operating threshold.
+    """
 
     group: str
     name: str
     faces: int
+    pictures: int
     exact: Interval
     recall: Interval
 
@@ -96,7 +107,7 @@ class CellAnalysis:
             that are not ignored.
         slices: in the order of `standard_slices`, then perceived demographics where labels are given.
         gaps: perceived label -> best less worst group, in recall at the operating threshold.
-        sweep: rates over thresholds.
+        sweep: rates over thresholds, thinned to what a curve of precision over recall shows.
         curve_end: where and how the precision-recall curve ends.
         thresholds: for a wanted precision and a wanted false-alarm rate, chosen on one half, reported on the other.
         overlap: IoU of hits at the operating threshold.
@@ -105,7 +116,7 @@ class CellAnalysis:
         unbiased75: the same at IoU .75.
         errors: what each kind of error costs in AP.
         misses: attribute -> group -> faces and how many were not found at the operating threshold.
-        calibration: None where scores do not claim to be probabilities.
+        calibration: None where scores do not claim to be probabilities, or leave their range.
     """
 
     lists: Mapping[str, ListIntervals]
@@ -228,14 +239,18 @@ class _CellWork:
             for iou in (0.5, 0.75)
         )
         groups = self._demographic_slices()
+        overlaps = coco_overlaps(self._truth.faces, self._boxes, self._scores)
         found = CellAnalysis(
-            lists={name: self._list(mask, primary if mask is counted else None) for name, mask in self._masks()},
+            lists={
+                name: self._list(mask, overlaps, primary if mask is counted else None)
+                for name, mask in self._truth.masks.items()
+            },
             operating={name: interval(resample(ratio, self._weights)) for name, ratio in operating.items()},
             slices=[
                 self._slice(part) for part in (*self._slices(), *(part for parts in groups.values() for part in parts))
             ],
             gaps={name: found for name, parts in groups.items() if (found := self._gap(parts)) is not None},
-            sweep=sweep(counts, points=_SWEEP_POINTS),
+            sweep=_thinned(sweep(counts)),
             curve_end=curve_end(counts),
             thresholds=[
                 choose_threshold(matches, counted, precision=_WANTED_PRECISION),
@@ -251,19 +266,15 @@ class _CellWork:
         )
         return found, primary
 
-    def _masks(self) -> list[tuple[str, NDArray[np.bool_]]]:
-        return list(self._truth.masks.items())
-
-    def _list(self, counted: NDArray[np.bool_], exact: Resampled | None) -> ListIntervals:
+    def _list(self, counted: NDArray[np.bool_], overlaps: Overlaps, exact: Resampled | None) -> ListIntervals:
         matches, weights, fewer = self._matches, self._weights, self._weights[:_COCO_DRAWS]
-        overlaps = coco_overlaps(self._truth.faces, self._boxes, self._scores)
         coco, coco50, coco75 = (
             interval(resample(CocoAP(overlaps, counted, thresholds), fewer))
             for thresholds in (COCO_THRESHOLDS, COCO_THRESHOLDS[:1], COCO_THRESHOLDS[5:6])
         )
         return ListIntervals(
             exact=interval(exact or resample(ExactAP(matches, counted), weights)),
-            official=interval(resample(OfficialAP(matches, counted), weights)),
+            official=interval(resample(OfficialAP(matches, counted), weights[:_OFFICIAL_DRAWS])),
             coco=coco,
             coco50=coco50,
             coco75=coco75,
@@ -283,6 +294,7 @@ class _CellWork:
             group=part.group,
             name=part.name,
             faces=part.size,
+            pictures=len(np.unique(self._truth.faces.picture[part.faces])),
             exact=interval(resample(ExactAP(matches, counted), weights)),
             recall=interval(resample(operating_ratios(matches, counted, self._threshold)["recall"], weights)),
         )
@@ -316,10 +328,25 @@ class _CellWork:
 
     def _calibration(self) -> Calibration | None:
         kind = self._row.cell["info"]["score_kind"]
-        if kind != "probability" or not len(self._scores):
+        if kind != "probability" or not len(self._scores) or self._scores.min() < 0 or self._scores.max() > 1:
             return None
-        floor = self._row.cell["start"]["score_floor"]
+        floor = min(max(self._row.cell["start"]["score_floor"], 0.0), 1.0)
         return calibration(self._matches, self._counted, score_kind=kind, score_floor=floor)
+
+
+def _thinned(whole: Sweep) -> Sweep:
+    """Keep thresholds evenly spaced along the curve of precision over recall, first and last among them.
+
+    Evenly among the scores would leave corners where it matters: most scores of a detector with a low floor are those
+    of its last false alarms.
+    """
+    recall, precision = np.nan_to_num(whole.recall), np.nan_to_num(whole.precision)
+    along = np.cumsum(np.hypot(np.diff(recall, prepend=recall[:1]), np.diff(precision, prepend=precision[:1])))
+    if len(along) <= _SWEEP_POINTS:
+        return whole
+    kept = np.unique(np.searchsorted(along, np.linspace(0.0, along[-1], _SWEEP_POINTS)))
+    kept = np.union1d(kept, [0, len(along) - 1])
+    return Sweep(*(getattr(whole, one.name)[kept] for one in fields(whole)))
 
 
 def half_width(found: Interval) -> float:

@@ -15,7 +15,7 @@ from ..benchmarks.results import write_atomically
 from ..benchmarks.summary import Row, Summary
 from ..detectors import RGBImage
 from ..errors import ResultsError
-from .figures import row_label
+from .numbers import row_label
 
 _OVERLAY_QUALITY = 90
 _BOX_COLOUR, _CASING_COLOUR = (86, 180, 233), (0, 0, 0)

@@ -7,35 +7,51 @@ import hashlib
 import math
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..benchmarks.analysis import Analysis, analyse
 from ..benchmarks.ranking import Rule, pick
 from ..benchmarks.results import write_atomically
+from ..benchmarks.scoring.slices import DEMOGRAPHICS_CAVEAT
 from ..benchmarks.summary import Row, Summary
 from ..detectors import Device
 from ..errors import UsageError
-from .figures import accuracy_against_latency, points, row_label
+from .comparison import MARKS, WORDS, standings
+from .curves import curves, precision_against_recall
+from .figures import accuracy_against_latency, points
 from .gallery import gallery, threshold
-from .table import Column, columns
+from .grids import FEW_FACES, FEW_PICTURES, event_grid, perceived_grid, protocols, slice_grid
+from .in_depth import in_depth
+from .numbers import row_label
+from .reading import READING
+from .table import Column, columns, standing
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _FIGURE_WIDTHS_PX = {"wide": 900, "narrow": 380}
 
 
 def write_report(summary: Summary, path: Path) -> None:
-    """Write the report of a run.
+    """Analyse a run and write its report.
 
     Raises:
         ResultsError: a table or a preview of the run is damaged, or the file cannot be written.
     """
-    write_atomically(path, render(summary).encode("utf-8"))
+    write_atomically(path, render(summary, analyse(summary)).encode("utf-8"))
 
 
-def render(summary: Summary) -> str:
-    """Return the report as HTML; equal runs give equal text."""
+def render(summary: Summary, analysis: Analysis) -> str:
+    """Return the report as HTML; equal runs give equal text.
+
+    Args:
+        summary: a scored run.
+        analysis: of the same run.
+
+    Raises:
+        ResultsError: a preview of the run is missing or damaged.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -47,17 +63,15 @@ def render(summary: Summary) -> str:
         lstrip_blocks=True,
     )
     environment.filters["breakable"] = lambda text: Markup("<wbr>").join(re.split(r"(?<=[:,])", text))
+    environment.filters["bracket_below"] = _bracket_below
     style, script = _template_text("report.css"), _template_text("report.js")
     policy = (
         f"default-src 'none'; img-src data:; style-src {_csp_hash(style)}; script-src {_csp_hash(script)}; "
         "base-uri 'none'; form-action 'none'"
     )
-    drawn = points(summary)
-    figures = (
-        {name: Markup(accuracy_against_latency(summary, width)) for name, width in _FIGURE_WIDTHS_PX.items()}
-        if drawn
-        else {}
-    )
+    drawn, ends = points(summary), curves(summary, analysis)
+    figures = _widths(lambda width: accuracy_against_latency(summary, width)) if drawn else {}
+    curve_figures = _widths(lambda width: precision_against_recall(ends, summary.primary, width)) if ends else {}
     not_drawn = [row_label(row) for row in summary.rows if row_label(row) not in {point.label for point in drawn}]
     document = summary.run.document
     return environment.get_template("report.html.j2").render(
@@ -73,7 +87,8 @@ def render(summary: Summary) -> str:
         conditions=_conditions(summary),
         machines=sorted({str(row.cell["machine"]) for row in summary.rows}) or [document["environment"]["machine"]],
         answer=answer(summary),
-        columns=columns(summary),
+        standing=standing(summary),
+        columns=columns(summary, analysis),
         done=[row for row in summary.rows if row.done],
         not_done=[row for row in summary.rows if not row.done],
         sorted_by=f"AP {summary.primary}",
@@ -82,9 +97,30 @@ def render(summary: Summary) -> str:
         threshold=threshold,
         figures=figures,
         not_drawn=not_drawn,
+        reading=READING,
+        analysis=analysis,
+        standings=standings(summary, analysis),
+        marks=MARKS,
+        verdicts=WORDS,
+        curve_figures=curve_figures,
+        protocols=protocols(summary, analysis),
+        slices={name: slice_grid(summary, analysis, name) for name in ("recall", "exact")},
+        events={name: event_grid(summary, analysis, name) for name in ("recall", "exact")},
+        perceived=perceived_grid(summary, analysis),
+        caveat=DEMOGRAPHICS_CAVEAT,
+        few_faces=FEW_FACES,
+        few_pictures=FEW_PICTURES,
+        in_depth=in_depth(summary, analysis),
         gallery=gallery(summary),
         commands=reproduce(summary),
     )
+
+
+def _widths(drawn: Callable[[int], str]) -> dict[str, str]:
+    """Draw a figure once for wide and once for narrow pages."""
+    from markupsafe import Markup
+
+    return {name: Markup(drawn(width)) for name, width in _FIGURE_WIDTHS_PX.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +230,14 @@ def _sort_value(column: Column, row: Row) -> str:
         return column.text(row)
     value = column.number(row)
     return f"{value:.9g}" if math.isfinite(value) else ""
+
+
+def _bracket_below(text: str) -> str:
+    """Put what a cell holds in brackets on a line of its own, so that columns stay narrow."""
+    from markupsafe import Markup
+
+    number, bracket, rest = text.partition(" (")
+    return Markup("{} <small>({}</small>").format(number, rest) if bracket else number
 
 
 def _template_text(name: str) -> str:

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ..benchmarks.analysis import Analysis
 from ..benchmarks.scoring.bootstrap import DRAWS
 from ..benchmarks.summary import Row, Summary
+from .numbers import NONE, between, share
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +30,13 @@ class Column:
     number: Callable[[Row], float] | None = None
 
 
-def columns(summary: Summary) -> list[Column]:
-    """Return the columns that fit a run: one AP pair for each evaluation list, then the operating point, then cost."""
+def columns(summary: Summary, analysis: Analysis | None = None) -> list[Column]:
+    """Return the columns that fit a run: one AP pair for each evaluation list, then the operating point, then cost.
+
+    Args:
+        summary: a scored run.
+        analysis: of it; with it the remarks say where a curve is cut.
+    """
     found = [Column("detector", "name and the parameters that differ from the defaults", lambda row: row.cell["spec"])]
     exact, official = "every distinct score a threshold, IoU 0.5", "as the official WIDER FACE evaluation computes it"
     found += [
@@ -43,7 +50,7 @@ def columns(summary: Summary) -> list[Column]:
         _latency("pictures/s", "pictures over the sum of their detect calls", "pictures_per_second", 1),
         _number("start s", "from an empty process to the first result", lambda row: row.cold_start_s, 1),
         _number("peak MB", "largest resident memory of the detector's process", _peak_mb, 0),
-        Column("remarks", "failed pictures, device, what else matters", remarks),
+        Column("remarks", "failed pictures, device, what else matters", _remarks_with(analysis)),
     ]
     return found
 
@@ -85,6 +92,20 @@ def remarks(row: Row) -> str:
     return ", ".join(found)
 
 
+def _remarks_with(analysis: Analysis | None) -> Callable[[Row], str]:
+    if analysis is None:
+        return remarks
+
+    def text(row: Row) -> str:
+        found = analysis.cells.get(str(row.cell["key"]))
+        if found is None or not found.curve_end.is_cut:
+            return remarks(row)
+        cut = f"curve cut at recall {share(found.curve_end.recall, 2)}"
+        return ", ".join(filter(None, (remarks(row), cut)))
+
+    return text
+
+
 def to_json(summary: Summary) -> dict[str, Any]:
     """Return the table for machines: full numbers, None where there is none."""
     rows = []
@@ -119,16 +140,10 @@ def _exact_ap(name: str, help_text: str) -> Column:
     plain = _ap(f"AP {name}", help_text, name, Row.exact_ap)
 
     def text(row: Row) -> str:
-        found = row.intervals.get(name)
-        if found is None or not math.isfinite(found.low):
-            return plain.text(row)
-        return f"{plain.text(row)} ({_share(found.low)}–{_share(found.high)})"
+        ends = between(row.intervals[name]) if name in row.intervals else ""
+        return f"{plain.text(row)} ({ends})" if ends else plain.text(row)
 
     return Column(plain.title, help_text, text, plain.number)
-
-
-def _share(value: float) -> str:
-    return f"{value:.2f}".removeprefix("0")
 
 
 def _ap(title: str, help_text: str, name: str, read: Callable[[Row, str], float]) -> Column:
@@ -153,9 +168,8 @@ def _number(title: str, help_text: str, number: Callable[[Row], float], digits: 
     def text(row: Row) -> str:
         value = number(row)
         if not math.isfinite(value):
-            return "–"
-        # .912 reads faster than 0.912 in a column of shares
-        return f"{value:.{digits}f}".removeprefix("0") if digits == 3 else f"{value:,.{digits}f}"
+            return NONE
+        return share(value) if digits == 3 else f"{value:,.{digits}f}"
 
     return Column(title, help_text, text, number)
 

@@ -30,9 +30,21 @@ POOR: Found = {
 
 
 def make_run(
-    path: Path, *, demo: bool = False, excluded: Sequence[Sequence[str]] = (), ignore_all: bool = False
+    path: Path,
+    *,
+    demo: bool = False,
+    excluded: Sequence[Sequence[str]] = (),
+    ignore_all: bool = False,
+    sizes: Mapping[str, tuple[int, int]] | None = None,
+    faces: Mapping[str, Sequence[tuple[Box, bool]]] | None = None,
+    columns: Mapping[str, Sequence[int]] | None = None,
+    lists: Sequence[str] = (),
 ) -> RunFolder:
-    """Start a run of the three pictures; `excluded` are further ones, as run.json lists them."""
+    """Start a run of the three pictures, or of others; `excluded` are further ones, as run.json lists them.
+
+    `columns` are labels and lists: a number for each face, in the order of the pictures.
+    """
+    sizes, faces = sizes or SIZES, faces or FACES
     run = RunFolder.create(
         path,
         {
@@ -48,7 +60,7 @@ def make_run(
                 "coverage": "3 of 1,234 pictures",
                 "pictures": 3,
                 "total": 1234,
-                "lists": [],
+                "lists": list(lists),
                 "demo": demo,
                 "description": "Pictures <b>made up</b> for a test.",
                 "licence": "none & void",
@@ -60,14 +72,14 @@ def make_run(
             "excluded": [list(row) for row in excluded],
         },
     )
-    faces = [(name, *box, ignored or ignore_all) for name, rows in FACES.items() for box, ignored in rows]
-    pictures = [(name, "ok", "", *size) for name, size in SIZES.items()]
+    rows = [(name, *box, ignored or ignore_all) for name, found in faces.items() for box, ignored in found]
+    pictures = [(name, "ok", "", *size) for name, size in sizes.items()]
     pictures += [(name, verdict, detail, 0, 0) for name, verdict, detail in excluded]
     run.write_pictures(
         pd.DataFrame(pictures, columns=["image_id", "verdict", "detail", "width", "height"]),
-        pd.DataFrame(faces, columns=["image_id", "x1", "y1", "x2", "y2", "ignore"]).astype(
-            dict.fromkeys(("x1", "y1", "x2", "y2"), np.float32)
-        ),
+        pd.DataFrame(rows, columns=["image_id", "x1", "y1", "x2", "y2", "ignore"])
+        .astype(dict.fromkeys(("x1", "y1", "x2", "y2"), np.float32))
+        .assign(**{name: np.array(values, np.int8) for name, values in (columns or {}).items()}),
     )
     return run
 
@@ -99,20 +111,31 @@ def add_cell(run: RunFolder, spec: str, found: Found | None = None, ms: float = 
         "status": "done",
         "reason": "",
         "mend": "",
-        "start": {"operating_threshold": 0.5, "spawn_s": 0.1, "import_s": 0.1, "load_s": 0.1, "first_call_s": 0.1},
+        "start": {
+            "operating_threshold": 0.5,
+            "score_floor": 0.02,
+            "spawn_s": 0.1,
+            "import_s": 0.1,
+            "load_s": 0.1,
+            "first_call_s": 0.1,
+        },
         "peak_rss_mb": 100.0,
         "failed_pictures": {},
         **changes,
     }
     if found is not None:
+        pictures = run.pictures()
+        pictures = pictures[pictures["verdict"] == "ok"]
         records = [
             PictureRecord(
                 name,
                 Detections.from_arrays([box for box, _ in found.get(name, ())], [s for _, s in found.get(name, ())]),
                 ms + place,
-                size[0] * size[1],
+                width * height,
             )
-            for place, (name, size) in enumerate(SIZES.items())
+            for place, (name, width, height) in enumerate(
+                pictures[["image_id", "width", "height"]].itertuples(index=False)
+            )
         ]
         run.write_cell(cell, records)
     run.put_cell(cell)

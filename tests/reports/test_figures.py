@@ -9,7 +9,9 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 from facebench.benchmarks.summary import summarise_run
-from facebench.reports.figures import Point, accuracy_against_latency, for_page, pareto_front, place_labels, points
+from facebench.reports.figures import Point, accuracy_against_latency, pareto_front, points
+from facebench.reports.labels import place_labels
+from facebench.reports.svg import for_page
 from facebench.tests.reports import runs
 
 
@@ -76,6 +78,7 @@ def test_the_points_are_the_finished_detectors(summary):
         "money:a=$x^$,b=<&>, 2 threads",
     ]
     assert (found[0].ap, found[0].p50_ms) == (1.0, 21.0)
+    assert (found[0].low, found[0].high) == (1.0, 1.0)
 
 
 @pytest.mark.parametrize("width", [380, 900])
@@ -92,6 +95,7 @@ def test_the_figure_names_every_point_and_passes_the_policy(summary, width):
         "cascade",
         "single-stage CNN",
         "Pareto front",
+        "95 % interval",
     ):
         assert words in text
     assert root.attrib["aria-label"] == "Exact AP (overall) against p50 latency of 3 detectors"
@@ -110,6 +114,22 @@ def test_drawing_is_repeatable_and_leaves_no_trace(summary):
     assert accuracy_against_latency(summary) == accuracy_against_latency(summary)
     assert dict(mpl.rcParams) == before
     assert sys.modules["matplotlib.pyplot"].get_fignums() == []
+
+
+def test_the_interval_is_an_upright_bar_through_its_point(summary):
+    svg = ET.fromstring(accuracy_against_latency(summary))
+    lines = [
+        element.attrib["d"].split()[1:6]
+        for element in svg.iter()
+        if element.attrib.get("clip-path") and element.attrib.get("stroke-opacity") == "0.35"
+    ]
+    bars = [(float(x1), float(y1), float(y2)) for x1, y1, _, x2, y2 in lines if x1 == x2]
+    assert len(lines) == len(bars) == 3
+    lengths = [low - high for _, low, high in bars]
+    # y falls upwards; the first detector finds every face in every draw
+    for found, length in zip(points(summary), lengths, strict=True):
+        assert length == pytest.approx(lengths[1] * (found.high - found.low) / 0.75, abs=1e-3)
+    assert lengths[1] > 100
 
 
 def test_one_point_alone_can_be_drawn(tmp_path):

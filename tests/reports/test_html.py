@@ -8,10 +8,12 @@ import re
 
 import numpy as np
 import pytest
+from facebench.benchmarks.analysis import analyse
 from facebench.benchmarks.previews import write_previews
 from facebench.benchmarks.results import RunFolder
 from facebench.benchmarks.summary import summarise_run
 from facebench.errors import ResultsError
+from facebench.reports import html
 from facebench.reports.html import answer, render, reproduce, write_report
 from facebench.tests.reports import runs
 from facebench.tests.reports.page import Page
@@ -33,8 +35,15 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     return run
 
 
+@pytest.fixture
+def one_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw each figure once, to save time."""
+    monkeypatch.setattr(html, "_FIGURE_WIDTHS_PX", {"wide": 900})
+
+
 def read(run: RunFolder) -> Page:
-    return Page(render(summarise_run(run)))
+    summary = summarise_run(run)
+    return Page(render(summary, analyse(summary, draws=20)))
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +52,9 @@ def page(run: RunFolder) -> Page:
 
 
 def test_every_detector_has_its_row(page):
-    assert page.row("exact")[1:3] == ["1.000", "1.000"]
+    assert page.row("exact")[1:3] == ["1.000 (1.00–1.00)", "1.000"]
     assert page.row("exact")[-1] == "trained on WIDER"
-    assert page.row("poor:size=2")[-1] == "failed on 1 picture, trained on WIDER"
+    assert page.row("poor:size=2")[-1] == "failed on 1 picture, trained on WIDER, curve cut at recall .67"
     assert page.row("broken")[1] == f"failed: {FAILURE}"
     assert page.row("absent")[1] == "unavailable: no packageTo mend: pip install absent"
 
@@ -107,44 +116,48 @@ def test_hostile_names_are_text(page):
     assert "Abacus <2 cores>" in page.sections["scope"]
 
 
+@pytest.mark.usefixtures("one_width")
 def test_a_hostile_detector_name_in_the_figure_is_text(tmp_path):
     run = runs.make_run(tmp_path)
     runs.add_cell(run, 'm:<script>alert("$x$")</script>', runs.EXACT)
-    html = read(run)
-    assert [tag for tag, _ in html.elements].count("script") == 1
-    assert 'alert("$x$")' in html.sections["figure"]
+    page = read(run)
+    assert [tag for tag, _ in page.elements].count("script") == 1
+    assert 'alert("$x$")' in page.sections["figure"]
 
 
 @pytest.mark.parametrize("demo", [True, False])
+@pytest.mark.usefixtures("one_width")
 def test_a_demonstration_says_so(tmp_path, demo):
     run = runs.make_run(tmp_path, demo=demo)
     runs.add_cell(run, "exact", runs.EXACT)
-    html = read(run)
-    assert ("A demonstration, not a comparison." in html.sections[""]) is demo
-    assert any(attributes.get("role") == "note" for _, attributes in html.elements) is demo
+    page = read(run)
+    assert ("A demonstration, not a comparison." in page.sections[""]) is demo
+    assert any(attributes.get("role") == "note" for _, attributes in page.elements) is demo
 
 
 @pytest.mark.parametrize("status", [None, "failed", "running"])
+@pytest.mark.usefixtures("one_width")
 def test_a_run_without_a_finished_cell_still_gives_a_report(tmp_path, status):
     run = runs.make_run(tmp_path)
     if status:
         runs.add_cell(run, "broken", status=status, reason="it <broke>" if status == "failed" else "", start=None)
     write_previews(run, runs.image)
-    html = read(run)
-    assert "No detector finished" in html.sections[""]
-    assert not {"figure", "gallery"} & set(html.sections)
+    page = read(run)
+    assert "No detector finished" in page.sections[""]
+    assert not {"figure", "gallery"} & set(page.sections)
     expected = {None: "No detector was run.", "failed": "it <broke>", "running": "it has not finished"}
-    assert expected[status] in html.sections["table"]
+    assert expected[status] in page.sections["table"]
 
 
+@pytest.mark.usefixtures("one_width")
 def test_an_ap_that_is_not_a_number_is_a_dash(tmp_path):
     run = runs.make_run(tmp_path, ignore_all=True)
     runs.add_cell(run, "exact", {})
-    html = read(run)
-    assert html.row("exact")[1] == "–"
-    assert "No detector can be chosen." in html.sections[""]
-    assert "figure" not in html.sections
-    cells = [attributes["data-sort"] for tag, attributes in html.elements if tag == "td" and "data-sort" in attributes]
+    page = read(run)
+    assert page.row("exact")[1] == "–"
+    assert "No detector can be chosen." in page.sections[""]
+    assert "figure" not in page.sections
+    cells = [attributes["data-sort"] for tag, attributes in page.elements if tag == "td" and "data-sort" in attributes]
     assert "" in cells
     assert "nan" not in cells
 
@@ -153,6 +166,7 @@ def test_a_detector_without_an_ap_is_named_under_the_figure(page):
     assert "Not drawn, for want of numbers: absent; broken." in page.sections["figure"]
 
 
+@pytest.mark.usefixtures("one_width")
 def test_without_previews_there_is_no_gallery(tmp_path):
     run = runs.make_run(tmp_path)
     runs.add_cell(run, "exact", runs.EXACT)
@@ -168,12 +182,14 @@ def test_the_gallery_switches_between_the_finished_detectors(page):
     assert "exact (score ≥ 0.5)" in page.sections["gallery"]
 
 
+@pytest.mark.usefixtures("one_width")
 def test_two_writes_are_equal(run, tmp_path):
     for name in ("a.html", "b.html"):
         write_report(summarise_run(RunFolder.open(run.path)), tmp_path / "new" / name)
     assert (tmp_path / "new" / "a.html").read_bytes() == (tmp_path / "new" / "b.html").read_bytes()
 
 
+@pytest.mark.usefixtures("one_width")
 def test_a_place_that_cannot_be_written(run, tmp_path):
     (tmp_path / "taken").mkdir()
     with pytest.raises(ResultsError, match="cannot write"):
@@ -276,4 +292,5 @@ def test_thirteen_detectors_stay_well_under_six_megabytes(tmp_path, monkeypatch)
         runs.add_cell(run, f"detector-{place}", found)
     noise = rng.integers(0, 160, (540, 720, 3), dtype=np.uint8)
     write_previews(run, lambda name: noise)
-    assert len(render(summarise_run(run)).encode()) < 6e6
+    summary = summarise_run(run)
+    assert len(render(summary, analyse(summary, draws=20)).encode()) < 6e6

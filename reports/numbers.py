@@ -1,0 +1,94 @@
+"""Numbers and names as a report writes them; what is not a number is a dash."""
+
+from __future__ import annotations
+
+import math
+
+from ..benchmarks.scoring.bootstrap import Interval
+from ..benchmarks.summary import Row
+
+NONE = "–"
+
+
+def share(value: float, digits: int = 3) -> str:
+    """Write a share without its leading zero: .912 reads faster than 0.912 in a column.
+
+    >>> share(0.9123), share(1.0), share(-0.05, 2), share(float("nan"))
+    ('.912', '1.000', '−.05', '–')
+    """
+    if not math.isfinite(value):
+        return NONE
+    text = f"{abs(value):.{digits}f}"
+    minus = "−" if value < 0 and float(text) else ""
+    return minus + text.removeprefix("0")
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """Write a difference with its sign.
+
+    >>> signed(0.0204), signed(-0.0204), signed(0.0001)
+    ('+.020', '−.020', '.000')
+    """
+    text = share(value, digits)
+    return f"+{text}" if value > 0 and float(text) else text
+
+
+def plain(value: float, digits: int = 2) -> str:
+    """Write a number that is no share.
+
+    >>> plain(1234.5, 1)
+    '1,234.5'
+    """
+    return f"{value:,.{digits}f}".replace("-", "−") if math.isfinite(value) else NONE
+
+
+def between(interval: Interval, digits: int = 2) -> str:
+    """Write the ends of the interval of a share; empty where there is none.
+
+    >>> between(Interval(0.5, 0.41, 0.6, 0.95, 1000))
+    '.41–.60'
+    """
+    if not math.isfinite(interval.low):
+        return ""
+    return f"{share(interval.low, digits)}–{share(interval.high, digits)}"
+
+
+def between_signed(interval: Interval, digits: int = 3) -> str:
+    """Write the ends of the interval of a difference; empty where there is none.
+
+    >>> between_signed(Interval(0.0, -0.01, 0.02, 0.95, 1000))
+    '−.010 to +.020'
+    """
+    if not math.isfinite(interval.low):
+        return ""
+    return f"{signed(interval.low, digits)} to {signed(interval.high, digits)}"
+
+
+def with_interval(interval: Interval, digits: int = 3) -> str:
+    """Write a share with its interval in brackets.
+
+    >>> with_interval(Interval(0.5, 0.41, 0.6, 0.95, 1000))
+    '.500 (.41–.60)'
+    """
+    ends = between(interval)
+    return share(interval.value, digits) + (f" ({ends})" if ends else "")
+
+
+def number_of(count: int, thing: str) -> str:
+    """Write a count with its noun.
+
+    >>> number_of(1, "face"), number_of(1234, "face")
+    ('1 face', '1,234 faces')
+    """
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
+def row_label(row: Row) -> str:
+    """Name a row: the spec, with device and threads where they are not one CPU thread."""
+    cell = row.cell
+    parts = [str(cell["spec"])]
+    if cell["device"] != "cpu":
+        parts.append(str(cell["device"]))
+    if cell["threads"] != 1:
+        parts.append(f"{cell['threads']} threads")
+    return ", ".join(parts)

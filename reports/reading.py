@@ -1,0 +1,62 @@
+"""Which number to believe when: the same words in every report and in the README."""
+
+from __future__ import annotations
+
+READING = (
+    (
+        "To rank detectors: exact AP",
+        "on the last list, which is the hardest. Every distinct score is a threshold, so how a detector spreads its "
+        "scores does not matter.",
+    ),
+    (
+        "To stand beside published numbers: official AP,",
+        "on the whole of WIDER FACE val alone. Its thousand even thresholds move it by up to three points when scores "
+        "are merely rescaled, and false alarms on pictures without faces cost it nothing.",
+    ),
+    (
+        "To ask how tightly boxes fit: COCO AP and AP75.",
+        "A detector that frames faces differently loses here without finding fewer: look at its box habit before you "
+        "call it worse.",
+    ),
+    (
+        "Every interval",
+        "(95 %, pictures drawn again with repetition) shows how far a number may move with other pictures of the same "
+        "kind; it knows nothing of wrong labels or of your pictures.",
+    ),
+    (
+        "Which of two is better: the paired difference,",
+        "taken on the same draws; overlapping intervals decide nothing. Where its interval holds zero these pictures "
+        "cannot tell, which is not the same as equal. Of a hundred pairs a few look clear by chance.",
+    ),
+    (
+        "To use a detector: its operating point.",
+        "AP sums up all thresholds; you will run at one. Compare precision, recall and false alarms there, and choose "
+        "the threshold for what you need.",
+    ),
+    (
+        "Slices:",
+        "compare detectors on one slice by either number, slices with one another by recall alone. Few faces or "
+        "pictures say little.",
+    ),
+    (
+        "A cut curve",
+        "means that the detector's own score floor hid detections: its AP is a lower bound. Run it with a lower floor "
+        "where it lets you.",
+    ),
+    (
+        "A part of the pictures",
+        "compares detectors with one another; its numbers do not stand beside those of the whole set. Demonstration "
+        "data shows that everything works and ranks nothing.",
+    ),
+    (
+        "Trained on WIDER",
+        "means that the detector knows pictures of this kind, so that it looks better here than on yours; one trained "
+        "elsewhere does not have that help.",
+    ),
+)
+"""What is asked or seen, and what to make of it, in words that read on."""
+
+
+def reading_markdown() -> str:
+    """Return the rules as a Markdown list, for the README."""
+    return "".join(f"- **{lead}** {rest}\n" for lead, rest in READING)
