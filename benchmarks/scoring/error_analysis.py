@@ -143,6 +143,17 @@ def fixed_average_precision(
     Returns:
         In [0, 1]; nan where no face is left to be found, as when all are missed and that is fixed.
     """
+    counts = count(*fixed(matches, counted, kinds, iou_threshold=iou_threshold), iou_threshold=iou_threshold)
+    return exact_average_precision(counts, count_empty_pictures=count_empty_pictures)
+
+
+def fixed(
+    matches: Matches, counted: NDArray[np.bool_], kinds: Iterable[Kind], *, iou_threshold: float = 0.5
+) -> tuple[Matches, NDArray[np.bool_]]:
+    """Return the matches and the mask of counted faces as if no error of these kinds had been made.
+
+    What is fixed in a picture depends on that picture alone, so pictures may be weighed afterwards.
+    """
     errors = classify_errors(matches, counted, iou_threshold=iou_threshold)
     kinds = set(kinds)
     removed = np.zeros(len(matches), dtype=np.bool_)
@@ -159,8 +170,7 @@ def fixed_average_precision(
         matches = replace(matches, iou=overlap)
     if "missed" in kinds:
         counted = counted & ~errors.missed
-    counts = count(select_detections(matches, ~removed), counted, iou_threshold=iou_threshold)
-    return exact_average_precision(counts, count_empty_pictures=count_empty_pictures)
+    return select_detections(matches, ~removed), counted
 
 
 def analyse_errors(

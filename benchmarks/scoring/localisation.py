@@ -132,19 +132,39 @@ def box_bias(
             many loose hits are chance, and the medians follow them.
         iou_threshold: of a hit, against the IoU with the plus-one rule.
     """
+    picture, differences = hit_differences(
+        matches, faces, detections, counted, score_threshold=score_threshold, iou_threshold=iou_threshold
+    )
+    if pictures is not None:
+        differences = differences[pictures[picture]]
+    if len(differences) == 0:
+        return BoxBias(math.nan, math.nan, math.nan, math.nan, hits=0)
+    dx, dy, log_width, log_height = np.median(differences, axis=0).tolist()
+    return BoxBias(dx, dy, log_width, log_height, hits=len(differences))
+
+
+def hit_differences(
+    matches: Matches,
+    faces: PictureBoxes,
+    detections: PictureBoxes,
+    counted: NDArray[np.bool_],
+    *,
+    score_threshold: float = -math.inf,
+    iou_threshold: float = FIT_IOU,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return how each hit lies to its face, without hits of boxes without area; see `box_bias`.
+
+    Returns:
+        The picture of each hit, int64 (hits,), and its dx, dy, log_width and log_height, float64 (hits, 4).
+    """
     hit = verdicts(matches, counted, iou_threshold=iou_threshold).hit
     hit &= matches.scores >= score_threshold
-    if pictures is not None:
-        hit &= pictures[matches.picture]
     face_centre, face_size = _centre_and_size(faces.boxes[matches.best_face[hit]])
     centre, size = _centre_and_size(detections.boxes[matches.detection[hit]])
     has_area = (face_size > 0).all(axis=1) & (size > 0).all(axis=1)
-    if not has_area.any():
-        return BoxBias(math.nan, math.nan, math.nan, math.nan, hits=0)
     offset = (centre - face_centre)[has_area] / face_size[has_area]
     scale = np.log(size[has_area] / face_size[has_area])
-    dx, dy, log_width, log_height = np.median(np.hstack([offset, scale]), axis=0).tolist()
-    return BoxBias(dx, dy, log_width, log_height, hits=int(has_area.sum()))
+    return matches.picture[hit][has_area], np.hstack([offset, scale])
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,12 +226,26 @@ def unbiased_average_precision(
         box_bias(matches, faces, detections, counted, pictures=part, score_threshold=score_threshold)
         for part in (half, ~half)
     )
-    in_first = half[detections.picture]
-    corrected = np.where(in_first[:, None], second.removed_from(detections.boxes), first.removed_from(detections.boxes))
-    after = math.nan
-    if np.isfinite(corrected).all():
-        after = average_precision(match(faces, PictureBoxes(corrected, detections.offsets), scores))
+    corrected = without_bias(detections, first, second, seed=seed)
+    after = math.nan if corrected is None else average_precision(match(faces, corrected, scores))
     return UnbiasedPrecision(average_precision(matches), after, first, second, iou_threshold)
+
+
+def without_bias(detections: PictureBoxes, first: BoxBias, second: BoxBias, *, seed: int = 0) -> PictureBoxes | None:
+    """Return the boxes with the habit of the other half of the pictures removed from each half.
+
+    Args:
+        detections: the boxes found.
+        first: fitted on the `first_half` of the pictures, removed from the second.
+        second: fitted on the second half, removed from the first.
+        seed: of the split.
+
+    Returns:
+        The corrected boxes; None where a half has detections and the other had no hit to fit on.
+    """
+    in_first = first_half(detections.pictures, seed)[detections.picture]
+    boxes = np.where(in_first[:, None], second.removed_from(detections.boxes), first.removed_from(detections.boxes))
+    return PictureBoxes(boxes, detections.offsets) if np.isfinite(boxes).all() else None
 
 
 def _centre_and_size(boxes: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

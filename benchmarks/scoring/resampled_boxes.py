@@ -1,0 +1,180 @@
+"""Intervals over resampled pictures for how boxes fit the faces they hit; the plain numbers are in `localisation`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .bootstrap import Interval, Resampled, interval, paired_difference, percentile_interval, resample
+from .localisation import FIT_IOU, SHARE_LEVELS, UnbiasedPrecision, hit_differences, without_bias
+from .matching import Matches, PictureBoxes, match
+from .resampled_curves import ExactAP
+from .resampling import Ratio, checked_weights, operating_ratios
+from .verdicts import verdicts
+
+_NUMBERS_PER_BLOCK = 1 << 18
+"""Hits times draws computed together: 2 MB an array."""
+
+
+@dataclass(frozen=True, slots=True)
+class OverlapIntervals:
+    """Numbers of `HitOverlap` with their intervals.
+
+    Attributes:
+        mean: mean IoU of the hits.
+        shares: share of hits with an IoU of at least each of `SHARE_LEVELS`.
+    """
+
+    mean: Interval
+    shares: tuple[Interval, ...]
+
+
+def overlap_intervals(
+    matches: Matches,
+    counted: NDArray[np.bool_],
+    weights: NDArray[np.integer],
+    *,
+    score_threshold: float = -math.inf,
+    iou_threshold: float = 0.5,
+) -> OverlapIntervals:
+    """Return the intervals of `hit_overlap`, whose arguments these are, for weights of int (draws, pictures)."""
+    mean = operating_ratios(matches, counted, score_threshold, iou_threshold=iou_threshold)["mean_iou"]
+    hit = verdicts(matches, counted, iou_threshold=iou_threshold).hit & (matches.scores >= score_threshold)
+
+    def share(level: float) -> Ratio:
+        above = np.bincount(matches.picture[hit & (matches.plain_iou >= level)], minlength=matches.pictures)
+        return Ratio(above.astype(np.float64), mean.whole)
+
+    return OverlapIntervals(
+        mean=interval(resample(mean, weights)),
+        shares=tuple(interval(resample(share(level), weights)) for level in SHARE_LEVELS),
+    )
+
+
+def box_bias_intervals(
+    matches: Matches,
+    faces: PictureBoxes,
+    detections: PictureBoxes,
+    counted: NDArray[np.bool_],
+    weights: NDArray[np.integer],
+    *,
+    score_threshold: float = -math.inf,
+    iou_threshold: float = FIT_IOU,
+) -> Mapping[str, Interval]:
+    """Return the intervals of dx, dy, width_ratio and height_ratio of `box_bias`.
+
+    Args:
+        matches: from `match` on the two below.
+        faces: all annotated faces.
+        detections: the boxes found.
+        counted: bool (faces,): the faces of the list.
+        weights: int (draws, pictures).
+        score_threshold: lowest score of a hit to fit on.
+        iou_threshold: of a hit.
+    """
+    checked_weights(weights, matches.pictures)
+    picture, differences = hit_differences(
+        matches, faces, detections, counted, score_threshold=score_threshold, iou_threshold=iou_threshold
+    )
+    once = np.ones((1, matches.pictures), dtype=np.int32)
+
+    def median(column: int) -> Resampled:
+        values = differences[:, column]
+        plain = float(weighted_medians(values, picture, once)[0])
+        return Resampled(plain, weighted_medians(values, picture, weights))
+
+    dx, dy, log_width, log_height = (median(column) for column in range(4))
+    return {
+        "dx": interval(dx),
+        "dy": interval(dy),
+        "width_ratio": percentile_interval(math.exp(log_width.value), np.exp(log_width.samples)),
+        "height_ratio": percentile_interval(math.exp(log_height.value), np.exp(log_height.samples)),
+    }
+
+
+def weighted_medians(
+    values: NDArray[np.float64], picture: NDArray[np.int64], weights: NDArray[np.integer]
+) -> NDArray[np.float64]:
+    """Return the median of the values when each stands there as often as its picture: float64 (draws,).
+
+    The values are sorted once. A draw's weights in that order, summed up, say at which place each value's copies end,
+    and the two middle places are looked up among these ends.
+
+    Args:
+        values: float64 (n,).
+        picture: int64 (n,): the picture of each value.
+        weights: int (draws, pictures).
+
+    Returns:
+        nan where no value is drawn.
+
+    >>> weighted_medians(np.array([1.0, 2.0, 9.0]), np.array([0, 1, 2]), np.array([[1, 1, 1], [3, 0, 3], [0, 0, 0]]))
+    array([ 2.,  5., nan])
+    """
+    medians = np.full(len(weights), np.nan)
+    if len(values) == 0:
+        return medians
+    order = np.argsort(values, kind="stable")
+    values, picture = values[order], picture[order]
+    draws = max(1, _NUMBERS_PER_BLOCK // len(values))
+    for start in range(0, len(weights), draws):
+        copies = weights[start : start + draws][:, picture]
+        # One rising run over all draws of the block, so that one look-up serves them all.
+        ends = np.cumsum(copies, dtype=np.int64)
+        after = ends[len(values) - 1 :: len(values)]
+        before = np.append(0, after[:-1])
+        some = np.flatnonzero(after > before)
+        total = after[some] - before[some]
+        lower, upper = (
+            values[np.searchsorted(ends, before[some] + place, side="right") - some * len(values)]
+            for place in ((total - 1) // 2, total // 2)
+        )
+        medians[start + some] = (lower + upper) / 2
+    return medians
+
+
+def unbiased_intervals(
+    unbiased: UnbiasedPrecision,
+    faces: PictureBoxes,
+    detections: PictureBoxes,
+    scores: ArrayLike,
+    counted: NDArray[np.bool_],
+    weights: NDArray[np.integer],
+    *,
+    seed: int = 0,
+    count_empty_pictures: bool = True,
+) -> Mapping[str, Interval]:
+    """Return the intervals of "before", "after" and "gain" of `unbiased_average_precision`.
+
+    The two fits are held as they were made on the real halves, and so is the half of each picture: boxes are corrected
+    once, and the draws weigh the pictures. How the fits themselves scatter is not in the intervals. Before and after
+    come from the same draws.
+
+    Args:
+        unbiased: the plain numbers, with the fits.
+        faces: the same as for the plain numbers, as are `detections`, `scores`, `counted` and the two keywords.
+        detections: the boxes found in the same pictures.
+        scores: float (n,), one a detection.
+        counted: bool (faces,): the faces of the list.
+        weights: int (draws, pictures).
+        seed: of the split of the pictures.
+        count_empty_pictures: let false alarms on pictures without any annotated face count.
+    """
+
+    def resampled_ap(found: PictureBoxes) -> Resampled:
+        statistic = ExactAP(
+            match(faces, found, scores),
+            counted,
+            iou_threshold=unbiased.iou_threshold,
+            count_empty_pictures=count_empty_pictures,
+        )
+        return resample(statistic, weights)
+
+    before = resampled_ap(detections)
+    corrected = without_bias(detections, unbiased.first_fit, unbiased.second_fit, seed=seed)
+    after = Resampled(math.nan, np.full(len(weights), np.nan)) if corrected is None else resampled_ap(corrected)
+    return {"before": interval(before), "after": interval(after), "gain": paired_difference(after, before).interval}
