@@ -38,6 +38,8 @@ app.add_typer(data_app, name="data")
 Device = Literal["cpu", "cuda"]
 PredictionsFormat = Literal["wider", "coco", "jsonl"]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of a table.")]
+ByEvent = Annotated[bool, typer.Option("--by-event", help="Intervals over events instead of pictures: wider.")]
+Seed = Annotated[int, typer.Option(help="Of the resamples behind the intervals.")]
 RunPath = Annotated[Path, typer.Argument(help="A results folder, as `facebench run --out` wrote it.")]
 
 
@@ -195,13 +197,16 @@ def export_command(
 
 @app.command("report")
 def report_command(
-    run: RunPath, output: Annotated[Path, typer.Option("-o", "--output", help="The HTML file.")] = Path("report.html")
+    run: RunPath,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The HTML file.")] = Path("report.html"),
+    by_event: ByEvent = False,
+    seed: Seed = 0,
 ) -> None:
     """Write one self-contained HTML file that compares the detectors of a run."""
-    from .benchmarks.summary import load_summary
+    from .benchmarks.summary import Resampling, load_summary
     from .reports.html import write_report
 
-    write_report(load_summary(run), output)
+    write_report(load_summary(run, Resampling(seed, by_event)), output)
     typer.echo(f"wrote {output} ({output.stat().st_size / 1e6:.1f} MB)")
 
 
@@ -209,13 +214,15 @@ def report_command(
 def table_command(
     run: RunPath,
     markdown: Annotated[bool, typer.Option("--markdown", help="As a Markdown table.")] = False,
+    by_event: ByEvent = False,
+    seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Print the table of a run again."""
-    from .benchmarks.summary import load_summary
+    from .benchmarks.summary import Resampling, load_summary
     from .reports.markdown import markdown_table
 
-    summary = load_summary(run)
+    summary = load_summary(run, Resampling(seed, by_event))
     if markdown:
         typer.echo(markdown_table(summary), nl=False)
     else:

@@ -1,138 +1,24 @@
-"""What lies behind the table of a run: intervals, slices, operating points, box habits, error kinds, calibration.
+"""A run in depth: every detector for itself, and every pair of them.
 
 Every cell is resampled on the same draws of pictures, so differences between detectors are paired.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
-
-from ..datasets.demographics import LABELS as PERCEIVED
-from .scoring import PictureBoxes, count, match
+from .cell_analysis import CellAnalysis, CellWork, DetailIntervals, ListIntervals, SliceScore, Truth
 from .scoring.bootstrap import (
     Difference,
-    Gap,
-    Interval,
     Resampled,
-    draw_weights,
     first_shares,
-    gap,
-    interval,
     paired_difference,
-    resample,
     tied_with_best,
 )
-from .scoring.calibration import Calibration, calibration
-from .scoring.coco import COCO_THRESHOLDS, Overlaps, coco_overlaps
-from .scoring.error_analysis import ErrorAnalysis, analyse_errors
-from .scoring.localisation import (
-    BoxBias,
-    HitOverlap,
-    UnbiasedPrecision,
-    box_bias,
-    hit_overlap,
-    unbiased_average_precision,
-)
-from .scoring.matching import Matches
-from .scoring.missed_faces import GroupMisses, misses_by_group
-from .scoring.resampled_curves import CocoAP, ExactAP
-from .scoring.resampled_official import OfficialAP
-from .scoring.resampling import operating_ratios
-from .scoring.slices import LABELS, Slice, label_slices, slice_matches, slice_weights, standard_slices
-from .scoring.sweep import CurveEnd, Sweep, curve_end, sweep
-from .scoring.thresholds import ThresholdChoice, choose_threshold
-from .summary import Row, Summary, by_picture
+from .summary import Resampling, Summary
 
-_WANTED_PRECISION = 0.95
-_WANTED_FALSE_ALARMS = 0.1
-_SWEEP_POINTS = 160
-_OFFICIAL_DRAWS = 500
-_COCO_DRAWS = 200
-"""COCO's rule is ten matchings read at 101 recalls each: a thousand draws of it would cost more than all the rest."""
-
-
-@dataclass(frozen=True, slots=True)
-class ListIntervals:
-    """Average precision on one list, each with its interval over resampled pictures.
-
-    Attributes:
-        exact: every distinct score a threshold, IoU 0.5.
-        official: as the official WIDER FACE evaluation.
-        coco: mean over IoU .50:.05:.95, 101 recall points, no cap on detections.
-        coco50: at IoU .50.
-        coco75: at IoU .75.
-    """
-
-    exact: Interval
-    official: Interval
-    coco: Interval
-    coco50: Interval
-    coco75: Interval
-
-
-@dataclass(frozen=True, slots=True)
-class SliceScore:
-    """One detector on one slice.
-
-    Attributes:
-        group: such as "height".
-        name: such as "tiny".
-        faces: that count.
-        pictures: that hold one of these faces. Of one picture every draw is the same: no width, and no meaning.
-        exact: exact AP.
-        recall: at the operating threshold.
-    """
-
-    group: str
-    name: str
-    faces: int
-    pictures: int
-    exact: Interval
-    recall: Interval
-
-
-@dataclass(frozen=True, slots=True)
-class CellAnalysis:
-    """One detector, in depth; all but `lists` and `operating` on the primary list.
-
-    Attributes:
-        lists: list name, or "overall" -> average precisions.
-        operating: precision, recall, f1, false_alarms_per_picture, mean_iou at the operating threshold, over all faces
-            that are not ignored.
-        slices: in the order of `standard_slices`, then perceived demographics where labels are given.
-        gaps: perceived label -> best less worst group, in recall at the operating threshold.
-        sweep: rates over thresholds, thinned to what a curve of precision over recall shows.
-        curve_end: where and how the precision-recall curve ends.
-        thresholds: for a wanted precision and a wanted false-alarm rate, chosen on one half, reported on the other.
-        overlap: IoU of hits at the operating threshold.
-        bias: how boxes differ from the annotation's.
-        unbiased: exact AP before and after that habit is taken out.
-        unbiased75: the same at IoU .75.
-        errors: what each kind of error costs in AP.
-        misses: attribute -> group -> faces and how many were not found at the operating threshold.
-        calibration: None where scores do not claim to be probabilities, or leave their range.
-    """
-
-    lists: Mapping[str, ListIntervals]
-    operating: Mapping[str, Interval]
-    slices: Sequence[SliceScore]
-    gaps: Mapping[str, Gap]
-    sweep: Sweep
-    curve_end: CurveEnd
-    thresholds: Sequence[ThresholdChoice]
-    overlap: HitOverlap
-    bias: BoxBias
-    unbiased: UnbiasedPrecision
-    unbiased75: UnbiasedPrecision
-    errors: ErrorAnalysis
-    misses: Mapping[str, Mapping[str | int, GroupMisses]]
-    calibration: Calibration | None
+__all__ = ["Analysis", "CellAnalysis", "DetailIntervals", "ListIntervals", "SliceScore", "analyse"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,39 +30,35 @@ class Analysis:
         first: cell key -> share of the draws in which it has the highest exact AP on the primary list.
         tied: keys of the best and of those that these pictures cannot tell from it, best first.
         differences: (key, key) -> difference in exact AP on the primary list, first less second, for each pair.
-        draws: resamples.
-        seed: of the draws.
+        resampled: how pictures were drawn.
     """
 
     cells: Mapping[str, CellAnalysis]
     first: Mapping[str, float]
     tied: Sequence[str]
     differences: Mapping[tuple[str, str], Difference]
-    draws: int
-    seed: int
+    resampled: Resampling
 
 
-def analyse(summary: Summary, *, draws: int = 1000, seed: int = 0, by_event: bool = False) -> Analysis:
+def analyse(summary: Summary, resampling: Resampling | None = None) -> Analysis:
     """Analyse every finished cell of a run.
 
     Args:
         summary: a scored run.
-        draws: resamples of the pictures.
-        seed: the same seed gives the same intervals in any process.
-        by_event: draw whole events instead of pictures: wider intervals, for what other events would do.
+        resampling: how pictures are drawn for the intervals; by default as for the summary's own.
 
     Raises:
         ResultsError: a table of the run is missing or damaged.
     """
-    truth = _Truth.of(summary)
-    events = [name.rpartition("/")[0] for name in truth.image_ids]
-    weights = draw_weights(len(truth.image_ids), draws=draws, seed=seed, clusters=events if by_event else None)
+    truth = Truth.of(summary)
+    resampling = resampling or summary.resampled
+    weights = resampling.weights(truth.image_ids)
     done = [row for row in summary.rows if row.done]
     primary: dict[str, Resampled] = {}
     cells = {}
     for row in done:
         key = str(row.cell["key"])
-        cells[key], primary[key] = _CellWork(summary, truth, row, weights).analysis()
+        cells[key], primary[key] = CellWork(summary, truth, row, weights).analysis()
     keys = list(cells)
     pairs = [(a, b) for place, a in enumerate(keys) for b in keys[place + 1 :]]
     return Analysis(
@@ -184,171 +66,5 @@ def analyse(summary: Summary, *, draws: int = 1000, seed: int = 0, by_event: boo
         first=first_shares(primary),
         tied=tied_with_best(primary),
         differences={(a, b): paired_difference(primary[a], primary[b]) for a, b in pairs},
-        draws=draws,
-        seed=seed,
+        resampled=resampling,
     )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Truth:
-    """The annotation of the pictures that were scored."""
-
-    image_ids: Sequence[str]
-    faces: PictureBoxes
-    table: pd.DataFrame
-    masks: Mapping[str, NDArray[np.bool_]]
-
-    @classmethod
-    def of(cls, summary: Summary) -> _Truth:
-        pictures = summary.run.pictures()
-        usable = pictures.loc[pictures["verdict"] == "ok", "image_id"].tolist()
-        faces, table = by_picture(summary.run.faces(), usable)
-        masks = {name: table[name].to_numpy() > 0 for name in summary.run.document["dataset"]["lists"]}
-        return cls(usable, faces, table, {**masks, "overall": ~table["ignore"].to_numpy(dtype=bool)})
-
-    def labels(self, name: str) -> NDArray[np.int64]:
-        return self.table[name].to_numpy(dtype=np.int64)
-
-
-class _CellWork:
-    """Scores one cell in depth: matched once, then counted for everything."""
-
-    def __init__(self, summary: Summary, truth: _Truth, row: Row, weights: NDArray[np.int32]) -> None:
-        self._truth = truth
-        self._row = row
-        self._weights = weights
-        self._counted = truth.masks[summary.primary]
-        self._primary = summary.primary
-        boxes, found = by_picture(summary.run.detections(row.cell), truth.image_ids)
-        self._boxes = boxes
-        self._scores = found["score"].to_numpy()
-        self._matches: Matches = match(truth.faces, boxes, self._scores)
-        # rounded as the scores are, so that a float32 score of 0.7 reaches a threshold of 0.7
-        self._threshold = float(self._scores.dtype.type(row.cell["start"]["operating_threshold"]))
-
-    def analysis(self) -> tuple[CellAnalysis, Resampled]:
-        """Return the analysis, and the resampled exact AP on the primary list."""
-        matches, counted, threshold = self._matches, self._counted, self._threshold
-        primary = resample(ExactAP(matches, counted), self._weights)
-        counts = count(matches, counted)
-        operating = operating_ratios(matches, self._truth.masks["overall"], threshold)
-        unbiased, unbiased75 = (
-            unbiased_average_precision(
-                self._truth.faces, self._boxes, self._scores, counted, score_threshold=threshold, iou_threshold=iou
-            )
-            for iou in (0.5, 0.75)
-        )
-        groups = self._demographic_slices()
-        overlaps = coco_overlaps(self._truth.faces, self._boxes, self._scores)
-        found = CellAnalysis(
-            lists={
-                name: self._list(mask, overlaps, primary if mask is counted else None)
-                for name, mask in self._truth.masks.items()
-            },
-            operating={name: interval(resample(ratio, self._weights)) for name, ratio in operating.items()},
-            slices=[
-                self._slice(part) for part in (*self._slices(), *(part for parts in groups.values() for part in parts))
-            ],
-            gaps={name: found for name, parts in groups.items() if (found := self._gap(parts)) is not None},
-            sweep=_thinned(sweep(counts)),
-            curve_end=curve_end(counts),
-            thresholds=[
-                choose_threshold(matches, counted, precision=_WANTED_PRECISION),
-                choose_threshold(matches, counted, false_alarms_per_picture=_WANTED_FALSE_ALARMS),
-            ],
-            overlap=hit_overlap(matches, counted, score_threshold=threshold),
-            bias=box_bias(matches, self._truth.faces, self._boxes, counted, score_threshold=threshold),
-            unbiased=unbiased,
-            unbiased75=unbiased75,
-            errors=analyse_errors(matches, counted, score_threshold=threshold),
-            misses=self._misses(),
-            calibration=self._calibration(),
-        )
-        return found, primary
-
-    def _list(self, counted: NDArray[np.bool_], overlaps: Overlaps, exact: Resampled | None) -> ListIntervals:
-        matches, weights, fewer = self._matches, self._weights, self._weights[:_COCO_DRAWS]
-        coco, coco50, coco75 = (
-            interval(resample(CocoAP(overlaps, counted, thresholds), fewer))
-            for thresholds in (COCO_THRESHOLDS, COCO_THRESHOLDS[:1], COCO_THRESHOLDS[5:6])
-        )
-        return ListIntervals(
-            exact=interval(exact or resample(ExactAP(matches, counted), weights)),
-            official=interval(resample(OfficialAP(matches, counted), weights[:_OFFICIAL_DRAWS])),
-            coco=coco,
-            coco50=coco50,
-            coco75=coco75,
-        )
-
-    def _slices(self) -> tuple[Slice, ...]:
-        truth = self._truth
-        attributes = {name: truth.labels(name) for name in LABELS if name in truth.table}
-        events = [name.rpartition("/")[0] for name in truth.image_ids]
-        named = events if any(events) else None
-        return standard_slices(truth.faces, self._counted, attributes=attributes, events=named)
-
-    def _slice(self, part: Slice) -> SliceScore:
-        matches, counted = slice_matches(self._matches, part)
-        weights = slice_weights(part, self._weights)
-        return SliceScore(
-            group=part.group,
-            name=part.name,
-            faces=part.size,
-            pictures=len(np.unique(self._truth.faces.picture[part.faces])),
-            exact=interval(resample(ExactAP(matches, counted), weights)),
-            recall=interval(resample(operating_ratios(matches, counted, self._threshold)["recall"], weights)),
-        )
-
-    def _demographic_slices(self) -> dict[str, tuple[Slice, ...]]:
-        truth = self._truth
-        return {
-            column.replace("_", " "): label_slices(
-                truth.faces, self._counted, column.replace("_", " "), truth.labels(column), values
-            )
-            for column, values in PERCEIVED.items()
-            if column in truth.table
-        }
-
-    def _gap(self, parts: Sequence[Slice]) -> Gap | None:
-        recalls = {
-            part.name: resample(operating_ratios(self._matches, part.faces, self._threshold)["recall"], self._weights)
-            for part in parts
-        }
-        return gap(recalls)
-
-    def _misses(self) -> dict[str, dict[str | int, GroupMisses]]:
-        truth = self._truth
-        heights = truth.faces.boxes[:, 3] - truth.faces.boxes[:, 1]
-        bins = np.array(["tiny", "small", "medium", "large"])[np.digitize(heights, [16, 32, 96])]
-        labels = {"height": bins, **{name: truth.labels(name) for name in ("blur", "occlusion") if name in truth.table}}
-        return {
-            name: misses_by_group(self._matches, self._counted, values, score_threshold=self._threshold)
-            for name, values in labels.items()
-        }
-
-    def _calibration(self) -> Calibration | None:
-        kind = self._row.cell["info"]["score_kind"]
-        if kind != "probability" or not len(self._scores) or self._scores.min() < 0 or self._scores.max() > 1:
-            return None
-        floor = min(max(self._row.cell["start"]["score_floor"], 0.0), 1.0)
-        return calibration(self._matches, self._counted, score_kind=kind, score_floor=floor)
-
-
-def _thinned(whole: Sweep) -> Sweep:
-    """Keep thresholds evenly spaced along the curve of precision over recall, first and last among them.
-
-    Evenly among the scores would leave corners where it matters: most scores of a detector with a low floor are those
-    of its last false alarms.
-    """
-    recall, precision = np.nan_to_num(whole.recall), np.nan_to_num(whole.precision)
-    along = np.cumsum(np.hypot(np.diff(recall, prepend=recall[:1]), np.diff(precision, prepend=precision[:1])))
-    if len(along) <= _SWEEP_POINTS:
-        return whole
-    kept = np.unique(np.searchsorted(along, np.linspace(0.0, along[-1], _SWEEP_POINTS)))
-    kept = np.union1d(kept, [0, len(along) - 1])
-    return Sweep(*(getattr(whole, one.name)[kept] for one in fields(whole)))
-
-
-def half_width(found: Interval) -> float:
-    """Return half of an interval's width: the ± of a number."""
-    return (found.high - found.low) / 2 if math.isfinite(found.low) else math.nan

@@ -10,14 +10,45 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from .latency import LatencySummary, summarise
 from .results import RunFolder
 from .scoring import PictureBoxes, Scores, match, score
-from .scoring.bootstrap import Interval, draw_weights, first_shares, interval, resample, tied_with_best
+from .scoring.bootstrap import DRAWS, Interval, draw_weights, first_shares, interval, resample, tied_with_best
 from .scoring.resampled_curves import ExactAP
 
 _BOX = ["x1", "y1", "x2", "y2"]
+
+
+@dataclass(frozen=True, slots=True)
+class Resampling:
+    """How pictures are drawn again for intervals.
+
+    Attributes:
+        seed: the same seed gives the same intervals in any process.
+        by_event: draw whole events instead of pictures: wider intervals, for what other events would do.
+        draws: how often.
+    """
+
+    seed: int = 0
+    by_event: bool = False
+    draws: int = DRAWS
+
+    @property
+    def unit(self) -> str:
+        """What is drawn."""
+        return "events" if self.by_event else "pictures"
+
+    def weights(self, image_ids: Sequence[str]) -> NDArray[np.int32]:
+        """Return how often each picture is drawn: int32 (draws, pictures)."""
+        events = [event_of(name) for name in image_ids] if self.by_event else None
+        return draw_weights(len(image_ids), draws=self.draws, seed=self.seed, clusters=events)
+
+
+def event_of(image_id: str) -> str:
+    """Return the folder of a picture, which is its event in WIDER FACE; empty where there is none."""
+    return image_id.rpartition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +102,10 @@ class Summary:
         primary: the list that ranks: the last, which is the hardest.
         pictures: pictures scored.
         excluded: pictures that could not be decoded.
-        tied: specs of the best and of those whose paired difference from it, in exact AP on `primary`, has zero inside
-            its interval: these pictures cannot tell them apart. Best first.
-        first: spec -> share of the resamples of the pictures in which it has the highest exact AP on `primary`.
+        tied: cell keys of the best and of those that these pictures cannot tell from it, best first: the interval of
+            their paired difference, in exact AP on `primary`, holds zero.
+        first: cell key -> share of the resamples of the pictures in which it has the highest exact AP on `primary`.
+        resampled: how the pictures were drawn for every interval.
     """
 
     run: RunFolder
@@ -84,6 +116,7 @@ class Summary:
     excluded: int
     tied: Sequence[str] = ()
     first: Mapping[str, float] = field(default_factory=dict)
+    resampled: Resampling = field(default_factory=Resampling)
 
     @property
     def scope(self) -> str:
@@ -97,8 +130,12 @@ class Summary:
         return "; ".join(parts)
 
 
-def summarise_run(run: RunFolder) -> Summary:
+def summarise_run(run: RunFolder, resampling: Resampling | None = None) -> Summary:
     """Score every finished cell of a run.
+
+    Args:
+        run: the folder.
+        resampling: how pictures are drawn for the intervals.
 
     Raises:
         ResultsError: a table of the run is missing or damaged.
@@ -110,7 +147,8 @@ def summarise_run(run: RunFolder) -> Summary:
     lists = tuple(run.document["dataset"]["lists"])
     masks = {name: faces[name].to_numpy() > 0 for name in lists}
     names = lists or ("overall",)
-    weights = draw_weights(len(usable))
+    resampling = resampling or Resampling()
+    weights = resampling.weights(usable)
     rows, resampled = [], {}
     for cell in run.cells:
         if cell["status"] != "done":
@@ -130,16 +168,16 @@ def summarise_run(run: RunFolder) -> Summary:
         matches = match(annotated, boxes, found["score"].to_numpy())
         draws = {name: resample(ExactAP(matches, mask), weights) for name, mask in masks.items()}
         draws["overall"] = resample(ExactAP(matches, ~ignore), weights)
-        resampled[cell["spec"]] = draws[names[-1]]
+        resampled[cell["key"]] = draws[names[-1]]
         rows.append(Row(cell, scores, latency, {name: interval(one) for name, one in draws.items()}))
     rows.sort(key=lambda row: _rank(row, names[-1]))
     tied, first = tied_with_best(resampled), first_shares(resampled)
-    return Summary(run, rows, names, names[-1], len(usable), len(pictures) - len(usable), tied, first)
+    return Summary(run, rows, names, names[-1], len(usable), len(pictures) - len(usable), tied, first, resampling)
 
 
-def load_summary(path: Path) -> Summary:
+def load_summary(path: Path, resampling: Resampling | None = None) -> Summary:
     """Open a run folder and score it."""
-    return summarise_run(RunFolder.open(path))
+    return summarise_run(RunFolder.open(path), resampling)
 
 
 def _rank(row: Row, primary: str) -> tuple[bool, float, float, str]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..benchmarks.analysis import Analysis, CellAnalysis
+from ..benchmarks.scoring.bootstrap import Interval
 from ..benchmarks.scoring.error_analysis import Kind
 from ..benchmarks.scoring.localisation import BoxBias
 from ..benchmarks.scoring.missed_faces import GroupMisses
@@ -14,7 +15,7 @@ from ..benchmarks.scoring.slices import HEIGHTS_PX, LABELS
 from ..benchmarks.summary import Row, Summary
 from .curves import ReliabilityDot, reliability_dots
 from .gallery import threshold
-from .numbers import number_of, plain, row_label, share, signed, with_interval
+from .numbers import between, between_signed, number_of, plain, row_label, share, signed, with_interval
 
 _ERRORS: dict[Kind, str] = {
     "missed": "face missed, no box near it",
@@ -109,13 +110,25 @@ def _describe(row: Row, primary: str, found: CellAnalysis) -> InDepth:
         operating=[(title, _rate(found, name)) for name, title in _RATES.items()],
         curve=_sentence(found.curve_end.statement) or "There is no curve: no face counts, or there is no box.",
         is_cut=found.curve_end.is_cut,
-        choices=[_sentence(choice.statement) for choice in found.thresholds],
+        choices=[
+            _sentence(choice.statement) + _choice_interval(ends)
+            for choice, ends in zip(found.thresholds, found.intervals.choices, strict=True)
+        ],
         habit=_habit(found),
         errors=[
-            ErrorLine(_ERRORS[kind], f"{cost.count:,}", f"{cost.count_at_threshold:,}", signed(cost.delta_ap))
+            ErrorLine(
+                _ERRORS[kind],
+                f"{cost.count:,}",
+                f"{cost.count_at_threshold:,}",
+                _signed_with_interval(found.intervals.errors[kind]),
+            )
             for kind, cost in sorted(errors.kinds.items(), key=lambda item: _dearest(item[1].delta_ap))
         ],
-        misses=[(name, lines) for name, groups in found.misses.items() if (lines := _misses(name, groups))],
+        misses=[
+            (name, lines)
+            for name, groups in found.misses.items()
+            if (lines := _misses(name, groups, found.intervals.misses[name]))
+        ],
         unfound=f"{errors.unfound_at_threshold:,} of {number_of(errors.faces, 'face')} not found at {at_threshold}",
         calibration=_calibration(row, found),
         reliability=reliability_dots(found.calibration.equal_width) if found.calibration else [],
@@ -131,16 +144,19 @@ def _rate(found: CellAnalysis, name: str) -> str:
 
 
 def _habit(found: CellAnalysis) -> list[str]:
-    bias = found.bias
+    bias, ends = found.bias, found.intervals
     if not bias.hits:
         return ["No hit to learn it from."]
     sentences = [
-        f"Boxes are {bias.width_ratio:.2f} times as wide and {bias.height_ratio:.2f} times as high as annotated, the "
-        f"centre {_offset(bias)} (medians over {number_of(bias.hits, 'hit')})."
+        f"Boxes are {_times(ends.bias['width_ratio'])} times as wide and {_times(ends.bias['height_ratio'])} times as "
+        f"high as annotated, the centre {_offset(bias)} (medians over {number_of(bias.hits, 'hit')})."
     ]
     before_after = [
-        f"AP{level} {share(change.before)} → {share(change.after)} ({signed(change.gain)})"
-        for level, change in (("50", found.unbiased), ("75", found.unbiased75))
+        f"AP{level} {share(change.before)} → {share(change.after)} ({_signed_with_interval(limits['gain'])})"
+        for level, change, limits in (
+            ("50", found.unbiased, ends.unbiased),
+            ("75", found.unbiased75, ends.unbiased75),
+        )
         if math.isfinite(change.after)
     ]
     if before_after:
@@ -151,7 +167,8 @@ def _habit(found: CellAnalysis) -> list[str]:
     overlap = found.overlap
     if overlap.hits:
         sentences.append(
-            f"IoU of hits at the threshold: median {share(overlap.quantiles[2], 2)}, nine of ten between "
+            f"IoU of hits at the threshold: mean {with_interval(ends.overlap.mean, 2)}, median "
+            f"{share(overlap.quantiles[2], 2)}, nine of ten between "
             f"{share(overlap.quantiles[0], 2)} and {share(overlap.quantiles[-1], 2)}."
         )
     return sentences
@@ -171,13 +188,31 @@ def _offset(bias: BoxBias) -> str:
     return " and ".join(parts) or "in place"
 
 
-def _misses(name: str, groups: Mapping[str | int, GroupMisses]) -> list[MissLine]:
+def _signed_with_interval(interval: Interval) -> str:
+    ends = between_signed(interval)
+    return signed(interval.value) + (f" ({ends})" if ends else "")
+
+
+def _times(interval: Interval) -> str:
+    ends = f" ({plain(interval.low)}–{plain(interval.high)})" if math.isfinite(interval.low) else ""
+    return plain(interval.value) + ends
+
+
+def _choice_interval(interval: Interval | None) -> str:
+    if interval is None or not math.isfinite(interval.low):
+        return ""
+    return f" On other pictures of the second half: {plain(interval.low)} to {plain(interval.high)}."
+
+
+def _misses(
+    name: str, groups: Mapping[str | int, GroupMisses], intervals: Mapping[str | int, Interval]
+) -> list[MissLine]:
     names: dict[str | int, str] = {height: height for height in HEIGHTS_PX}
     if name in LABELS:
         names = dict(enumerate(LABELS[name]))
     ordered = [key for key in names if key in groups] + [key for key in groups if key not in names]
     return [
-        MissLine(str(names.get(key, key)), f"{one.faces:,}", f"{one.unfound:,}", share(one.share, 2))
+        MissLine(str(names.get(key, key)), f"{one.faces:,}", f"{one.unfound:,}", with_interval(intervals[key], 2))
         for key in ordered
         if (one := groups[key]).faces
     ]
@@ -185,7 +220,8 @@ def _misses(name: str, groups: Mapping[str | int, GroupMisses]) -> list[MissLine
 
 def _calibration(row: Row, found: CellAnalysis) -> str:
     if found.calibration is not None:
-        return _sentence(found.calibration.statement)
+        ends = found.intervals.calibration["expected_error"]
+        return f"{_sentence(found.calibration.statement)} The expected error's interval is {between(ends, 3)}."
     kind = row.cell["info"]["score_kind"]
     if kind == "probability":
         return "No score from 0 to 1 to judge."

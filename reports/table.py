@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..benchmarks.analysis import Analysis
-from ..benchmarks.scoring.bootstrap import DRAWS
 from ..benchmarks.summary import Row, Summary
-from .numbers import NONE, between, share
+from .numbers import NONE, between, row_label, share
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +58,10 @@ def standing(summary: Summary) -> str:
     """Say how sure the first place is; empty without a finished cell."""
     if not summary.tied:
         return ""
-    best, others = summary.tied[0], summary.tied[1:]
-    share = f"{summary.first[best]:.0%} of {DRAWS:,} resamples of the pictures"
+    labels = {row.cell["key"]: row_label(row) for row in summary.rows}
+    best, *others = (labels[key] for key in summary.tied)
+    drawn = f"{summary.resampled.draws:,} resamples of the {summary.resampled.unit}"
+    share = f"{summary.first[summary.tied[0]]:.0%} of {drawn}"
     if not others:
         return f"{best} has the best AP ({summary.primary}) in {share}; every other detector is below it (95 % paired)."
     return (
@@ -123,7 +124,7 @@ def to_json(summary: Summary) -> dict[str, Any]:
                 found[column.title.replace(" ", "_").replace("/", "_per_")] = value if math.isfinite(value) else None
         for name, limits in row.intervals.items():
             found[f"AP_{name}_interval"] = [limits.low, limits.high] if math.isfinite(limits.low) else None
-        found["first_share"] = summary.first.get(cell["spec"])
+        found["first_share"] = summary.first.get(cell["key"])
         rows.append(found)
     return {
         "dataset": summary.run.document["dataset"]["name"],

@@ -10,10 +10,10 @@ import sys
 
 import numpy as np
 import pytest
-from facebench.benchmarks.analysis import Analysis, CellAnalysis, analyse, half_width
+from facebench.benchmarks.analysis import Analysis, CellAnalysis, analyse
 from facebench.benchmarks.results import RunFolder
 from facebench.benchmarks.scoring.bootstrap import Interval, draw_weights
-from facebench.benchmarks.summary import load_summary, summarise_run
+from facebench.benchmarks.summary import Resampling, load_summary, summarise_run
 from facebench.tests.benchmarks import oracle
 from facebench.tests.reports import depth_run, runs
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 @pytest.fixture(scope="module")
 def analysis(run: RunFolder) -> Analysis:
-    return analyse(summarise_run(run), draws=DRAWS, seed=SEED)
+    return analyse(summarise_run(run), Resampling(draws=DRAWS, seed=SEED))
 
 
 def key_of(run: RunFolder, spec: str) -> str:
@@ -185,7 +185,7 @@ def test_a_long_curve_keeps_its_ends_and_no_long_gap(tmp_path):
     name = depth_run.ONE
     run = runs.make_run(tmp_path, sizes={name: (400, 400)}, faces={name: faces})
     runs.add_cell(run, "a", {name: [*((box, 0.9 - i / 1000) for i, (box, _) in enumerate(faces)), *wrong]})
-    found = analyse(summarise_run(run), draws=2).cells[key_of(run, "a")].sweep
+    found = analyse(summarise_run(run), Resampling(draws=2)).cells[key_of(run, "a")].sweep
     assert (found.recall[0], found.precision[0]) == (1 / 300, 1)
     assert (found.recall[-1], found.precision[-1]) == (1, 300 / 2000)
     assert len(found) < 200
@@ -217,7 +217,7 @@ def test_a_box_habit_is_measured_and_taken_out(tmp_path):
     }
     run = depth_run.make_run(tmp_path)
     runs.add_cell(run, "wide", wider)
-    found = analyse(summarise_run(run), draws=2).cells[key_of(run, "wide")]
+    found = analyse(summarise_run(run), Resampling(draws=2)).cells[key_of(run, "wide")]
     assert found.bias.width_ratio == pytest.approx(1.25, abs=1e-5)
     assert (found.bias.dx, found.bias.dy) == pytest.approx((0.1, 0), abs=1e-6)
     assert (found.unbiased.before, found.unbiased.after) == (1.0, 1.0)
@@ -272,7 +272,7 @@ def test_only_probabilities_are_calibrated(tmp_path, kind, scores, calibrated):
     start = cell["start"] | {"operating_threshold": float(np.finfo(np.float32).min), "score_floor": min(scores)}
     found = {depth_run.ONE: [(depth_run.A, scores[0]), (depth_run.B, scores[1])]}
     runs.add_cell(run, "second", found, info=cell["info"] | {"score_kind": kind}, start=start)
-    one = analyse(summarise_run(run), draws=2).cells[key_of(run, "second")]
+    one = analyse(summarise_run(run), Resampling(draws=2)).cells[key_of(run, "second")]
     assert (one.calibration is not None) is calibrated
     assert one.operating["recall"].value == 0.5
     assert len(one.sweep) == len(set(scores))
@@ -282,7 +282,7 @@ def test_only_probabilities_are_calibrated(tmp_path, kind, scores, calibrated):
 def test_no_detection_at_all(tmp_path):
     run = depth_run.make_run(tmp_path)
     runs.add_cell(run, "blind", {})
-    found = analyse(summarise_run(run), draws=5).cells[key_of(run, "blind")]
+    found = analyse(summarise_run(run), Resampling(draws=5)).cells[key_of(run, "blind")]
     assert found.calibration is None
     assert (found.lists["hard"].exact.value, found.operating["recall"].value) == (0.0, 0.0)
     assert math.isnan(found.operating["precision"].value)
@@ -300,14 +300,14 @@ def test_differences_are_paired(run, analysis):
     assert difference.share_above == pytest.approx(np.mean((defined > 0) + 0.5 * (defined == 0)))
     assert analysis.tied == (first,)
     assert analysis.first == pytest.approx({first: difference.share_above, second: 1 - difference.share_above})
-    assert (analysis.draws, analysis.seed) == (DRAWS, SEED)
+    assert analysis.resampled == Resampling(draws=DRAWS, seed=SEED)
 
 
 def test_two_that_find_the_same_are_tied(tmp_path):
     run = depth_run.make_run(tmp_path)
     runs.add_cell(run, "a", depth_run.FAIR)
     runs.add_cell(run, "b", depth_run.FAIR)
-    found = analyse(summarise_run(run), draws=20)
+    found = analyse(summarise_run(run), Resampling(draws=20))
     assert set(found.tied) == set(found.cells)
     assert list(found.first.values()) == [0.5, 0.5]
     (difference,) = found.differences.values()
@@ -316,7 +316,9 @@ def test_two_that_find_the_same_are_tied(tmp_path):
 
 def test_by_event_draws_whole_events(run):
     """Of two events three draws are possible: A twice, both, B twice, where no face of B is ever found."""
-    found = analyse(summarise_run(run), draws=200, by_event=True).cells[key_of(run, "fair")].lists["hard"].exact
+    found = (
+        analyse(summarise_run(run), Resampling(draws=200, by_event=True)).cells[key_of(run, "fair")].lists["hard"].exact
+    )
     assert (found.value, found.low, found.high) == pytest.approx((1 / 3, 0, 2 / 3))
 
 
@@ -327,7 +329,7 @@ def test_two_lists_of_the_same_faces_have_the_same_interval(fair):
 def test_without_lists_all_faces_that_are_not_ignored_count(tmp_path):
     run = depth_run.make_run(tmp_path, lists=(), columns={})
     runs.add_cell(run, "fair", depth_run.FAIR)
-    found = analyse(summarise_run(run), draws=5).cells[key_of(run, "fair")]
+    found = analyse(summarise_run(run), Resampling(draws=5)).cells[key_of(run, "fair")]
     assert list(found.lists) == ["overall"]
     assert found.lists["overall"].exact.value == pytest.approx(1 / 3)
     assert {part.group for part in found.slices} == {"height", "faces a picture", "event"}
@@ -337,7 +339,7 @@ def test_without_lists_all_faces_that_are_not_ignored_count(tmp_path):
 def test_pictures_without_a_folder_have_no_events(tmp_path):
     run = runs.make_run(tmp_path)
     runs.add_cell(run, "exact", runs.EXACT)
-    found = analyse(summarise_run(run), draws=5).cells[key_of(run, "exact")]
+    found = analyse(summarise_run(run), Resampling(draws=5)).cells[key_of(run, "exact")]
     assert {part.group for part in found.slices} == {"height", "faces a picture"}
 
 
@@ -346,7 +348,7 @@ def test_a_run_without_finished_cells(tmp_path, status):
     run = depth_run.make_run(tmp_path)
     if status:
         runs.add_cell(run, "broken", status=status, start=None)
-    found = analyse(summarise_run(run), draws=5)
+    found = analyse(summarise_run(run), Resampling(draws=5))
     assert (dict(found.cells), dict(found.first), tuple(found.tied), dict(found.differences)) == ({}, {}, (), {})
 
 
@@ -369,9 +371,9 @@ def test_the_seed_gives_the_same_numbers_in_a_fresh_process(run, analysis):
     program = (
         "import sys; from pathlib import Path\n"
         "from facebench.benchmarks.analysis import analyse\n"
-        "from facebench.benchmarks.summary import load_summary\n"
+        "from facebench.benchmarks.summary import Resampling, load_summary\n"
         "from facebench.tests.benchmarks.test_analysis import numbers\n"
-        f"print(numbers(analyse(load_summary(Path(sys.argv[1])), draws={DRAWS}, seed={SEED})))"
+        f"print(numbers(analyse(load_summary(Path(sys.argv[1])), Resampling(draws={DRAWS}, seed={SEED}))))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, str(run.path)],
@@ -381,10 +383,23 @@ def test_the_seed_gives_the_same_numbers_in_a_fresh_process(run, analysis):
         check=True,
     )
     assert done.stdout.strip() == numbers(analysis)
-    other = analyse(load_summary(run.path), draws=DRAWS, seed=SEED + 1)
+    other = analyse(load_summary(run.path), Resampling(draws=DRAWS, seed=SEED + 1))
     assert numbers(other) != numbers(analysis)
 
 
-def test_half_width():
-    assert half_width(Interval(0.5, 0.4, 0.7, 0.95, 10)) == pytest.approx(0.15)
-    assert math.isnan(half_width(Interval(0.5, math.nan, math.nan, 0.95, 0)))
+def test_every_number_of_a_cell_lies_with_its_interval(run, analysis):
+    """The intervals of details stand about the plain numbers, of which they are."""
+    for cell in analysis.cells.values():
+        ends = cell.intervals
+        for kind, cost in cell.errors.kinds.items():
+            assert ends.errors[kind].value == pytest.approx(cost.delta_ap, nan_ok=True)
+        assert ends.bias["width_ratio"].value == pytest.approx(cell.bias.width_ratio, nan_ok=True)
+        assert ends.overlap.mean.value == pytest.approx(cell.overlap.mean, nan_ok=True)
+        for plain, limits in ((cell.unbiased, ends.unbiased), (cell.unbiased75, ends.unbiased75)):
+            assert limits["gain"].value == pytest.approx(plain.gain, nan_ok=True)
+        for name, groups in cell.misses.items():
+            for label, one in groups.items():
+                assert ends.misses[name][label].value == pytest.approx(one.share, nan_ok=True)
+        assert len(ends.choices) == len(cell.thresholds)
+        assert len(ends.bands.recall_low) == len(cell.sweep)
+        assert (cell.calibration is None) == (not ends.calibration)

@@ -13,12 +13,13 @@ from facebench.benchmarks.scoring.bootstrap import Difference, Interval
 from facebench.benchmarks.scoring.calibration import ReliabilityCurve
 from facebench.benchmarks.scoring.localisation import BoxBias
 from facebench.benchmarks.scoring.slices import DEMOGRAPHICS_CAVEAT
-from facebench.benchmarks.summary import Summary, summarise_run
+from facebench.benchmarks.summary import Resampling, Summary, summarise_run
 from facebench.reports.comparison import difference, standings
 from facebench.reports.curves import Curve, curves, precision_against_recall, reliability_dots
 from facebench.reports.grids import event_grid, perceived_grid, protocols, slice_grid
 from facebench.reports.html import render
 from facebench.reports.in_depth import in_depth
+from facebench.reports.numbers import between_signed
 from facebench.reports.reading import READING, reading_markdown
 from facebench.reports.table import columns, standing
 from facebench.tests.reports import depth_run, runs
@@ -39,7 +40,7 @@ def summary(tmp_path_factory: pytest.TempPathFactory) -> Summary:
 
 @pytest.fixture(scope="module")
 def analysis(summary: Summary) -> Analysis:
-    return analyse(summary, draws=40)
+    return analyse(summary, Resampling(draws=40))
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +108,7 @@ def test_one_detector_has_no_pairs(tmp_path):
     run = depth_run.make_run(tmp_path)
     runs.add_cell(run, "good", depth_run.GOOD)
     found = summarise_run(run)
-    assert standings(found, analyse(found, draws=2)) == []
+    assert standings(found, analyse(found, Resampling(draws=2))) == []
 
 
 def test_protocols(summary, analysis):
@@ -145,7 +146,7 @@ def test_few_faces_or_few_pictures_say_little(tmp_path, pictures, faces, few):
     )
     runs.add_cell(run, "a", {name: [(box, 0.9) for box in boxes] for name in names})
     found = summarise_run(run)
-    grid = slice_grid(found, analyse(found, draws=3), "recall")
+    grid = slice_grid(found, analyse(found, Resampling(draws=3)), "recall")
     assert [(heading.note, heading.few) for heading in grid.groups[0][1]] == [(str(pictures * faces), few)]
     assert [cell.level for cell in grid.rows[0][1]] == [None if few else 9] * 2
 
@@ -171,7 +172,7 @@ def test_perceived_groups_have_gap_and_caveat(summary, analysis, page):
 
 
 def test_without_labels_there_is_no_section_of_groups(blind):
-    assert "perceived" not in Page(render(blind, analyse(blind, draws=2))).sections
+    assert "perceived" not in Page(render(blind, analyse(blind, Resampling(draws=2)))).sections
 
 
 def test_each_detector_in_depth(summary, analysis):
@@ -179,25 +180,31 @@ def test_each_detector_in_depth(summary, analysis):
     assert fair.headline.startswith("AP hard .333 (")
     assert dict(fair.operating)["false alarms a picture"].startswith("0.75 (")
     assert dict(fair.operating)["precision"].startswith(".400 (")
+    costs = analysis.cells[str(summary.rows[1].cell["key"])].intervals.errors
     assert [(line.name, line.count, line.gain) for line in fair.errors[:2]] == [
-        ("box on no face", "1", "+.167"),
-        ("box badly placed on a face (IoU .1 to .5)", "1", "+.150"),
+        ("box on no face", "1", f"+.167 ({between_signed(costs['background'])})"),
+        ("box badly placed on a face (IoU .1 to .5)", "1", f"+.150 ({between_signed(costs['badly_placed'])})"),
     ]
     assert [(line.group, line.faces, line.missed, line.share) for line in dict(fair.misses)["height"]] == [
-        ("tiny", "1", "1", "1.00"),
-        ("small", "1", "0", ".00"),
-        ("medium", "1", "1", "1.00"),
-        ("large", "1", "0", ".00"),
+        ("tiny", "1", "1", "1.00 (1.00–1.00)"),
+        ("small", "1", "0", ".00 (.00–.00)"),
+        ("medium", "1", "1", "1.00 (1.00–1.00)"),
+        ("large", "1", "0", ".00 (.00–.00)"),
     ]
     assert [line.group for line in dict(fair.misses)["blur"]] == ["clear", "normal", "heavy"]
     assert fair.unfound == "2 of 4 faces not found at score\u00a0≥\u00a00.5"
-    assert fair.calibration.startswith("ECE ") and fair.calibration.endswith("2 of them hits.")
+    assert (
+        fair.calibration.startswith("ECE ") and "2 of them hits. The expected error's interval is ." in fair.calibration
+    )
     assert "kind “margin” do not claim to be probabilities" in margin.calibration
     assert (len(fair.reliability) > 0, list(margin.reliability)) == (True, [])
-    assert good.habit[0] == "Boxes are 1.00 times as wide and 1.00 times as high as annotated, the centre in place " + (
+    assert good.habit[0] == (
+        "Boxes are 1.00 (1.00–1.00) times as wide and 1.00 (1.00–1.00) times as high as annotated, the centre in place "
         "(medians over 4 hits)."
     )
-    assert "exact AP50 1.000 → 1.000 (.000), AP75 1.000 → 1.000 (.000)" in good.habit[1]
+    same = "1.000 → 1.000 (.000 (.000 to .000))"
+    assert f"exact AP50 {same}, AP75 {same}" in good.habit[1]
+    assert good.habit[2].startswith("IoU of hits at the threshold: mean 1.00 (1.00–1.00), median 1.00")
 
 
 @pytest.mark.parametrize(
@@ -210,9 +217,16 @@ def test_each_detector_in_depth(summary, analysis):
 )
 def test_where_boxes_lie(summary, analysis, dx, dy, text):
     key = str(summary.rows[0].cell["key"])
-    cell = replace(analysis.cells[key], bias=BoxBias(dx, dy, math.log(0.9), math.log(1.2), 5))
+    cell = analysis.cells[key]
+    ends = {
+        "width_ratio": Interval(0.9, 0.85, 0.95, 0.95, 9),
+        "height_ratio": Interval(1.2, math.nan, math.nan, 0.95, 0),
+    }
+    bias = BoxBias(dx, dy, math.log(0.9), math.log(1.2), 5)
+    cell = replace(cell, bias=bias, intervals=replace(cell.intervals, bias=ends))
     found = in_depth(summary, replace(analysis, cells={key: cell}))[0].habit[0]
-    assert found == f"Boxes are 0.90 times as wide and 1.20 times as high as annotated, the centre {text} " + (
+    assert found == (
+        f"Boxes are 0.90 (0.85–0.95) times as wide and 1.20 times as high as annotated, the centre {text} "
         "(medians over 5 hits)."
     )
 
@@ -273,7 +287,7 @@ def test_dots_of_a_reliability_curve():
 
 
 def test_missing_numbers_are_dashes(blind):
-    analysis = analyse(blind, draws=5)
+    analysis = analyse(blind, Resampling(draws=5))
     html = render(blind, analysis)
     page = Page(html)
     assert standings(blind, analysis)[0].versus[1].verdict == "none"

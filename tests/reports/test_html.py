@@ -11,7 +11,7 @@ import pytest
 from facebench.benchmarks.analysis import analyse
 from facebench.benchmarks.previews import write_previews
 from facebench.benchmarks.results import RunFolder
-from facebench.benchmarks.summary import summarise_run
+from facebench.benchmarks.summary import Resampling, summarise_run
 from facebench.errors import ResultsError
 from facebench.reports import html
 from facebench.reports.html import answer, render, reproduce, write_report
@@ -43,7 +43,7 @@ def one_width(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def read(run: RunFolder) -> Page:
     summary = summarise_run(run)
-    return Page(render(summary, analyse(summary, draws=20)))
+    return Page(render(summary, analyse(summary, Resampling(draws=20))))
 
 
 @pytest.fixture(scope="module")
@@ -293,4 +293,4 @@ def test_thirteen_detectors_stay_well_under_six_megabytes(tmp_path, monkeypatch)
     noise = rng.integers(0, 160, (540, 720, 3), dtype=np.uint8)
     write_previews(run, lambda name: noise)
     summary = summarise_run(run)
-    assert len(render(summary, analyse(summary, draws=20)).encode()) < 6e6
+    assert len(render(summary, analyse(summary, Resampling(draws=20))).encode()) < 6e6
