@@ -1,7 +1,7 @@
 """Faults that existing evaluators or prediction files have, and what they cost, on the reference predictions.
 
-Unsorted files are in `test_scoring_reference`, equal scores dividing by zero in `test_scoring`, a cap on detections in
-`test_scoring_coco`.
+Unsorted files are in `test_scoring_reference`, missing files and names that `rstrip` eats in `test_predictions`, a cap
+in `test_scoring_coco`.
 """
 
 from __future__ import annotations
@@ -136,3 +136,23 @@ def test_a_cap_of_100_detections_costs_ap_on_hard(reference: Reference) -> None:
     rank[order] = np.arange(len(order)) - reference.detections.offsets[picture[order]]
     loss = exact(rescore(reference)) - exact(rescore(reference, kept=rank < 100))
     assert loss[-1] > 0.03
+
+
+def test_recall_is_not_reported_as_average_precision(reference: Reference) -> None:
+    """A known fault elsewhere: recall under the name mAP. A flood of surer false alarms leaves recall, and ruins AP."""
+    found = rescore(reference)
+    pictures = len(reference.names)
+    nowhere = np.tile([[-900.0, -900.0, -800.0, -800.0]], (pictures, 1))
+    boxes = [
+        np.vstack([nowhere[i : i + 1], reference.detections.boxes[a:b]])
+        for i, (a, b) in enumerate(zip(reference.detections.offsets, reference.detections.offsets[1:], strict=False))
+    ]
+    flooded_boxes = PictureBoxes.from_pictures(boxes)
+    scores = np.ones(len(flooded_boxes))
+    own = np.ones(len(scores), dtype=bool)
+    own[flooded_boxes.offsets[:-1]] = False
+    scores[own] = reference.scores * 0.9
+    flooded = score(reference.faces, flooded_boxes, scores, score_threshold=0.45, lists=reference.lists)
+    for name, one in flooded.lists.items():
+        assert one.at_threshold.recall == pytest.approx(found.lists[name].at_threshold.recall, abs=1e-12)
+        assert one.exact_ap < found.lists[name].exact_ap - 0.05
