@@ -167,10 +167,10 @@ class DetectorProcess:
                 pass_fds=files,
                 start_new_session=True,  # Ctrl-C is for the parent, which stops the child itself
             )
-        self._receive(began + self._limits.load_s)
+        self._receive(began, self._limits.load_s)
         spawn_s = time.perf_counter() - began
         self._send(("load", self._config))
-        reply = self._receive(began + self._limits.load_s)
+        reply = self._receive(began, self._limits.load_s)
         if reply[0] == "raised":
             self.kill()
             raise DetectorRaisedError(reply[1])
@@ -186,7 +186,7 @@ class DetectorProcess:
         height, width = image.shape[:2]
         capacity = self._put(image)
         self._send(("detect", height, width, capacity))
-        reply = self._receive(time.perf_counter() + self._limits.picture_s)
+        reply = self._receive(time.perf_counter(), self._limits.picture_s)
         if reply[0] == "raised":
             raise DetectorRaisedError(reply[1])
         _, boxes, scores, landmarks, nanoseconds, peak = reply
@@ -233,7 +233,7 @@ class DetectorProcess:
         except OSError:
             raise self._died() from None
 
-    def _receive(self, deadline: float) -> tuple[Any, ...]:
+    def _receive(self, began: float, allowed_s: float) -> tuple[Any, ...]:
         """Wait for the child, watching its clock and its memory."""
         assert self._pipe is not None and self._process is not None, "start() comes first"
         while not self._pipe.poll(_POLL_S):
@@ -241,11 +241,9 @@ class DetectorProcess:
             if memory > self._limits.memory_mb:
                 self.kill()
                 raise WorkerMemoryError(f"held {memory:,.0f} MB, the limit is {self._limits.memory_mb:,.0f} MB")
-            if time.perf_counter() > deadline:
+            if time.perf_counter() > began + allowed_s:
                 self.kill()
-                raise WorkerTimeoutError(
-                    f"no answer within {self._limits.picture_s:g} s (loading: {self._limits.load_s:g} s)"
-                )
+                raise WorkerTimeoutError(f"no answer within {allowed_s:g} s")
         try:
             reply: tuple[Any, ...] = self._pipe.recv()
         except (EOFError, OSError):
