@@ -168,7 +168,7 @@ def _habit(found: CellAnalysis) -> list[str]:
     if overlap.hits:
         sentences.append(
             f"IoU of hits at the threshold: mean {with_interval(ends.overlap.mean, 2)}, median "
-            f"{share(overlap.quantiles[2], 2)}, nine of ten between "
+            f"{with_interval(ends.overlap.quantiles[2], 2)}, nine of ten between "
             f"{share(overlap.quantiles[0], 2)} and {share(overlap.quantiles[-1], 2)}."
         )
     return sentences

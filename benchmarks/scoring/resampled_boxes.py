@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .bootstrap import Interval, Resampled, interval, paired_difference, percentile_interval, resample
-from .localisation import FIT_IOU, SHARE_LEVELS, UnbiasedPrecision, hit_differences, without_bias
+from .localisation import FIT_IOU, QUANTILES, SHARE_LEVELS, UnbiasedPrecision, hit_differences, without_bias
 from .matching import Matches, PictureBoxes, match
 from .resampled_curves import ExactAP
 from .resampling import Ratio, checked_weights, operating_ratios
@@ -26,10 +26,12 @@ class OverlapIntervals:
 
     Attributes:
         mean: mean IoU of the hits.
+        quantiles: at `QUANTILES`.
         shares: share of hits with an IoU of at least each of `SHARE_LEVELS`.
     """
 
     mean: Interval
+    quantiles: tuple[Interval, ...]
     shares: tuple[Interval, ...]
 
 
@@ -49,8 +51,19 @@ def overlap_intervals(
         above = np.bincount(matches.picture[hit & (matches.plain_iou >= level)], minlength=matches.pictures)
         return Ratio(above.astype(np.float64), mean.whole)
 
+    overlap, picture, once = (
+        matches.plain_iou[hit],
+        matches.picture[hit],
+        np.ones((1, matches.pictures), dtype=np.int64),
+    )
+
+    def quantile(level: float) -> Resampled:
+        plain = float(weighted_quantiles(overlap, picture, once, level)[0])
+        return Resampled(plain, weighted_quantiles(overlap, picture, weights, level))
+
     return OverlapIntervals(
         mean=interval(resample(mean, weights)),
+        quantiles=tuple(interval(quantile(level)) for level in QUANTILES),
         shares=tuple(interval(resample(share(level), weights)) for level in SHARE_LEVELS),
     )
 
@@ -84,8 +97,8 @@ def box_bias_intervals(
 
     def median(column: int) -> Resampled:
         values = differences[:, column]
-        plain = float(weighted_medians(values, picture, once)[0])
-        return Resampled(plain, weighted_medians(values, picture, weights))
+        plain = float(weighted_quantiles(values, picture, once, 0.5)[0])
+        return Resampled(plain, weighted_quantiles(values, picture, weights, 0.5))
 
     dx, dy, log_width, log_height = (median(column) for column in range(4))
     return {
@@ -96,28 +109,30 @@ def box_bias_intervals(
     }
 
 
-def weighted_medians(
-    values: NDArray[np.float64], picture: NDArray[np.int64], weights: NDArray[np.integer]
+def weighted_quantiles(
+    values: NDArray[np.float64], picture: NDArray[np.int64], weights: NDArray[np.integer], level: float
 ) -> NDArray[np.float64]:
-    """Return the median of the values when each stands there as often as its picture: float64 (draws,).
+    """Return a quantile of the values when each stands there as often as its picture: float64 (draws,).
 
-    The values are sorted once. A draw's weights in that order, summed up, say at which place each value's copies end,
-    and the two middle places are looked up among these ends.
+    Linear between neighbours, as `np.quantile`. The values are sorted once. A draw's weights in that order, summed up,
+    say at which place each value's copies end, and the two places about the quantile are looked up among these ends.
 
     Args:
         values: float64 (n,).
         picture: int64 (n,): the picture of each value.
         weights: int (draws, pictures).
+        level: of the quantile, 0 to 1; 0.5 is the median.
 
     Returns:
         nan where no value is drawn.
 
-    >>> weighted_medians(np.array([1.0, 2.0, 9.0]), np.array([0, 1, 2]), np.array([[1, 1, 1], [3, 0, 3], [0, 0, 0]]))
+    >>> drawn = np.array([[1, 1, 1], [3, 0, 3], [0, 0, 0]])
+    >>> weighted_quantiles(np.array([1.0, 2.0, 9.0]), np.array([0, 1, 2]), drawn, 0.5)
     array([ 2.,  5., nan])
     """
-    medians = np.full(len(weights), np.nan)
+    quantiles = np.full(len(weights), np.nan)
     if len(values) == 0:
-        return medians
+        return quantiles
     order = np.argsort(values, kind="stable")
     values, picture = values[order], picture[order]
     draws = max(1, _NUMBERS_PER_BLOCK // len(values))
@@ -128,13 +143,14 @@ def weighted_medians(
         after = ends[len(values) - 1 :: len(values)]
         before = np.append(0, after[:-1])
         some = np.flatnonzero(after > before)
-        total = after[some] - before[some]
+        place = (after[some] - before[some] - 1) * level
+        below = np.floor(place).astype(np.int64)
         lower, upper = (
-            values[np.searchsorted(ends, before[some] + place, side="right") - some * len(values)]
-            for place in ((total - 1) // 2, total // 2)
+            values[np.searchsorted(ends, before[some] + at, side="right") - some * len(values)]
+            for at in (below, np.ceil(place).astype(np.int64))
         )
-        medians[start + some] = (lower + upper) / 2
-    return medians
+        quantiles[start + some] = lower + (upper - lower) * (place - below)
+    return quantiles
 
 
 def unbiased_intervals(

@@ -395,6 +395,8 @@ def test_every_number_of_a_cell_lies_with_its_interval(run, analysis):
             assert ends.errors[kind].value == pytest.approx(cost.delta_ap, nan_ok=True)
         assert ends.bias["width_ratio"].value == pytest.approx(cell.bias.width_ratio, nan_ok=True)
         assert ends.overlap.mean.value == pytest.approx(cell.overlap.mean, nan_ok=True)
+        found = [one.value for one in ends.overlap.quantiles]
+        assert found == pytest.approx(list(cell.overlap.quantiles), nan_ok=True)
         for plain, limits in ((cell.unbiased, ends.unbiased), (cell.unbiased75, ends.unbiased75)):
             assert limits["gain"].value == pytest.approx(plain.gain, nan_ok=True)
         for name, groups in cell.misses.items():

@@ -34,7 +34,7 @@ from facebench.benchmarks.scoring.resampled_boxes import (
     box_bias_intervals,
     overlap_intervals,
     unbiased_intervals,
-    weighted_medians,
+    weighted_quantiles,
 )
 from facebench.benchmarks.scoring.resampled_details import (
     calibration_intervals,
@@ -245,8 +245,9 @@ def test_many_draws_are_the_draws_one_by_one(block: int, monkeypatch: pytest.Mon
     rows = draw_weights(len(pictures), draws=12, seed=3)
     values = laid_out(pictures).boxes.boxes[:, 0]
     picture = laid_out(pictures).boxes.picture
-    expected = [np.median(np.repeat(values, row[picture])) for row in rows]
-    assert weighted_medians(values, picture, rows).tolist() == pytest.approx(expected)
+    for level in (0.0, 0.05, 0.5, 0.75, 1.0):
+        expected = [np.quantile(np.repeat(values, row[picture]), level) for row in rows]
+        assert weighted_quantiles(values, picture, rows, level).tolist() == pytest.approx(expected)
 
     scene_ = laid_out(pictures)
     thresholds = sweep(count(scene_.matches, scene_.counted)).thresholds

@@ -204,7 +204,7 @@ def test_each_detector_in_depth(summary, analysis):
     )
     same = "1.000 → 1.000 (.000 (.000 to .000))"
     assert f"exact AP50 {same}, AP75 {same}" in good.habit[1]
-    assert good.habit[2].startswith("IoU of hits at the threshold: mean 1.00 (1.00–1.00), median 1.00")
+    assert good.habit[2].startswith("IoU of hits at the threshold: mean 1.00 (1.00–1.00), median 1.00 (1.00–1.00)")
 
 
 @pytest.mark.parametrize(
