@@ -179,16 +179,6 @@ class RunFolder:
                 f"cannot read {path}: {error}. Remove its folder and run again to measure anew"
             ) from error
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the folder for writing.
-
-        Raises:
-            RunLockedError: another process holds it.
-        """
-        with lock(self.path):
-            yield
-
 
 @contextmanager
 def lock(path: Path) -> Iterator[None]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,8 +36,3 @@ class OpenCvDetector(Detector):
 def to_bgr(image: RGBImage) -> NDArray[np.uint8]:
     """Return a contiguous copy with the channels turned round."""
     return np.ascontiguousarray(image[:, :, ::-1])
-
-
-def column(rows: Sequence[Any], index: int) -> list[Any]:
-    """Return one field of each row."""
-    return [row[index] for row in rows]
