@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ContractError, DeviceError, UsageError
+from .stages import StageClock
 
 RGBImage = NDArray[np.uint8]
 """A picture: uint8 of shape (height, width, 3), channels red, green, blue."""
@@ -181,6 +182,7 @@ class Detector(ABC):
         default = self.info.operating_threshold
         self.operating_threshold = default if operating_threshold is None else operating_threshold
         self.score_floor = min(self.operating_threshold, math.inf if score_floor is None else score_floor)
+        self.clock = StageClock()
 
     @abstractmethod
     def detect(self, image: RGBImage) -> Detections:
@@ -203,6 +205,10 @@ class Detector(ABC):
 
     def threads_used(self) -> int | None:
         """Read back from the library how many threads it may use; None where the library cannot tell."""
+        return None
+
+    def device_memory_mb(self) -> float | None:
+        """Return the largest device memory held so far, MB; None on the CPU or where the library cannot tell."""
         return None
 
     def close(self) -> None:

@@ -1,0 +1,71 @@
+"""The `facebench` command: thin, one function a verb.
+
+Exit codes: 0 done, 1 a check failed (a detector of the run failed, or breaks the contract), 2 wrong use or an error,
+130 interrupted. Tables and JSON go to standard output, progress and errors to standard error.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from ..errors import FacebenchError
+from .catalogue import data_app, detectors_app, models_app
+from .detect import detect_command
+from .measure import export_command, run_command, score_command
+from .show import pick_command, report_command, table_command
+
+app = typer.Typer(
+    help="Benchmark face detectors: accuracy and latency, measured honestly.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+for _name, _verb in (
+    ("run", run_command),
+    ("score", score_command),
+    ("export", export_command),
+    ("report", report_command),
+    ("table", table_command),
+    ("pick", pick_command),
+    ("detect", detect_command),
+):
+    app.command(_name)(_verb)
+app.add_typer(detectors_app, name="detectors")
+app.add_typer(models_app, name="models")
+app.add_typer(data_app, name="data")
+
+
+def main() -> None:
+    """Run the command; turn facebench's own errors into one line and an exit code."""
+    # detectors named module:Class may lie in the working folder; last, so that nothing there hides a library
+    sys.path.append(os.getcwd())  # noqa: PTH109
+    try:
+        app()
+    except FacebenchError as error:
+        mend = getattr(error, "mend", "")
+        typer.echo(f"facebench: {error}" + (f"\nTo mend: {mend}" if mend else ""), err=True)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        typer.echo("facebench: interrupted", err=True)
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        # the reader of our output has gone (`facebench … | head`)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False
+) -> None:
+    if version:
+        from .. import __version__
+
+        typer.echo(f"facebench {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())

@@ -1,0 +1,143 @@
+"""Verbs about what there is: detectors, models, data."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import ModelStoreError
+from .console import Device, Json, fetch_model, fetch_models, stderr, stdout
+
+detectors_app = typer.Typer(help="What can be measured.", no_args_is_help=True)
+models_app = typer.Typer(help="The model files that detectors load.", no_args_is_help=True)
+data_app = typer.Typer(help="The pictures to measure on.", no_args_is_help=True)
+
+
+@detectors_app.command("list")
+def detectors_list(as_json: Json = False) -> None:
+    """List the detectors, and what is missing to run those that cannot."""
+    from rich.table import Table
+
+    from ..detectors import default_specs, names, resolve
+
+    specs = [resolve(name) for name in dict.fromkeys([*default_specs(), *names()])]
+    rows: list[dict[str, Any]] = []
+    for spec in specs:
+        missing, info = spec.missing(), spec.adapter.info
+        rows.append(
+            {
+                "detector": str(spec),
+                "family": info.family,
+                "package": info.package,
+                "licence": info.licence,
+                "devices": list(info.devices),
+                "scores": info.score_kind,
+                "trained_on": list(info.trained_on),
+                "parameters": {name: str(value) for name, value in spec.parameters.items()},
+                "state": "available" if missing is None else f"unavailable: {missing}",
+                "mend": missing.mend if missing else "",
+                "note": info.note,
+            }
+        )
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    table = Table("detector", "family", "package", "scores", "parameters", "state")
+    for row in rows:
+        parameters = ", ".join(f"{name}={value}" for name, value in row["parameters"].items())
+        state = row["state"] + (f". To mend: {row['mend']}" if row["mend"] else "")
+        table.add_row(row["detector"], row["family"], row["package"], row["scores"], parameters, state)
+    stdout().print(table)
+
+
+@detectors_app.command("check")
+def detectors_check(
+    spec: Annotated[str, typer.Argument(help="A detector, ours or your own package.module:Class.")],
+    device: Annotated[Device, typer.Option(help="cpu or cuda.")] = "cpu",
+    threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Check that a detector keeps the contract."""
+    from ..detectors import check_detector, resolve
+
+    resolved = resolve(spec)
+    fetch_models([resolved], stderr(), strict=True)
+    findings = check_detector(resolved, device=device, threads=threads)
+    if as_json:
+        typer.echo(
+            json.dumps([{"check": item.check, "ok": item.ok, "detail": item.detail} for item in findings], indent=2)
+        )
+    else:
+        for item in findings:
+            typer.echo(f"{'ok  ' if item.ok else 'FAIL'}  {item.check}: {item.detail}")
+    if not all(item.ok for item in findings):
+        raise typer.Exit(1)
+
+
+@models_app.command("list")
+def models_list(as_json: Json = False) -> None:
+    """List the model files and whether they are on this machine."""
+    from rich.table import Table
+
+    from ..detectors import model_store
+
+    rows: list[dict[str, Any]] = [
+        {
+            "model": item.file.name,
+            "file": item.file.file_name,
+            "bytes": item.file.bytes,
+            "sha256": item.file.sha256,
+            "licence": item.file.licence,
+            "trained_on": list(item.file.trained_on),
+            "state": item.state,
+            "path": str(item.path or ""),
+        }
+        for item in model_store.status()
+    ]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    table = Table("model", "file", "MB", "licence", "trained on", "state")
+    for row in rows:
+        size = f"{row['bytes'] / 1e6:.1f}"
+        table.add_row(row["model"], row["file"], size, row["licence"], ", ".join(row["trained_on"]), row["state"])
+    stdout().print(table)
+
+
+@models_app.command("fetch")
+def models_fetch(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Models; by default all that built-in detectors need.")
+    ] = None,
+) -> None:
+    """Bring model files to this machine, verified."""
+    from ..detectors import default_specs, model_store, resolve
+
+    wanted = names or list(dict.fromkeys(model for text in default_specs() for model in resolve(text).models()))
+    for name in wanted:
+        model_store.model_file(name)
+    console = stderr()
+    failed = []
+    for name in wanted:
+        try:
+            typer.echo(f"{name}: {fetch_model(name, console)}")
+        except ModelStoreError as error:
+            failed.append(name)
+            typer.echo(f"facebench: {name}: {error}", err=True)
+    if failed:
+        raise SystemExit(2)
+
+
+@data_app.command("list")
+def data_list(as_json: Json = False) -> None:
+    """List the data sets."""
+    from ..datasets import known
+
+    rows = known()
+    if as_json:
+        typer.echo(json.dumps([{"dataset": name, "description": text} for name, text in rows], indent=2))
+        return
+    for name, text in rows:
+        typer.echo(f"{name}: {text}")

@@ -1,0 +1,108 @@
+"""What the verbs share: options, consoles, fetching models, the table of a run."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from ..errors import ModelStoreError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..benchmarks.summary import Summary
+    from ..detectors import Detector, DetectorSpec
+
+Device = Literal["cpu", "cuda"]
+PredictionsFormat = Literal["wider", "coco", "jsonl"]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of a table.")]
+ByEvent = Annotated[bool, typer.Option("--by-event", help="Intervals over events instead of pictures: wider.")]
+Seed = Annotated[int, typer.Option(help="Of the resamples behind the intervals.")]
+RunPath = Annotated[Path, typer.Argument(help="A results folder, as `facebench run --out` wrote it.")]
+Data = Annotated[Path | None, typer.Option(help="Folder of the data set; else FACEBENCH_DATA.")]
+
+
+def stderr() -> Console:
+    """Return the console of progress and remarks."""
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def stdout() -> Console:
+    """Return a console that does not cut a table that goes to a file."""
+    from rich.console import Console
+
+    return Console() if sys.stdout.isatty() else Console(width=240)
+
+
+def fetch_models(specs: list[DetectorSpec], console: Console, strict: bool = False) -> None:
+    """Bring what the detectors need; what cannot be brought makes its detector unavailable, not the command fail."""
+    from ..detectors import model_store
+
+    for name in dict.fromkeys(name for spec in specs for name in spec.models()):
+        if model_store.locate(name) is not None:
+            continue
+        try:
+            fetch_model(name, console)
+        except ModelStoreError as error:
+            if strict:
+                raise
+            console.print(f"{name}: {error}", style="yellow", soft_wrap=True, highlight=False, markup=False)
+
+
+def fetch_model(name: str, console: Console) -> Path:
+    """Bring one model file here, with a progress bar; return where it lies."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from ..detectors import model_store
+
+    bars = (TextColumn("fetching {task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*bars, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(name, total=None)
+        return model_store.fetch(
+            name, progress=lambda done, total: progress.update(task, completed=done, total=total or None)
+        )
+
+
+def print_summary(summary: Summary, as_json: bool) -> None:
+    """Print the table of a run, or its JSON."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from ..reports.table import columns, remarks, standing, to_json
+
+    if as_json:
+        typer.echo(json.dumps(to_json(summary), indent=2))
+        return
+    chosen = columns(summary)
+    table = Table(title=escape(summary.scope), title_justify="left")
+    for column in chosen:
+        table.add_column(column.title, justify="left" if column.number is None else "right", overflow="fold")
+    for row in summary.rows:
+        if row.done:
+            table.add_row(*(escape(column.text(row)) for column in chosen))
+    stdout().print(table)
+    for row in summary.rows:
+        if not row.done:
+            typer.echo(f"{row.cell['spec']}: {remarks(row)}")
+    if standing(summary):
+        typer.echo(standing(summary))
+    for note in summary.run.document["dataset"]["notes"]:
+        typer.echo(f"note: {note}")
+    typer.echo(
+        "AP is exact (every distinct score a threshold) at IoU 0.5, with its 95 % interval; p50 is one detect call."
+    )
+
+
+def create_fetched(text: str, device: Device) -> Detector:
+    """Bring what a detector needs and create it."""
+    from ..detectors import create, resolve
+
+    spec = resolve(text)
+    fetch_models([spec], stderr(), strict=True)
+    return create(spec, device=device)

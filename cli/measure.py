@@ -1,0 +1,127 @@
+"""Verbs that make results: run, score, export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from .console import Data, Device, Json, PredictionsFormat, RunPath, fetch_models, print_summary, stderr
+
+
+def run_command(
+    detectors: Annotated[
+        list[str] | None,
+        typer.Option(help="Detectors, comma-separated, such as haar,ssd:confidence=0.4; by default all built-in ones."),
+    ] = None,
+    dataset: Annotated[
+        str, typer.Option(help="Data set, such as scenes or wider-face:val?sample=100&seed=1.")
+    ] = "scenes",
+    data: Data = None,
+    out: Annotated[Path, typer.Option(help="Results folder; what is there is not measured again.")] = Path(
+        "runs/latest"
+    ),
+    device: Annotated[Device, typer.Option(help="cpu or cuda.")] = "cpu",
+    threads: Annotated[int, typer.Option(help="CPU threads of each detector.")] = 1,
+    size: Annotated[str, typer.Option(help="original, long=640 or short=1600,max=2150.")] = "original",
+    score_floor: Annotated[
+        float | None, typer.Option(help="Keep probabilities down to this; else each detector's own floor.")
+    ] = None,
+    picture_timeout: Annotated[float, typer.Option(help="Seconds a detector may take for a picture.")] = 120.0,
+    memory_limit: Annotated[float, typer.Option(help="Resident memory a detector may hold, MB.")] = 6144.0,
+    as_json: Json = False,
+) -> None:
+    """Measure detectors on a data set, print the table; resume what is there."""
+    from .. import datasets
+    from .. import detectors as registry
+    from ..benchmarks.cell import Protocol
+    from ..benchmarks.plan import Plan
+    from ..benchmarks.progress import RichObserver
+    from ..benchmarks.runner import run
+    from ..benchmarks.summary import summarise_run
+    from ..benchmarks.supervisor import Limits
+
+    given = [spec for text in detectors or [] for spec in registry.split_list(text)]
+    specs = registry.resolve_all(given or registry.default_specs())
+    protocol = Protocol(size, score_floor)
+    limits = Limits(picture_s=picture_timeout, memory_mb=memory_limit)
+    console = stderr()
+    pictures = datasets.load(dataset, root=data)
+    console.print(f"{pictures.name}: {pictures.coverage}. {pictures.description}", soft_wrap=True, highlight=False)
+    fetch_models(specs, console)
+    plan = Plan(pictures, specs, protocol, device, threads, limits)
+    try:
+        with RichObserver(console, [str(spec) for spec in specs]) as observer:
+            folder = run(plan, out, observer)
+    except KeyboardInterrupt:
+        typer.echo(f"facebench: interrupted; the same command goes on where it stopped ({out})", err=True)
+        raise SystemExit(130) from None
+    summary = summarise_run(folder)
+    print_summary(summary, as_json)
+    if any(row.cell["status"] == "failed" for row in summary.rows):
+        raise typer.Exit(1)
+
+
+def score_command(
+    predictions: Annotated[
+        Path, typer.Argument(help="WIDER FACE text tree (folder or zip), COCO results (.json) or JSONL.")
+    ],
+    dataset: Annotated[
+        str, typer.Option(help="Data set they are for, such as wider-face:val; ?pictures=there for those on disk.")
+    ],
+    data: Data = None,
+    file_format: Annotated[
+        PredictionsFormat | None, typer.Option("--format", help="How they are written; else seen from the content.")
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="COCO file with images, where image_id of the results is a number.")
+    ] = None,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Accept and count missing pictures and pictures too much.")
+    ] = False,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Score of the operating point; else 0.5 for probabilities, every box for others."),
+    ] = None,
+    score_kind: Annotated[
+        Literal["probability", "margin"] | None, typer.Option(help="What the scores are; else seen from their range.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Keep it as a results folder, for report and compare.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Score detections that any program wrote, on the annotation alone; refuse what is faulty, with all faults."""
+    from tempfile import TemporaryDirectory
+
+    from .. import datasets
+    from ..benchmarks.predictions import read_predictions
+    from ..benchmarks.predictions_run import store_predictions
+    from ..benchmarks.summary import summarise_run
+
+    pictures = datasets.load(dataset, root=data, annotation_only=True)
+    found = read_predictions(predictions, pictures, format=file_format, images=images, allow_missing=allow_missing)
+    with TemporaryDirectory() as scratch:
+        folder = store_predictions(
+            found, pictures, out or Path(scratch) / "run", threshold=threshold, score_kind=score_kind
+        )
+        print_summary(summarise_run(folder), as_json)
+
+
+def export_command(
+    run: RunPath,
+    file_format: Annotated[
+        PredictionsFormat, typer.Option("--format", help="wider: text tree; coco: results and ground truth; jsonl.")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="A folder or .zip (wider), a file (coco, jsonl).")],
+    cell: Annotated[
+        str | None, typer.Option(help="Detector, or key, of the cell; needed where the run has several.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what an earlier export wrote.")] = False,
+) -> None:
+    """Write the detections of a run in a format that other programs read."""
+    from ..benchmarks.export import export, find_cell
+    from ..benchmarks.results import RunFolder
+
+    folder = RunFolder.open(run)
+    for path in export(folder, find_cell(folder, cell), output, file_format, force=force):
+        typer.echo(f"wrote {path}")

@@ -1,0 +1,66 @@
+"""Where the time of one `detect` call goes, told by the adapters that can."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class StageTimes:
+    """Nanoseconds of one `detect` call; the three add up to the whole.
+
+    Attributes:
+        pre: until the network, or cascade, gets its input: resizing, normalisation, layout, transfer to the device.
+        inference: until it has given its raw output and the device has finished.
+        post: decoding, non-maximum suppression, scaling back.
+    """
+
+    pre: int
+    inference: int
+    post: int
+
+
+class StageClock:
+    """Marks two instants inside a call.
+
+    An adapter calls `inference` when its input is ready and `post` when the raw output is there. Whoever measures
+    calls `start` before `detect` and `split` after it. A detector whose stages alternate (MTCNN, a tiled one) marks
+    nothing, or marks several times, and has no split.
+
+    Args:
+        now: a clock in nanoseconds.
+    """
+
+    __slots__ = ("_inference", "_now", "_post", "_start")
+
+    def __init__(self, now: Callable[[], int] = time.perf_counter_ns) -> None:
+        self._now = now
+        self._start = 0
+        self._inference: list[int] = []
+        self._post: list[int] = []
+
+    def start(self) -> int:
+        """Begin a call and return the instant."""
+        self._inference.clear()
+        self._post.clear()
+        self._start = self._now()
+        return self._start
+
+    def inference(self) -> None:
+        """Mark that the input is ready."""
+        self._inference.append(self._now())
+
+    def post(self) -> None:
+        """Mark that the raw output is there."""
+        self._post.append(self._now())
+
+    def split(self, end: int) -> StageTimes | None:
+        """Return the stages of the call that ended at `end`; None unless each instant was marked once, in order."""
+        if len(self._inference) != 1 or len(self._post) != 1:
+            return None
+        began, done = self._inference[0], self._post[0]
+        if not self._start <= began <= done <= end:
+            return None
+        return StageTimes(began - self._start, done - began, end - done)
