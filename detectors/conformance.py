@@ -15,7 +15,9 @@ from importlib.resources import files
 import numpy as np
 
 from ..errors import DeviceError
+from . import devices, thread_counts
 from .base import Detections, Detector, Device, RGBImage
+from .finished import unfinished
 from .registry import DetectorSpec, create, resolve
 
 FACE = (177, 60, 272, 176)
@@ -26,6 +28,9 @@ _BOX_TOLERANCE = 0.35
 _MEASURED_CPU_S = 0.6
 _MEASURED_AT_MOST_S = 20.0
 """For a detector whose work is done elsewhere."""
+
+_MARKER = 61
+"""A number of threads that nobody chooses; OpenCV gets it before the detector is built."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +82,15 @@ def check_detector(spec: str | DetectorSpec, *, device: Device = "cpu", threads:
     """
     resolved = resolve(spec) if isinstance(spec, str) else spec
     floor = resolved.adapter.info.score_floor
-    detector = create(resolved, device=device, threads=threads, score_floor=floor)
+    libraries = _Libraries()
+    try:
+        detector = create(resolved, device=device, threads=threads, score_floor=floor)
+    finally:
+        libraries.take_marker_away()
     checks: tuple[tuple[str, Callable[[Detector], str]], ...] = (
         ("device claim", _check_device),
-        ("threads", _check_threads),
+        ("threads", lambda it: _check_threads(it, libraries)),
+        ("finished", _check_finished),
         ("finds the face", _check_portrait),
         ("place in a larger picture", _check_place),
         ("landmarks", _check_landmarks),
@@ -128,14 +138,51 @@ def _detect(detector: Detector, image: RGBImage) -> Detections:
     return Detections(found.boxes.copy(), found.scores.copy(), landmarks)
 
 
+class _Libraries:
+    """The thread counts before the detector was built, to see which ones it changed or brought.
+
+    OpenCV is loaded by this kit already. A detector that does not use it leaves the marker alone; one that does, or
+    whose package changes OpenCV on import, writes another number over it.
+    """
+
+    def __init__(self) -> None:
+        import cv2
+
+        self._original = cv2.getNumThreads()
+        cv2.setNumThreads(_MARKER)
+        self._before = thread_counts.read_back()
+
+    def take_marker_away(self) -> None:
+        """Give OpenCV its number back where the detector left the marker; call this once it has been built."""
+        import cv2
+
+        if cv2.getNumThreads() == _MARKER:
+            cv2.setNumThreads(self._original)
+            self._before["cv2"] = self._original
+
+    def exceeding(self, threads: int) -> list[str]:
+        """Say which frameworks would use more threads since then. OpenMP and BLAS pools may be there and idle."""
+        now = thread_counts.read_back()
+        changed = {name: now[name] for name in thread_counts.FRAMEWORKS if now.get(name) != self._before.get(name)}
+        return thread_counts.exceeding(changed, threads)
+
+
 def _check_device(detector: Detector) -> str:
     used = detector.device_used()
     _require(used == detector.device, f"asked for {detector.device}, device_used() says {used}")
+    if used == "cuda":
+        detector.detect(portrait())
+    contradiction = devices.false_claim(detector)
+    _require(contradiction is None, contradiction or "")
     return f"runs on {used}"
 
 
-def _check_threads(detector: Detector) -> str:
-    """Compare processor time with elapsed time: work on more threads than allowed shows as a ratio above them."""
+def _check_threads(detector: Detector, libraries: _Libraries) -> str:
+    """Ask the libraries, and compare processor time with elapsed time.
+
+    Work on more threads than allowed shows as a ratio above them, unless the machine is so busy that they wait for
+    each other; what the libraries tell does not depend on that.
+    """
     told = detector.threads_used()
     _require(
         told is None or told <= detector.threads,
@@ -143,6 +190,8 @@ def _check_threads(detector: Detector) -> str:
     )
     image = portrait()
     detector.detect(image)
+    more = libraries.exceeding(detector.threads)
+    _require(not more, f"{'; '.join(more)}: set them in __init__, after the import of the package")
     # a thread pool spins for a moment after work that was done before; the clocks start behind it
     began, busy = time.perf_counter(), time.process_time()
     while time.process_time() - busy < _MEASURED_CPU_S and time.perf_counter() - began < _MEASURED_AT_MOST_S:
@@ -153,6 +202,14 @@ def _check_threads(detector: Detector) -> str:
         f"allowed {detector.threads} threads, used {ratio:.2f} cores on average; set the library's threads in __init__",
     )
     return f"{ratio:.2f} cores busy on average, {told if told is not None else 'library cannot tell'} threads"
+
+
+def _check_finished(detector: Detector) -> str:
+    image = portrait()
+    _detect(detector, image)
+    seen = unfinished(detector, image, cpu_clock=time.process_time, wait=time.sleep)
+    _require(seen is None, seen or "")
+    return "nothing is done after the return"
 
 
 def _check_portrait(detector: Detector) -> str:
@@ -294,9 +351,11 @@ def _run_cuda(spec: DetectorSpec, device: Device, threads: int) -> Finding:
         return Finding(name, True, f"refused: {error}")
     except Exception as error:  # noqa: BLE001 - any other exception is the finding
         return Finding(name, False, f"asked for cuda, raised {type(error).__name__}: {error}; expected DeviceError")
-    used = detector.device_used()
-    detector.close()
-    return Finding(name, used == "cuda", f"asked for cuda, runs on {used}")
+    with closing(detector):
+        used = detector.device_used()
+        if used != "cuda":
+            return Finding(name, False, f"asked for cuda, runs on {used}")
+        return _run(name, _check_device, detector)
 
 
 def _iou(box: np.ndarray, face: tuple[int, ...]) -> float:

@@ -22,6 +22,7 @@ class Haar(OpenCvDetector):
         min_neighbors: overlapping raw hits that a face needs.
         min_size: smallest face, pixels.
 
+    The pyramid is part of the cascade's one call, and counts as inference.
     The score is the sum of the last stage that judged the window (`detectMultiScale3`'s level weights): a margin.
     """
 
@@ -76,6 +77,7 @@ class Haar(OpenCvDetector):
         import cv2
 
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        self.clock.inference()
         boxes, _, weights = self._cascade.detectMultiScale3(
             grey,
             scaleFactor=self._scale_factor,
@@ -83,6 +85,7 @@ class Haar(OpenCvDetector):
             minSize=(self._min_size, self._min_size),
             outputRejectLevels=True,
         )
+        self.clock.post()
         return Detections.from_arrays(xywh_to_xyxy(boxes), weights)
 
 

@@ -17,7 +17,7 @@ SMALLEST_SIDE = 12
 
 
 class Mtcnn(Detector):
-    """Three networks, each judging what the one before it let through.
+    """Three networks, each judging what the one before it let through; their stages alternate, so none is marked.
 
     Args:
         min_face_size: smallest face, pixels; the pyramid starts there.
@@ -58,11 +58,7 @@ class Mtcnn(Detector):
 
         self._tensorflow = tensorflow
         _set_threads(tensorflow, threads)
-        gpus = tensorflow.config.list_physical_devices("GPU")
-        if device == "cuda" and not gpus:
-            raise DeviceError(f"TensorFlow {tensorflow.__version__} finds no GPU; install its GPU build, or use cpu")
-        if device == "cpu" and gpus:
-            tensorflow.config.set_visible_devices([], "GPU")
+        _set_device(tensorflow, device)
         self._options = {
             "min_face_size": min_face_size,
             "threshold_pnet": thresholds[0],
@@ -70,6 +66,11 @@ class Mtcnn(Detector):
             "threshold_onet": thresholds[2],
         }
         self._detector = MTCNN(device="GPU:0" if device == "cuda" else "CPU:0")
+        if self.device_used() != device:
+            raise DeviceError(
+                f"asked TensorFlow {tensorflow.__version__} for {device}, it put the weights on {self.device_used()}; "
+                "use a process that has not used TensorFlow before"
+            )
 
     @classmethod
     def check_parameters(cls, **parameters: Any) -> None:
@@ -92,8 +93,33 @@ class Mtcnn(Detector):
         return "cuda" if "GPU" in str(weights.value.device) else "cpu"
 
     def threads_used(self) -> int | None:
-        """Read TensorFlow's threads for one operator."""
-        return int(self._tensorflow.config.threading.get_intra_op_parallelism_threads())
+        """Read TensorFlow's threads: within an operator or between operators, the larger number."""
+        threading = self._tensorflow.config.threading
+        return int(max(threading.get_intra_op_parallelism_threads(), threading.get_inter_op_parallelism_threads()))
+
+    def device_memory_mb(self) -> float | None:
+        """Read the peak of TensorFlow's allocator."""
+        if self.device_used() != "cuda":
+            return None
+        return float(self._tensorflow.config.experimental.get_memory_info("GPU:0")["peak"]) / 2**20
+
+
+def _set_device(tensorflow: Any, device: Device) -> None:
+    """Show TensorFlow the devices that it may use, which it takes only before its first operation."""
+    gpus = tensorflow.config.list_physical_devices("GPU")
+    if device == "cuda" and not gpus:
+        built = tensorflow.test.is_built_with_cuda()
+        why = "finds no GPU: check the driver" if built else "is built without CUDA: install tensorflow[and-cuda]"
+        raise DeviceError(f"TensorFlow {tensorflow.__version__} {why}, or use cpu")
+    if not gpus:
+        return
+    try:
+        tensorflow.config.set_visible_devices(gpus if device == "cuda" else [], "GPU")
+    except RuntimeError as error:
+        raise DeviceError(
+            f"TensorFlow already runs on other devices than {device} in this process: "
+            "it takes them only before its first use"
+        ) from error
 
 
 def _set_threads(tensorflow: Any, threads: int) -> None:

@@ -17,7 +17,7 @@ _POINTS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 
 
 class MtcnnOpencv(OpenCvDetector):
-    """Three networks, each judging what the one before it let through.
+    """Three networks, each judging what the one before it let through; their stages alternate, so none is marked.
 
     Args:
         min_face_size: smallest face, pixels; the pyramid starts there.

@@ -5,13 +5,16 @@ The package's own network knows the ResNet-50 body only and needs torchvision; i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..errors import DeviceError, UsageError
-from . import model_store
+from . import devices, model_store
 from .base import Detections, Detector, DetectorInfo, Device, RGBImage
-from .retinaface_common import OPERATING_THRESHOLD, check_thresholds, decode, network_input, priors
+from .retinaface_common import OPERATING_THRESHOLD, by_size, check_thresholds, decode, network_input, priors
 
 _STORED_WEIGHTS = {"onnx": "retinaface-onnx", "pth": "retinaface-pth"}
 
@@ -91,17 +94,33 @@ class RetinaFace(Detector):
 
     def detect(self, image: RGBImage) -> Detections:
         """Run the network; scores are filtered on the device, the rest is decoded on the host."""
+        return self._detect_same_size([image])[0]
+
+    def detect_batch(self, images: Sequence[RGBImage]) -> list[Detections]:
+        """Run the pictures of each size through the network at once."""
+        return by_size(images, self._detect_same_size)
+
+    def _detect_same_size(self, images: list[RGBImage]) -> list[Detections]:
         import torch
 
-        height, width = image.shape[:2]
+        height, width = images[0].shape[:2]
         with torch.inference_mode():
-            batch = torch.from_numpy(network_input(image)).to(self.device)
-            locations, scores, points = (output[0] for output in self._network(batch))
+            batch = torch.from_numpy(network_input(*images)).to(self.device)
+            devices.synchronise(self.device)
+            self.clock.inference()
+            locations, scores, points = self._network(batch)
+            devices.synchronise(self.device)
+            self.clock.post()
             keep = scores > self.score_floor
             offsets, kept, landmarks, rows = (
                 tensor.cpu().numpy() for tensor in (locations[keep], scores[keep], points[keep], keep)
             )
-        return decode(offsets, kept, landmarks, priors(height, width)[rows], (height, width), self._nms_threshold)
+        ends = np.cumsum(rows.sum(axis=1))[:-1]
+        parts = zip(np.split(offsets, ends), np.split(kept, ends), np.split(landmarks, ends), rows, strict=True)
+        return [
+            decode(boxes, probabilities, faces, priors(height, width)[row], (height, width), self._nms_threshold)
+            for boxes, probabilities, faces, row in parts
+        ]
 
     def device_used(self) -> Device:
         """Read where the weights lie."""
@@ -112,3 +131,9 @@ class RetinaFace(Detector):
         import torch
 
         return int(torch.get_num_threads())
+
+    def device_memory_mb(self) -> float | None:
+        """Read the peak of PyTorch's allocator; the CUDA context is not in it."""
+        import torch
+
+        return torch.cuda.max_memory_allocated(self.device) / 2**20 if self.device_used() == "cuda" else None

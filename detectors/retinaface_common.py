@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -20,11 +21,24 @@ OPERATING_THRESHOLD = 0.6
 """`vis_thres` of the reference implementation's test script."""
 
 
-def network_input(image: RGBImage) -> NDArray[np.float32]:
-    """Return float32 (1, 3, height, width): blue, green, red, mean taken off."""
-    planes = image[:, :, ::-1].transpose(2, 0, 1).astype(np.float32, order="C")
-    planes -= np.array(MEAN_BGR, dtype=np.float32)[:, None, None]
-    return planes[None]
+def network_input(*images: RGBImage) -> NDArray[np.float32]:
+    """Return float32 (n, 3, height, width) of n pictures of one size: blue, green, red, mean taken off."""
+    batch = np.empty((len(images), 3, *images[0].shape[:2]), dtype=np.float32)
+    for planes, image in zip(batch, images, strict=True):
+        planes[...] = image[:, :, ::-1].transpose(2, 0, 1)
+    batch -= np.array(MEAN_BGR, dtype=np.float32)[:, None, None]
+    return batch
+
+
+def by_size(images: Sequence[RGBImage], detect: Callable[[list[RGBImage]], list[Detections]]) -> list[Detections]:
+    """Hand the pictures of each size to `detect` as one batch, and return the answers in the pictures' order."""
+    places: dict[tuple[int, ...], list[int]] = {}
+    for place, image in enumerate(images):
+        places.setdefault(image.shape, []).append(place)
+    found: dict[int, Detections] = {}
+    for group in places.values():
+        found.update(zip(group, detect([images[place] for place in group]), strict=True))
+    return [found[place] for place in range(len(images))]
 
 
 @lru_cache(maxsize=8)

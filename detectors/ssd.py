@@ -70,7 +70,9 @@ class Ssd(OpenCvDetector):
         height, width = image.shape[:2]
         blob = cv2.dnn.blobFromImage(to_bgr(image), 1.0, (self._size, self._size), (104.0, 177.0, 123.0))
         self._net.setInput(blob)
+        self.clock.inference()
         rows = self._net.forward().reshape(-1, 7)
+        self.clock.post()
         boxes = rows[:, 3:7] * np.array([width, height, width, height], dtype=np.float32)
         keep = (rows[:, 2] >= self.score_floor) & (boxes[:, 2:] >= boxes[:, :2]).all(axis=1)
         return Detections.from_arrays(boxes[keep], rows[keep, 2])

@@ -33,34 +33,31 @@ class StageClock:
         now: a clock in nanoseconds.
     """
 
-    __slots__ = ("_inference", "_now", "_post", "_start")
+    __slots__ = ("_began", "_done", "_marks", "_now", "_start")
 
     def __init__(self, now: Callable[[], int] = time.perf_counter_ns) -> None:
         self._now = now
-        self._start = 0
-        self._inference: list[int] = []
-        self._post: list[int] = []
+        self._start = self._began = self._done = 0
+        self._marks: tuple[int, int] = (0, 0)
 
     def start(self) -> int:
         """Begin a call and return the instant."""
-        self._inference.clear()
-        self._post.clear()
+        self._marks = (0, 0)
         self._start = self._now()
         return self._start
 
     def inference(self) -> None:
         """Mark that the input is ready."""
-        self._inference.append(self._now())
+        self._began = self._now()
+        self._marks = self._marks[0] + 1, self._marks[1]
 
     def post(self) -> None:
         """Mark that the raw output is there."""
-        self._post.append(self._now())
+        self._done = self._now()
+        self._marks = self._marks[0], self._marks[1] + 1
 
     def split(self, end: int) -> StageTimes | None:
         """Return the stages of the call that ended at `end`; None unless each instant was marked once, in order."""
-        if len(self._inference) != 1 or len(self._post) != 1:
+        if self._marks != (1, 1) or not self._start <= self._began <= self._done <= end:
             return None
-        began, done = self._inference[0], self._post[0]
-        if not self._start <= began <= done <= end:
-            return None
-        return StageTimes(began - self._start, done - began, end - done)
+        return StageTimes(self._began - self._start, self._done - self._began, end - self._done)

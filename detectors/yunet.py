@@ -19,6 +19,8 @@ SMALLEST_SIDE = 33
 class YuNet(OpenCvDetector):
     """An anchor-free network of 75,000 weights, by `cv2.FaceDetectorYN`.
 
+    OpenCV decodes and suppresses boxes in the call that runs the network; all of it counts as inference.
+
     Args:
         confidence: probability from which a box is a face.
         nms_threshold: IoU from which the weaker of two boxes is dropped.
@@ -81,7 +83,9 @@ class YuNet(OpenCvDetector):
             below, beside = max(0, SMALLEST_SIDE - height), max(0, SMALLEST_SIDE - width)
             bgr = cv2.copyMakeBorder(bgr, 0, below, 0, beside, cv2.BORDER_CONSTANT)
         self._net.setInputSize((bgr.shape[1], bgr.shape[0]))
+        self.clock.inference()
         rows: NDArray[Any] | None = self._net.detect(bgr)[1]
+        self.clock.post()
         if rows is None:
             return Detections.empty(landmarks=True)
         # its "right eye" is the person's, which is on the left as seen

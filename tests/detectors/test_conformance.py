@@ -10,6 +10,7 @@ import threading
 import time
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 from facebench.detectors import Detections, DetectorSpec, RGBImage, check_detector, conformance, default_specs
@@ -21,6 +22,7 @@ from .conftest import Available
 CHECKS = [
     "device claim",
     "threads",
+    "finished",
     "finds the face",
     "place in a larger picture",
     "landmarks",
@@ -87,6 +89,12 @@ class QuietClocks:
         """Processor time of the busiest thread: so long it would have taken."""
         return max(self._busy())
 
+    def sleep(self, seconds: float) -> None:
+        """Let what was put off happen."""
+        for work in broken_detectors.LATER:
+            work()
+        broken_detectors.LATER.clear()
+
     def _busy(self) -> list[float]:
         return [busy - self._began.get(thread, 0.0) for thread, busy in self._now().items()]
 
@@ -104,6 +112,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 ONE_FACE = {
+    "finished",
     "finds the face",
     "place in a larger picture",
     "landmarks",
@@ -162,8 +171,13 @@ TABLE: list[tuple[str, set[str], str]] = [
     ("LiesAboutItsDevice", {"device claim"}, r"asked for cpu, device_used\(\) says cuda"),
     ("FallsBackSilently", {"no silent fall back from cuda"}, "asked for cuda, runs on cpu"),
     ("DiesOnCuda", {"no silent fall back from cuda"}, "raised RuntimeError: no kernel .* expected DeviceError"),
+    ("ClaimsCudaOnTheCpu", {"no silent fall back from cuda"}, r"says cuda, but the CUDA driver \(libcuda.so\) is not"),
     ("TellsOfMoreThreads", {"threads"}, r"allowed 1 threads, threads_used\(\) says 2; set them in __init__"),
+    ("ImportsAPackageThatChangesOpenCv", {"threads"}, "cv2 would use 4 threads, allowed 1: set them in __init__"),
     ("UsesASecondThread", {"threads"}, r"allowed 1 threads, used \d\.\d\d cores on average"),
+    # a return before the end
+    ("RefinesItsBoxesLater", {"finished"}, "the arrays that detect returned changed afterwards"),
+    ("GoesOnWorking", {"finished"}, r"0\.0\d\d s of processor time were spent after detect had returned"),
 ]
 
 
@@ -203,11 +217,37 @@ def test_work_that_is_done_elsewhere_does_not_keep_the_kit(monkeypatch: pytest.M
             calls.append(1.0)
             return Detections.empty(landmarks=True)
 
-    clocks = SimpleNamespace(process_time=lambda: 0.0, perf_counter=lambda: float(sum(calls)))
+    clocks = SimpleNamespace(process_time=lambda: 0.0, perf_counter=lambda: float(sum(calls)), sleep=calls.append)
     monkeypatch.setattr(conformance, "time", clocks)
     findings = check_detector(DetectorSpec("waits", {}, {}, Waits))
     assert next(finding for finding in findings if finding.check == "threads").ok
     assert len(calls) < 100
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_detector_on_the_gpu_that_says_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = SimpleNamespace(is_initialized=lambda: True, memory_allocated=lambda: 3 * 2**20)
+    torch = SimpleNamespace(cuda=gpu, get_num_threads=lambda: 1, get_num_interop_threads=lambda: 1)
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    findings = check_detector(f"{broken_detectors.__name__}:Good")
+    assert [(finding.check, finding.detail) for finding in findings if not finding.ok] == [
+        ("device claim", "device_used() says cpu, but PyTorch holds 3.0 MB on the GPU")
+    ]
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_detector_asked_for_cuda_that_computes_on_the_cpu() -> None:
+    findings = check_detector(f"{broken_detectors.__name__}:ClaimsCudaOnTheCpu", device="cuda")
+    assert [finding.check for finding in findings if not finding.ok] == ["device claim"]
+
+
+@pytest.mark.usefixtures("quiet")
+def test_the_kit_leaves_opencv_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "dlib", None)
+    cv2.setNumThreads(2)
+    with pytest.raises(UnavailableError):
+        check_detector("hog")
+    assert cv2.getNumThreads() == 2
 
 
 def test_what_cannot_be_built_is_no_finding(monkeypatch: pytest.MonkeyPatch) -> None:

