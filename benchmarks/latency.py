@@ -27,6 +27,7 @@ class LatencySummary:
         p99_ms: 99th percentile, or None below 1,000 samples, where one outlier would decide it.
         mean_ms: arithmetic mean.
         pictures_per_second: n pictures over the sum of the samples, one call after the other; nan without samples.
+        max_ms: the slowest sample, nan without samples. No sample is left out, here or above.
     """
 
     n: int
@@ -35,6 +36,7 @@ class LatencySummary:
     p99_ms: float | None
     mean_ms: float
     pictures_per_second: float
+    max_ms: float
 
 
 def summarise(samples_ms: ArrayLike) -> LatencySummary:
@@ -54,7 +56,7 @@ def summarise(samples_ms: ArrayLike) -> LatencySummary:
         index = int(np.argmax(wrong))
         raise UsageError(f"latency samples must be finite and above 0 ms, got {samples[index]} as sample {index}")
     if len(samples) == 0:
-        return LatencySummary(0, math.nan, math.nan, None, math.nan, math.nan)
+        return LatencySummary(0, math.nan, math.nan, None, math.nan, math.nan, math.nan)
     p50, p90, p99 = np.percentile(samples, [50, 90, 99]).tolist()
     mean = float(samples.mean())
     return LatencySummary(
@@ -64,4 +66,5 @@ def summarise(samples_ms: ArrayLike) -> LatencySummary:
         p99_ms=p99 if len(samples) >= SAMPLES_FOR_P99 else None,
         mean_ms=mean,
         pictures_per_second=1000.0 / mean,
+        max_ms=float(samples.max()),
     )

@@ -18,14 +18,14 @@ def test_no_samples() -> None:
 
 
 def test_one_sample() -> None:
-    assert summarise([4.0]) == LatencySummary(1, 4.0, 4.0, None, 4.0, 250.0)
+    assert summarise([4.0]) == LatencySummary(1, 4.0, 4.0, None, 4.0, 250.0, 4.0)
 
 
 def test_unsorted_samples() -> None:
     """Known fault of other harnesses: a "median" taken from the middle of an unsorted list."""
     assert summarise([9.0, 1.0, 5.0, 3.0, 7.0]).p50_ms == 5.0
     samples = np.random.default_rng(1).permutation(np.arange(1.0, 1002.0))
-    assert summarise(samples) == LatencySummary(1001, 501.0, 901.0, 991.0, 501.0, 1000 / 501)
+    assert summarise(samples) == LatencySummary(1001, 501.0, 901.0, 991.0, 501.0, 1000 / 501, 1001.0)
 
 
 def test_percentiles_are_linear_between_samples() -> None:
