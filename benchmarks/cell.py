@@ -13,10 +13,8 @@ from typing import Any
 
 from ..detectors import DetectorSpec, Device
 from ..detectors.model_store import model_file
-from ..errors import UsageError
+from ..detectors.resized import check_size
 from .environment import machine, versions
-
-_SIZE = re.compile(r"original|long=(?P<long>\d+)|short=(?P<short>\d+)(,max=(?P<max>\d+))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +35,7 @@ class Protocol:
     score_floor: float | None = None
 
     def __post_init__(self) -> None:
-        if not _SIZE.fullmatch(self.size):
-            raise UsageError(f"size {self.size!r}: expected original, long=PIXELS or short=PIXELS,max=PIXELS")
-
-
-def scale_for(size: str, height: int, width: int) -> float:
-    """Return the factor by which a protocol's size scales a picture.
-
-    >>> scale_for("long=640", 960, 1280)
-    0.5
-    """
-    match = _SIZE.fullmatch(size)
-    if match is None or size == "original":
-        return 1.0
-    if match["long"]:
-        return int(match["long"]) / max(height, width)
-    scale = int(match["short"]) / min(height, width)
-    return min(scale, int(match["max"]) / max(height, width)) if match["max"] else scale
+        check_size(self.size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +81,22 @@ class Cell:
         return re.sub(r"[^\w.=-]+", "_", self.spec)[:60] + "-" + self.key
 
 
+def cell_label(cell: Mapping[str, Any]) -> str:
+    """Name a stored cell: the spec, with size, device and threads where they are not the usual ones.
+
+    >>> cell_label({"spec": "haar", "protocol": {"size": "long=640"}, "device": "cpu", "threads": 2})
+    'haar, long=640, 2 threads'
+    """
+    parts = [str(cell["spec"])]
+    if cell["protocol"]["size"] not in ("original", "unknown"):
+        parts.append(str(cell["protocol"]["size"]))
+    if cell["device"] != "cpu":
+        parts.append(str(cell["device"]))
+    if cell["threads"] != 1:
+        parts.append(f"{cell['threads']} threads")
+    return ", ".join(parts)
+
+
 def make_cell(spec: DetectorSpec, dataset: str, protocol: Protocol, device: Device, threads: int) -> Cell:
     """Gather what identifies a cell."""
     files = {name: model_file(name).sha256 for name in spec.models()}
@@ -118,6 +116,31 @@ def make_cell(spec: DetectorSpec, dataset: str, protocol: Protocol, device: Devi
         threads=threads,
         machine=machine(),
     )
+
+
+def stored_cell(spec: DetectorSpec, cell: Cell) -> dict[str, Any]:
+    """Return a cell as run.json holds it before anything was measured."""
+    return {
+        "key": cell.key,
+        "folder": cell.folder_name,
+        **{name: value for name, value in asdict(cell).items() if name != "dataset"},
+        "info": asdict(spec.adapter.info),
+        "status": "running",
+        "reason": "",
+        "mend": "",
+        "rounds": 0,
+        "detections_differ": 0,
+        "repeats_failed": 0,
+        "failed_pictures": {},
+    }
+
+
+def kept_from(stored: Mapping[str, Any]) -> float:
+    """Return how far down scores are kept: as the protocol says, else the detector's own floor."""
+    asked = stored["protocol"]["score_floor"]
+    if asked is not None and stored["info"]["score_kind"] == "probability":
+        return float(asked)
+    return float(stored["info"]["score_floor"])
 
 
 @cache
@@ -142,6 +165,7 @@ def _code_digest(spec: DetectorSpec) -> str:
     ours = file.parent == Path(__file__).parents[1] / "detectors"
     helpers = (
         "base",
+        "resized",
         "boxes",
         "opencv",
         "onnx_runtime",

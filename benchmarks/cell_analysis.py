@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..datasets.demographics import LABELS as PERCEIVED
+from .row_intervals import OFFICIAL_DRAWS
 from .scoring import PictureBoxes, count, match
 from .scoring.bootstrap import (
     Gap,
@@ -20,7 +21,7 @@ from .scoring.bootstrap import (
     resample,
 )
 from .scoring.calibration import Calibration, calibration
-from .scoring.coco import COCO_THRESHOLDS, Overlaps, coco_overlaps
+from .scoring.coco import Overlaps, coco_overlaps
 from .scoring.error_analysis import ErrorAnalysis, Kind, analyse_errors
 from .scoring.localisation import (
     BoxBias,
@@ -33,16 +34,12 @@ from .scoring.localisation import (
 from .scoring.matching import Matches
 from .scoring.missed_faces import GroupMisses, misses_by_group
 from .scoring.resampled_boxes import OverlapIntervals, box_bias_intervals, overlap_intervals, unbiased_intervals
+from .scoring.resampled_calibration import calibration_intervals
+from .scoring.resampled_curve_end import curve_end_intervals
 from .scoring.resampled_curves import CocoAP, ExactAP
-from .scoring.resampled_details import (
-    SweepBands,
-    calibration_intervals,
-    error_cost_intervals,
-    miss_share_intervals,
-    sweep_bands,
-    threshold_choice_interval,
-)
+from .scoring.resampled_details import error_cost_intervals, miss_share_intervals, threshold_choice_interval
 from .scoring.resampled_official import OfficialAP
+from .scoring.resampled_sweep import SweepBands, sweep_bands
 from .scoring.resampling import operating_ratios
 from .scoring.slices import LABELS, Slice, label_slices, slice_matches, slice_weights, standard_slices
 from .scoring.sweep import CurveEnd, Sweep, curve_end, sweep
@@ -52,7 +49,6 @@ from .summary import Row, Summary, by_picture, event_of
 _WANTED_PRECISION = 0.95
 _WANTED_FALSE_ALARMS = 0.1
 _SWEEP_POINTS = 160
-_OFFICIAL_DRAWS = 500
 _COCO_DRAWS = 200
 """COCO's rule is ten matchings read at 101 recalls each: a thousand draws of it would cost more than all the rest."""
 
@@ -104,13 +100,15 @@ class DetailIntervals:
     Attributes:
         errors: kind -> what mending it would bring.
         bias: dx, dy, width_ratio, height_ratio.
-        overlap: mean IoU of hits, and shares of hits at and above each level.
+        overlap: mean IoU of hits, quantiles, shares of hits at and above each level and in each bar of the histogram.
         unbiased: before, after, gain of `CellAnalysis.unbiased`; the two fits are held.
         unbiased75: the same of `CellAnalysis.unbiased75`.
         choices: of each chosen threshold, what it gives on the other half; None where none was chosen.
-        bands: of precision and recall at the thresholds of the sweep, each for itself.
+        bands: of the rates at the thresholds of the sweep, each for itself.
+        curve_end: the numbers of `CellAnalysis.curve_end` by name, but its lowest score.
         misses: attribute -> group -> share of faces not found.
-        calibration: "expected_error" and "brier"; empty where there is no calibration.
+        calibration: "expected_error", "maximum_error", "equal_count_error" and "brier"; empty where there is no
+            calibration.
     """
 
     errors: Mapping[Kind, Interval]
@@ -120,6 +118,7 @@ class DetailIntervals:
     unbiased75: Mapping[str, Interval]
     choices: Sequence[Interval | None]
     bands: SweepBands
+    curve_end: Mapping[str, Interval]
     misses: Mapping[str, Mapping[str | int, Interval]]
     calibration: Mapping[str, Interval]
 
@@ -175,11 +174,16 @@ class Truth:
     @classmethod
     def of(cls, summary: Summary) -> Truth:
         """Read it from the run."""
-        pictures = summary.run.pictures()
+        run = summary.run
+        return cls.of_tables(run.pictures(), run.faces(), run.document["dataset"]["lists"])
+
+    @classmethod
+    def of_tables(cls, pictures: pd.DataFrame, faces: pd.DataFrame, lists: Sequence[str]) -> Truth:
+        """Lay out what pictures.parquet and faces.parquet hold; the pictures are those that could be decoded."""
         usable = pictures.loc[pictures["verdict"] == "ok", "image_id"].tolist()
-        faces, table = by_picture(summary.run.faces(), usable)
-        masks = {name: table[name].to_numpy() > 0 for name in summary.run.document["dataset"]["lists"]}
-        return cls(usable, faces, table, {**masks, "overall": ~table["ignore"].to_numpy(dtype=bool)})
+        boxes, table = by_picture(faces, usable)
+        masks = {name: table[name].to_numpy() > 0 for name in lists}
+        return cls(usable, boxes, table, {**masks, "overall": ~table["ignore"].to_numpy(dtype=bool)})
 
     def labels(self, name: str) -> NDArray[np.int64]:
         """Return an attribute of all faces: int64 (faces,)."""
@@ -241,12 +245,13 @@ class CellWork:
             errors=analyse_errors(matches, counted, score_threshold=threshold),
             misses=self._misses(),
             calibration=self._calibration(),
-            intervals=self._intervals(thinned, choices, unbiased, unbiased75),
+            intervals=self._intervals(primary, thinned, choices, unbiased, unbiased75),
         )
         return found, primary
 
     def _intervals(
         self,
+        primary: Resampled,
         thinned: Sweep,
         choices: Sequence[ThresholdChoice],
         unbiased: UnbiasedPrecision,
@@ -259,13 +264,14 @@ class CellWork:
             unbiased_intervals(one, faces, boxes, self._scores, counted, weights) for one in (unbiased, unbiased75)
         )
         return DetailIntervals(
-            errors=error_cost_intervals(matches, counted, weights),
+            errors=error_cost_intervals(matches, counted, weights, average_precision=primary),
             bias=box_bias_intervals(matches, faces, boxes, counted, weights, score_threshold=threshold),
             overlap=overlap_intervals(matches, counted, weights, score_threshold=threshold),
             unbiased=at50,
             unbiased75=at75,
             choices=[threshold_choice_interval(choice, matches, counted, weights) for choice in choices],
             bands=sweep_bands(matches, counted, thinned.thresholds, weights),
+            curve_end=curve_end_intervals(matches, counted, weights, average_precision=primary),
             misses={
                 name: miss_share_intervals(matches, counted, values, weights, score_threshold=threshold)
                 for name, values in self._miss_labels().items()
@@ -277,13 +283,15 @@ class CellWork:
 
     def _list(self, counted: NDArray[np.bool_], overlaps: Overlaps, exact: Resampled | None) -> ListIntervals:
         matches, weights, fewer = self._matches, self._weights, self._weights[:_COCO_DRAWS]
+        coco_ap, once = CocoAP(overlaps, counted), np.ones((1, weights.shape[1]), dtype=np.int32)
+        plain, drawn = coco_ap.by_threshold(once)[:, 0], coco_ap.by_threshold(fewer)
         coco, coco50, coco75 = (
-            interval(resample(CocoAP(overlaps, counted, thresholds), fewer))
-            for thresholds in (COCO_THRESHOLDS, COCO_THRESHOLDS[:1], COCO_THRESHOLDS[5:6])
+            interval(Resampled(float(plain[some].mean()), drawn[some].mean(axis=0)))
+            for some in (slice(None), slice(0, 1), slice(5, 6))
         )
         return ListIntervals(
             exact=interval(exact or resample(ExactAP(matches, counted), weights)),
-            official=interval(resample(OfficialAP(matches, counted), weights[:_OFFICIAL_DRAWS])),
+            official=interval(resample(OfficialAP(matches, counted), weights[:OFFICIAL_DRAWS])),
             coco=coco,
             coco50=coco50,
             coco75=coco75,
@@ -352,7 +360,7 @@ class CellWork:
 
 
 def _thinned(whole: Sweep) -> Sweep:
-    """Keep thresholds evenly spaced along the curve of precision over recall, first and last among them.
+    """Keep thresholds evenly spaced along the curve of precision over recall; both ends, best F1 and F2 among them.
 
     Evenly among the scores would leave corners where it matters: most scores of a detector with a low floor are those
     of its last false alarms.
@@ -362,5 +370,6 @@ def _thinned(whole: Sweep) -> Sweep:
     if len(along) <= _SWEEP_POINTS:
         return whole
     kept = np.unique(np.searchsorted(along, np.linspace(0.0, along[-1], _SWEEP_POINTS)))
-    kept = np.union1d(kept, [0, len(along) - 1])
+    best = [int(np.nan_to_num(rates).argmax()) for rates in (whole.f1, whole.f2)]
+    kept = np.union1d(kept, [0, *best, len(along) - 1])
     return Sweep(*(getattr(whole, one.name)[kept] for one in fields(whole)))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..detectors import DetectorSpec, RGBImage
+import numpy as np
+
+from ..detectors import Detections, DetectorSpec, RGBImage
 from ..errors import DetectorRaisedError, WorkerError
-from .cell import Cell
-from .journal import Journal, JournalContent, PictureRecord
+from .cell import Cell, kept_from, stored_cell
+from .journal import Journal, JournalContent, PictureRecord, Repeat
 from .pictures import Pictures
 from .plan import Observer, Plan
 from .results import RunFolder
@@ -18,7 +21,7 @@ from .supervisor import Answer, DetectorProcess
 
 _FAILURES_IN_A_ROW = 3
 _FAILURES_SHARE = 0.02
-_WARM_UP_CALLS = 3
+WARM_UP_CALLS = 3
 
 
 class CellRun:
@@ -26,6 +29,8 @@ class CellRun:
 
     A picture on which the detector raises, or on which its child dies twice, is put aside: the detector gets no
     detections on it, and the table says how many. Three in a row, or more than 2 % of all, fail the cell.
+
+    Later rounds only time the pictures again, each in a fresh child, and count where the detections differ.
     """
 
     def __init__(
@@ -43,16 +48,7 @@ class CellRun:
         self._usable = usable
         self._pictures = pictures
         self._observer = observer
-        info = spec.adapter.info
-        self._stored: dict[str, Any] = {
-            "key": cell.key,
-            "folder": cell.folder_name,
-            **{name: value for name, value in dataclasses.asdict(cell).items() if name not in ("dataset", "protocol")},
-            "info": dataclasses.asdict(info),
-            "status": "running",
-            "reason": "",
-            "mend": "",
-        }
+        self._stored = stored_cell(spec, cell)
         self._missing = spec.missing()
         self._journal = Journal(folder.cell_path(self._stored) / "journal.jsonl")
         self._content = JournalContent()
@@ -60,16 +56,24 @@ class CellRun:
 
     def finish(self) -> None:
         """Bring the cell to a final state: done, failed or unavailable."""
-        if self._is_finished():
+        before = self._finished_before()
+        if before is not None and before["rounds"] >= self._plan.rounds:
             return
         if self._missing is not None:
             self._end("unavailable", str(self._missing), mend=self._missing.mend)
             return
-        self._folder.put_cell(self._stored)
-        self._content = self._journal.open()
-        self._observer.cell_begins(self._stored, self._done(), len(self._usable))
+        if before is None:
+            self._folder.put_cell(self._stored)
+            self._content = self._journal.open()
+        else:
+            # the finished rounds stay the cell's result until the new ones are there too
+            self._stored |= {name: before[name] for name in ("detections_differ", "repeats_failed")}
+            self._content = self._journal.open(self._folder.content(before))
+        self._observer.cell_begins(self._stored, self._done(), len(self._usable) * self._plan.rounds)
         try:
-            reason = self._measure()
+            reason = self._measure(0, self._one_of_the_first_round)
+            for number in range(1, self._plan.rounds):
+                reason = reason or self._measure(number, functools.partial(self._one_of_a_later_round, number))
         finally:
             self._journal.close()
         if reason:
@@ -78,49 +82,84 @@ class CellRun:
             return
         # a picture put aside has no record: no detections and no timing
         records = self._content.records
-        self._folder.write_cell(self._stored, [records[name] for name in self._usable if name in records])
+        kept = [records[name] for name in self._usable if name in records]
+        repeats = [repeat for repeat in self._content.repeats if math.isfinite(repeat.detect_ms)]
+        self._folder.write_cell(self._stored, kept, repeats)
         self._end("done", "")
         self._journal.delete()
 
-    def _is_finished(self) -> bool:
-        return any(stored["key"] == self._stored["key"] and stored["status"] == "done" for stored in self._folder.cells)
+    def _finished_before(self) -> dict[str, Any] | None:
+        finished = (one for one in self._folder.cells if one["key"] == self._stored["key"] and one["status"] == "done")
+        return next(finished, None)
 
     def _done(self) -> int:
-        return len(self._content.records) + len(self._content.put_aside)
+        aside = self._content.put_aside
+        return len(self._content.records) + len(self._content.repeats) + len(aside) * self._plan.rounds
 
-    def _remaining(self) -> Iterator[str]:
-        for name in self._usable:
-            if name not in self._content.records and name not in self._content.put_aside:
-                yield name
+    def _remaining(self, number: int) -> list[str]:
+        """Return the pictures that a round has still to time; every other round goes backwards."""
+        there = (
+            set(self._content.records)
+            if number == 0
+            else {repeat.image_id for repeat in self._content.repeats if repeat.round == number}
+        )
+        names = self._usable if number % 2 == 0 else self._usable[::-1]
+        return [name for name in names if name not in there and name not in self._content.put_aside]
 
-    def _measure(self) -> str:
-        """Run what is missing; return why the cell fails, or an empty string."""
-        names = list(self._remaining())
+    def _measure(self, number: int, one: Callable[[DetectorProcess, str, RGBImage], str]) -> str:
+        """Run what a round misses in a fresh child; return why the cell fails, or an empty string."""
+        names = self._remaining(number)
         if not names:
             return ""
         plan, stored = self._plan, self._stored
-        log = self._folder.cell_path(stored) / "worker.log"
         with DetectorProcess(
             stored["spec"],
             device=plan.device,
-            threads=plan.threads,
-            score_floor=_floor(plan, stored),
-            size=plan.protocol.size,
+            threads=stored["threads"],
+            score_floor=kept_from(stored),
+            size=stored["protocol"]["size"],
             limits=plan.limits,
-            log=log,
+            log=self._folder.cell_path(stored) / "worker.log",
         ) as child:
             for name in names:
-                image = self._pictures.get(name)
-                while name not in self._content.records and name not in self._content.put_aside:
-                    if not child.running:
-                        reason = self._start(child, name)
-                        if reason:
-                            return reason
-                    self._try(child, name, image)
-                self._observer.picture_done()
-                reason = self._too_many_failures()
+                reason = one(child, name, self._pictures.get(name))
                 if reason:
                     return reason
+                self._observer.picture_done()
+        return ""
+
+    def _one_of_the_first_round(self, child: DetectorProcess, name: str, image: RGBImage) -> str:
+        while name not in self._content.records and name not in self._content.put_aside:
+            if not child.running:
+                reason = self._start(child, name)
+                if reason:
+                    return reason
+            self._try(child, name, image)
+        return self._too_many_failures()
+
+    def _one_of_a_later_round(self, number: int, child: DetectorProcess, name: str, image: RGBImage) -> str:
+        """Time a picture again; what fails now and did not before is counted, and three in a row fail the cell."""
+        if not child.running:
+            reason = self._start(child, name)
+            if reason:
+                return reason
+        first = self._content.records[name]
+        repeat = Repeat(number, name, math.nan, math.nan, None, 0, same=False)
+        failure = "the child ended in its warm-up"
+        try:
+            if child.running:
+                answer = child.detect(image)
+                found = answer.detections
+                same = _equal(found, first.detections)
+                repeat = Repeat(number, name, answer.detect_ms, answer.cpu_ms, answer.stages_ms, len(found), same)
+                self._content.see_memory(answer.peak_rss_mb, answer.device_memory_mb)
+        except WorkerError as error:
+            failure = str(error)
+        self._journal.repeat(repeat)
+        self._content.repeats.append(repeat)
+        last = self._content.repeats[-_FAILURES_IN_A_ROW:]
+        if len(last) == _FAILURES_IN_A_ROW and all(math.isnan(one.detect_ms) for one in last):
+            return f"failed on {_FAILURES_IN_A_ROW} pictures in a row in round {number + 1}, last on {name}: {failure}"
         return ""
 
     def _start(self, child: DetectorProcess, name: str) -> str:
@@ -132,8 +171,12 @@ class CellRun:
         try:
             first = child.detect(self._pictures.get(name))
             start["first_call_s"] = first.detect_ms / 1000
-            for _ in range(_WARM_UP_CALLS - 1):
+            for _ in range(WARM_UP_CALLS - 1):
                 child.detect(self._pictures.get(name))
+            check = child.check(self._pictures.get(name))
+            start["library_threads"] = check.library_threads
+            if check.problems:
+                return f"its times would be a lie: {'; '.join(check.problems)}"
         except WorkerError as error:
             # the measured call will fail the same way and be counted there; a dead child counts here
             if not child.running:
@@ -155,10 +198,12 @@ class CellRun:
             self._keep(name, answer, image)
 
     def _keep(self, name: str, answer: Answer, image: RGBImage) -> None:
-        record = PictureRecord(name, answer.detections, answer.detect_ms, image.shape[0] * image.shape[1])
-        self._journal.picture(record, answer.peak_rss_mb)
+        pixels = image.shape[0] * image.shape[1]
+        found = answer.detections
+        record = PictureRecord(name, found, answer.detect_ms, pixels, answer.cpu_ms, answer.stages_ms)
+        self._journal.picture(record, answer.peak_rss_mb, answer.device_memory_mb)
         self._content.records[name] = record
-        self._content.peak_rss_mb = max(self._content.peak_rss_mb, answer.peak_rss_mb)
+        self._content.see_memory(answer.peak_rss_mb, answer.device_memory_mb)
         self._failures_in_a_row = 0
 
     def _count_death(self, name: str, error: WorkerError) -> None:
@@ -185,22 +230,29 @@ class CellRun:
         return ""
 
     def _end(self, status: str, reason: str, mend: str = "") -> None:
-        starts = self._content.starts
+        content = self._content
         self._stored |= {
             "status": status,
             "reason": reason,
             "mend": mend,
-            "start": starts[0] if starts else None,
-            "starts": len(starts),
-            "peak_rss_mb": self._content.peak_rss_mb or None,
-            "failed_pictures": dict(self._content.put_aside),
+            "start": content.starts[0] if content.starts else None,
+            "starts": len(content.starts),
+            "peak_rss_mb": content.peak_rss_mb or None,
+            "device_memory_mb": content.device_memory_mb,
+            "failed_pictures": dict(content.put_aside),
+            "rounds": self._plan.rounds if status == "done" else 0,
         }
+        if status == "done":
+            failed = sum(math.isnan(repeat.detect_ms) for repeat in content.repeats)
+            self._stored["repeats_failed"] += failed
+            self._stored["detections_differ"] += sum(not repeat.same for repeat in content.repeats) - failed
         self._folder.put_cell(self._stored)
         self._observer.cell_ends(self._stored)
 
 
-def _floor(plan: Plan, stored: dict[str, Any]) -> float:
-    """Return how far down scores are kept: as the protocol says, else the detector's own floor."""
-    if plan.protocol.score_floor is not None and stored["info"]["score_kind"] == "probability":
-        return plan.protocol.score_floor
-    return float(stored["info"]["score_floor"])
+def _equal(a: Detections, b: Detections) -> bool:
+    """Whether two results are the same bit by bit."""
+    alike = np.array_equal(a.boxes, b.boxes) and np.array_equal(a.scores, b.scores)
+    if a.landmarks is None or b.landmarks is None:
+        return alike and a.landmarks is b.landmarks
+    return alike and np.array_equal(a.landmarks, b.landmarks)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,23 +20,75 @@ from ..errors import ResultsError
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PictureRecord:
-    """What one detector gave for one picture: detections, milliseconds, picture size in pixels."""
+    """What one detector gave for one picture in the first round.
+
+    Attributes:
+        image_id: of the picture.
+        detections: what was found.
+        detect_ms: wall time of the call.
+        pixels: of the picture, before any resizing.
+        cpu_ms: processor time of the call; nan where it was not measured.
+        stages_ms: pre, inference and post, where the adapter can tell.
+    """
 
     image_id: str
     detections: Detections
     detect_ms: float
     pixels: int
+    cpu_ms: float = math.nan
+    stages_ms: tuple[float, float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """A later round's timing of one picture.
+
+    Attributes:
+        round: 1 for the second time.
+        image_id: of the picture.
+        detect_ms: wall time of the call; nan where it failed.
+        cpu_ms: processor time of the call.
+        stages_ms: pre, inference and post, where the adapter can tell.
+        detections: how many were found.
+        same: whether they equal those of the first round, bit by bit.
+    """
+
+    round: int
+    image_id: str
+    detect_ms: float
+    cpu_ms: float
+    stages_ms: tuple[float, float, float] | None
+    detections: int
+    same: bool
 
 
 @dataclass(slots=True)
 class JournalContent:
-    """What a journal holds: finished pictures, pictures put aside, deaths by picture, starts, peak memory."""
+    """What a journal holds.
+
+    Attributes:
+        records: finished pictures of the first round, in the order measured.
+        repeats: timings of later rounds, in the order measured.
+        put_aside: pictures that failed for good -> why.
+        deaths: picture -> why the child ended on it.
+        starts: of the child.
+        peak_rss_mb: largest resident memory.
+        device_memory_mb: largest device memory, where the library can tell.
+    """
 
     records: dict[str, PictureRecord] = field(default_factory=dict)
+    repeats: list[Repeat] = field(default_factory=list)
     put_aside: dict[str, str] = field(default_factory=dict)
     deaths: dict[str, list[str]] = field(default_factory=dict)
     starts: list[dict[str, Any]] = field(default_factory=list)
     peak_rss_mb: float = 0.0
+    device_memory_mb: float | None = None
+
+    def see_memory(self, peak_rss_mb: float, device_memory_mb: float | None) -> None:
+        """Keep the largest."""
+        self.peak_rss_mb = max(self.peak_rss_mb, peak_rss_mb)
+        if device_memory_mb is not None:
+            self.device_memory_mb = max(self.device_memory_mb or 0.0, device_memory_mb)
 
 
 class Journal:
@@ -47,13 +101,16 @@ class Journal:
         self._path = path
         self._file: IO[bytes] | None = None
 
-    def open(self) -> JournalContent:
+    def open(self, content: JournalContent | None = None) -> JournalContent:
         """Read what is there, cut off a torn last line, and open for appending.
+
+        Args:
+            content: what was known before the journal began; the journal's events are added to it.
 
         Raises:
             ResultsError: the file cannot be read or written.
         """
-        content = JournalContent()
+        content = content or JournalContent()
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             data = self._path.read_bytes() if self._path.exists() else b""
@@ -70,8 +127,8 @@ class Journal:
             raise ResultsError(f"cannot open {self._path}: {error.strerror or error}") from error
         return content
 
-    def picture(self, record: PictureRecord, peak_rss_mb: float) -> None:
-        """Add a finished picture."""
+    def picture(self, record: PictureRecord, peak_rss_mb: float, device_memory_mb: float | None = None) -> None:
+        """Add a finished picture of the first round."""
         found = record.detections
         self._append(
             {
@@ -79,12 +136,19 @@ class Journal:
                 "image_id": record.image_id,
                 "detect_ms": record.detect_ms,
                 "pixels": record.pixels,
+                "cpu_ms": record.cpu_ms,
+                "stages_ms": record.stages_ms,
                 "peak_rss_mb": round(peak_rss_mb, 1),
+                "device_memory_mb": device_memory_mb,
                 "boxes": _encode(found.boxes),
                 "scores": _encode(found.scores),
                 "landmarks": None if found.landmarks is None else _encode(found.landmarks),
             }
         )
+
+    def repeat(self, repeat: Repeat) -> None:
+        """Add a later round's timing of a picture."""
+        self._append({"event": "repeat", **dataclasses.asdict(repeat)})
 
     def start(self, start: Mapping[str, Any]) -> None:
         """Add a start of the child and what it cost."""
@@ -142,14 +206,28 @@ def _collect(content: JournalContent, event: dict[str, Any]) -> None:
             None if landmarks is None else _decode(landmarks, (-1, 5, 2)),
         )
         name = event["image_id"]
-        content.records[name] = PictureRecord(name, detections, event["detect_ms"], event["pixels"])
-        content.peak_rss_mb = max(content.peak_rss_mb, event["peak_rss_mb"])
+        content.records[name] = PictureRecord(
+            name,
+            detections,
+            event["detect_ms"],
+            event["pixels"],
+            event.get("cpu_ms", math.nan),
+            _stages(event),
+        )
+        content.see_memory(event["peak_rss_mb"], event.get("device_memory_mb"))
+    elif kind == "repeat":
+        content.repeats.append(Repeat(**{**event, "stages_ms": _stages(event)}))
     elif kind == "start":
         content.starts.append(event)
     elif kind == "death":
         content.deaths.setdefault(event["image_id"], []).append(event["reason"])
     elif kind == "put_aside":
         content.put_aside[event["image_id"]] = event["reason"]
+
+
+def _stages(event: Mapping[str, Any]) -> tuple[float, float, float] | None:
+    stages = event.get("stages_ms")
+    return None if stages is None else (stages[0], stages[1], stages[2])
 
 
 def _encode(array: NDArray[np.float32]) -> str:

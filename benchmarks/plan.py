@@ -52,15 +52,18 @@ class Plan:
     Attributes:
         dataset: the pictures.
         detectors: the detectors, each a row.
-        protocol: how pictures are given.
+        protocols: how pictures are given; each makes rows of its own.
         device: "cpu" or "cuda".
-        threads: CPU threads of each child.
+        threads: CPU threads of each child; each count makes rows of its own.
         limits: time and memory of each child.
+        rounds: how often every picture is timed, each round in a fresh child. Detections come from the first; the
+            later ones show how far the same code differs from process to process.
     """
 
     dataset: Dataset
     detectors: Sequence[DetectorSpec]
-    protocol: CellProtocol = dataclasses.field(default_factory=CellProtocol)
+    protocols: Sequence[CellProtocol] = (CellProtocol(),)
     device: Device = "cpu"
-    threads: int = 1
+    threads: Sequence[int] = (1,)
     limits: Limits = dataclasses.field(default_factory=Limits)
+    rounds: int = 1

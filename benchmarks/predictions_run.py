@@ -109,8 +109,10 @@ def _cell(
         "code": content[:16],
         "packages": {},
         # where and on how many threads the program ran, nobody knows: what a table leaves out as usual
+        "protocol": PROTOCOL,
         "device": "cpu",
         "threads": 1,
+        "rounds": 0,
         "machine": "unknown",
         "info": {
             "name": predictions.name,
@@ -167,16 +169,14 @@ def _open_or_create(dataset: Dataset, out: Path) -> RunFolder:
     if (out / "run.json").exists():
         folder = RunFolder.open(out)
         stored = folder.document["dataset"]
-        if stored["fingerprint"] != dataset.fingerprint or folder.document["protocol"] != PROTOCOL:
+        if stored["fingerprint"] != dataset.fingerprint:
             raise UsageError(
-                f"{out} holds a run on {stored['name']}, {folder.document['protocol']}; got predictions for "
-                f"{dataset.name}. Choose another --out"
+                f"{out} holds a run on {stored['name']}; got predictions for {dataset.name}. Choose another --out"
             )
         return folder
     document = {
         "environment": environment.describe(),
         "dataset": describe_dataset(dataset),
-        "protocol": PROTOCOL,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
     RunFolder(out, document).write_pictures(_pictures_table(dataset), faces_table(dataset.samples))

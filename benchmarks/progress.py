@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -10,18 +9,20 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from .cell import cell_label
+
 
 class RichObserver:
     """Draws what a run tells. Bars appear on a terminal only, the line a cell always.
 
     Args:
         console: where to draw, standard error for the command.
-        specs: the detectors of the run, in order.
+        cells: how many the run has.
     """
 
-    def __init__(self, console: Console, specs: Sequence[str]) -> None:
+    def __init__(self, console: Console, cells: int) -> None:
         self._console = console
-        self._specs = specs
+        self._cells = cells
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -50,7 +51,7 @@ class RichObserver:
 
     def cell_begins(self, cell: dict[str, Any], done: int, total: int) -> None:
         """Start a bar for the cell, from where an earlier call left it."""
-        text = escape(f"{cell['spec']} ({self._ended + 1} of {len(self._specs)})")
+        text = escape(f"{cell_label(cell)} ({self._ended + 1} of {self._cells})")
         self._progress.reset(self._task, description=text, total=total, completed=done)
 
     def picture_done(self) -> None:
@@ -64,5 +65,5 @@ class RichObserver:
         detail = f": {cell['reason']}" if cell["reason"] else ""
         mend = f". To mend: {cell['mend']}" if cell["mend"] else ""
         self._console.print(
-            f"[{colour}]{cell['status']}[/] {escape(cell['spec'] + detail + mend)}", soft_wrap=True, highlight=False
+            f"[{colour}]{cell['status']}[/] {escape(cell_label(cell) + detail + mend)}", soft_wrap=True, highlight=False
         )

@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from ..detectors import Detections, Detector, Device, RGBImage, create
+from ..detectors.resized import ResizedDetector
 from ..errors import ResultsError, UsageError, did_you_mean
+from .cell import cell_label
 from .results import write_atomically
 from .summary import Row, Summary
 
 SCHEMA = "facebench.default"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2: the size at which pictures are given, and the threads. Version 1 is read: the original size, one thread."""
 FILE_NAME = "default_detector.json"
 
 
@@ -67,7 +70,7 @@ def pick(summary: Summary, rule: Rule, *, demo: bool = False) -> dict[str, Any]:
     for row in summary.rows:
         why = _why_not(row, rule, name)
         if why:
-            left_out[row.cell["spec"]] = why
+            left_out[cell_label(row.cell)] = why
         else:
             candidates.append(row)
     if not candidates:
@@ -84,7 +87,9 @@ def pick(summary: Summary, rule: Rule, *, demo: bool = False) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "detector": winner.cell["spec"],
         "threshold": winner.cell["start"]["operating_threshold"],
+        "size": winner.cell["protocol"]["size"],
         "device": winner.cell["device"],
+        "threads": winner.cell["threads"],
         "demo": bool(dataset["demo"]),
         "rule": {
             "metric": f"exact {metric}",
@@ -122,6 +127,7 @@ class ThresholdedDetector(Detector):
         self.threads = detector.threads
         self.operating_threshold = threshold
         self.score_floor = max(threshold, detector.score_floor)
+        self.clock = detector.clock
         self._detector = detector
 
     def detect(self, image: RGBImage) -> Detections:
@@ -135,6 +141,10 @@ class ThresholdedDetector(Detector):
     def threads_used(self) -> int | None:
         """Ask the wrapped detector."""
         return self._detector.threads_used()
+
+    def device_memory_mb(self) -> float | None:
+        """Ask the wrapped detector."""
+        return self._detector.device_memory_mb()
 
     def close(self) -> None:
         """Close the wrapped detector."""
@@ -150,12 +160,12 @@ def default_file() -> Path:
     return here if here.is_file() else Path(__file__).parents[1] / FILE_NAME
 
 
-def load_default(path: Path | None = None, *, threads: int = 1) -> Detector:
+def load_default(path: Path | None = None, *, threads: int | None = None) -> Detector:
     """Build the picked detector in this process.
 
     Args:
         path: a file written by `facebench pick`; by default as `default_file` finds it.
-        threads: CPU threads.
+        threads: CPU threads; None for as many as it was measured with.
 
     Raises:
         ResultsError: the file cannot be read, or is no such file.
@@ -163,7 +173,9 @@ def load_default(path: Path | None = None, *, threads: int = 1) -> Detector:
         DeviceError: its device cannot be used here.
     """
     choice = read_pick(path or default_file())
-    detector = create(choice["detector"], device=choice["device"], threads=threads)
+    detector = create(choice["detector"], device=choice["device"], threads=threads or choice["threads"])
+    if choice["size"] != "original":
+        detector = ResizedDetector(detector, choice["size"])
     return ThresholdedDetector(detector, float(choice["threshold"]))
 
 
@@ -179,6 +191,8 @@ def read_pick(path: Path) -> dict[str, Any]:
         raise ResultsError(
             f"cannot read the default detector from {path}: {error}. Write one with: facebench pick RUN"
         ) from error
+    if isinstance(choice, dict) and (choice.get("schema"), choice.get("schema_version")) == (SCHEMA, 1):
+        choice |= {"schema_version": SCHEMA_VERSION, "size": "original", "threads": 1}
     if not isinstance(choice, dict) or (choice.get("schema"), choice.get("schema_version")) != (SCHEMA, SCHEMA_VERSION):
         raise ResultsError(
             f"{path} is not a default detector of schema version {SCHEMA_VERSION}; write one with: facebench pick RUN"
@@ -212,7 +226,7 @@ def _rule_text(rule: Rule, metric: str) -> str:
 def _figures(row: Row, name: str) -> dict[str, Any]:
     assert row.latency is not None
     return {
-        "detector": row.cell["spec"],
+        "detector": cell_label(row.cell),
         f"exact_ap_{name}": round(row.exact_ap(name), 4),
         "p50_ms": round(row.latency.p50_ms, 2),
         "p90_ms": round(row.latency.p90_ms, 2),
@@ -222,7 +236,7 @@ def _figures(row: Row, name: str) -> dict[str, Any]:
 
 def _reasons(winner: Row, equal: Sequence[Row], best: float, name: str, rule: Rule) -> list[str]:
     reasons = [f"exact AP ({name}) {winner.exact_ap(name):.3f}; the best is {best:.3f}"]
-    others = [row.cell["spec"] for row in equal if row is not winner]
+    others = [cell_label(row.cell) for row in equal if row is not winner]
     if others:
         reasons.append(f"p50 {_p50(winner):.1f} ms is the lowest among those within {rule.tie:g}: {', '.join(others)}")
     else:

@@ -7,7 +7,8 @@ faces.parquet                one row an annotated face: image_id, x1, y1, x2, y2
 cells/<spec>-<key>/
     journal.jsonl            one line a picture while the cell runs; what is lost with a crash is the last line at most
     detections.parquet       one row a detection: image_id, x1, y1, x2, y2, score, landmark columns
-    timings.parquet          one row a picture: image_id, order, detect_ms, pixels, detections
+    timings.parquet          one row a call: image_id, round (0 first), order, detect_ms, cpu_ms, pre_ms, inference_ms,
+                             post_ms (NaN where the adapter cannot tell), pixels, detections
     worker.log               what the child printed last
 previews/                    a few pictures for the report, small
 .lock                        held by the process that writes
@@ -29,11 +30,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..detectors import Detections
 from ..errors import ResultsError, RunLockedError, SchemaVersionError
-from .journal import PictureRecord
+from .journal import JournalContent, PictureRecord, Repeat
 
 SCHEMA = "facebench.run"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2: every cell has its protocol, timings have rounds. Version 1 is read: one protocol a run, one round."""
+_BOX = ["x1", "y1", "x2", "y2"]
+_STAGES = ("pre_ms", "inference_ms", "post_ms")
 _LANDMARKS = tuple(f"{axis}{point}" for point in range(1, 6) for axis in ("lx", "ly"))
 
 
@@ -94,6 +99,8 @@ class RunFolder:
             raise ResultsError(f"cannot read {file}: {error}. Expected the JSON that facebench run writes") from error
         if not isinstance(document, dict) or document.get("schema") != SCHEMA:
             raise ResultsError(f'{file} is not a facebench run: expected "schema": {SCHEMA!r}')
+        if document.get("schema_version") == 1:
+            document = _from_version_1(document)
         if document.get("schema_version") != SCHEMA_VERSION:
             raise SchemaVersionError(
                 f"{file} has schema version {document.get('schema_version')!r}, this facebench reads {SCHEMA_VERSION}. "
@@ -119,7 +126,7 @@ class RunFolder:
         return cells
 
     def put_cell(self, cell: dict[str, Any]) -> None:
-        """Store a cell in place of the one for the same detector, device and threads, and save."""
+        """Store a cell in place of the one for the same detector, protocol, device and threads, and save."""
         places = [_place(stored) for stored in self.cells]
         if _place(cell) in places:
             self.cells[places.index(_place(cell))] = cell
@@ -149,25 +156,36 @@ class RunFolder:
         return self._read(self.cell_path(cell) / "detections.parquet")
 
     def timings(self, cell: Mapping[str, Any]) -> pd.DataFrame:
-        """One row a picture of a finished cell, in the order measured."""
-        return self._read(self.cell_path(cell) / "timings.parquet")
+        """One row a call of a finished cell, in the order measured; see the module for the columns."""
+        table = self._read(self.cell_path(cell) / "timings.parquet")
+        missing = {"round": 0, **dict.fromkeys(("cpu_ms", *_STAGES), np.nan)}
+        return table.assign(**{name: value for name, value in missing.items() if name not in table})
 
-    def write_cell(self, cell: Mapping[str, Any], records: Sequence[PictureRecord]) -> None:
+    def write_cell(
+        self, cell: Mapping[str, Any], records: Sequence[PictureRecord], repeats: Sequence[Repeat] = ()
+    ) -> None:
         """Turn a complete journal into the two tables of a cell."""
         folder = self.cell_path(cell)
-        _write_table(folder / "detections.parquet", _detections_table(records))
-        _write_table(
-            folder / "timings.parquet",
-            pd.DataFrame(
-                {
-                    "image_id": [record.image_id for record in records],
-                    "order": np.arange(len(records)),
-                    "detect_ms": np.array([record.detect_ms for record in records], dtype=np.float64),
-                    "pixels": np.array([record.pixels for record in records], dtype=np.int64),
-                    "detections": np.array([len(record.detections) for record in records], dtype=np.int64),
-                }
-            ),
-        )
+        _write_table(folder / "detections.parquet", detections_table(records))
+        _write_table(folder / "timings.parquet", _timings_table(records, repeats))
+
+    def content(self, cell: Mapping[str, Any]) -> JournalContent:
+        """Return what a finished cell holds as its journal would have held it, for going on with more rounds."""
+        timings, found = self.timings(cell), self.detections(cell)
+        content = JournalContent(put_aside=dict(cell["failed_pictures"]), starts=[cell["start"]])
+        content.see_memory(cell["peak_rss_mb"] or 0.0, cell.get("device_memory_mb"))
+        rows = dict(iter(found.groupby("image_id", sort=False)))
+        for name, number, detect_ms, cpu_ms, *stages, pixels, count in timings[
+            ["image_id", "round", "detect_ms", "cpu_ms", *_STAGES, "pixels", "detections"]
+        ].itertuples(index=False):
+            known = None if np.isnan(stages).any() else (stages[0], stages[1], stages[2])
+            if number == 0:
+                detections = _detections_of(rows.get(name))
+                content.records[name] = PictureRecord(name, detections, detect_ms, pixels, cpu_ms, known)
+            else:
+                # whether it was the same is counted in the cell already
+                content.repeats.append(Repeat(number, name, detect_ms, cpu_ms, known, count, True))
+        return content
 
     def _read(self, path: Path) -> pd.DataFrame:
         try:
@@ -207,16 +225,53 @@ def lock(path: Path) -> Iterator[None]:
 
 
 def _place(cell: Mapping[str, Any]) -> tuple[Any, ...]:
-    return cell["spec"], cell["device"], cell["threads"]
+    return cell["spec"], cell["device"], cell["threads"], tuple(sorted(cell["protocol"].items(), key=str))
 
 
-def _detections_table(records: Sequence[PictureRecord]) -> pd.DataFrame:
+def _from_version_1(document: dict[str, Any]) -> dict[str, Any]:
+    """Give every cell the protocol that version 1 kept for the whole run."""
+    cells = [{**cell, "protocol": document["protocol"], "rounds": 1} for cell in document["cells"]]
+    return {**document, "schema_version": SCHEMA_VERSION, "cells": cells}
+
+
+def _timings_table(records: Sequence[PictureRecord], repeats: Sequence[Repeat]) -> pd.DataFrame:
+    pixels = {record.image_id: record.pixels for record in records}
+    calls: list[tuple[int, int, PictureRecord | Repeat]] = [
+        *((0, len(record.detections), record) for record in records),
+        *((repeat.round, repeat.detections, repeat) for repeat in repeats),
+    ]
+    stages = np.array([call.stages_ms or (np.nan,) * 3 for *_, call in calls], dtype=np.float64).reshape(-1, 3)
+    return pd.DataFrame(
+        {
+            "image_id": [call.image_id for *_, call in calls],
+            "round": np.array([number for number, *_ in calls], dtype=np.int64),
+            "order": np.arange(len(calls)),
+            "detect_ms": np.array([call.detect_ms for *_, call in calls], dtype=np.float64),
+            "cpu_ms": np.array([call.cpu_ms for *_, call in calls], dtype=np.float64),
+            **{name: stages[:, column] for column, name in enumerate(_STAGES)},
+            "pixels": np.array([pixels[call.image_id] for *_, call in calls], dtype=np.int64),
+            "detections": np.array([count for _, count, _ in calls], dtype=np.int64),
+        }
+    )
+
+
+def _detections_of(rows: pd.DataFrame | None) -> Detections:
+    if rows is None:
+        return Detections.empty()
+    points = rows[list(_LANDMARKS)].to_numpy(np.float32).reshape(-1, 5, 2) if _LANDMARKS[0] in rows else None
+    if points is not None and np.isnan(points).any():
+        points = None
+    return Detections(rows[_BOX].to_numpy(np.float32), rows["score"].to_numpy(np.float32), points)
+
+
+def detections_table(records: Sequence[PictureRecord]) -> pd.DataFrame:
+    """Lay detections out as detections.parquet holds them."""
     counts = [len(record.detections) for record in records]
     boxes = np.concatenate([np.empty((0, 4), np.float32), *(record.detections.boxes for record in records)])
     scores = np.concatenate([np.empty(0, np.float32), *(record.detections.scores for record in records)])
     table = {
         "image_id": np.repeat(np.array([record.image_id for record in records], dtype=object), counts),
-        **{name: boxes[:, column] for column, name in enumerate(("x1", "y1", "x2", "y2"))},
+        **{name: boxes[:, column] for column, name in enumerate(_BOX)},
         "score": scores,
     }
     if any(record.detections.landmarks is not None and len(record.detections) for record in records):

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+from itertools import product
 from pathlib import Path
 
 from ..errors import UsageError
 from . import environment
 from .cell import make_cell
 from .cell_run import CellRun
+from .floor import measure_floor
 from .pictures import Pictures, describe_dataset, look_at_pictures
 from .plan import Observer, Plan, Silent
 from .previews import write_previews
@@ -25,20 +27,23 @@ def run(plan: Plan, out: Path, observer: Observer | None = None) -> RunFolder:
     An interrupted or killed run goes on where it stopped when it is called again with the same plan and folder.
 
     Raises:
-        UsageError: the folder holds a run of other pictures or another protocol.
+        UsageError: the folder holds a run of other pictures, or threads or rounds are out of range.
         ResultsError: the folder cannot be written, or another process writes into it.
     """
-    if not 1 <= plan.threads <= len(environment.usable_cores()):
-        raise UsageError(
-            f"got {plan.threads} threads, expected 1 to {len(environment.usable_cores())} (the cores here)"
-        )
+    for threads in plan.threads:
+        environment.checked_threads(threads)
+    if plan.rounds < 1:
+        raise UsageError(f"got {plan.rounds} rounds, expected at least 1")
     observer = observer or Silent()
     with lock(out):
         folder = _open_or_create(plan, out)
         pictures = Pictures(plan.dataset.samples)
         usable = look_at_pictures(plan.dataset, folder, pictures, observer)
-        for spec in plan.detectors:
-            cell = make_cell(spec, plan.dataset.fingerprint, plan.protocol, plan.device, plan.threads)
+        if "floor" not in folder.document:
+            folder.document["floor"] = dataclasses.asdict(measure_floor(plan.limits))
+            folder.save()
+        for spec, protocol, threads in product(plan.detectors, plan.protocols, plan.threads):
+            cell = make_cell(spec, plan.dataset.fingerprint, protocol, plan.device, threads)
             CellRun(plan, folder, spec, cell, usable, pictures, observer).finish()
         write_previews(folder, pictures.get)
     return folder
@@ -49,19 +54,14 @@ def _open_or_create(plan: Plan, out: Path) -> RunFolder:
     document = {
         "environment": environment.describe(),
         "dataset": describe_dataset(dataset),
-        "protocol": dataclasses.asdict(plan.protocol),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
     if not (out / "run.json").exists():
         return RunFolder.create(out, document)
     folder = RunFolder.open(out)
-    for name, got, expected in (
-        ("data set", dataset.fingerprint, folder.document["dataset"]["fingerprint"]),
-        ("protocol", document["protocol"], folder.document["protocol"]),
-    ):
-        if got != expected:
-            raise UsageError(
-                f"{out} holds a run with another {name} ({folder.document['dataset']['name']}, "
-                f"{folder.document['protocol']}); got {dataset.name}, {document['protocol']}. Choose another --out"
-            )
+    expected = folder.document["dataset"]
+    if dataset.fingerprint != expected["fingerprint"]:
+        raise UsageError(
+            f"{out} holds a run with another data set ({expected['name']}); got {dataset.name}. Choose another --out"
+        )
     return folder

@@ -13,10 +13,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .latency import LatencySummary, summarise
+from .latency_details import LatencyDetails, latency_details
 from .results import RunFolder
-from .scoring import PictureBoxes, Scores, match, score
-from .scoring.bootstrap import DRAWS, Interval, draw_weights, first_shares, interval, resample, tied_with_best
-from .scoring.resampled_curves import ExactAP
+from .row_intervals import Calls, RowIntervals, exact_draws, row_intervals
+from .scoring import PictureBoxes, Scores, match
+from .scoring.bootstrap import DRAWS, draw_weights, first_shares, tied_with_best
+from .scoring.front import score_matches
 
 _BOX = ["x1", "y1", "x2", "y2"]
 
@@ -59,13 +61,15 @@ class Row:
         cell: as stored in run.json.
         scores: None unless the cell is done.
         latency: of the whole `detect` call, None unless the cell is done and was measured.
-        intervals: of exact AP over resampled pictures, by list and "overall"; empty unless the cell is done.
+        intervals: of every number that is an estimate from pictures; empty unless the cell is done.
+        timing: stages, cost and what makes the latency doubtful; None where `latency` is.
     """
 
     cell: Mapping[str, Any]
     scores: Scores | None
     latency: LatencySummary | None
-    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    intervals: RowIntervals = field(default_factory=RowIntervals)
+    timing: LatencyDetails | None = None
 
     @property
     def done(self) -> bool:
@@ -146,6 +150,7 @@ def summarise_run(run: RunFolder, resampling: Resampling | None = None) -> Summa
     ignore = faces["ignore"].to_numpy(dtype=bool)
     lists = tuple(run.document["dataset"]["lists"])
     masks = {name: faces[name].to_numpy() > 0 for name in lists}
+    counted = {**masks, "overall": ~ignore}
     names = lists or ("overall",)
     resampling = resampling or Resampling()
     weights = resampling.weights(usable)
@@ -155,21 +160,20 @@ def summarise_run(run: RunFolder, resampling: Resampling | None = None) -> Summa
             rows.append(Row(cell, None, None))
             continue
         boxes, found = by_picture(run.detections(cell), usable)
-        scores = score(
-            annotated,
-            boxes,
-            found["score"].to_numpy(),
-            score_threshold=cell["start"]["operating_threshold"],
-            ignore=ignore,
-            lists=masks,
-        )
+        detected = found["score"].to_numpy()
+        matches = match(annotated, boxes, detected)
+        # rounded as the scores are, so that a float32 score of 0.7 reaches a threshold of 0.7
+        threshold = float(detected.dtype.type(cell["start"]["operating_threshold"]))
+        scores = score_matches(matches, ~ignore, masks, threshold)
         # predictions from a file have no timings
-        latency = None if "predictions" in cell else summarise(run.timings(cell)["detect_ms"].to_numpy())
-        matches = match(annotated, boxes, found["score"].to_numpy())
-        draws = {name: resample(ExactAP(matches, mask), weights) for name, mask in masks.items()}
-        draws["overall"] = resample(ExactAP(matches, ~ignore), weights)
-        resampled[cell["key"]] = draws[names[-1]]
-        rows.append(Row(cell, scores, latency, {name: interval(one) for name, one in draws.items()}))
+        timings = None if "predictions" in cell else run.timings(cell)
+        calls = None if timings is None else _calls(timings, usable)
+        exact = exact_draws(matches, counted, weights)
+        resampled[cell["key"]] = exact[names[-1]]
+        intervals = row_intervals(matches, counted, threshold, calls, weights, exact)
+        alone = cell["device"] == "cpu" and cell["threads"] == 1
+        timing = None if timings is None else latency_details(timings, one_thread_on_cpu=alone, seed=resampling.seed)
+        rows.append(Row(cell, scores, calls.summary if calls else None, intervals, timing))
     rows.sort(key=lambda row: _rank(row, names[-1]))
     tied, first = tied_with_best(resampled), first_shares(resampled)
     return Summary(run, rows, names, names[-1], len(usable), len(pictures) - len(usable), tied, first, resampling)
@@ -184,6 +188,13 @@ def _rank(row: Row, primary: str) -> tuple[bool, float, float, str]:
     ap = row.exact_ap(primary)
     speed = row.latency.p50_ms if row.latency else math.inf
     return not row.done, -ap if math.isfinite(ap) else math.inf, speed, row.cell["spec"]
+
+
+def _calls(timings: pd.DataFrame, image_ids: Sequence[str]) -> Calls:
+    """Lay the timed calls out; those of pictures that are not among `image_ids` are dropped, as their boxes are."""
+    place = pd.Index(image_ids).get_indexer(pd.Index(timings["image_id"]))
+    detect_ms = timings["detect_ms"].to_numpy(dtype=np.float64)[place >= 0]
+    return Calls(place[place >= 0].astype(np.int64), detect_ms, summarise(detect_ms))
 
 
 def by_picture(table: pd.DataFrame, image_ids: Sequence[str]) -> tuple[PictureBoxes, pd.DataFrame]:

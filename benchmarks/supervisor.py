@@ -30,6 +30,7 @@ from ..errors import (
     WorkerTimeoutError,
 )
 from .environment import usable_cores
+from .worker import PROTOCOL
 
 _POLL_S = 0.02
 
@@ -59,7 +60,8 @@ class Start:
         load_s: importing the detector's library and loading its model.
         device_used: read back from the library.
         threads_used: read back from the library, None where it cannot tell.
-        library_threads: threads of cv2 and torch where loaded, and cores in the child's mask.
+        library_threads: threads of the libraries loaded, and cores in the child's mask.
+        threads_put_back: library -> (threads that it had given itself on import, threads now).
         operating_threshold: score from which the detector means "face".
         score_floor: lowest score that it returns in this run.
     """
@@ -70,17 +72,44 @@ class Start:
     device_used: str
     threads_used: int | None
     library_threads: dict[str, int]
+    threads_put_back: dict[str, tuple[int, int]]
     operating_threshold: float
     score_floor: float
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The result for one picture, the milliseconds of the whole `detect` call, and the child's peak memory so far."""
+    """The result for one picture.
+
+    Attributes:
+        detections: what was found.
+        detect_ms: wall time of the whole `detect` call, milliseconds.
+        cpu_ms: processor time of all threads of the child during the call.
+        stages_ms: pre, inference and post, where the adapter can tell.
+        peak_rss_mb: the child's largest resident memory so far.
+        device_memory_mb: its largest device memory so far, where the library can tell.
+    """
 
     detections: Detections
     detect_ms: float
+    cpu_ms: float
+    stages_ms: tuple[float, float, float] | None
     peak_rss_mb: float
+    device_memory_mb: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What a warm child looks like.
+
+    Attributes:
+        library_threads: as in `Start`.
+        problems: sentences about what makes its times a lie: more threads than asked for, work that goes on after
+            `detect` has returned. Empty for an honest detector.
+    """
+
+    library_threads: dict[str, int]
+    problems: list[str]
 
 
 class DetectorProcess:
@@ -94,6 +123,7 @@ class DetectorProcess:
         size: `Protocol.size`.
         limits: time and memory.
         log: file for what the child prints; None throws it away.
+        python: interpreter of the child, such as that of an environment with another version; None for this one.
 
     Use as a context manager, or call `close`.
     """
@@ -108,7 +138,9 @@ class DetectorProcess:
         size: str = "original",
         limits: Limits | None = None,
         log: Path | None = None,
+        python: Path | None = None,
     ) -> None:
+        self._python = str(python or sys.executable)
         self._config = {
             "spec": spec,
             "device": device,
@@ -149,10 +181,10 @@ class DetectorProcess:
         self._pipe = ours
         files = (theirs.fileno(), self._arena_file.fileno())
         command = [
-            sys.executable,
+            self._python,
             "-P",
             "-m",
-            f"{__package__}.worker",
+            "facebench.benchmarks.worker",
             *map(str, files),
             ",".join(map(str, self._cores())),
         ]
@@ -167,7 +199,13 @@ class DetectorProcess:
                 pass_fds=files,
                 start_new_session=True,  # Ctrl-C is for the parent, which stops the child itself
             )
-        self._receive(began, self._limits.load_s)
+        _, *spoken = self._receive(began, self._limits.load_s)
+        if spoken != [PROTOCOL]:
+            self.kill()
+            raise WorkerDiedError(
+                f"{self._python} has another version of facebench: its child speaks protocol {(spoken or [1])[0]}, "
+                f"this one {PROTOCOL}. Install versions that agree"
+            )
         spawn_s = time.perf_counter() - began
         self._send(("load", self._config))
         reply = self._receive(began, self._limits.load_s)
@@ -183,14 +221,16 @@ class DetectorProcess:
             DetectorRaisedError: the detector raised; the child lives on.
             WorkerDiedError, WorkerTimeoutError, WorkerMemoryError: the child is gone; `start` brings a new one.
         """
-        height, width = image.shape[:2]
-        capacity = self._put(image)
-        self._send(("detect", height, width, capacity))
-        reply = self._receive(time.perf_counter(), self._limits.picture_s)
-        if reply[0] == "raised":
-            raise DetectorRaisedError(reply[1])
-        _, boxes, scores, landmarks, nanoseconds, peak = reply
-        return Answer(Detections(boxes, scores, landmarks), nanoseconds / 1e6, peak)
+        _, boxes, scores, landmarks, measured = self._ask("detect", image)
+        return Answer(Detections(boxes, scores, landmarks), **measured)
+
+    def check(self, image: RGBImage) -> Check:
+        """Run one picture outside every clock and look for what would make the times of this child a lie.
+
+        Raises:
+            DetectorRaisedError, WorkerDiedError, WorkerTimeoutError, WorkerMemoryError: as `detect`.
+        """
+        return Check(**self._ask("check", image)[1])
 
     def kill(self) -> None:
         """End the child now."""
@@ -225,6 +265,15 @@ class DetectorProcess:
         view = np.frombuffer(self._arena, dtype=np.uint8, count=image.nbytes).reshape(image.shape)
         np.copyto(view, image)
         return len(self._arena)
+
+    def _ask(self, task: str, image: RGBImage) -> tuple[Any, ...]:
+        height, width = image.shape[:2]
+        capacity = self._put(image)
+        self._send((task, height, width, capacity))
+        reply = self._receive(time.perf_counter(), self._limits.picture_s)
+        if reply[0] == "raised":
+            raise DetectorRaisedError(reply[1])
+        return reply
 
     def _send(self, message: tuple[Any, ...]) -> None:
         assert self._pipe is not None, "start() comes first"

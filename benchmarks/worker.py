@@ -3,9 +3,10 @@
 Started by `supervisor`, never by hand. Pinning comes first, before NumPy or any detector library is imported, since
 their thread pools inherit the processor mask and read the environment when they are loaded.
 
-Messages in: ("load", config) · ("detect", height, width, arena bytes) · ("close",)
-Messages out: ("hello",) · ("loaded", report) · ("found", boxes, scores, landmarks, nanoseconds, peak MB) ·
-("raised", message)
+Messages in: ("load", config) · ("detect", height, width, arena bytes) · ("check", height, width, arena bytes) ·
+("close",)
+Messages out: ("hello", PROTOCOL) · ("loaded", report) · ("found", boxes, scores, landmarks, measured) ·
+("checked", report) · ("raised", message)
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..detectors import Detections, Detector, RGBImage
+    from ..detectors import Detector, RGBImage
+
+
+PROTOCOL = 2
+"""Version of these messages: the child may be another installed version of facebench."""
 
 
 def main() -> None:
@@ -36,7 +41,7 @@ def main() -> None:
     _die_with_parent()
     # the parent unlocks a detector that hangs by killing, so only the pipe's end needs care here
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        connection.send(("hello",))
+        connection.send(("hello", PROTOCOL))
         _serve(connection, arena_file)
 
 
@@ -55,17 +60,22 @@ def _serve(connection: Connection, arena_file: int) -> None:
         if message[0] == "close":
             detector.close()
             return
-        _, height, width, capacity = message
+        task, height, width, capacity = message
         if arena is None or len(arena) != capacity:
             arena = mmap.mmap(arena_file, capacity, mmap.MAP_SHARED, mmap.PROT_READ)
-        connection.send(_answer(detector, _view(arena, height, width), config["size"]))
+        image = _view(arena, height, width)
+        answer = _answer(detector, image) if task == "detect" else _check(detector, image, config["threads"])
+        connection.send(answer)
 
 
 def _load(config: dict[str, Any]) -> tuple[Detector, dict[str, Any]]:
     """Import and build the detector; report what the libraries say of device and threads."""
     began = time.perf_counter()
     from ..detectors import create
+    from ..detectors.resized import ResizedDetector
+    from ..detectors.thread_counts import limit, read_back
 
+    limit(config["threads"])
     imported = time.perf_counter()
     detector = create(
         config["spec"], device=config["device"], threads=config["threads"], score_floor=config["score_floor"]
@@ -76,47 +86,63 @@ def _load(config: dict[str, Any]) -> tuple[Detector, dict[str, Any]]:
         from ..errors import DeviceError
 
         raise DeviceError(f"asked for {config['device']}, but the detector runs on {used}")
+    if config["size"] != "original":
+        detector = ResizedDetector(detector, config["size"])
+    # some vision packages change the threads of OpenCV when they are imported
+    changed = limit(config["threads"])
     report = {
         "import_s": imported - began,
         "load_s": loaded - imported,
         "device_used": used,
         "threads_used": detector.threads_used(),
-        "library_threads": _library_threads(),
+        "library_threads": read_back(),
+        "threads_put_back": changed,
         "operating_threshold": float(detector.operating_threshold),
         "score_floor": float(detector.score_floor),
     }
     return detector, report
 
 
-def _answer(detector: Detector, image: RGBImage, size: str) -> tuple[Any, ...]:
+def _answer(detector: Detector, image: RGBImage) -> tuple[Any, ...]:
     from ..detectors import Detections
+    from ..detectors.stages import StageClock
 
+    # a third party's detector may do without the constructor of its base
+    clock = getattr(detector, "clock", None) or StageClock()
     try:
-        began = time.perf_counter_ns()
-        found: object = detector.detect(image) if size == "original" else _detect_resized(detector, image, size)
-        nanoseconds = time.perf_counter_ns() - began
+        cpu = time.process_time_ns()
+        began = clock.start()
+        found: object = detector.detect(image)
+        end = time.perf_counter_ns()
+        cpu = time.process_time_ns() - cpu
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, the parent hears of it
         return ("raised", _explain(error))
     if not isinstance(found, Detections):
         return ("raised", f"ContractError: detect must return facebench.Detections, got {type(found).__name__}")
-    return ("found", found.boxes, found.scores, found.landmarks, nanoseconds, _peak_memory_mb())
+    stages = clock.split(end)
+    measured = {
+        "detect_ms": (end - began) / 1e6,
+        "cpu_ms": cpu / 1e6,
+        "stages_ms": stages and (stages.pre / 1e6, stages.inference / 1e6, stages.post / 1e6),
+        "peak_rss_mb": _peak_memory_mb(),
+        "device_memory_mb": detector.device_memory_mb(),
+    }
+    return ("found", found.boxes, found.scores, found.landmarks, measured)
 
 
-def _detect_resized(detector: Detector, image: RGBImage, size: str) -> Detections:
-    import cv2
-    import numpy as np
+def _check(detector: Detector, image: RGBImage, threads: int) -> tuple[Any, ...]:
+    """Look, once the detector is warm, for what makes its times a lie; outside every clock."""
+    from ..detectors.devices import false_claim
+    from ..detectors.finished import unfinished
+    from ..detectors.thread_counts import exceeding, read_back
 
-    from ..detectors import Detections
-    from .cell import scale_for
-
-    height, width = image.shape[:2]
-    scale = scale_for(size, height, width)
-    new = max(1, round(width * scale)), max(1, round(height * scale))
-    mode = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    found = detector.detect(np.asarray(cv2.resize(image, new, interpolation=mode), dtype=np.uint8))
-    factor = np.array([width / new[0], height / new[1]], dtype=np.float32)
-    points = None if found.landmarks is None else found.landmarks * factor
-    return Detections(found.boxes * np.tile(factor, 2), found.scores, points)
+    counts = read_back()
+    try:
+        late = unfinished(detector, image)
+        problems = [*exceeding(counts, threads), *filter(None, [late, false_claim(detector)])]
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, the parent hears of it
+        return ("raised", _explain(error))
+    return ("checked", {"library_threads": counts, "problems": problems})
 
 
 def _view(arena: mmap.mmap, height: int, width: int) -> RGBImage:
@@ -124,18 +150,6 @@ def _view(arena: mmap.mmap, height: int, width: int) -> RGBImage:
     import numpy as np
 
     return np.frombuffer(arena, dtype=np.uint8, count=height * width * 3).reshape(height, width, 3)
-
-
-def _library_threads() -> dict[str, int]:
-    """Read back the thread counts of the libraries that are loaded now."""
-    found = {}
-    if "cv2" in sys.modules:
-        found["cv2"] = int(sys.modules["cv2"].getNumThreads())
-    if "torch" in sys.modules:
-        found["torch"] = int(sys.modules["torch"].get_num_threads())
-    if hasattr(os, "sched_getaffinity"):
-        found["cores"] = len(os.sched_getaffinity(0))
-    return found
 
 
 def _peak_memory_mb() -> float:

@@ -74,19 +74,21 @@ def print_summary(summary: Summary, as_json: bool) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from ..reports.table import columns, remarks, standing, to_json
+    from ..reports.table import columns, parts, remarks, standing, to_json
 
     if as_json:
         typer.echo(json.dumps(to_json(summary), indent=2))
         return
-    chosen = columns(summary)
-    table = Table(title=escape(summary.scope), title_justify="left")
-    for column in chosen:
-        table.add_column(column.title, justify="left" if column.number is None else "right", overflow="fold")
-    for row in summary.rows:
-        if row.done:
+    console = stdout()
+    done = [row for row in summary.rows if row.done]
+    console.print(escape(summary.scope), highlight=False)
+    for chosen in parts(columns(summary), done, console.width):
+        table = Table()
+        for column in chosen:
+            table.add_column(column.title, justify="left" if column.number is None else "right", overflow="fold")
+        for row in done:
             table.add_row(*(escape(column.text(row)) for column in chosen))
-    stdout().print(table)
+        console.print(table)
     for row in summary.rows:
         if not row.done:
             typer.echo(f"{row.cell['spec']}: {remarks(row)}")
@@ -95,7 +97,8 @@ def print_summary(summary: Summary, as_json: bool) -> None:
     for note in summary.run.document["dataset"]["notes"]:
         typer.echo(f"note: {note}")
     typer.echo(
-        "AP is exact (every distinct score a threshold) at IoU 0.5, with its 95 % interval; p50 is one detect call."
+        "AP is exact (every distinct score a threshold) at IoU 0.5; p50 is one detect call. "
+        f"In brackets: 95 % intervals over resampled {summary.resampled.unit}."
     )
 
 

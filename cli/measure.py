@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from ..errors import UsageError
 from .console import Data, Device, Json, PredictionsFormat, RunPath, fetch_models, print_summary, stderr
 
 
@@ -23,8 +24,16 @@ def run_command(
         "runs/latest"
     ),
     device: Annotated[Device, typer.Option(help="cpu or cuda.")] = "cpu",
-    threads: Annotated[int, typer.Option(help="CPU threads of each detector.")] = 1,
-    size: Annotated[str, typer.Option(help="original, long=640 or short=1600,max=2150.")] = "original",
+    threads: Annotated[str, typer.Option(help="CPU threads of each detector; 1,2 measures both.")] = "1",
+    size: Annotated[
+        list[str] | None, typer.Option(help="original (the default), long=640 or short=1600,max=2150; may be repeated.")
+    ] = None,
+    sizes: Annotated[
+        str, typer.Option(help="Longer sides to sweep, such as 320,640,1024: each a row, with its own AP and latency.")
+    ] = "",
+    rounds: Annotated[
+        int, typer.Option(help="How often each picture is timed, each round in a fresh process; 2 or more for a gate.")
+    ] = 1,
     score_floor: Annotated[
         float | None, typer.Option(help="Keep probabilities down to this; else each detector's own floor.")
     ] = None,
@@ -44,15 +53,17 @@ def run_command(
 
     given = [spec for text in detectors or [] for spec in registry.split_list(text)]
     specs = registry.resolve_all(given or registry.default_specs())
-    protocol = Protocol(size, score_floor)
+    given_sizes = [*(size or []), *(f"long={side}" for side in _whole_numbers("--sizes", sizes))]
+    protocols = [Protocol(one, score_floor) for one in dict.fromkeys(given_sizes or ["original"])]
+    counts = list(dict.fromkeys(_whole_numbers("--threads", threads)))
     limits = Limits(picture_s=picture_timeout, memory_mb=memory_limit)
     console = stderr()
     pictures = datasets.load(dataset, root=data)
     console.print(f"{pictures.name}: {pictures.coverage}. {pictures.description}", soft_wrap=True, highlight=False)
     fetch_models(specs, console)
-    plan = Plan(pictures, specs, protocol, device, threads, limits)
+    plan = Plan(pictures, specs, protocols, device, counts, limits, rounds)
     try:
-        with RichObserver(console, [str(spec) for spec in specs]) as observer:
+        with RichObserver(console, len(specs) * len(protocols) * len(counts)) as observer:
             folder = run(plan, out, observer)
     except KeyboardInterrupt:
         typer.echo(f"facebench: interrupted; the same command goes on where it stopped ({out})", err=True)
@@ -61,6 +72,14 @@ def run_command(
     print_summary(summary, as_json)
     if any(row.cell["status"] == "failed" for row in summary.rows):
         raise typer.Exit(1)
+
+
+def _whole_numbers(option: str, text: str) -> list[int]:
+    """Read a comma-separated list of numbers above zero."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise UsageError(f"{option} {text}: expected whole numbers above 0, separated by commas")
+    return [int(part) for part in parts]
 
 
 def score_command(

@@ -9,9 +9,11 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..benchmarks.analysis import Analysis
 from ..benchmarks.scoring.calibration import ReliabilityCurve
+from ..benchmarks.scoring.resampled_sweep import Band, SweepBands
 from ..benchmarks.summary import Summary
 from .labels import Rect, label_points
 from .numbers import row_label
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 _COLOURS = (0, 1, 2, 3, 4, 5, 7, 9)
 """Places in seaborn's colour-blind palette; its pink and yellow vanish on white."""
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
+_WITH_BAND = 3
+"""Curves, from the first on, that are drawn with their band: more than a few hide each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +38,15 @@ class Curve:
         recall: never falling.
         precision: at each recall.
         is_cut: the detector's own score floor ends it.
+        band: outline of its band, recall and precision of each corner: along the low ends of both intervals at each
+            threshold, back along their high ends. Empty where there is none.
     """
 
     label: str
     recall: Sequence[float]
     precision: Sequence[float]
     is_cut: bool
+    band: Sequence[tuple[float, float]] = ()
 
 
 def curves(summary: Summary, analysis: Analysis) -> list[Curve]:
@@ -52,12 +59,22 @@ def curves(summary: Summary, analysis: Analysis) -> list[Curve]:
         some = np.isfinite(cell.sweep.recall) & np.isfinite(cell.sweep.precision)
         if some.any():
             recall, precision = cell.sweep.recall[some].tolist(), cell.sweep.precision[some].tolist()
-            found.append(Curve(row_label(row), recall, precision, cell.curve_end.is_cut))
+            band = _outline(cell.intervals.bands, some)
+            found.append(Curve(row_label(row), recall, precision, cell.curve_end.is_cut, band))
     return found
+
+
+def _outline(bands: SweepBands, some: NDArray[np.bool_]) -> list[tuple[float, float]]:
+    """Return the corners of the band, see `Curve`, at some of the thresholds, bool (m,)."""
+    low, high = (np.column_stack([getattr(bands.recall, end), getattr(bands.precision, end)]) for end in Band._fields)
+    some = some & np.isfinite(low).all(axis=1)
+    return [(recall, precision) for recall, precision in np.concatenate([low[some], high[some][::-1]]).tolist()]
 
 
 def precision_against_recall(drawn: Sequence[Curve], list_name: str, width_px: int = 900) -> str:
     """Draw the curves, each with a mark where it ends: filled where nothing cuts it, hollow where a floor does.
+
+    The first few lie on their bands.
 
     Args:
         drawn: at least one.
@@ -71,6 +88,7 @@ def precision_against_recall(drawn: Sequence[Curve], list_name: str, width_px: i
 
     palette = sns.color_palette("colorblind")
     direct = width_px >= 600
+    banded = [curve for curve in drawn[:_WITH_BAND] if curve.band]
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
@@ -82,12 +100,16 @@ def precision_against_recall(drawn: Sequence[Curve], list_name: str, width_px: i
                 "markevery": [len(curve.recall) - 1],
                 "markerfacecolor": "none" if curve.is_cut else colour,
             }
+            if curve in banded:
+                axes.fill(*zip(*curve.band, strict=True), color=colour, alpha=0.16, lw=0, zorder=1)
             axes.plot(curve.recall, curve.precision, color=colour, ls=dash, lw=1.7, label=curve.label, **ends)
         axes.set_xlim(-0.01, min(1.02, max(curve.recall[-1] for curve in drawn) + 0.1))
         axes.set_ylim(-0.02, 1.02)
         axes.set_xlabel(f"recall, {list_name}")
         axes.set_ylabel("precision")
         sns.despine(ax=axes)
+        if banded:
+            axes.set_title(_band_note([curve.label for curve in banded], direct), fontsize=11, loc="left")
         if direct:
             pieces = [piece for curve in drawn for piece in _pieces(curve)]
             label_points(
@@ -107,6 +129,12 @@ def precision_against_recall(drawn: Sequence[Curve], list_name: str, width_px: i
         height_px=max(340, width_px * 0.58) + legend_px,
         title=f"Precision against recall ({list_name}) of {len(drawn)} detectors",
     )
+
+
+def _band_note(labels: Sequence[str], is_wide: bool) -> str:
+    """Say what the pale areas are; on a narrow drawing in two lines."""
+    whose = "of the curve" if len(labels) == 1 else f"of the first {len(labels)}"
+    return f"pale: 95 % intervals at each threshold{' ' if is_wide else chr(10)}{whose}, low ends to high ends"
 
 
 def _pieces(curve: Curve, step: int = 4) -> list[Rect]:

@@ -51,7 +51,7 @@ def _point(row: Row, list_name: str) -> Point | None:
     ap = row.exact_ap(list_name)
     if row.latency is None or not math.isfinite(ap) or not math.isfinite(row.latency.p50_ms):
         return None
-    ends = row.intervals.get(list_name)
+    ends = row.intervals.exact.get(list_name)
     low, high = (ends.low, ends.high) if ends else (math.nan, math.nan)
     family = str(row.cell["info"]["family"])
     return Point(row_label(row), family, row.latency.p50_ms, row.latency.p90_ms, ap, low, high)

@@ -83,7 +83,7 @@ def render(summary: Summary, analysis: Analysis) -> str:
         document=document,
         environment=document["environment"],
         excluded=document.get("excluded", []),
-        protocol=_protocol_text(document["protocol"]),
+        protocol="; or ".join(dict.fromkeys(_protocol_text(row.cell["protocol"]) for row in summary.rows)),
         conditions=_conditions(summary),
         machines=sorted({str(row.cell["machine"]) for row in summary.rows}) or [document["environment"]["machine"]],
         answer=answer(summary),
@@ -151,7 +151,7 @@ def answer(summary: Summary) -> Answer:
     except UsageError as error:
         return Answer("No detector can be chosen.", "", [str(error)])
     winner = next(row for row in done if row.cell["key"] == choice["run"]["cell"])
-    left_out = {row_label(row): choice["left_out"].get(row.cell["spec"], "") for row in done if row is not winner}
+    left_out = {row_label(row): choice["left_out"].get(row_label(row), "") for row in done if row is not winner}
     best = next(row for row in done if row is winner or not left_out[row_label(row)])
     if winner is best:
         sentence = (
@@ -175,18 +175,26 @@ def reproduce(summary: Summary) -> list[str]:
     """Return the commands that measure the run again; DIR stands for the data's folder, RUN for the results'."""
     document = summary.run.document
     cells = [cell for cell in summary.run.cells if "predictions" not in cell]
-    protocol = document["protocol"]
     commands = [_score_again(cell, document) for cell in summary.run.cells if "predictions" in cell]
-    for device, threads in dict.fromkeys((cell["device"], cell["threads"]) for cell in cells):
-        specs = [str(cell["spec"]) for cell in cells if (cell["device"], cell["threads"]) == (device, threads)]
-        parts = ["facebench", "run", "--detectors", ",".join(specs), "--dataset", document["dataset"]["name"]]
+    for protocol, device, threads in dict.fromkeys(_setting(cell) for cell in cells):
+        alike = [cell for cell in cells if _setting(cell) == (protocol, device, threads)]
+        size, score_floor = protocol
+        rounds = max(cell["rounds"] for cell in alike)
+        specs = ",".join(str(cell["spec"]) for cell in alike)
+        parts = ["facebench", "run", "--detectors", specs, "--dataset", document["dataset"]["name"]]
         parts += [] if document["dataset"]["demo"] else ["--data", "DIR"]
-        parts += [] if protocol["size"] == "original" else ["--size", protocol["size"]]
-        parts += [] if protocol["score_floor"] is None else ["--score-floor", f"{protocol['score_floor']:g}"]
+        parts += [] if size == "original" else ["--size", size]
+        parts += [] if score_floor is None else ["--score-floor", f"{score_floor:g}"]
         parts += [] if device == "cpu" else ["--device", device]
         parts += [] if threads == 1 else ["--threads", str(threads)]
+        parts += [] if rounds <= 1 else ["--rounds", str(rounds)]
         commands.append(shlex.join([*parts, "--out", "RUN"]))
     return [*commands, "facebench report RUN -o report.html"]
+
+
+def _setting(cell: Mapping[str, Any]) -> tuple[tuple[str, float | None], str, int]:
+    protocol = cell["protocol"]
+    return (protocol["size"], protocol["score_floor"]), cell["device"], cell["threads"]
 
 
 def _score_again(cell: Mapping[str, Any], document: Mapping[str, Any]) -> str:
@@ -236,8 +244,8 @@ def _bracket_below(text: str) -> str:
     """Put what a cell holds in brackets on a line of its own, so that columns stay narrow."""
     from markupsafe import Markup
 
-    number, bracket, rest = text.partition(" (")
-    return Markup("{} <small>({}</small>").format(number, rest) if bracket else number
+    number, _, bracket = text.partition("\n")
+    return Markup("{} <small>{}</small>").format(number, bracket) if bracket else number
 
 
 def _template_text(name: str) -> str:

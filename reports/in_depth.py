@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
 
 from ..benchmarks.analysis import Analysis, CellAnalysis
-from ..benchmarks.scoring.bootstrap import Interval
+from ..benchmarks.scoring.bootstrap import CONFIDENCE, Interval
 from ..benchmarks.scoring.error_analysis import Kind
-from ..benchmarks.scoring.localisation import BoxBias
+from ..benchmarks.scoring.localisation import HISTOGRAM_EDGES, BoxBias, HitOverlap
 from ..benchmarks.scoring.missed_faces import GroupMisses
+from ..benchmarks.scoring.resampled_sweep import Band
 from ..benchmarks.scoring.slices import HEIGHTS_PX, LABELS
 from ..benchmarks.summary import Row, Summary
 from .curves import ReliabilityDot, reliability_dots
@@ -24,6 +28,7 @@ _ERRORS: dict[Kind, str] = {
     "duplicate": "second box on a face",
     "near_ignored": "box near a face that does not count",
 }
+_SIDES = (("dx", "width", "left", "right"), ("dy", "height", "above", "below"))
 _RATES = {
     "precision": "precision",
     "recall": "recall",
@@ -62,9 +67,9 @@ class InDepth:
         headline: AP and recall in one line.
         threshold: of the operating point.
         operating: rate, value with its interval.
-        curve: where and how the curve ends.
+        curve: where and how the curve ends, with the intervals of that.
         is_cut: a score floor ends it.
-        choices: thresholds for a wish, a sentence each.
+        choices: thresholds for a wish and those of the best F1 and F2, a sentence each.
         habit: how boxes differ from the annotation's, and what taking that out brings, a sentence each.
         errors: kinds of error, dearest first.
         misses: the faces not found at the threshold, by group.
@@ -108,11 +113,14 @@ def _describe(row: Row, primary: str, found: CellAnalysis) -> InDepth:
         ),
         threshold=at_threshold,
         operating=[(title, _rate(found, name)) for name, title in _RATES.items()],
-        curve=_sentence(found.curve_end.statement) or "There is no curve: no face counts, or there is no box.",
+        curve=_curve_end(found) or "There is no curve: no face counts, or there is no box.",
         is_cut=found.curve_end.is_cut,
         choices=[
-            _sentence(choice.statement) + _choice_interval(ends)
-            for choice, ends in zip(found.thresholds, found.intervals.choices, strict=True)
+            *(
+                _sentence(choice.statement) + _choice_interval(ends)
+                for choice, ends in zip(found.thresholds, found.intervals.choices, strict=True)
+            ),
+            *_best_thresholds(found),
         ],
         habit=_habit(found),
         errors=[
@@ -137,10 +145,44 @@ def _describe(row: Row, primary: str, found: CellAnalysis) -> InDepth:
 
 def _rate(found: CellAnalysis, name: str) -> str:
     rate = found.operating[name]
-    if name != "false_alarms_per_picture":
-        return with_interval(rate)
-    ends = f" ({plain(rate.low)}–{plain(rate.high)})" if math.isfinite(rate.low) else ""
-    return plain(rate.value) + ends
+    return with_interval(rate) if name != "false_alarms_per_picture" else _plain_with_interval(rate)
+
+
+def _curve_end(found: CellAnalysis) -> str:
+    """Say where the curve ends; empty where there is none."""
+    end, ends = found.curve_end, found.intervals.curve_end
+    if not end.statement:
+        return ""
+    sentences = [_sentence(end.statement)]
+    if limits := [f"{name} {between(ends[name])}" for name in ("recall", "precision") if math.isfinite(ends[name].low)]:
+        sentences.append(f"Intervals: {', '.join(limits)}.")
+    sentences.append(
+        f"AP {with_interval(ends['average_precision'])}, {with_interval(ends['average_precision_bound'])} if all other "
+        f"faces followed at that precision. The lowest-scored tenth of the boxes brings "
+        f"{_signed_with_interval(ends['tail_average_precision'])} of AP, {with_interval(ends['tail_precision'], 2)} of "
+        f"these boxes are hits; {with_interval(ends['crowding'], 2)} of all boxes crowd at the lowest scores (.05 "
+        f"where they are spread evenly)."
+    )
+    return " ".join(sentences)
+
+
+def _best_thresholds(found: CellAnalysis) -> list[str]:
+    """Say where F1 and F2 are best, and what else is true there."""
+    sweep, bands = found.sweep, found.intervals.bands
+
+    def at(name: str, place: int) -> Interval:
+        band: Band = getattr(bands, name)
+        value, low, high = (float(rates[place]) for rates in (getattr(sweep, name), band.low, band.high))
+        return Interval(value, low, high, CONFIDENCE, 0)
+
+    return [
+        f"Best {title} on these pictures: {with_interval(at(name, best))} at a score of at least "
+        f"{sweep.thresholds[best]:.4g}, with {_plain_with_interval(at('false_alarms_per_picture', best))} false alarms "
+        f"a picture. Chosen and measured on the same pictures, so a little too good."
+        for name, title in (("f1", "F1"), ("f2", "F2, recall weighing twice,"))
+        if np.isfinite(rates := getattr(sweep, name)).any()
+        for best in [int(np.nanargmax(rates))]
+    ]
 
 
 def _habit(found: CellAnalysis) -> list[str]:
@@ -148,8 +190,9 @@ def _habit(found: CellAnalysis) -> list[str]:
     if not bias.hits:
         return ["No hit to learn it from."]
     sentences = [
-        f"Boxes are {_times(ends.bias['width_ratio'])} times as wide and {_times(ends.bias['height_ratio'])} times as "
-        f"high as annotated, the centre {_offset(bias)} (medians over {number_of(bias.hits, 'hit')})."
+        f"Boxes are {_plain_with_interval(ends.bias['width_ratio'])} times as wide and "
+        f"{_plain_with_interval(ends.bias['height_ratio'])} times as high as annotated, the centre "
+        f"{_offset(bias, ends.bias)} (medians over {number_of(bias.hits, 'hit')})."
     ]
     before_after = [
         f"AP{level} {share(change.before)} → {share(change.after)} ({_signed_with_interval(limits['gain'])})"
@@ -171,21 +214,34 @@ def _habit(found: CellAnalysis) -> list[str]:
             f"{with_interval(ends.overlap.quantiles[2], 2)}, nine of ten between "
             f"{share(overlap.quantiles[0], 2)} and {share(overlap.quantiles[-1], 2)}."
         )
+        sentences.append(_histogram(overlap, ends.overlap.histogram))
     return sentences
 
 
-def _offset(bias: BoxBias) -> str:
-    """Say where the centre lies.
+def _offset(bias: BoxBias, ends: Mapping[str, Interval]) -> str:
+    """Say where the centre lies; ends below 0 lie on the other side.
 
-    >>> _offset(BoxBias(0.012, -0.034, 0.0, 0.0, 5)), _offset(BoxBias(0.0, 0.0, 0.0, 0.0, 5))
-    ('1 % of the width right and 3 % of the height above', 'in place')
+    >>> right, above = Interval(0.012, -0.004, 0.03, 0.95, 9), Interval(-0.034, -0.05, -0.02, 0.95, 9)
+    >>> _offset(BoxBias(0.012, -0.034, 0.0, 0.0, 5), {"dx": right, "dy": above})
+    '1.2 % (−0.4 to 3.0) of the width right and 3.4 % (2.0 to 5.0) of the height above'
     """
-    parts = [
-        f"{abs(round(100 * by))} % of the {of} {after if by > 0 else before}"
-        for by, of, before, after in ((bias.dx, "width", "left", "right"), (bias.dy, "height", "above", "below"))
-        if round(100 * by)
+    parts = []
+    for by, (name, of, before, after) in zip((bias.dx, bias.dy), _SIDES, strict=True):
+        limits = (ends[name].low, ends[name].high) if by >= 0 else (-ends[name].high, -ends[name].low)
+        low, high = (plain(round(100 * limit, 1) + 0.0, 1) for limit in limits)  # no minus before a zero
+        bracket = f" ({low} to {high})" if math.isfinite(limits[0]) else ""
+        parts.append(f"{plain(100 * abs(by), 1)} %{bracket} of the {of} {after if by >= 0 else before}")
+    return " and ".join(parts)
+
+
+def _histogram(overlap: HitOverlap, shares: Sequence[Interval]) -> str:
+    """Say which share of the hits lies in each bar that holds any."""
+    bars = [
+        f"{share(low, 2)} to {share(high, 2)}: {with_interval(one, 2)}"
+        for (low, high), number, one in zip(pairwise(HISTOGRAM_EDGES), overlap.histogram, shares, strict=True)
+        if number
     ]
-    return " and ".join(parts) or "in place"
+    return f"Shares of the hits by IoU, {'; '.join(bars)}."
 
 
 def _signed_with_interval(interval: Interval) -> str:
@@ -193,7 +249,7 @@ def _signed_with_interval(interval: Interval) -> str:
     return signed(interval.value) + (f" ({ends})" if ends else "")
 
 
-def _times(interval: Interval) -> str:
+def _plain_with_interval(interval: Interval) -> str:
     ends = f" ({plain(interval.low)}–{plain(interval.high)})" if math.isfinite(interval.low) else ""
     return plain(interval.value) + ends
 
@@ -220,12 +276,23 @@ def _misses(
 
 def _calibration(row: Row, found: CellAnalysis) -> str:
     if found.calibration is not None:
-        ends = found.intervals.calibration["expected_error"]
-        return f"{_sentence(found.calibration.statement)} The expected error's interval is {between(ends, 3)}."
+        sentence, ends = _sentence(found.calibration.statement), found.intervals.calibration
+        limits = [
+            f"ECE {between(ends['expected_error'], 3)}",
+            f"with equal counts {between(ends['equal_count_error'], 3)}",
+            f"Brier score {between(ends['brier'], 3)}",
+        ]
+        if not math.isfinite(ends["expected_error"].low):
+            return sentence
+        return f"{sentence} Intervals: {', '.join(limits)}. Largest error of any bin: {_worst(ends['maximum_error'])}."
     kind = row.cell["info"]["score_kind"]
     if kind == "probability":
         return "No score from 0 to 1 to judge."
     return f"Scores of the kind “{kind}” do not claim to be probabilities, so they cannot be wrong about it."
+
+
+def _worst(error: Interval) -> str:
+    return f"{share(error.value)} ({between(error, 3)})"
 
 
 def _sentence(statement: str) -> str:

@@ -13,9 +13,10 @@ def markdown_table(summary: Summary) -> str:
         "| " + " | ".join(column.title for column in chosen) + " |",
         "|" + "|".join("---" if column.number is None else "---:" for column in chosen) + "|",
     ]
-    body = ["| " + " | ".join(_escape(column.text(row)) for column in chosen) + " |" for row in summary.rows]
+    body = ["| " + " | ".join(escape(column.text(row)) for column in chosen) + " |" for row in summary.rows]
     return "\n".join([*head, *body, "", f"Measured on {summary.scope}. {standing(summary)}".rstrip()]) + "\n"
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
+    """Keep text from being read as a table's or HTML's own signs."""
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from ..benchmarks.cell import cell_label
 from ..benchmarks.scoring.bootstrap import Interval
 from ..benchmarks.summary import Row
 
@@ -53,6 +54,18 @@ def between(interval: Interval, digits: int = 2) -> str:
     return f"{share(interval.low, digits)}–{share(interval.high, digits)}"
 
 
+def between_plain(interval: Interval) -> str:
+    """Write the ends of the interval of a number that is no share, to three digits or more; empty where there is none.
+
+    >>> between_plain(Interval(9.0, 8.84, 9.06, 0.95, 1000)), between_plain(Interval(1e3, 99.9, 1234.5, 0.95, 1000))
+    ('8.8–9.1', '100–1,234')
+    """
+    if not math.isfinite(interval.low):
+        return ""
+    digits = 1 if interval.high < 100 else 0
+    return f"{plain(interval.low, digits)}–{plain(interval.high, digits)}"
+
+
 def between_signed(interval: Interval, digits: int = 3) -> str:
     """Write the ends of the interval of a difference; empty where there is none.
 
@@ -84,11 +97,5 @@ def number_of(count: int, thing: str) -> str:
 
 
 def row_label(row: Row) -> str:
-    """Name a row: the spec, with device and threads where they are not one CPU thread."""
-    cell = row.cell
-    parts = [str(cell["spec"])]
-    if cell["device"] != "cpu":
-        parts.append(str(cell["device"]))
-    if cell["threads"] != 1:
-        parts.append(f"{cell['threads']} threads")
-    return ", ".join(parts)
+    """Name a row; see `benchmarks.cell.cell_label`."""
+    return cell_label(row.cell)

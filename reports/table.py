@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..benchmarks.analysis import Analysis
+from ..benchmarks.row_intervals import OFFICIAL_DRAWS
+from ..benchmarks.scoring.bootstrap import Interval
 from ..benchmarks.summary import Row, Summary
-from .numbers import NONE, between, row_label, share
+from .numbers import NONE, between, between_plain, plain, row_label, share
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +21,17 @@ class Column:
     Attributes:
         title: short heading.
         help: what the number is, in one sentence.
-        text: a row's cell.
+        text: a row's cell; an interval stands in brackets on a second line, which keeps columns narrow.
         number: a row's sort value; nan where there is none. None for a text column.
+        interval: of that number over resampled pictures; None for a row that has none. None for a column whose numbers
+            are no estimates from pictures: they were measured once.
     """
 
     title: str
     help: str
     text: Callable[[Row], str]
     number: Callable[[Row], float] | None = None
+    interval: Callable[[Row], Interval | None] | None = None
 
 
 def columns(summary: Summary, analysis: Analysis | None = None) -> list[Column]:
@@ -36,21 +41,48 @@ def columns(summary: Summary, analysis: Analysis | None = None) -> list[Column]:
         summary: a scored run.
         analysis: of it; with it the remarks say where a curve is cut.
     """
-    found = [Column("detector", "name and the parameters that differ from the defaults", lambda row: row.cell["spec"])]
+    found = [Column("detector", "name and the parameters that differ from the defaults", row_label)]
     exact, official = "every distinct score a threshold, IoU 0.5", "as the official WIDER FACE evaluation computes it"
+    fewer = f"; interval of {min(OFFICIAL_DRAWS, summary.resampled.draws):,} resamples"
+    others = "the interval says what other pictures would change, not another machine or day"
     found += [
-        *(_exact_ap(name, f"exact AP, {name}: {exact}; in brackets the 95 % interval") for name in summary.lists),
-        *(_ap(f"official {name}", f"AP, {name}: {official}", name, Row.official_ap) for name in summary.lists),
+        *(_exact_ap(name, f"exact AP, {name}: {exact}") for name in summary.lists),
+        *(_official_ap(name, f"AP, {name}: {official}{fewer}") for name in summary.lists),
         _at_threshold("IoU", "mean IoU of hits at the detector's default threshold", "mean_iou"),
         _at_threshold("precision", "share of boxes on a face, at the detector's default threshold", "precision"),
         _at_threshold("recall", "share of faces found, at the detector's default threshold", "recall"),
-        _latency("p50 ms", "median of the whole detect call on decoded pictures", "p50_ms", 1),
-        _latency("p90 ms", "90th percentile of the whole detect call", "p90_ms", 1),
-        _latency("pictures/s", "pictures over the sum of their detect calls", "pictures_per_second", 1),
-        _number("start s", "from an empty process to the first result", lambda row: row.cold_start_s, 1),
-        _number("peak MB", "largest resident memory of the detector's process", _peak_mb, 0),
+        _latency("p50 ms", f"median of the whole detect call on decoded pictures; {others}", "p50_ms"),
+        _latency("p90 ms", f"90th percentile of the whole detect call; {others}", "p90_ms"),
+        _latency("pictures/s", f"pictures over the sum of their detect calls; {others}", "pictures_per_second"),
+        _number("start s", "from an empty process to the first result; measured once: no interval", _cold_start_s, 1),
+        _number("peak MB", "largest memory of the detector's process; measured once: no interval", _peak_mb, 0),
         Column("remarks", "failed pictures, device, what else matters", _remarks_with(analysis)),
     ]
+    return found
+
+
+def parts(chosen: Sequence[Column], rows: Sequence[Row], width: int) -> list[list[Column]]:
+    """Split the columns into tables of at most `width` characters, each led by the first column.
+
+    A column is as wide as its title or the longest line of its cells, remarks as their longest word; three characters
+    stand between columns. A table has two columns at least, however wide they are.
+    """
+    label, *others = chosen
+
+    def needed(column: Column) -> int:
+        may_wrap = column.number is None and column is not label
+        cells = [column.text(row) for row in rows]
+        lines = [line for cell in cells for line in (cell.split() if may_wrap else cell.split("\n"))]
+        return 3 + max(len(line) for line in [column.title, *lines])
+
+    found: list[list[Column]] = []
+    free = 0
+    for column in others:
+        if not found or needed(column) > free:
+            found.append([label])
+            free = width - 1 - needed(label)
+        found[-1].append(column)
+        free -= needed(column)
     return found
 
 
@@ -89,6 +121,12 @@ def remarks(row: Row) -> str:
         found.append("boxes without scores")
     if any("WIDER" in item for item in info["trained_on"]):
         found.append("trained on WIDER")
+    if row.timing is not None:
+        found += row.timing.warnings
+    if cell.get("detections_differ"):
+        found.append(f"detections differ between rounds on {cell['detections_differ']} pictures")
+    if cell.get("repeats_failed"):
+        found.append(f"{cell['repeats_failed']} later calls failed")
     found += cell.get("predictions", {}).get("remarks", [])
     return ", ".join(found)
 
@@ -109,21 +147,23 @@ def _remarks_with(analysis: Analysis | None) -> Callable[[Row], str]:
 
 def to_json(summary: Summary) -> dict[str, Any]:
     """Return the table for machines: full numbers, None where there is none."""
-    rows = []
+    rows, numbers = [], columns(summary)
+    # the table has no room for it beside the lists
+    overall = [] if "overall" in summary.lists else [_exact_ap("overall", ""), _official_ap("overall", "")]
     for row in summary.rows:
         cell = row.cell
-        plain = ("spec", "key", "status", "reason", "mend", "device", "threads")
-        found: dict[str, Any] = {name: cell[name] for name in plain}
+        copied = ("spec", "key", "status", "reason", "mend", "protocol", "device", "threads", "rounds")
+        found: dict[str, Any] = {name: cell[name] for name in copied}
         found["failed_pictures"] = len(cell.get("failed_pictures", ()))
         if "predictions" in cell:
             found |= {"predictions": cell["predictions"], "device": None, "threads": None}
         found["threshold"] = (cell.get("start") or {}).get("operating_threshold")
-        for column in columns(summary):
+        for column in [*numbers, *overall]:
             if column.number is not None:
-                value = column.number(row)
-                found[column.title.replace(" ", "_").replace("/", "_per_")] = value if math.isfinite(value) else None
-        for name, limits in row.intervals.items():
-            found[f"AP_{name}_interval"] = [limits.low, limits.high] if math.isfinite(limits.low) else None
+                value, key = column.number(row), column.title.replace(" ", "_").replace("/", "_per_")
+                found[key] = value if math.isfinite(value) else None
+                if column.interval is not None:
+                    found[f"{key}_interval"] = _ends(column.interval(row))
         found["first_share"] = summary.first.get(cell["key"])
         rows.append(found)
     return {
@@ -131,48 +171,66 @@ def to_json(summary: Summary) -> dict[str, Any]:
         "scope": summary.scope,
         "pictures": summary.pictures,
         "excluded": summary.excluded,
-        "protocol": summary.run.document["protocol"],
+        "floor": summary.run.document.get("floor"),
         "tied_with_best": list(summary.tied),
         "rows": rows,
     }
 
 
 def _exact_ap(name: str, help_text: str) -> Column:
-    plain = _ap(f"AP {name}", help_text, name, Row.exact_ap)
-
-    def text(row: Row) -> str:
-        ends = between(row.intervals[name]) if name in row.intervals else ""
-        return f"{plain.text(row)} ({ends})" if ends else plain.text(row)
-
-    return Column(plain.title, help_text, text, plain.number)
+    return _number(
+        f"AP {name}", help_text, lambda row: row.exact_ap(name), 3, lambda row: row.intervals.exact.get(name)
+    )
 
 
-def _ap(title: str, help_text: str, name: str, read: Callable[[Row, str], float]) -> Column:
-    return _number(title, help_text, lambda row: read(row, name), 3)
+def _official_ap(name: str, help_text: str) -> Column:
+    return _number(
+        f"official {name}",
+        help_text,
+        lambda row: row.official_ap(name),
+        3,
+        lambda row: row.intervals.official.get(name),
+    )
 
 
 def _at_threshold(title: str, help_text: str, field: str) -> Column:
     def number(row: Row) -> float:
         return math.nan if row.scores is None else float(getattr(row.scores.overall.at_threshold, field))
 
-    return _number(title, help_text, number, 3)
+    return _number(title, help_text, number, 3, lambda row: row.intervals.operating.get(field))
 
 
-def _latency(title: str, help_text: str, field: str, digits: int) -> Column:
+def _latency(title: str, help_text: str, field: str) -> Column:
     def number(row: Row) -> float:
         return math.nan if row.latency is None else float(getattr(row.latency, field))
 
-    return _number(title, help_text, number, digits)
+    return _number(title, help_text, number, 1, lambda row: row.intervals.latency.get(field))
 
 
-def _number(title: str, help_text: str, number: Callable[[Row], float], digits: int) -> Column:
+def _number(
+    title: str,
+    help_text: str,
+    number: Callable[[Row], float],
+    digits: int,
+    interval: Callable[[Row], Interval | None] | None = None,
+) -> Column:
     def text(row: Row) -> str:
-        value = number(row)
+        value, limits = number(row), None if interval is None else interval(row)
         if not math.isfinite(value):
             return NONE
-        return share(value) if digits == 3 else f"{value:,.{digits}f}"
+        found = share(value) if digits == 3 else plain(value, digits)
+        ends = "" if limits is None else between(limits) if digits == 3 else between_plain(limits)
+        return f"{found}\n({ends})" if ends else found
 
-    return Column(title, help_text, text, number)
+    return Column(title, help_text, text, number, interval)
+
+
+def _ends(limits: Interval | None) -> list[float] | None:
+    return None if limits is None or not math.isfinite(limits.low) else [limits.low, limits.high]
+
+
+def _cold_start_s(row: Row) -> float:
+    return row.cold_start_s
 
 
 def _peak_mb(row: Row) -> float:

@@ -10,7 +10,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .bootstrap import Interval, Resampled, interval, paired_difference, percentile_interval, resample
-from .localisation import FIT_IOU, QUANTILES, SHARE_LEVELS, UnbiasedPrecision, hit_differences, without_bias
+from .localisation import (
+    FIT_IOU,
+    HISTOGRAM_EDGES,
+    QUANTILES,
+    SHARE_LEVELS,
+    UnbiasedPrecision,
+    hit_differences,
+    without_bias,
+)
 from .matching import Matches, PictureBoxes, match
 from .resampled_curves import ExactAP
 from .resampling import Ratio, checked_weights, operating_ratios
@@ -28,11 +36,13 @@ class OverlapIntervals:
         mean: mean IoU of the hits.
         quantiles: at `QUANTILES`.
         shares: share of hits with an IoU of at least each of `SHARE_LEVELS`.
+        histogram: share of hits between neighbouring `HISTOGRAM_EDGES`.
     """
 
     mean: Interval
     quantiles: tuple[Interval, ...]
     shares: tuple[Interval, ...]
+    histogram: tuple[Interval, ...]
 
 
 def overlap_intervals(
@@ -47,9 +57,9 @@ def overlap_intervals(
     mean = operating_ratios(matches, counted, score_threshold, iou_threshold=iou_threshold)["mean_iou"]
     hit = verdicts(matches, counted, iou_threshold=iou_threshold).hit & (matches.scores >= score_threshold)
 
-    def share(level: float) -> Ratio:
-        above = np.bincount(matches.picture[hit & (matches.plain_iou >= level)], minlength=matches.pictures)
-        return Ratio(above.astype(np.float64), mean.whole)
+    def share(chosen: NDArray[np.bool_]) -> Interval:
+        part = np.bincount(matches.picture[hit & chosen], minlength=matches.pictures)
+        return interval(resample(Ratio(part.astype(np.float64), mean.whole), weights))
 
     overlap, picture, once = (
         matches.plain_iou[hit],
@@ -61,10 +71,13 @@ def overlap_intervals(
         plain = float(weighted_quantiles(overlap, picture, once, level)[0])
         return Resampled(plain, weighted_quantiles(overlap, picture, weights, level))
 
+    # as np.histogram: a bar holds its lower edge, the last one its upper edge too
+    place = np.searchsorted(HISTOGRAM_EDGES[:-1], matches.plain_iou, side="right") - 1
     return OverlapIntervals(
         mean=interval(resample(mean, weights)),
         quantiles=tuple(interval(quantile(level)) for level in QUANTILES),
-        shares=tuple(interval(resample(share(level), weights)) for level in SHARE_LEVELS),
+        shares=tuple(share(matches.plain_iou >= level) for level in SHARE_LEVELS),
+        histogram=tuple(share(place == bar) for bar in range(len(HISTOGRAM_EDGES) - 1)),
     )
 
 

@@ -61,6 +61,16 @@ class ExactAP:
             area[some] = np.einsum("pd,pd->d", hits, precision_envelope(hits_before, proposals, 0.0))
         return ratio(area, faces)
 
+    def of_highest(self, weights: NDArray[np.integer], proposals: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return exact AP of the thresholds that accept at most so many proposals, (draws,): float64 (draws,)."""
+        faces = checked_weights(weights, self.pictures) @ self._curve.faces
+        area = np.empty(len(weights))
+        for some, hits, hits_before, proposals_before in self._curve.blocks(weights):
+            is_beyond = proposals_before > proposals[some]
+            hits[is_beyond] = hits_before[is_beyond] = 0.0
+            area[some] = np.einsum("pd,pd->d", hits, precision_envelope(hits_before, proposals_before, 0.0))
+        return ratio(area, faces)
+
 
 class CocoAP:
     """COCO-style AP of weighted pictures, the mean over IoU thresholds; nan where no face counts.
@@ -91,17 +101,20 @@ class CocoAP:
 
     def __call__(self, weights: NDArray[np.integer]) -> NDArray[np.float64]:
         """Return the mean AP over the thresholds under each draw: float64 (draws,)."""
+        return np.asarray(self.by_threshold(weights).mean(axis=0))
+
+    def by_threshold(self, weights: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Return the AP at each threshold under each draw: float64 (t, draws)."""
         faces = checked_weights(weights, self.pictures) @ self._faces.astype(np.float64)
-        area = np.zeros(len(weights))
-        for curve in self._curves:
+        areas = np.zeros((len(self._curves), len(weights)))
+        for curve, area in zip(self._curves, areas, strict=True):
             for some, _, hits_before, proposals in curve.blocks(weights):
                 envelope = precision_envelope(hits_before, proposals, float(np.spacing(1)))
                 for draw, total in enumerate(faces[some]):
                     if total > 0:
                         at = np.searchsorted(hits_before[:, draw] / total, RECALLS, side="left")
-                        area[some.start + draw] += np.append(envelope[:, draw], 0.0)[at].mean()
-        area /= len(self._curves)
-        return np.where(faces > 0, area, np.nan)
+                        area[some.start + draw] = np.append(envelope[:, draw], 0.0)[at].mean()
+        return np.where(faces > 0, areas, np.nan)
 
 
 def precision_envelope(hits: NDArray[np.float64], proposals: NDArray[np.float64], eps: float) -> NDArray[np.float64]:

@@ -189,6 +189,8 @@ def test_a_long_curve_keeps_its_ends_and_no_long_gap(tmp_path):
     assert (found.recall[0], found.precision[0]) == (1 / 300, 1)
     assert (found.recall[-1], found.precision[-1]) == (1, 300 / 2000)
     assert len(found) < 200
+    # the best of all 2,000 thresholds: after the last hit, before the first wrong box
+    assert found.f1.max() == found.f2.max() == 1
     assert np.hypot(np.diff(found.recall), np.diff(found.precision)).max() < 0.03
 
 
@@ -393,6 +395,8 @@ def test_every_number_of_a_cell_lies_with_its_interval(run, analysis):
         ends = cell.intervals
         for kind, cost in cell.errors.kinds.items():
             assert ends.errors[kind].value == pytest.approx(cost.delta_ap, nan_ok=True)
+        for name in ("dx", "dy"):
+            assert ends.bias[name].value == pytest.approx(getattr(cell.bias, name), nan_ok=True)
         assert ends.bias["width_ratio"].value == pytest.approx(cell.bias.width_ratio, nan_ok=True)
         assert ends.overlap.mean.value == pytest.approx(cell.overlap.mean, nan_ok=True)
         found = [one.value for one in ends.overlap.quantiles]
@@ -403,5 +407,13 @@ def test_every_number_of_a_cell_lies_with_its_interval(run, analysis):
             for label, one in groups.items():
                 assert ends.misses[name][label].value == pytest.approx(one.share, nan_ok=True)
         assert len(ends.choices) == len(cell.thresholds)
-        assert len(ends.bands.recall_low) == len(cell.sweep)
-        assert (cell.calibration is None) == (not ends.calibration)
+        bars = [one.value * cell.overlap.hits for one in ends.overlap.histogram]
+        assert bars == pytest.approx(list(cell.overlap.histogram))
+        for name, one in ends.curve_end.items():
+            assert one.value == pytest.approx(getattr(cell.curve_end, name), nan_ok=True)
+        for band in ends.bands:
+            assert len(band.low) == len(band.high) == len(cell.sweep)
+        assert cell.calibration is not None
+        plain = cell.calibration.equal_width.maximum_error, cell.calibration.equal_count.expected_error
+        likely = ends.calibration["maximum_error"].value, ends.calibration["equal_count_error"].value
+        assert likely == pytest.approx(plain)

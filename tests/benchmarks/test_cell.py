@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from facebench.benchmarks.cell import Protocol, make_cell, scale_for
+from facebench.benchmarks.cell import Protocol, make_cell
 from facebench.detectors import resolve
+from facebench.detectors.resized import scale_for
 from facebench.errors import UsageError
 
 

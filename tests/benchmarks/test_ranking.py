@@ -10,11 +10,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from facebench import load_default
+from facebench.benchmarks.cell import cell_label
 from facebench.benchmarks.latency import summarise
 from facebench.benchmarks.ranking import Rule, default_file, pick, read_pick, write_pick
 from facebench.benchmarks.results import RunFolder
 from facebench.benchmarks.scoring import PictureBoxes, score
 from facebench.benchmarks.summary import Row, Summary
+from facebench.detectors import Detections
+from facebench.detectors.stages import StageClock
 from facebench.errors import ResultsError, UsageError
 
 
@@ -25,6 +28,7 @@ def row(name: str, ap: float, p50: float, *, p90: float | None = None, device: s
     cell = {
         "spec": name,
         "status": "done",
+        "protocol": {"size": "original", "score_floor": None},
         "device": device,
         "threads": 1,
         "key": name,
@@ -38,7 +42,18 @@ def row(name: str, ap: float, p50: float, *, p90: float | None = None, device: s
 
 
 def not_done(name: str) -> Row:
-    return Row({"spec": name, "status": "failed", "reason": "aborted"}, None, None)
+    return Row(
+        {
+            "spec": name,
+            "protocol": {"size": "original"},
+            "device": "cpu",
+            "threads": 1,
+            "status": "failed",
+            "reason": "aborted",
+        },
+        None,
+        None,
+    )
 
 
 def summary(tmp_path, *rows: Row, demo: bool = False) -> Summary:
@@ -66,8 +81,8 @@ def test_the_rule(tmp_path, rows, rule, winner):
     choice = pick(summary(tmp_path, *rows), rule)
     assert choice["detector"] == winner
     assert choice["reasons"] and choice["rule"]["text"]
-    assert set(choice["left_out"]) == {item.cell["spec"] for item in rows} - {
-        name for name in (choice["detector"], (choice["runner_up"] or {}).get("detector")) if name
+    assert set(choice["left_out"]) == {cell_label(item.cell) for item in rows} - {
+        one["detector"] for one in (choice["winner"], choice["runner_up"]) if one
     } - {"c"}
 
 
@@ -111,21 +126,43 @@ def test_the_file_comes_back_as_a_working_detector(tmp_path):
     detector.close()
 
 
+def test_a_pick_of_a_size_comes_back_at_that_size(tmp_path):
+    """A detector that won at 320 px must not be used at another size."""
+    chosen = row("haar", 0.9, 5)
+    chosen.cell["protocol"]["size"] = "long=320"
+    write_pick(pick(summary(tmp_path, chosen), Rule()), tmp_path / "pick.json")
+    detector = load_default(tmp_path / "pick.json")
+    picture = np.zeros((480, 640, 3), np.uint8)
+    seen = []
+    inner = detector._detector._detector
+    inner.detect = lambda image: seen.append(image.shape) or Detections.from_arrays([[10, 20, 30, 40]], [99.0])
+    np.testing.assert_allclose(detector.detect(picture).boxes, [[20, 40, 60, 80]])
+    assert seen == [(240, 320, 3)]
+
+
+def test_a_pick_of_version_1_is_read_at_the_original_size(tmp_path):
+    write_pick(pick(summary(tmp_path, row("haar", 0.9, 5)), Rule()), tmp_path / "pick.json")
+    content = json.loads((tmp_path / "pick.json").read_text())
+    old = {name: value for name, value in content.items() if name not in ("size", "threads")} | {"schema_version": 1}
+    (tmp_path / "old.json").write_text(json.dumps(old))
+    assert (read_pick(tmp_path / "old.json")["size"], read_pick(tmp_path / "old.json")["threads"]) == ("original", 1)
+
+
 def test_only_what_reaches_the_threshold_comes_back(tmp_path):
     from facebench.benchmarks.ranking import ThresholdedDetector
-    from facebench.detectors import Detections
 
     inner = SimpleNamespace(
         info=None,
         device="cpu",
         threads=1,
         score_floor=0.0,
+        clock=StageClock(),
         detect=lambda image: Detections.from_arrays([[0, 0, 1, 1]] * 3, [0.9, 0.5, 0.4]),
     )
     assert ThresholdedDetector(inner, 0.5).detect(None).scores.tolist() == pytest.approx([0.9, 0.5])
 
 
-@pytest.mark.parametrize("content", [None, "", "[]", '{"schema": "facebench.default", "schema_version": 2}'])
+@pytest.mark.parametrize("content", [None, "", "[]", '{"schema": "facebench.default", "schema_version": 99}'])
 def test_a_file_that_is_no_default(tmp_path, content):
     file = tmp_path / "x.json"
     if content is not None:

@@ -90,7 +90,7 @@ def test_a_folder_that_cannot_be_made_is_one_error(tmp_path):
         ("{ torn", ResultsError, "cannot read"),
         ("[]", ResultsError, "not a facebench run"),
         ('{"schema": "other"}', ResultsError, "not a facebench run"),
-        (json.dumps({"schema": "facebench.run", "schema_version": 99}), SchemaVersionError, "version 99.*reads 1"),
+        (json.dumps({"schema": "facebench.run", "schema_version": 99}), SchemaVersionError, "version 99.*reads 2"),
         (json.dumps({"schema": "facebench.run"}), SchemaVersionError, "version None"),
     ],
 )
@@ -104,7 +104,7 @@ def test_a_folder_that_is_no_run_says_so(tmp_path, content, error, words):
 @pytest.mark.parametrize("damage", [b"", b"PAR1 not really", None])
 def test_a_damaged_table_says_what_to_do(tmp_path, damage):
     run = RunFolder.create(tmp_path, {})
-    cell = {"spec": "x", "folder": "x-1", "device": "cpu", "threads": 1}
+    cell = {"spec": "x", "folder": "x-1", "protocol": {}, "device": "cpu", "threads": 1}
     run.write_cell(cell, [record()])
     assert len(run.detections(cell)) == 3
     file = run.cell_path(cell) / "detections.parquet"
@@ -115,7 +115,7 @@ def test_a_damaged_table_says_what_to_do(tmp_path, damage):
 
 def test_cells_without_detections_still_make_tables(tmp_path):
     run = RunFolder.create(tmp_path, {})
-    cell = {"spec": "x", "folder": "x-1", "device": "cpu", "threads": 1}
+    cell = {"spec": "x", "folder": "x-1", "protocol": {}, "device": "cpu", "threads": 1}
     run.write_cell(cell, [PictureRecord("a.jpg", Detections.empty(), 1.0, 10)])
     assert len(run.detections(cell)) == 0
     assert run.detections(cell).columns.tolist() == ["image_id", "x1", "y1", "x2", "y2", "score"]
@@ -125,7 +125,7 @@ def test_cells_without_detections_still_make_tables(tmp_path):
 def test_a_cell_is_replaced_by_detector_device_and_threads(tmp_path):
     run = RunFolder.create(tmp_path, {})
     for device, threads, status in [("cpu", 1, "running"), ("cuda", 1, "done"), ("cpu", 2, "done"), ("cpu", 1, "done")]:
-        run.put_cell({"spec": "x", "device": device, "threads": threads, "status": status})
+        run.put_cell({"spec": "x", "protocol": {}, "device": device, "threads": threads, "status": status})
     stored = RunFolder.open(tmp_path).cells
     assert [(cell["device"], cell["threads"], cell["status"]) for cell in stored] == [
         ("cpu", 1, "done"),

@@ -16,12 +16,14 @@ from facebench.benchmarks.scoring import (
     match,
     operating_point,
     resampled_boxes,
-    resampled_details,
+    resampled_order,
+    resampled_sweep,
 )
-from facebench.benchmarks.scoring.bootstrap import Interval, draw_weights
+from facebench.benchmarks.scoring.bootstrap import Interval, draw_weights, resample
 from facebench.benchmarks.scoring.calibration import calibration
 from facebench.benchmarks.scoring.error_analysis import KINDS, analyse_errors
 from facebench.benchmarks.scoring.localisation import (
+    HISTOGRAM_EDGES,
     SHARE_LEVELS,
     UnbiasedPrecision,
     box_bias,
@@ -36,14 +38,17 @@ from facebench.benchmarks.scoring.resampled_boxes import (
     unbiased_intervals,
     weighted_quantiles,
 )
+from facebench.benchmarks.scoring.resampled_calibration import calibration_intervals
+from facebench.benchmarks.scoring.resampled_curve_end import curve_end_intervals
+from facebench.benchmarks.scoring.resampled_curves import ExactAP
 from facebench.benchmarks.scoring.resampled_details import (
-    calibration_intervals,
     error_cost_intervals,
     miss_share_intervals,
-    sweep_bands,
     threshold_choice_interval,
 )
-from facebench.benchmarks.scoring.sweep import sweep
+from facebench.benchmarks.scoring.resampled_order import RunningSum
+from facebench.benchmarks.scoring.resampled_sweep import SweepBands, sweep_bands
+from facebench.benchmarks.scoring.sweep import curve_end, sweep
 from facebench.benchmarks.scoring.thresholds import ThresholdChoice, choose_threshold
 from facebench.benchmarks.scoring.verdicts import first_half
 from facebench.errors import UsageError
@@ -57,6 +62,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 THRESHOLD = 0.4
+END = ("recall", "precision", "tail_precision", "tail_average_precision", "crowding")
+END_AP = ("average_precision", "average_precision_bound")
+BARS = HISTOGRAM_EDGES[:-1]
 many = settings(max_examples=25, deadline=None)
 
 
@@ -113,6 +121,8 @@ def resampled(
         ),
         "bias": box_bias_intervals(matches, faces, boxes, counted, weights, score_threshold=THRESHOLD),
         "overlap": {"mean": overlap.mean, **dict(zip(SHARE_LEVELS, overlap.shares, strict=True))},
+        "bar": dict(zip(BARS, overlap.histogram, strict=True)),
+        "end": curve_end_intervals(matches, counted, weights, **empty),
         "unbiased": unbiased_intervals(held.unbiased, faces, boxes, scores, counted, weights, seed=1, **empty),
         "choice": {
             choice.rate: one
@@ -137,15 +147,23 @@ def copied(
     )
     bias = box_bias(matches, faces, boxes, counted, score_threshold=THRESHOLD)
     overlap = hit_overlap(matches, counted, score_threshold=THRESHOLD)
+    end = curve_end(count(matches, counted), **empty)
     before = exact_average_precision(count(matches, counted), **empty)
     after = corrected_ap(originals, held.unbiased, weights, count_empty_pictures=count_empty_pictures)
     return {
         **{f"error {kind}": errors.kinds[kind].delta_ap for kind in KINDS},
         "calibration expected_error": likely.equal_width.expected_error,
+        "calibration maximum_error": likely.equal_width.maximum_error,
+        "calibration equal_count_error": likely.equal_count.expected_error,
         "calibration brier": likely.brier,
         **{f"bias {name}": getattr(bias, name) for name in ("dx", "dy", "width_ratio", "height_ratio")},
         "overlap mean": overlap.mean,
         **{f"overlap {level}": share for level, share in zip(SHARE_LEVELS, overlap.shares, strict=True)},
+        **{
+            f"bar {edge}": number / overlap.hits if overlap.hits else math.nan
+            for edge, number in zip(BARS, overlap.histogram, strict=True)
+        },
+        **{f"end {name}": getattr(end, name) for name in (*END, *END_AP)},
         "unbiased before": before,
         "unbiased after": after,
         "unbiased gain": after - before,
@@ -210,10 +228,19 @@ def assert_bands_equal_to_repeating(
     bands = sweep_bands(scene.matches, scene.counted, held.thresholds, draw, count_empty_pictures=count_empty_pictures)
     counts = count(copies.matches, copies.counted)
     points = [operating_point(counts, t, count_empty_pictures=count_empty_pictures) for t in held.thresholds]
-    for rate, low, high in (("precision", bands[0], bands[1]), ("recall", bands[2], bands[3])):
-        expected = [getattr(point, rate) for point in points]
-        assert low.tolist() == pytest.approx(expected, abs=1e-12, nan_ok=True)
-        assert high.tolist() == pytest.approx(expected, abs=1e-12, nan_ok=True)
+    expected = {rate: [getattr(p, rate) for p in points] for rate in SweepBands._fields if rate != "f2"}
+    rates = zip(expected["precision"], expected["recall"], points, strict=True)
+    expected["f2"] = [f2(precision, recall, point.f1) for precision, recall, point in rates]
+    for rate, band in bands._asdict().items():
+        assert band.low.tolist() == pytest.approx(expected[rate], abs=1e-12, nan_ok=True), rate
+        assert band.high.tolist() == pytest.approx(expected[rate], abs=1e-12, nan_ok=True), rate
+
+
+def f2(precision: float, recall: float, f1: float) -> float:
+    """By van Rijsbergen's formula; where that says nothing, as f1: 0 or nan."""
+    if math.isnan(precision) or math.isnan(recall) or precision + recall == 0:
+        return f1
+    return 5 * precision * recall / (4 * precision + recall)
 
 
 @pytest.mark.parametrize("pictures", DEGENERATE.values(), ids=DEGENERATE)
@@ -239,7 +266,7 @@ def test_a_weight_is_a_number_of_copies_with_ties_of_score(pictures: list[Pictur
 @pytest.mark.parametrize("block", [1, 100, 1 << 18])
 def test_many_draws_are_the_draws_one_by_one(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """In blocks of any size; the interval of two draws has the one at either end."""
-    for module in (resampled_boxes, resampled_details):
+    for module in (resampled_boxes, resampled_sweep):
         monkeypatch.setattr(module, "_NUMBERS_PER_BLOCK", block)
     pictures = [picture for seed in range(8) for picture in scene(seed)]
     rows = draw_weights(len(pictures), draws=12, seed=3)
@@ -252,12 +279,59 @@ def test_many_draws_are_the_draws_one_by_one(block: int, monkeypatch: pytest.Mon
     scene_ = laid_out(pictures)
     thresholds = sweep(count(scene_.matches, scene_.counted)).thresholds
     together = sweep_bands(scene_.matches, scene_.counted, thresholds, rows, confidence=0.5)
-    alone = np.array([sweep_bands(scene_.matches, scene_.counted, thresholds, row[None])[::2] for row in rows])
-    for rate, low, high in ((0, together[0], together[1]), (1, together[2], together[3])):
-        some = ~np.isnan(alone[:, rate]).any(axis=0)
+    alone = [sweep_bands(scene_.matches, scene_.counted, thresholds, row[None]) for row in rows]
+    for rate, band in together._asdict().items():
+        values = np.array([getattr(one, rate).low for one in alone])
+        some = ~np.isnan(values).all(axis=0)
         assert some.sum() > 30
-        assert low[some] == pytest.approx(np.quantile(alone[:, rate, some], 0.25, axis=0))
-        assert high[some] == pytest.approx(np.quantile(alone[:, rate, some], 0.75, axis=0))
+        assert band.low[some] == pytest.approx(np.nanquantile(values[:, some], 0.25, axis=0))
+        assert band.high[some] == pytest.approx(np.nanquantile(values[:, some], 0.75, axis=0))
+
+
+@pytest.mark.parametrize("rows_kept", [1, 3, 64])
+@pytest.mark.parametrize("rows", [0, 1, 63, 64, 65, 200])
+def test_places_and_running_sums_of_repeated_rows(rows: int, rows_kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against lists that are written out; one draw without any picture among them."""
+    monkeypatch.setattr(resampled_order, "_ROWS", rows_kept)
+    random = np.random.default_rng(rows)
+    picture, values = random.integers(0, 5, rows), random.normal(size=rows)
+    weights = np.vstack([draw_weights(5, draws=6, seed=2), np.zeros((1, 5), dtype=np.int32)])
+    copies, summed = RunningSum(picture, weights), RunningSum(picture, weights, values)
+    limits = np.tile(np.arange(rows + 1), (len(weights), 1))
+    for draw, row in enumerate(weights):
+        each = row[picture]
+        written_out = np.repeat(np.arange(rows), each)
+        assert copies.total[draw] == len(written_out)
+        places = np.zeros((len(weights), len(written_out)), dtype=np.int64)
+        places[draw] = np.arange(len(written_out))
+        assert copies.at(places)[draw].tolist() == written_out.tolist()
+        assert copies.before(limits)[draw].tolist() == np.append(0, np.cumsum(each)).tolist()
+        assert summed.before(limits)[draw] == pytest.approx(np.append(0, np.cumsum(each * values)), abs=1e-12)
+
+
+def test_many_draws_of_the_end_and_of_even_bins_are_the_draws_one_by_one() -> None:
+    pictures = as_probabilities([picture for seed in range(8) for picture in scene(seed)])
+    rows = draw_weights(len(pictures), draws=12, seed=3)
+    _, _, _, counted, matches, _ = laid_out(pictures)
+
+    def both(weights: NDArray[np.integer]) -> dict[str, Interval]:
+        likely = calibration_intervals(matches, counted, weights, score_kind="probability")
+        return {**curve_end_intervals(matches, counted, weights), **likely}
+
+    together, alone = both(rows), [both(row[None]) for row in rows]
+    for name, one in together.items():
+        low, high = np.quantile([single[name].low for single in alone], [0.025, 0.975])
+        assert low < high
+        assert (one.low, one.high, one.draws) == (pytest.approx(low), pytest.approx(high), 12)
+
+
+def test_an_average_precision_that_is_known_changes_nothing() -> None:
+    pictures = [picture for seed in range(8) for picture in scene(seed)]
+    _, _, _, counted, matches, _ = laid_out(pictures)
+    weights = draw_weights(len(pictures), draws=50)
+    known = resample(ExactAP(matches, counted), weights)
+    for function in (curve_end_intervals, error_cost_intervals):
+        assert function(matches, counted, weights, average_precision=known) == function(matches, counted, weights)
 
 
 def test_the_same_seed_gives_the_same_intervals_around_the_values() -> None:
@@ -270,8 +344,9 @@ def test_the_same_seed_gives_the_same_intervals_around_the_values() -> None:
     assert first != other
     assert {"choice precision", "missed large", "error missed"} <= first.keys()
     for name, one in first.items():
-        assert one.low < one.high or name in {"error near_ignored"}, name
-        if name != "calibration expected_error":  # scatter alone raises it
+        is_empty_bar = name.startswith("bar") and one.value == 0
+        assert one.low < one.high or name == "error near_ignored" or is_empty_bar, name
+        if not name.startswith("calibration") or name == "calibration brier":  # scatter alone raises the others
             assert one.low <= one.value <= one.high, name
 
 
@@ -326,6 +401,7 @@ def by_name(scene: Scene, pictures: list[Picture]) -> dict[str, Callable[[NDArra
         "overlap": lambda w: overlap_intervals(matches, counted, w),
         "unbiased": lambda w: unbiased_intervals(held.unbiased, faces, boxes, scores, counted, w),
         "choice": lambda w: threshold_choice_interval(held.choices[0], matches, counted, w),
+        "end": lambda w: curve_end_intervals(matches, counted, w),
         "bands": lambda w: sweep_bands(matches, counted, held.thresholds, w),
         "misses": lambda w: miss_share_intervals(matches, counted, labels, w),
     }

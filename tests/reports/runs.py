@@ -67,7 +67,6 @@ def make_run(
                 "fingerprint": "f" * 16,
                 "notes": ["2 boxes <lie> outside"],
             },
-            "protocol": {"size": "original", "score_floor": None},
             "created": "2026-01-02T03:04:05+00:00",
             "excluded": [list(row) for row in excluded],
         },
@@ -95,8 +94,10 @@ def add_cell(run: RunFolder, spec: str, found: Found | None = None, ms: float = 
         "models": {},
         "code": "0" * 16,
         "packages": {"numpy": "2.0"},
+        "protocol": {"size": "original", "score_floor": None},
         "device": "cpu",
         "threads": 1,
+        "rounds": 1,
         "machine": run.document["environment"]["machine"],
         "info": {
             "name": spec,

@@ -12,6 +12,7 @@ from facebench.benchmarks.analysis import Analysis, analyse
 from facebench.benchmarks.scoring.bootstrap import Difference, Interval
 from facebench.benchmarks.scoring.calibration import ReliabilityCurve
 from facebench.benchmarks.scoring.localisation import BoxBias
+from facebench.benchmarks.scoring.resampled_sweep import Band, SweepBands
 from facebench.benchmarks.scoring.slices import DEMOGRAPHICS_CAVEAT
 from facebench.benchmarks.summary import Resampling, Summary, summarise_run
 from facebench.reports.comparison import difference, standings
@@ -19,7 +20,7 @@ from facebench.reports.curves import Curve, curves, precision_against_recall, re
 from facebench.reports.grids import event_grid, perceived_grid, protocols, slice_grid
 from facebench.reports.html import render
 from facebench.reports.in_depth import in_depth
-from facebench.reports.numbers import between_signed
+from facebench.reports.numbers import between, between_signed
 from facebench.reports.reading import READING, reading_markdown
 from facebench.reports.table import columns, standing
 from facebench.tests.reports import depth_run, runs
@@ -193,14 +194,12 @@ def test_each_detector_in_depth(summary, analysis):
     ]
     assert [line.group for line in dict(fair.misses)["blur"]] == ["clear", "normal", "heavy"]
     assert fair.unfound == "2 of 4 faces not found at score\u00a0≥\u00a00.5"
-    assert (
-        fair.calibration.startswith("ECE ") and "2 of them hits. The expected error's interval is ." in fair.calibration
-    )
+    assert fair.calibration.startswith("ECE ") and "2 of them hits. Intervals: ECE ." in fair.calibration
     assert "kind “margin” do not claim to be probabilities" in margin.calibration
     assert (len(fair.reliability) > 0, list(margin.reliability)) == (True, [])
     assert good.habit[0] == (
-        "Boxes are 1.00 (1.00–1.00) times as wide and 1.00 (1.00–1.00) times as high as annotated, the centre in place "
-        "(medians over 4 hits)."
+        "Boxes are 1.00 (1.00–1.00) times as wide and 1.00 (1.00–1.00) times as high as annotated, the centre "
+        "0.0 % (0.0 to 0.0) of the width right and 0.0 % (0.0 to 0.0) of the height below (medians over 4 hits)."
     )
     same = "1.000 → 1.000 (.000 (.000 to .000))"
     assert f"exact AP50 {same}, AP75 {same}" in good.habit[1]
@@ -210,24 +209,77 @@ def test_each_detector_in_depth(summary, analysis):
 @pytest.mark.parametrize(
     ("dx", "dy", "text"),
     [
-        (0.02, 0.1, "2 % of the width right and 10 % of the height below"),
-        (-0.02, -0.1, "2 % of the width left and 10 % of the height above"),
-        (0.004, -0.1, "10 % of the height above"),
+        (
+            Interval(0.02, 0.011, 0.032, 0.95, 9),
+            Interval(0.1, -0.01, 0.12, 0.95, 9),
+            "2.0 % (1.1 to 3.2) of the width right and 10.0 % (−1.0 to 12.0) of the height below",
+        ),
+        (
+            Interval(-0.02, -0.03, 0.01, 0.95, 9),
+            Interval(-0.1, -0.12, -0.08, 0.95, 9),
+            "2.0 % (−1.0 to 3.0) of the width left and 10.0 % (8.0 to 12.0) of the height above",
+        ),
+        (
+            Interval(0.0, -0.0001, 0.0, 0.95, 9),
+            Interval(-0.1, math.nan, math.nan, 0.95, 0),
+            "0.0 % (0.0 to 0.0) of the width right and 10.0 % of the height above",
+        ),
     ],
 )
 def test_where_boxes_lie(summary, analysis, dx, dy, text):
     key = str(summary.rows[0].cell["key"])
     cell = analysis.cells[key]
     ends = {
+        "dx": dx,
+        "dy": dy,
         "width_ratio": Interval(0.9, 0.85, 0.95, 0.95, 9),
         "height_ratio": Interval(1.2, math.nan, math.nan, 0.95, 0),
     }
-    bias = BoxBias(dx, dy, math.log(0.9), math.log(1.2), 5)
+    bias = BoxBias(dx.value, dy.value, math.log(0.9), math.log(1.2), 5)
     cell = replace(cell, bias=bias, intervals=replace(cell.intervals, bias=ends))
     found = in_depth(summary, replace(analysis, cells={key: cell}))[0].habit[0]
     assert found == (
         f"Boxes are 0.90 (0.85–0.95) times as wide and 1.20 times as high as annotated, the centre {text} "
         "(medians over 5 hits)."
+    )
+
+
+def test_every_number_of_the_details_is_shown_with_its_interval(summary, analysis):
+    """Each interval is replaced by one that occurs nowhere else, and must come back in the text."""
+    key = str(summary.rows[1].cell["key"])
+    cell = analysis.cells[key]
+    curve_end = {
+        name: Interval(0.5, 0.111 + 0.01 * place, 0.611 + 0.01 * place, 0.95, 9)
+        for place, name in enumerate(cell.intervals.curve_end)
+    }
+    likely = {
+        name: Interval(0.5, 0.211 + 0.01 * place, 0.711 + 0.01 * place, 0.95, 9)
+        for place, name in enumerate(cell.intervals.calibration)
+    }
+    bars = tuple(Interval(0.5, 0.011, 0.03 * place, 0.95, 9) for place in range(11))
+    bands = SweepBands(*(Band(np.full(5, 0.31 + 0.01 * place), np.full(5, 0.81 + 0.01 * place)) for place in range(5)))
+    intervals = replace(
+        cell.intervals,
+        curve_end=curve_end,
+        calibration=likely,
+        overlap=replace(cell.intervals.overlap, histogram=bars),
+        bands=bands,
+    )
+    found = in_depth(summary, replace(analysis, cells={key: replace(cell, intervals=intervals)}))[0]
+    for name, one in curve_end.items():
+        text = between_signed(one) if name == "tail_average_precision" else between(one)
+        assert text in found.curve, name
+    for name, one in likely.items():
+        assert between(one, 3) in found.calibration, name
+    # both hits are exact: one bar, the last
+    assert found.habit[-1] == "Shares of the hits by IoU, .95 to 1.00: .50 (.01–.30)."
+    # hits 0 1 2 2 2, false alarms 1 1 1 2 3 of four faces: F1 is best at the third of five thresholds, as is F2
+    best_f1, best_f2 = found.choices[2:]
+    assert best_f1.startswith(
+        "Best F1 on these pictures: .571 (.33–.83) at a score of at least 0.8, with 0.25 (0.35–0.85)"
+    )
+    assert best_f2.startswith(
+        "Best F2, recall weighing twice, on these pictures: .526 (.34–.84) at a score of at least"
     )
 
 
@@ -263,6 +315,34 @@ def test_the_curves_are_named_and_marked_where_they_end(width):
     assert svg == precision_against_recall(drawn, "hard", width)
 
 
+def test_a_band_goes_along_the_low_ends_and_back_along_the_high_ones(summary, analysis):
+    found = curves(summary, analysis)[1]
+    bands = analysis.cells[str(summary.rows[1].cell["key"])].intervals.bands
+    low = list(zip(bands.recall.low.tolist(), bands.precision.low.tolist(), strict=True))
+    high = list(zip(bands.recall.high.tolist(), bands.precision.high.tolist(), strict=True))
+    assert list(found.band) == low + high[::-1]
+
+
+@pytest.mark.parametrize("width", [380, 900])
+@pytest.mark.parametrize(
+    ("with_band", "drawn", "note"),
+    [(0, 0, None), (1, 1, "of the curve"), (2, 2, "of the first 2"), (5, 3, "of the first 3")],
+)
+def test_only_the_first_curves_lie_on_bands(with_band, drawn, note, width):
+    """Each in the colour of its curve; the figure says what the pale areas are."""
+    band = [(0.1, 0.8), (0.4, 0.3), (0.6, 0.5), (0.2, 1.0)]
+    some = [
+        Curve(f"d{i}", [0.1, 0.5], [0.9, 0.4 + 0.1 * i], is_cut=False, band=band if i < with_band else ())
+        for i in range(5)
+    ]
+    root = ET.fromstring(precision_against_recall(some, "hard", width))
+    areas = [e.attrib for e in root.iter() if e.tag.endswith("path") and e.attrib.get("opacity") == "0.16"]
+    assert [area["fill"] for area in areas] == ["#0173b2", "#de8f05", "#029e73"][:drawn]
+    text = " ".join("".join(root.itertext()).split())
+    assert ("95 % intervals" in text) is bool(drawn)
+    assert note is None or note in text
+
+
 def test_thirty_curves_look_different():
     drawn = [Curve(f"d{i}", [0.0, 0.03 * i + 0.1], [1.0, 0.5], is_cut=False) for i in range(30)]
     root = ET.fromstring(precision_against_recall(drawn, "hard", 380))
@@ -293,7 +373,10 @@ def test_missing_numbers_are_dashes(blind):
     assert standings(blind, analysis)[0].versus[1].verdict == "none"
     assert [cell.text for cell in protocols(blind, analysis).rows[0][1]] == ["–"] * 5
     assert dict(in_depth(blind, analysis)[0].operating)["recall"] == "–"
-    assert in_depth(blind, analysis)[0].habit == ["No hit to learn it from."]
+    (blind_one, *_) = in_depth(blind, analysis)
+    assert blind_one.habit == ["No hit to learn it from."]
+    assert blind_one.curve == "There is no curve: no face counts, or there is no box."
+    assert len(blind_one.choices) == 2
     assert "curves" not in page.sections
     assert not [cell for row in page.rows for cell in row if "nan" in cell]
 

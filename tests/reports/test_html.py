@@ -52,7 +52,7 @@ def page(run: RunFolder) -> Page:
 
 
 def test_every_detector_has_its_row(page):
-    assert page.row("exact")[1:3] == ["1.000 (1.00–1.00)", "1.000"]
+    assert page.row("exact")[1:3] == ["1.000 (1.00–1.00)", "1.000 (1.00–1.00)"]
     assert page.row("exact")[-1] == "trained on WIDER"
     assert page.row("poor:size=2")[-1] == "failed on 1 picture, trained on WIDER, curve cut at recall .67"
     assert page.row("broken")[1] == f"failed: {FAILURE}"
@@ -61,7 +61,7 @@ def test_every_detector_has_its_row(page):
 
 def test_the_columns_say_what_they_are(page):
     helps = {attributes.get("title") for tag, attributes in page.elements if tag == "button"}
-    assert "90th percentile of the whole detect call" in helps
+    assert any("90th percentile of the whole detect call" in str(help) for help in helps)
     sorted_by = [attributes for tag, attributes in page.elements if tag == "th" and "aria-sort" in attributes]
     assert [attributes["aria-sort"] for attributes in sorted_by] == ["descending"]
 
@@ -273,8 +273,7 @@ def test_the_fastest_within_a_hundredth_of_the_best_is_named_with_the_best(
 )
 def test_the_command_that_measures_again(tmp_path, demo, protocol, changes, expected):
     run = runs.make_run(tmp_path, demo=demo)
-    run.document["protocol"] |= protocol
-    runs.add_cell(run, "a", runs.EXACT, **changes)
+    runs.add_cell(run, "a", runs.EXACT, protocol={"size": "original", "score_floor": None} | protocol, **changes)
     assert reproduce(summarise_run(run)) == [expected, "facebench report RUN -o report.html"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -122,3 +123,64 @@ class TellsItsWorld(Good):
         cores = len(os.sched_getaffinity(0))
         omp, offline = int(os.environ["OMP_NUM_THREADS"]), int(os.environ["FACEBENCH_OFFLINE"])
         return Detections.from_arrays([[0, 0, cores, omp], [0, 0, offline, float(image.flags.writeable)]], [0.9, 0.8])
+
+
+class ChangesThreadsOnImport(Good):
+    """Sets OpenCV's threads while it is built, as some packages do when they are imported."""
+
+    def __init__(self, **options):
+        import cv2
+
+        super().__init__(**options)
+        cv2.setNumThreads(7)
+
+
+class ChangesThreadsInDetect(Good):
+    """Sets OpenCV's threads in every call, so that putting them back after loading does not help."""
+
+    def detect(self, image):
+        import cv2
+
+        cv2.setNumThreads(7)
+        return super().detect(image)
+
+
+class FinishesLater(Good):
+    """Returns at once and lets a thread do the work: its time would be a lie."""
+
+    def detect(self, image):
+        found = super().detect(image)
+        found.boxes.setflags(write=True)
+        threading.Thread(target=self._work, args=(found.boxes,)).start()
+        return found
+
+    def _work(self, boxes):
+        end = time.process_time() + 0.1
+        while time.process_time() < end:
+            boxes[:, 2:] += 0.001
+
+
+class DiffersByProcess(Good):
+    """Returns another box in every process."""
+
+    def detect(self, image):
+        side = 10 + os.getpid() % 1000
+        return Detections.from_arrays([[0, 0, side, side]], [0.9])
+
+
+class Stages(Good):
+    """Tells its stages."""
+
+    def detect(self, image):
+        self.clock.inference()
+        time.sleep(0.002)
+        self.clock.post()
+        return super().detect(image)
+
+
+class WithoutItsBase(Good):
+    """Does without the constructor of Detector."""
+
+    def __init__(self, *, device="cpu", threads=1, score_floor=None):
+        self.device, self.threads = device, threads
+        self.operating_threshold = self.score_floor = 0.5
