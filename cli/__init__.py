@@ -1,7 +1,8 @@
 """The `facebench` command: thin, one function a verb.
 
-Exit codes: 0 done, 1 a check failed (a detector of the run failed, or breaks the contract), 2 wrong use or an error,
-130 interrupted. Tables and JSON go to standard output, progress and errors to standard error.
+Exit codes: 0 done, 1 a check failed (a detector of the run failed, breaks the contract, or the gate fails), 2 wrong use
+or an error, 3 the gate is inconclusive, 130 interrupted. Tables and JSON go to standard output, progress and errors to
+standard error.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import typer
 
 from ..errors import FacebenchError
 from .catalogue import data_app, detectors_app, models_app
+from .compare import compare_command, gate_command
 from .detect import detect_command
 from .measure import export_command, run_command, score_command
 from .show import pick_command, report_command, table_command
@@ -30,6 +32,8 @@ for _name, _verb in (
     ("export", export_command),
     ("report", report_command),
     ("table", table_command),
+    ("compare", compare_command),
+    ("gate", gate_command),
     ("pick", pick_command),
     ("detect", detect_command),
 ):

@@ -1,0 +1,187 @@
+"""Two detectors, or two installed versions of one, measured in turn and compared: no run folder is written."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..datasets import Dataset, decode
+from ..detectors import Detections, Device, resolve
+from ..errors import UsageError, WorkerError
+from . import environment
+from .cell import Protocol, make_cell
+from .cell_analysis import Truth
+from .cell_comparison import Measured
+from .comparison import Comparison, compare_interleaved
+from .interleave import Interleaved, RoundObserver, Side, interleave
+from .journal import PictureRecord
+from .pictures import Pictures, describe_dataset, faces_table
+from .results import detections_table
+from .summary import Resampling
+from .supervisor import Limits, Start
+
+ROUNDS = 5
+_ASK_S = 120.0
+
+
+def compare_sides(
+    base: Side,
+    head: Side,
+    dataset: Dataset,
+    *,
+    rounds: int = ROUNDS,
+    protocol: Protocol | None = None,
+    device: Device = "cpu",
+    threads: int = 1,
+    limits: Limits | None = None,
+    resampling: Resampling | None = None,
+    metric: str | None = None,
+    observer: RoundObserver | None = None,
+) -> Comparison:
+    """Measure base, head, and base again, turn by turn, and compare.
+
+    Args:
+        base: what was there before.
+        head: what is proposed.
+        dataset: the pictures and their annotation.
+        rounds: fresh processes of each side.
+        protocol: how pictures are given.
+        device: "cpu" or "cuda".
+        threads: CPU threads of each process.
+        limits: time and memory of each process.
+        resampling: how pictures are drawn for the intervals of AP and rates.
+        metric: as in `compare_runs`.
+        observer: hears of the progress.
+
+    Raises:
+        UsageError: no picture can be decoded, or an argument is wrong.
+        WorkerError: a side cannot be loaded, or died.
+    """
+    protocol = protocol or Protocol()
+    inputs = [_inputs(side, dataset.fingerprint, protocol, device, threads) for side in (base, head)]
+    pictures, table = _look(dataset)
+    image_ids = table.loc[table["verdict"] == "ok", "image_id"].tolist()
+    if not image_ids:
+        raise UsageError(f"none of the {len(table)} pictures of {dataset.name} can be decoded: {table['detail'][0]}")
+    base_floor, head_floor = (_floor(side["cell"]["info"], protocol) for side in inputs)
+    found = interleave(
+        base,
+        head,
+        image_ids,
+        pictures,
+        rounds=rounds,
+        device=device,
+        threads=threads,
+        size=protocol.size,
+        score_floors=(base_floor, head_floor),
+        limits=limits,
+        observer=observer,
+    )
+    document = describe_dataset(dataset)
+    comparison = compare_interleaved(
+        _measured(inputs[0], found, "base", found.base_ms, found.base_detections, found.base_start),
+        _measured(inputs[1], found, "head", found.head_ms, found.head_detections, found.head_start),
+        Truth.of_tables(table, faces_table(dataset.samples), document["lists"]),
+        document,
+        again=found.again_ms,
+        resampling=resampling,
+        metric=metric,
+    )
+    notes = list(comparison.notes)
+    if len(image_ids) < len(table):
+        notes.append(f"{len(table) - len(image_ids)} pictures could not be decoded and are left out")
+    if found.failures["again"]:
+        notes.append(f"the second process of the base failed on {len(found.failures['again'])} pictures")
+    return dataclasses.replace(comparison, base=base.label, head=head.label, notes=tuple(notes))
+
+
+def describe_side(spec: str, fingerprint: str, protocol: Protocol, device: Device, threads: int) -> dict[str, Any]:
+    """Return what goes into a side in this environment: "cell", as run.json has it, and "environment"."""
+    resolved = resolve(spec)
+    missing = resolved.missing()
+    if missing is not None:
+        raise missing
+    cell = make_cell(resolved, fingerprint, protocol, device, threads)
+    stored = {name: value for name, value in dataclasses.asdict(cell).items() if name != "dataset"}
+    return {
+        "cell": {"key": cell.key, **stored, "info": dataclasses.asdict(resolved.adapter.info)},
+        "environment": environment.describe(),
+    }
+
+
+def _inputs(side: Side, fingerprint: str, protocol: Protocol, device: Device, threads: int) -> dict[str, Any]:
+    if side.python is None:
+        return describe_side(side.spec, fingerprint, protocol, device, threads)
+    question = json.dumps([side.spec, fingerprint, dataclasses.asdict(protocol), device, threads])
+    command = [str(side.python), "-P", "-m", "facebench.benchmarks.interleaved_comparison", question]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_ASK_S, check=True)
+    except OSError as error:
+        raise UsageError(
+            f"cannot run {side.python}: {error.strerror or error}. Expected the Python of an environment with facebench"
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise WorkerError(f"{side.python} did not describe {side.spec} within {_ASK_S:.0f} s") from error
+    except subprocess.CalledProcessError as error:
+        last = (error.stderr.strip().splitlines() or [f"exit code {error.returncode}"])[-1]
+        raise WorkerError(f"{side.python} cannot describe {side.spec}: {last}") from error
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def _look(dataset: Dataset) -> tuple[Pictures, pd.DataFrame]:
+    """Decode every picture once; return what can be used, and the table of all as pictures.parquet has it."""
+    pictures = Pictures(dataset.samples)
+    rows = []
+    for sample in dataset.samples:
+        decoded = decode(sample.source)
+        height, width = decoded.image.shape[:2] if decoded.image is not None else (0, 0)
+        rows.append((sample.image_id, decoded.verdict, decoded.detail, width, height))
+        if decoded.image is not None:
+            pictures.keep(sample.image_id, decoded.image)
+    return pictures, pd.DataFrame(rows, columns=["image_id", "verdict", "detail", "width", "height"])
+
+
+def _floor(info: Mapping[str, Any], protocol: Protocol) -> float:
+    """Return how far down scores are kept, as in a run: for AP the curve is wanted, not the operating point alone."""
+    if protocol.score_floor is not None and info["score_kind"] == "probability":
+        return protocol.score_floor
+    return float(info["score_floor"])
+
+
+def _measured(
+    inputs: Mapping[str, Any],
+    found: Interleaved,
+    side: str,
+    ms: NDArray[np.float64],
+    detections: Sequence[Detections | None],
+    start: Start,
+) -> Measured:
+    records = [
+        PictureRecord(name, one, math.nan, 0)
+        for name, one in zip(found.image_ids, detections, strict=True)
+        if one is not None
+    ]
+    cell = {
+        **inputs["cell"],
+        "status": "done",
+        "reason": "",
+        "start": dataclasses.asdict(start),
+        "rounds": len(ms),
+        "failed_pictures": found.failures[side],
+    }
+    return Measured(cell, detections_table(records), ms, inputs["environment"])
+
+
+if __name__ == "__main__":
+    _spec, _fingerprint, _protocol, _device, _threads = json.loads(sys.argv[1])
+    print(json.dumps(describe_side(_spec, _fingerprint, Protocol(**_protocol), _device, _threads), default=str))

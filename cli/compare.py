@@ -1,0 +1,246 @@
+"""Verbs that set two versions against each other: compare, gate."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import UsageError
+from .console import ByEvent, Data, Device, Json, Seed, fetch_models, stderr, stdout
+
+if TYPE_CHECKING:
+    from ..benchmarks.comparison import Comparison
+    from ..benchmarks.gate import GateResult
+
+Base = Annotated[str, typer.Argument(help="Results folder of the base; with --interleave a detector.")]
+Head = Annotated[str, typer.Argument(help="Results folder of the head; with --interleave a detector.")]
+Pairs = Annotated[
+    list[str] | None,
+    typer.Option("--pair", help="BASE=HEAD, detectors that belong together; may be repeated. Others find each other."),
+]
+Metric = Annotated[
+    str | None, typer.Option(help="What decides: ap_easy, ap_medium, ap_hard or ap_overall; else the hardest.")
+]
+Interleave = Annotated[
+    bool, typer.Option("--interleave", help="Measure two detectors now, turn by turn: the most precise for latency.")
+]
+SidePython = Annotated[
+    Path | None, typer.Option(help="Python of another environment with facebench; with --interleave.")
+]
+Dataset = Annotated[str | None, typer.Option(help="Data set to measure on; with --interleave.")]
+Rounds = Annotated[int | None, typer.Option(help="Fresh processes of each side; with --interleave, 5 by default.")]
+OnDevice = Annotated[Device | None, typer.Option(help="cpu or cuda; with --interleave.")]
+Threads = Annotated[int | None, typer.Option(help="CPU threads of each process; with --interleave.")]
+Size = Annotated[str | None, typer.Option(help="original, long=640 or short=1600,max=2150; with --interleave.")]
+
+
+def compare_command(
+    base: Base,
+    head: Head,
+    pair: Pairs = None,
+    metric: Metric = None,
+    by_event: ByEvent = False,
+    seed: Seed = 0,
+    interleave: Interleave = False,
+    dataset: Dataset = None,
+    data: Data = None,
+    rounds: Rounds = None,
+    device: OnDevice = None,
+    threads: Threads = None,
+    size: Size = None,
+    base_python: SidePython = None,
+    head_python: SidePython = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="As Markdown.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say what changed from BASE to HEAD: detections, accuracy and latency, each difference with its interval."""
+    from ..reports.comparison_json import comparison_json
+    from ..reports.comparison_markdown import comparison_markdown
+
+    settings = _settings(dataset, data, rounds, device, threads, size, base_python, head_python)
+    comparison = _compare(base, head, pair or [], metric, by_event, seed, interleave, settings)
+    if as_json:
+        typer.echo(json.dumps(comparison_json(comparison), indent=2))
+    elif markdown:
+        typer.echo(comparison_markdown(comparison), nl=False)
+    else:
+        _print(comparison, None)
+
+
+def gate_command(
+    base: Base,
+    head: Head,
+    limits: Annotated[Path | None, typer.Option(help="TOML file of limits; see docs/ci.md.")] = None,
+    max_slowdown: Annotated[
+        float | None, typer.Option(help="As a fraction, 0.05 by default: 1.05 times the time of the base.")
+    ] = None,
+    max_ap_loss: Annotated[float | None, typer.Option(help="In AP from 0 to 1, 0.005 by default.")] = None,
+    inconclusive_ok: Annotated[
+        bool, typer.Option("--inconclusive-ok", help="Exit with 0 instead of 3 where it is inconclusive.")
+    ] = False,
+    indicative: Annotated[
+        bool, typer.Option("--indicative", help="Accept results of different machines; latency is inconclusive then.")
+    ] = False,
+    pair: Pairs = None,
+    metric: Metric = None,
+    by_event: ByEvent = False,
+    seed: Seed = 0,
+    interleave: Interleave = False,
+    dataset: Dataset = None,
+    data: Data = None,
+    rounds: Rounds = None,
+    device: OnDevice = None,
+    threads: Threads = None,
+    size: Size = None,
+    base_python: SidePython = None,
+    head_python: SidePython = None,
+    markdown: Annotated[Path | None, typer.Option(help="Write a summary for a CI page there.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML there.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Judge HEAD against BASE: exit code 0 pass, 1 fail, 3 inconclusive, 2 wrong use."""
+    from ..benchmarks.gate import gate
+    from ..benchmarks.gate_limits import read_limits
+    from ..benchmarks.junit import junit_xml
+    from ..benchmarks.results import write_atomically
+    from ..reports.comparison_json import comparison_json
+    from ..reports.comparison_markdown import comparison_markdown
+
+    judged_by = read_limits(limits, max_slowdown=max_slowdown, max_ap_loss=max_ap_loss)
+    settings = _settings(dataset, data, rounds, device, threads, size, base_python, head_python)
+    comparison = _compare(base, head, pair or [], metric, by_event, seed, interleave, settings)
+    result = gate(comparison, judged_by, indicative=indicative)
+    if markdown is not None:
+        write_atomically(markdown, comparison_markdown(comparison, result).encode())
+    if junit is not None:
+        write_atomically(junit, junit_xml(result))
+    if as_json:
+        typer.echo(json.dumps(comparison_json(comparison, result), indent=2))
+    else:
+        _print(comparison, result)
+    raise typer.Exit(result.exit_code(inconclusive_ok=inconclusive_ok))
+
+
+def _settings(
+    dataset: str | None,
+    data: Path | None,
+    rounds: int | None,
+    device: Device | None,
+    threads: int | None,
+    size: str | None,
+    base_python: Path | None,
+    head_python: Path | None,
+) -> dict[str, Any]:
+    """Return those that were given."""
+    named = {
+        "dataset": dataset,
+        "data": data,
+        "rounds": rounds,
+        "device": device,
+        "threads": threads,
+        "size": size,
+        "base_python": base_python,
+        "head_python": head_python,
+    }
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def _compare(
+    base: str,
+    head: str,
+    pairs: list[str],
+    metric: str | None,
+    by_event: bool,
+    seed: int,
+    interleave: bool,
+    settings: dict[str, Any],
+) -> Comparison:
+    from ..benchmarks.comparison import compare_runs
+    from ..benchmarks.pairing import parse_pair
+    from ..benchmarks.results import RunFolder
+    from ..benchmarks.summary import Resampling
+
+    resampling = Resampling(seed, by_event)
+    if interleave:
+        if pairs:
+            raise UsageError("--pair names cells of two results folders; with --interleave BASE and HEAD are the pair")
+        return _measure(base, head, metric, resampling, settings)
+    if settings:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in settings)
+        raise UsageError(f"{options}: only with --interleave, which measures; results folders are measured already")
+    left, right = RunFolder.open(Path(base)), RunFolder.open(Path(head))
+    wanted = [parse_pair(text, left.cells, right.cells) for text in pairs]
+    return compare_runs(left, right, resampling=resampling, pairs=wanted, metric=metric)
+
+
+def _measure(base: str, head: str, metric: str | None, resampling: Any, settings: dict[str, Any]) -> Comparison:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from .. import datasets
+    from ..benchmarks.cell import Protocol
+    from ..benchmarks.interleave import Side
+    from ..benchmarks.interleaved_comparison import ROUNDS, compare_sides
+    from ..detectors import resolve
+
+    console = stderr()
+    left, right = Side(base, settings.get("base_python")), Side(head, settings.get("head_python"))
+    fetch_models([resolve(side.spec) for side in (left, right) if side.python is None], console, strict=True)
+    pictures = datasets.load(settings.get("dataset", "scenes"), root=settings.get("data"))
+    bars = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*bars, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("base, head and base again", total=None)
+
+        class Bar:
+            def picture_done(self, done: int, total: int) -> None:
+                progress.update(task, completed=done, total=total)
+
+        return compare_sides(
+            left,
+            right,
+            pictures,
+            rounds=settings.get("rounds", ROUNDS),
+            protocol=Protocol(settings.get("size", "original")),
+            device=settings.get("device", "cpu"),
+            threads=settings.get("threads", 1),
+            resampling=resampling,
+            metric=metric,
+            observer=Bar(),
+        )
+
+
+def _print(comparison: Comparison, result: GateResult | None) -> None:
+    from rich import box
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    from ..reports.comparison_text import headline, joined, reasons, rows, scope, summary_line, titles, what_to_do
+
+    console = stdout()
+    found = rows(comparison, result)
+    first = summary_line(comparison) if result is None else headline(result)
+    console.print(Text(first, style=_style(result)))
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for title in titles(comparison, result):
+        table.add_column(title, overflow="fold")
+    for row in found:
+        table.add_row(*(Text(joined(cell, "\n")) for cell in row.cells))
+    console.print(table)
+    if result is not None:
+        for line in [*reasons(result), *what_to_do(result)]:
+            console.print(Text(line))
+    for row in found:
+        if row.notable and row.details:
+            console.print(Text(f"\n{row.label}", style="bold"))
+            for heading, text in row.details:
+                console.print(Padding(Text(f"{heading}: {text}"), (0, 0, 0, 2)))
+    for note in comparison.notes if result is None else result.notes:
+        console.print(Text(f"note: {note}"))
+    console.print(Text(f"\n{scope(comparison)}"))
+
+
+def _style(result: GateResult | None) -> str:
+    return "bold" if result is None else {"pass": "bold green", "fail": "bold red"}.get(result.outcome, "bold yellow")
