@@ -16,7 +16,6 @@ import pytest
 from facebench.benchmarks.journal import Journal, PictureRecord
 from facebench.benchmarks.supervisor import DetectorProcess
 from facebench.datasets import decode, load
-from facebench.detectors import Detections, Detector, DetectorInfo
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,26 +26,6 @@ if TYPE_CHECKING:
 ROUNDS = 20
 
 
-class Nothing(Detector):
-    """A detector that does nothing: what remains is the harness."""
-
-    info = DetectorInfo(
-        name="nothing",
-        family="none",
-        package="facebench",
-        licence="MIT",
-        score_kind="none",
-        devices=("cpu",),
-        landmarks=False,
-        trained_on=(),
-        reference="this file",
-    )
-
-    def detect(self, image: RGBImage) -> Detections:
-        """Find nothing."""
-        return Detections.empty()
-
-
 @pytest.mark.benchmark(group="harness")
 def test_harness_floor(benchmark: Any, tmp_path: Path, say: list[str]) -> None:
     """A 1024×768 picture through shared memory, child, pipe and journal, with a detector that does nothing."""
@@ -54,7 +33,7 @@ def test_harness_floor(benchmark: Any, tmp_path: Path, say: list[str]) -> None:
     journal = Journal(tmp_path / "journal.jsonl")
     journal.open()
 
-    with DetectorProcess("facebench.benchmarks.test_latency:Nothing") as child:
+    with DetectorProcess("facebench.benchmarks.floor:Nothing") as child:
         child.start()
 
         def whole_way() -> None:
@@ -71,7 +50,7 @@ def test_harness_floor(benchmark: Any, tmp_path: Path, say: list[str]) -> None:
     assert len((tmp_path / "journal.jsonl").read_bytes().splitlines()) == 320
 
 
-def test_latency(benchmark: Any, spec: DetectorSpec, summary: Summary, row: Row) -> None:
+def test_latency(benchmark: Any, spec: DetectorSpec, summary: Summary, row: Row, run_id: str) -> None:
     """One `detect` call in the child, a different picture each round."""
     benchmark.group = str(spec)
     dataset = load("scenes?count=20")
@@ -79,7 +58,8 @@ def test_latency(benchmark: Any, spec: DetectorSpec, summary: Summary, row: Row)
     assert row.latency is not None
     benchmark.extra_info |= {
         "cell": row.cell["key"],
-        "protocol": summary.run.document["protocol"],
+        "run": run_id,
+        "protocol": row.cell["protocol"],
         "dataset": summary.scope,
         f"exact_ap_{summary.primary}": row.exact_ap(summary.primary),
         f"official_ap_{summary.primary}": row.official_ap(summary.primary),

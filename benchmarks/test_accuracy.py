@@ -1,0 +1,73 @@
+"""How well detectors find faces: `pytest benchmarks --benchmark-save=NAME`, later `--benchmark-compare`.
+
+What pytest-benchmark times here is the scoring of a detector's stored detections; the accuracy stands in `extra_info`.
+Against a saved run a detector fails when its exact AP is lower by more than `--max-ap-loss` beyond doubt: on the same
+resamples of the pictures, the whole 95 % interval of the difference lies below.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from facebench.benchmarks.cell import cell_label
+from facebench.benchmarks.gate import accuracy_verdict
+from facebench.benchmarks.scoring import score
+from facebench.benchmarks.summary import by_picture
+
+if TYPE_CHECKING:
+    from facebench.benchmarks.comparison import Comparison
+    from facebench.benchmarks.summary import Row, Summary
+
+
+def test_accuracy(
+    benchmark: Any,
+    summary: Summary,
+    row: Row,
+    run_id: str,
+    change: Comparison | None,
+    say: list[str],
+    pytestconfig: pytest.Config,
+) -> None:
+    run, label = summary.run, cell_label(row.cell)
+    pictures, faces = run.pictures(), run.faces()
+    usable = pictures.loc[pictures["verdict"] == "ok", "image_id"].tolist()
+    annotated, table = by_picture(faces, usable)
+    boxes, found = by_picture(run.detections(row.cell), usable)
+    lists = tuple(run.document["dataset"]["lists"])
+    benchmark.group = label
+    scores = benchmark.pedantic(
+        score,
+        args=(annotated, boxes, found["score"].to_numpy()),
+        kwargs={
+            "score_threshold": row.cell["start"]["operating_threshold"],
+            "ignore": table["ignore"].to_numpy(dtype=bool),
+            "lists": {name: table[name].to_numpy() > 0 for name in lists},
+        },
+        rounds=3,
+    )
+    assert scores == row.scores, "the run's table and a fresh scoring of its detections differ"
+    ends = row.intervals.exact[summary.primary]
+    benchmark.extra_info |= {
+        "run": run_id,
+        "cell": row.cell["key"],
+        "protocol": row.cell["protocol"],
+        "dataset": summary.scope,
+        **{f"exact_ap_{name}": row.exact_ap(name) for name in summary.lists},
+        **{f"official_ap_{name}": row.official_ap(name) for name in summary.lists},
+        f"exact_ap_{summary.primary}_interval": [ends.low, ends.high],
+        "precision": scores.overall.at_threshold.precision,
+        "recall": scores.overall.at_threshold.recall,
+        "mean_iou": scores.overall.at_threshold.mean_iou,
+    }
+    if change is None:
+        return
+    pair = next((pair for pair in change.cells if pair.head["key"] == row.cell["key"]), None)
+    if pair is None or pair.detections is None:
+        say.append(f"{label}: not in the saved run, so not compared")
+        return
+    deciding = next(one for one in pair.accuracy if one.list_name == change.primary)
+    verdict = accuracy_verdict(deciding, pytestconfig.getoption("--max-ap-loss"), identical=pair.detections.identical)
+    benchmark.extra_info["against_saved"] = {"outcome": verdict.outcome, "reason": verdict.reason}
+    say.append(f"{label}: {verdict.outcome}: {verdict.reason}")
+    assert verdict.outcome != "fail", verdict.reason
