@@ -129,6 +129,7 @@ def stored_cell(spec: DetectorSpec, cell: Cell) -> dict[str, Any]:
         "reason": "",
         "mend": "",
         "rounds": 0,
+        "rounds_started": [],
         "detections_differ": 0,
         "repeats_failed": 0,
         "failed_pictures": {},

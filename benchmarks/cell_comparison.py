@@ -126,6 +126,7 @@ class CellComparison:
         head_latency: of all calls of the head.
         changed: inputs that differ.
         indicative: why the latencies do not compare; empty where they do, or where there are none.
+        in_turn: whether rounds of both sides alternated in time; see `in_turn`.
     """
 
     base: StoredCell
@@ -138,6 +139,7 @@ class CellComparison:
     head_latency: LatencySummary | None = None
     changed: tuple[Change, ...] = ()
     indicative: tuple[Change, ...] = ()
+    in_turn: bool = True
 
     @property
     def label(self) -> str:
@@ -201,6 +203,7 @@ class CellWork:
             head_latency=_summary(head.ms),
             changed=changed_inputs(base, head),
             indicative=() if latency is None else other_machine(base, head),
+            in_turn=paired or in_turn(base.cell, head.cell),
         )
 
     def _accuracy(self, name: str, base: _Scored, head: _Scored, *, same: bool) -> AccuracyChange:
@@ -246,6 +249,16 @@ class _Scored:
 
     def on(self, name: str) -> ListScore:
         return self._scores.overall if name == "overall" else self._scores.lists[name]
+
+
+def in_turn(base: StoredCell, head: StoredCell) -> bool:
+    """Whether the rounds of two stored cells overlap in time: each side began before the other's last round.
+
+    Otherwise whatever changed on the machine between them looks like a change of the detector, and no number of rounds
+    shows it.
+    """
+    first, second = (cell.get("rounds_started") or [] for cell in (base, head))
+    return bool(first and second) and min(first) < max(second) and min(second) < max(first)
 
 
 def changed_inputs(base: Measured, head: Measured) -> tuple[Change, ...]:

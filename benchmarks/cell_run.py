@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,6 +23,8 @@ from .supervisor import Answer, DetectorProcess
 _FAILURES_IN_A_ROW = 3
 _FAILURES_SHARE = 0.02
 WARM_UP_CALLS = 3
+_KEPT = ("detections_differ", "repeats_failed", "rounds_started")
+"""What a cell knows of its finished rounds, when more are added."""
 
 
 class CellRun:
@@ -67,7 +70,7 @@ class CellRun:
             self._content = self._journal.open()
         else:
             # the finished rounds stay the cell's result until the new ones are there too
-            self._stored |= {name: before[name] for name in ("detections_differ", "repeats_failed")}
+            self._stored |= {name: before[name] for name in _KEPT if name in before}
             self._content = self._journal.open(self._folder.content(before))
         self._observer.cell_begins(self._stored, self._done(), len(self._usable) * self._plan.rounds)
         try:
@@ -131,7 +134,7 @@ class CellRun:
     def _one_of_the_first_round(self, child: DetectorProcess, name: str, image: RGBImage) -> str:
         while name not in self._content.records and name not in self._content.put_aside:
             if not child.running:
-                reason = self._start(child, name)
+                reason = self._start(child, name, 0)
                 if reason:
                     return reason
             self._try(child, name, image)
@@ -140,7 +143,7 @@ class CellRun:
     def _one_of_a_later_round(self, number: int, child: DetectorProcess, name: str, image: RGBImage) -> str:
         """Time a picture again; what fails now and did not before is counted, and three in a row fail the cell."""
         if not child.running:
-            reason = self._start(child, name)
+            reason = self._start(child, name, number)
             if reason:
                 return reason
         first = self._content.records[name]
@@ -162,10 +165,10 @@ class CellRun:
             return f"failed on {_FAILURES_IN_A_ROW} pictures in a row in round {number + 1}, last on {name}: {failure}"
         return ""
 
-    def _start(self, child: DetectorProcess, name: str) -> str:
+    def _start(self, child: DetectorProcess, name: str, number: int) -> str:
         """Start a child and warm it up on the picture that comes next; return why it cannot be loaded."""
         try:
-            start = dataclasses.asdict(child.start())
+            start = {"round": number, "started": time.time(), **dataclasses.asdict(child.start())}
         except WorkerError as error:
             return f"cannot be loaded: {error}"
         try:
@@ -243,6 +246,10 @@ class CellRun:
             "rounds": self._plan.rounds if status == "done" else 0,
         }
         if status == "done":
+            known = dict(enumerate(self._stored["rounds_started"]))
+            for start in content.starts:
+                known.setdefault(start.get("round", 0), start.get("started", math.nan))
+            self._stored["rounds_started"] = [known[number] for number in sorted(known)]
             failed = sum(math.isnan(repeat.detect_ms) for repeat in content.repeats)
             self._stored["repeats_failed"] += failed
             self._stored["detections_differ"] += sum(not repeat.same for repeat in content.repeats) - failed

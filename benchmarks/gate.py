@@ -12,6 +12,7 @@ That alone cannot fail: it must miss by the limit besides.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -117,8 +118,8 @@ def gate(comparison: Comparison, limits: GateLimits | None = None, *, indicative
         judgements += found
         if _slower_for_no_reason(cell, found):
             notes.append(
-                f"{cell.label}: nothing that goes into it has changed, and its detections are identical: it is slower by "
-                "what facebench does around it or by the machine. Measure base and head in turn (see docs/ci.md)"
+                f"{cell.label}: nothing that goes into it has changed, and its detections are identical: it is slower "
+                "by what facebench does around it, or by the machine. Measure base and head in turn (see docs/ci.md)"
             )
     for missing in comparison.base_only:
         if missing["status"] == "done":
@@ -202,7 +203,19 @@ def _latency(cell: CellComparison, max_slowdown: float) -> Verdict:
             "inconclusive",
             f"{ratio:.3f} times the time is indicative only: {differences_in_words(cell)}. Measure both in one job",
         )
-    return latency_verdict(cell.latency, max_slowdown)
+    if cell.in_turn:
+        return latency_verdict(cell.latency, max_slowdown)
+    # without the floor it cannot fail, and passes only with room for what processes differ by
+    verdict = latency_verdict(dataclasses.replace(cell.latency, floor=None), max_slowdown)
+    if verdict.outcome == "pass":
+        return verdict
+    found = cell.latency.ratio
+    return Verdict(
+        "inconclusive",
+        f"{found.value:.3f} times the time ({100 * found.confidence:.4g} %: {found.low:.3f} to {found.high:.3f}), but "
+        "base and head were measured one after the other: what changed on the machine in between looks the same. Add a "
+        "round to each in turn (facebench run --rounds 2, …), or use --interleave",
+    )
 
 
 def _memory(cell: CellComparison, max_growth: float) -> Verdict:

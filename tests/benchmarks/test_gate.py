@@ -157,6 +157,26 @@ def test_latencies_of_two_machines_are_refused_or_inconclusive_never_judged(tmp_
     assert outcomes(result) == {"completed": "pass", "accuracy": "pass", "latency": "inconclusive"}
 
 
+@pytest.mark.parametrize(
+    ("base", "head", "factor", "expected"),
+    [
+        ([0, 20, 40, 60], [10, 30, 50, 70], 1.3, "fail"),
+        ([0, 10, 20, 30], [40, 50, 60, 70], 1.3, "inconclusive"),
+        ([40, 50, 60, 70], [0, 10, 20, 30], 1.3, "inconclusive"),
+        ([0, 10, 20, 30], [40, 50, 60, 70], 0.7, "pass"),
+        ([], [], 1.3, "inconclusive"),
+    ],
+    ids=["in turn", "base first", "head first", "base first, much faster", "not known"],
+)
+def test_rounds_that_did_not_take_turns_cannot_fail(tmp_path, base, head, factor, expected):
+    """A load that comes between two runs slows the later one; no number of rounds shows that."""
+    slower = {"ms": times(factor=factor, seed=5), "rounds_started": head}
+    result = gate(compare_runs(*two(tmp_path, base={"rounds_started": base}, head=slower)))
+    assert outcomes(result)["latency"] == expected
+    reason = next(one.verdict.reason for one in result.judgements if one.criterion == "latency")
+    assert ("one after the other" in reason) == (expected == "inconclusive")
+
+
 def test_a_run_without_any_finished_detector_is_wrong_use(tmp_path):
     base, head = two_runs.start_run(tmp_path / "a"), two_runs.start_run(tmp_path / "b")
     with pytest.raises(UsageError, match="nothing to judge"):

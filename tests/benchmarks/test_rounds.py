@@ -30,6 +30,7 @@ def test_each_round_times_every_picture_in_a_fresh_child(tmp_path, small):
     assert timings["order"].tolist() == list(range(18))
     assert (timings["detect_ms"] > 0).all() and (timings["cpu_ms"] > 0).all()
     assert (cell["rounds"], cell["starts"], cell["detections_differ"]) == (3, 3, 0)
+    assert len(cell["rounds_started"]) == 3 and cell["rounds_started"] == sorted(cell["rounds_started"])
     assert len(folder.detections(cell)) == 6
 
 
@@ -42,6 +43,7 @@ def test_more_rounds_are_added_to_those_that_are_there(tmp_path, small):
     pd.testing.assert_frame_equal(after.head(6), before)
     assert counts.begun == {"hostile_detectors:Good": 6} and counts.measured == 6
     assert again.cells[0]["rounds"] == 2
+    assert len(again.cells[0]["rounds_started"]) == 2
     counts = Counts()
     run(plan(small, "Good", rounds=1), tmp_path / "run", counts)
     assert counts.measured == 0

@@ -56,10 +56,11 @@ def add(
     ms: NDArray[np.float64] | None = None,
     **more: Any,
 ) -> dict[str, Any]:
-    """Add a finished cell; `ms` (rounds, pictures) may hold nan where a call failed."""
-    cell = runs.add_cell(run, spec, found() if boxes is None else boxes, **more)
-    table = run.timings(cell)
+    """Add a finished cell; `ms` (rounds, pictures) may hold nan where a call failed. Rounds of all runs took turns."""
     ms = times(seed=len(run.path.name)) if ms is None else ms
+    started = [60.0 * number for number in range(len(ms))]
+    cell = runs.add_cell(run, spec, found() if boxes is None else boxes, **{"rounds_started": started, **more})
+    table = run.timings(cell)
     rows = [
         {**row, "round": number, "detect_ms": value}
         for number, line in enumerate(ms)
