@@ -20,7 +20,7 @@ class Faces:
         boxes: float32 (n, 4): x1, y1, x2, y2 in pixels, continuous, origin top-left, as annotated (not clipped).
         ignore: bool (n,): faces that are neither to be found nor background when all faces are scored.
         attributes: name -> int8 (n,). Membership of an official list ("easy", "medium", "hard") is one of them, 0 or 1.
-        emotions: int8 (n,) or None.
+        emotions: int8 (n,) or None: an index into `fer.EMOTIONS`, -1 for an expression that is none of them.
 
     Raises:
         DataError: on a wrong dtype or shape, or on a box that is not finite.

@@ -12,6 +12,14 @@ from .query import split_name
 _KNOWN = {
     "scenes": "composed scenes of two people, nothing to download; a demonstration (options: seed, count)",
     "wider-face:val": "WIDER FACE validation photographs (options: events, sample, seed, difficulty, pictures)",
+    "expression-scenes": "composed scenes of FER2013 faces with emotions (options: split, count, seed, classes)",
+    "expression-scenes:demo": "two portraits with judged emotions, nothing to download; a demonstration (count, seed)",
+    "fer2013:train": "FER2013 without the tenth set aside for validation, 48x48 crops (options: sample, seed)",
+    "fer2013:validate": "the tenth of FER2013's training part that the study set aside (options: sample, seed)",
+    "fer2013:test": "PublicTest and PrivateTest of FER2013 (options: sample, seed)",
+    "fer2013:public": "PublicTest of FER2013, to choose by (options: sample, seed)",
+    "fer2013:private": "PrivateTest of FER2013, to report once (options: sample, seed)",
+    "ckplus": "CK+, posed expressions, 48x48 crops (options: classes)",
 }
 
 
@@ -42,6 +50,20 @@ def load(name: str, *, root: Path | None = None, annotation_only: bool = False) 
         from . import wider_face
 
         return wider_face.load(_root(root), options, name, annotation_only=annotation_only)
+    if base.startswith("fer2013:") and base in _KNOWN:
+        from . import fer_dataset
+
+        return fer_dataset.load(_root(root), base.partition(":")[2], options, name)
+    if base == "ckplus":
+        from . import ckplus
+
+        return ckplus.load(_root(root), options, name)
+    if base in ("expression-scenes", "expression-scenes:demo"):
+        from . import expression_scenes
+
+        if base == "expression-scenes:demo":
+            return expression_scenes.load_demo(options, name)
+        return expression_scenes.load(_root(root), options, name)
     raise UsageError(f"There is no data set {base!r}. {did_you_mean(base, _KNOWN)}")
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from .backgrounds import draw_background, draw_clutter, load_backgrounds
 from .base import Dataset, Faces, Sample
 from .fingerprints import fingerprint
+from .layers import covers, encode_png, overlap, paste, relight
 from .portraits import Portrait, load_portraits
 from .query import check_options, whole_number
 
@@ -56,7 +57,7 @@ def load(options: Mapping[str, str], name: str) -> Dataset:
     samples = []
     for number in range(count):
         picture, faces = compose(seed, number, portraits, backgrounds)
-        samples.append(Sample(f"scene-{number:04d}.png", _encode(picture), faces))
+        samples.append(Sample(f"scene-{number:04d}.png", encode_png(picture), faces))
     return Dataset(
         name=name,
         samples=tuple(samples),
@@ -90,7 +91,7 @@ def compose(
         others = [other.box for j, other in enumerate(placed) if j != i]
         face.labels["occlusion"] = _occlude(rng, picture, backgrounds, face.box, others)
     if rng.random() < 0.15:
-        picture = _relight(rng, picture)
+        picture = relight(rng, picture)
         for face in placed:
             face.labels["illumination"] = 1
     return picture, _faces(placed)
@@ -126,8 +127,8 @@ def _put(
         y = int(np.ceil(1 + rng.uniform(0, room_y) - box[1]))
         there = box + np.array([x, y, x, y])
         inside = there[2] <= width and there[3] <= height
-        if inside and not any(_covers(layer, x, y, other) or _overlap(there, other) for other in taken):
-            _paste(picture, layer, x, y)
+        if inside and not any(covers(layer, x, y, other) or overlap(there, other) for other in taken):
+            paste(picture, layer, x, y)
             labels = {"blur": blur, "illumination": 0, "occlusion": 0, "pose": int(rotated), "person": person}
             return _Face(there, labels)
     return None
@@ -176,28 +177,6 @@ def stand(portrait: Portrait, size: float, angle: float, *, mirrored: bool, sigm
     return np.asarray(layer, np.uint8), face.box_after((rotation @ scaling)[:2])
 
 
-def _covers(layer: _Picture, x: int, y: int, box: _Box) -> bool:
-    """Whether a layer put at (x, y) shows inside a box."""
-    x1, y1 = np.floor(box[:2]).astype(int) - (x, y)
-    x2, y2 = np.ceil(box[2:]).astype(int) - (x, y)
-    part = layer[max(y1, 0) : max(y2, 0), max(x1, 0) : max(x2, 0), 3]
-    return bool(part.size) and int(part.max()) > 8
-
-
-def _overlap(one: _Box, other: _Box) -> bool:
-    return bool((one[:2] < other[2:]).all() and (other[:2] < one[2:]).all())
-
-
-def _paste(picture: _Picture, layer: _Picture, x: int, y: int) -> None:
-    """Blend a layer into a picture, in place; what lies outside is cut off."""
-    x1, y1 = max(x, 0), max(y, 0)
-    x2, y2 = min(x + layer.shape[1], picture.shape[1]), min(y + layer.shape[0], picture.shape[0])
-    part = layer[y1 - y : y2 - y, x1 - x : x2 - x]
-    under = picture[y1:y2, x1:x2]
-    rest = (under * (255 - part[..., 3:]).astype(np.uint16) + 127) // 255
-    under[:] = np.minimum(part[..., :3] + rest, 255)
-
-
 def _occlude(
     rng: Generator, picture: _Picture, backgrounds: Mapping[str, _Picture], box: _Box, others: Sequence[_Box]
 ) -> int:
@@ -220,25 +199,8 @@ def _occlude(
     else:
         y1 = box[3] - share * height
     cover = np.rint([max(x1, 0), max(y1, 0), min(x2, picture.shape[1]), min(y2, picture.shape[0])])
-    if any(_overlap(cover, other) for other in others):
+    if any(overlap(cover, other) for other in others):
         return 0
     left, top, right, bottom = (int(n) for n in cover)
     picture[top:bottom, left:right] = draw_background(rng, backgrounds, right - left, bottom - top)
     return label
-
-
-def _relight(rng: Generator, picture: _Picture) -> _Picture:
-    """Make a picture dark and noisy, or glaring."""
-    if rng.random() < 0.7:
-        light = picture * rng.uniform(0.1, 0.25) + rng.integers(-6, 7, picture.shape)
-    else:
-        light = picture * rng.uniform(1.8, 2.6) + 30
-    return np.asarray(np.clip(light, 0, 255), np.uint8)
-
-
-def _encode(picture: _Picture) -> bytes:
-    import cv2
-
-    quick = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY]
-    _, data = cv2.imencode(".png", picture[..., ::-1], quick)
-    return bytes(data)

@@ -16,11 +16,18 @@ ROWS = {"0--Parade/a.jpg": [[1, 2, 3, 4, 0, 0, 0, 0, 0, 0]]}
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("scene", "Did you mean scenes?"),
+        ("scene", "Did you mean expression-scenes or expression-scenes:demo or scenes?"),
         ("wider-face", "Did you mean wider-face:val?"),
-        ("wider-face:test", "Did you mean wider-face:val?"),
+        ("wider-face:test", "Did you mean wider-face:val"),
+        ("fer2013:publik", "Did you mean fer2013:public"),
+        ("expression-scenes:test", "Did you mean expression-scenes"),
+        ("ck-plus", "Did you mean ckplus?"),
         ("WIDER", "Did you mean wider-face:val?"),
-        ("", "Known: scenes, wider-face:val."),
+        (
+            "",
+            "Known: ckplus, expression-scenes, expression-scenes:demo, fer2013:private, fer2013:public, fer2013:test, "
+            "fer2013:train, fer2013:validate, scenes, wider-face:val.",
+        ),
     ],
 )
 def test_unknown_names(name: str, hint: str) -> None:
@@ -30,7 +37,18 @@ def test_unknown_names(name: str, hint: str) -> None:
 
 
 def test_known_names_have_one_line_each() -> None:
-    assert [name for name, _ in known()] == ["scenes", "wider-face:val"]
+    assert [name for name, _ in known()] == [
+        "scenes",
+        "wider-face:val",
+        "expression-scenes",
+        "expression-scenes:demo",
+        "fer2013:train",
+        "fer2013:validate",
+        "fer2013:test",
+        "fer2013:public",
+        "fer2013:private",
+        "ckplus",
+    ]
     assert all(text and "\n" not in text for _, text in known())
 
 

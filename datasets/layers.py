@@ -1,0 +1,51 @@
+"""What composed pictures are made with: soft-edged layers put onto a background, light, and lossless bytes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+_Picture = NDArray[np.uint8]
+_Box = NDArray[np.float64]
+
+
+def covers(layer: _Picture, x: int, y: int, box: _Box) -> bool:
+    """Whether a layer, uint8 (h, w, 4), put at (x, y) shows inside a box."""
+    x1, y1 = np.floor(box[:2]).astype(int) - (x, y)
+    x2, y2 = np.ceil(box[2:]).astype(int) - (x, y)
+    part = layer[max(y1, 0) : max(y2, 0), max(x1, 0) : max(x2, 0), 3]
+    return bool(part.size) and int(part.max()) > 8
+
+
+def overlap(one: _Box, other: _Box) -> bool:
+    """Whether two boxes share an area."""
+    return bool((one[:2] < other[2:]).all() and (other[:2] < one[2:]).all())
+
+
+def paste(picture: _Picture, layer: _Picture, x: int, y: int) -> None:
+    """Blend a layer (RGB times alpha, then alpha) into a picture, in place; what lies outside is cut off."""
+    x1, y1 = max(x, 0), max(y, 0)
+    x2, y2 = min(x + layer.shape[1], picture.shape[1]), min(y + layer.shape[0], picture.shape[0])
+    part = layer[y1 - y : y2 - y, x1 - x : x2 - x]
+    under = picture[y1:y2, x1:x2]
+    rest = (under * (255 - part[..., 3:]).astype(np.uint16) + 127) // 255
+    under[:] = np.minimum(part[..., :3] + rest, 255)
+
+
+def relight(rng: Generator, picture: _Picture) -> _Picture:
+    """Make a picture dark and noisy, or glaring."""
+    if rng.random() < 0.7:
+        light = picture * rng.uniform(0.1, 0.25) + rng.integers(-6, 7, picture.shape)
+    else:
+        light = picture * rng.uniform(1.8, 2.6) + 30
+    return np.asarray(np.clip(light, 0, 255), np.uint8)
+
+
+def encode_png(picture: _Picture) -> bytes:
+    """Encode RGB (h, w, 3) or grey (h, w) as PNG: lossless, and quick rather than small."""
+    import cv2
+
+    quick = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY]
+    _, data = cv2.imencode(".png", picture[..., ::-1] if picture.ndim == 3 else picture, quick)
+    return bytes(data)
