@@ -74,7 +74,7 @@ def print_summary(summary: Summary, as_json: bool) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from ..reports.table import columns, parts, remarks, standing, to_json
+    from ..reports.table import columns, floor_sentence, parts, remarks, standing, to_json
 
     if as_json:
         typer.echo(json.dumps(to_json(summary), indent=2))
@@ -92,8 +92,8 @@ def print_summary(summary: Summary, as_json: bool) -> None:
     for row in summary.rows:
         if not row.done:
             typer.echo(f"{row.cell['spec']}: {remarks(row)}")
-    if standing(summary):
-        typer.echo(standing(summary))
+    for sentence in filter(None, (standing(summary), floor_sentence(summary))):
+        typer.echo(sentence)
     for note in summary.run.document["dataset"]["notes"]:
         typer.echo(f"note: {note}")
     typer.echo(

@@ -59,7 +59,7 @@ def standings(summary: Summary, analysis: Analysis) -> list[Standing]:
             label,
             f"{share:.0%}" if math.isfinite(share := analysis.first[key]) else NONE,
             [
-                None if key == other else _versus(label, other_label, difference(analysis, key, other))
+                None if key == other else versus(label, other_label, difference(analysis, key, other))
                 for other, other_label in rows
             ],
         )
@@ -76,7 +76,8 @@ def difference(analysis: Analysis, first: str, second: str) -> Interval:
     return Interval(0.0 - found.value, 0.0 - found.high, 0.0 - found.low, found.confidence, found.draws)
 
 
-def _versus(label: str, other: str, found: Interval) -> Versus:
+def versus(label: str, other: str, found: Interval) -> Versus:
+    """Say what a difference of two detectors, the first less the other, shows."""
     ends = between_signed(found)
     if not ends or not math.isfinite(found.value):
         return Versus(NONE, "none", "", f"{label} less {other}: no difference can be computed")

@@ -15,6 +15,7 @@ from ..benchmarks.analysis import Analysis
 from ..benchmarks.scoring.calibration import ReliabilityCurve
 from ..benchmarks.scoring.resampled_sweep import Band, SweepBands
 from ..benchmarks.summary import Summary
+from .figures import COLOURS
 from .labels import Rect, label_points
 from .numbers import row_label
 from .svg import draw
@@ -22,8 +23,6 @@ from .svg import draw
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_COLOURS = (0, 1, 2, 3, 4, 5, 7, 9)
-"""Places in seaborn's colour-blind palette; its pink and yellow vanish on white."""
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
 _WITH_BAND = 3
 """Curves, from the first on, that are drawn with their band: more than a few hide each other."""
@@ -93,8 +92,8 @@ def precision_against_recall(drawn: Sequence[Curve], list_name: str, width_px: i
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
         for place, curve in enumerate(drawn):
-            colour = palette[_COLOURS[place % len(_COLOURS)]]
-            dash = _DASHES[place // len(_COLOURS) % len(_DASHES)]
+            colour = palette[COLOURS[place % len(COLOURS)]]
+            dash = _DASHES[place // len(COLOURS) % len(_DASHES)]
             ends: dict[str, Any] = {
                 "marker": "o",
                 "markevery": [len(curve.recall) - 1],

@@ -25,9 +25,11 @@ from .figures import accuracy_against_latency, points
 from .gallery import gallery, threshold
 from .grids import FEW_FACES, FEW_PICTURES, event_grid, perceived_grid, protocols, slice_grid
 from .in_depth import in_depth
+from .latency import WHAT_IS_TIMED, latency_section, operating_points
+from .latency_figure import DOTS, latency_strips, strips
 from .numbers import row_label
 from .reading import READING
-from .table import Column, columns, standing
+from .table import Column, columns, floor_sentence, standing
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _FIGURE_WIDTHS_PX = {"wide": 900, "narrow": 380}
@@ -72,6 +74,8 @@ def render(summary: Summary, analysis: Analysis) -> str:
     drawn, ends = points(summary), curves(summary, analysis)
     figures = _widths(lambda width: accuracy_against_latency(summary, width)) if drawn else {}
     curve_figures = _widths(lambda width: precision_against_recall(ends, summary.primary, width)) if ends else {}
+    calls = strips(summary)
+    latency_figures = _widths(lambda width: latency_strips(calls, width)) if calls else {}
     not_drawn = [row_label(row) for row in summary.rows if row_label(row) not in {point.label for point in drawn}]
     document = summary.run.document
     return environment.get_template("report.html.j2").render(
@@ -96,6 +100,12 @@ def render(summary: Summary, analysis: Analysis) -> str:
         label=row_label,
         threshold=threshold,
         figures=figures,
+        operating_points=operating_points(summary),
+        latency=latency_section(summary),
+        latency_figures=latency_figures,
+        most_dots=DOTS if any(strip.calls > DOTS for strip in calls) else 0,
+        floor=floor_sentence(summary),
+        what_is_timed=WHAT_IS_TIMED,
         not_drawn=not_drawn,
         reading=READING,
         analysis=analysis,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..benchmarks.summary import Summary
-from .table import columns, standing
+from .table import columns, floor_sentence, standing
 
 
 def markdown_table(summary: Summary) -> str:
@@ -14,7 +14,8 @@ def markdown_table(summary: Summary) -> str:
         "|" + "|".join("---" if column.number is None else "---:" for column in chosen) + "|",
     ]
     body = ["| " + " | ".join(escape(column.text(row)) for column in chosen) + " |" for row in summary.rows]
-    return "\n".join([*head, *body, "", f"Measured on {summary.scope}. {standing(summary)}".rstrip()]) + "\n"
+    below = [f"Measured on {summary.scope}.", standing(summary), floor_sentence(summary)]
+    return "\n".join([*head, *body, "", " ".join(filter(None, below))]) + "\n"
 
 
 def escape(text: str) -> str:

@@ -43,6 +43,28 @@ def plain(value: float, digits: int = 2) -> str:
     return f"{value:,.{digits}f}".replace("-", "−") if math.isfinite(value) else NONE
 
 
+def brief(value: float) -> str:
+    """Write a number that is no share to three figures, but no decimal beyond the third.
+
+    >>> brief(0.05123), brief(13.34), brief(9.999), brief(1234.5), brief(0.0), brief(float("nan"))
+    ('0.051', '13.3', '10.0', '1,234', '0', '–')
+    """
+    if not math.isfinite(value):
+        return NONE
+    # 9.999 is 10.0, not 10.00
+    decimals = 2 - math.floor(math.log10(abs(float(f"{value:.3g}")))) if value else 0
+    return plain(value, min(max(decimals, 0), 3))
+
+
+def between_brief(interval: Interval) -> str:
+    """Write the ends of the interval of a number that is no share, to three figures; empty where there is none.
+
+    >>> between_brief(Interval(9.0, 0.844, 12.06, 0.95, 1000))
+    '0.844–12.1'
+    """
+    return f"{brief(interval.low)}–{brief(interval.high)}" if math.isfinite(interval.low) else ""
+
+
 def between(interval: Interval, digits: int = 2) -> str:
     """Write the ends of the interval of a share; empty where there is none.
 

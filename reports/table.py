@@ -11,7 +11,7 @@ from ..benchmarks.analysis import Analysis
 from ..benchmarks.row_intervals import OFFICIAL_DRAWS
 from ..benchmarks.scoring.bootstrap import Interval
 from ..benchmarks.summary import Row, Summary
-from .numbers import NONE, between, between_plain, plain, row_label, share
+from .numbers import NONE, between, between_plain, brief, plain, row_label, share
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,18 @@ def standing(summary: Summary) -> str:
     return (
         f"{best} has the best AP ({summary.primary}), in {share}; "
         f"these pictures cannot tell it from {', '.join(others)} (95 % paired interval holds zero)."
+    )
+
+
+def floor_sentence(summary: Summary) -> str:
+    """Say what the harness itself costs; empty where that was not measured."""
+    floor = summary.run.document.get("floor")
+    if not floor:
+        return ""
+    return (
+        f"The harness itself: {brief(floor['detect_ms'])} ms of every latency are its own, seen with a detector that "
+        f"does nothing; handing a picture over takes {brief(floor['round_trip_ms'])} ms, outside the latency "
+        f"(medians of {floor['calls']:,} calls)."
     )
 
 

@@ -41,6 +41,7 @@ def test_the_table_names_everything_that_a_number_depends_on(run_folder):
     for words in ("scenes?count=4", "4 pictures", "a demonstration on two people", "haar", "p50 ms", "AP overall"):
         assert words in done.stdout
     assert "hostile_detectors:Raises: failed: failed on" in done.stdout
+    assert "The harness itself: " in done.stdout
 
 
 def test_the_table_as_json_and_markdown(run_folder):
