@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -55,9 +56,11 @@ def look_at_pictures(dataset: Dataset, folder: RunFolder, pictures: Pictures, ob
         return stored.loc[stored["verdict"] == "ok", "image_id"].tolist()
     rows, outside = [], 0
     for index, sample in enumerate(dataset.samples):
+        began = time.perf_counter()
         decoded = decode(sample.source)
+        decode_ms = (time.perf_counter() - began) * 1000
         height, width = decoded.image.shape[:2] if decoded.image is not None else (0, 0)
-        rows.append((sample.image_id, decoded.verdict, decoded.detail, width, height))
+        rows.append((sample.image_id, decoded.verdict, decoded.detail, width, height, decode_ms))
         if decoded.image is not None:
             pictures.keep(sample.image_id, decoded.image)
             boxes = sample.faces.boxes
@@ -65,7 +68,7 @@ def look_at_pictures(dataset: Dataset, folder: RunFolder, pictures: Pictures, ob
                 ((boxes[:, 2] <= 0) | (boxes[:, 3] <= 0) | (boxes[:, 0] >= width) | (boxes[:, 1] >= height)).sum()
             )
         observer.decoding(index + 1, len(dataset))
-    table = pd.DataFrame(rows, columns=["image_id", "verdict", "detail", "width", "height"])
+    table = pd.DataFrame(rows, columns=["image_id", "verdict", "detail", "width", "height", "decode_ms"])
     folder.write_pictures(table, faces_table(dataset.samples))
     if outside:
         folder.document["dataset"]["notes"].append(f"{outside} annotated boxes lie wholly outside their picture")

@@ -2,7 +2,7 @@
 
 ```
 run.json                     schema version, environment, data set, protocol, cells with their state
-pictures.parquet             one row a picture: image_id, verdict, detail, width, height
+pictures.parquet             one row a picture: image_id, verdict, detail, width, height, decode_ms
 faces.parquet                one row an annotated face: image_id, x1, y1, x2, y2, ignore, attributes
 cells/<spec>-<key>/
     journal.jsonl            one line a picture while the cell runs; what is lost with a crash is the last line at most

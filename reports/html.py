@@ -25,7 +25,7 @@ from .figures import accuracy_against_latency, points
 from .gallery import gallery, threshold
 from .grids import FEW_FACES, FEW_PICTURES, event_grid, perceived_grid, protocols, slice_grid
 from .in_depth import in_depth
-from .latency import WHAT_IS_TIMED, latency_section, operating_points
+from .latency import WHAT_IS_TIMED, decode_sentence, latency_section, operating_points
 from .latency_figure import DOTS, latency_strips, strips
 from .numbers import row_label
 from .reading import READING
@@ -105,7 +105,7 @@ def render(summary: Summary, analysis: Analysis) -> str:
         latency_figures=latency_figures,
         most_dots=DOTS if any(strip.calls > DOTS for strip in calls) else 0,
         floor=floor_sentence(summary),
-        what_is_timed=WHAT_IS_TIMED,
+        what_is_timed=f"{WHAT_IS_TIMED} {decode_sentence(summary)}".rstrip(),
         not_drawn=not_drawn,
         reading=READING,
         analysis=analysis,

@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ..benchmarks.latency_details import STAGES, LatencyDetails
-from ..benchmarks.scoring.bootstrap import Interval
+from ..benchmarks.median import median_draws
+from ..benchmarks.scoring.bootstrap import DRAWS, Interval, percentile_interval
 from ..benchmarks.summary import Row, Summary
 from .figures import Point, pareto_front, points, sweeps
 from .grids import Grid, GridCell, Heading
@@ -16,8 +19,7 @@ from .numbers import NONE, between, between_brief, brief, number_of, row_label, 
 
 WHAT_IS_TIMED = (
     "A latency is the whole detect call: from a decoded picture in memory to arrays on the host, with any scaling of "
-    "the picture and any copy to a device and back inside the clock. Reading and decoding the file come before it: "
-    "they are neither in it nor measured here."
+    "the picture and any copy to a device and back inside the clock. Reading and decoding the file come before it."
 )
 CANNOT_BE_TOLD = "cannot be told"
 _COLD_START = {"spawn_s": "spawn", "import_s": "import", "load_s": "load", "first_call_s": "first call"}
@@ -91,6 +93,17 @@ class OperatingPoints:
     name: str
     best: Sequence[OperatingPoint]
     beaten: Sequence[str]
+
+
+def decode_sentence(summary: Summary) -> str:
+    """Say what reading and decoding a picture cost, once, before any detector; empty where a run does not know."""
+    pictures = summary.run.pictures()
+    if "decode_ms" not in pictures:
+        return ""
+    times = pictures.loc[pictures["verdict"] == "ok", "decode_ms"].to_numpy()
+    inside = percentile_interval(float(np.median(times)), median_draws(times, draws=DRAWS, seed=0))
+    took = f"{brief(inside.value)} ms ({between_brief(inside)})"
+    return f"Reading and decoding a picture took {took} at the median; that is part of no latency."
 
 
 def latency_section(summary: Summary) -> LatencySection | None:

@@ -19,7 +19,7 @@ from facebench.detectors import Detections
 from facebench.reports import html
 from facebench.reports.figures import COLOURS, accuracy_against_latency, family_colours, points, sweeps
 from facebench.reports.html import render
-from facebench.reports.latency import CANNOT_BE_TOLD, LatencySection, latency_section, operating_points
+from facebench.reports.latency import CANNOT_BE_TOLD, LatencySection, decode_sentence, latency_section, operating_points
 from facebench.reports.latency_figure import DOTS, latency_strips, strips, thinned
 from facebench.reports.markdown import markdown_table
 from facebench.reports.numbers import NONE
@@ -431,3 +431,14 @@ def test_a_run_of_nothing_timed_has_no_latency_on_its_page(tmp_path):
     page = Page(render(summary, analyse(summary)))
     assert "latency" not in page.sections
     assert math.isnan(summary.rows[0].exact_ap("overall"))
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_what_decoding_took_is_told_where_it_is_known(tmp_path, known):
+    run = runs.make_run(tmp_path)
+    runs.add_cell(run, "a", runs.EXACT)
+    if known:
+        run.write_pictures(run.pictures().assign(decode_ms=[3.0, 12.5, 99.0]), run.faces())
+    sentence = decode_sentence(summarise_run(run))
+    assert ("12.5 ms" in sentence) == known
+    assert bool(sentence) == known
