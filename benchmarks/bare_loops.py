@@ -1,15 +1,16 @@
-"""Detectors called as their own documentation shows, in a loop, without facebench: what its latencies are held against.
+"""Detectors called as their own documentation shows, without facebench: what its latencies are held against.
 
 A script, not a module: it imports the library alone, so that nothing of ours can be in its times.
 
     python bare_loops.py NAME PICTURES.npz THREADS CORES [MODEL]
 
-It pins itself, sets the threads, loads, warms up, and prints one line of JSON: milliseconds and number of
-faces a picture, in order.
+It pins itself, sets the threads, loads, warms up and says "ready". For each number that it reads it calls the library
+with that picture and prints a line of JSON: milliseconds and number of faces.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import os
@@ -64,6 +65,7 @@ def retinaface_onnx(threads: int, model: str) -> Call:
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
+    @functools.cache
     def priors(height: int, width: int) -> Any:
         levels = []
         for step, sides in ((8, (16, 32)), (16, (64, 128)), (32, (256, 512))):
@@ -75,7 +77,9 @@ def retinaface_onnx(threads: int, model: str) -> Call:
 
     def call(image: Any) -> int:
         height, width = image.shape[:2]
-        blob = cv2.dnn.blobFromImage(image, mean=(104.0, 117.0, 123.0), swapRB=True)
+        blob = np.empty((1, 3, height, width), dtype=np.float32)
+        blob[0] = image[:, :, ::-1].transpose(2, 0, 1)
+        blob -= np.array([104.0, 117.0, 123.0], dtype=np.float32)[:, None, None]
         locations, scores, points = session.run(["loc", "conf", "landmarks"], {"input": blob})
         keep = scores[0, :, 1] > 0.02
         prior, location, score = priors(height, width)[keep], locations[0, keep], scores[0, keep, 1]
@@ -121,12 +125,12 @@ def main() -> None:
     call = makers[name](int(threads), *model or [""])
     for _ in range(WARM_UP_CALLS):
         call(images[0])
-    times, faces = [], []
-    for image in images:
+    print("ready", flush=True)
+    for line in sys.stdin:
+        image = images[int(line)]
         began = time.perf_counter_ns()
-        faces.append(call(image))
-        times.append((time.perf_counter_ns() - began) / 1e6)
-    print(json.dumps({"ms": times, "faces": faces}))
+        faces = call(image)
+        print(json.dumps({"ms": (time.perf_counter_ns() - began) / 1e6, "faces": faces}), flush=True)
 
 
 if __name__ == "__main__":

@@ -37,9 +37,12 @@ def judge(percent: float) -> Verdict:
 @pytest.mark.benchmark(group="power of the gate")
 @pytest.mark.parametrize("percent", [0, 5, 10, 20])
 def test_power(percent: int, benchmark: Any, say: list[str], pytestconfig: pytest.Config) -> None:
+    runs = pytestconfig.getoption("--gate-runs")
+    if not runs:
+        pytest.skip("takes 21 s a run: ask for it with --gate-runs 20")
     model_store.fetch("yunet")
     verdicts: list[Verdict] = []
-    benchmark.pedantic(lambda: verdicts.append(judge(percent)), rounds=pytestconfig.getoption("--gate-runs"))
+    benchmark.pedantic(lambda: verdicts.append(judge(percent)), rounds=runs)
     counts = Counter(verdict.outcome for verdict in verdicts)
     told = ", ".join(f"{outcome} {counts[outcome]}" for outcome in ("pass", "fail", "inconclusive"))
     say.append(f"slowed by {percent} %: {told} of {len(verdicts)} gate runs ({ROUNDS} rounds, {PICTURES} pictures)")
