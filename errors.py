@@ -8,6 +8,7 @@ FacebenchError                   something facebench can explain; the command pr
 ├── DeviceError                  the device asked for cannot really be used
 ├── DataError                    the data set cannot be read as it stands
 │   └── AnnotationError          an annotation file contradicts itself or its format; names file and line
+├── VideoError                   a video file or camera cannot be read, or a video not be written
 ├── ModelStoreError              a model file could not be brought
 │   ├── HashMismatchError        the bytes are not the ones expected; both hashes are named
 │   └── OfflineError             a download would be needed, and FACEBENCH_OFFLINE is set
@@ -63,6 +64,10 @@ class DataError(FacebenchError):
 
 class AnnotationError(DataError):
     """An annotation file contradicts itself or its format."""
+
+
+class VideoError(FacebenchError):
+    """A video file or camera cannot be read, or a video cannot be written."""
 
 
 class ModelStoreError(FacebenchError):

@@ -1,0 +1,278 @@
+"""From FER2013 to the shipped classifier: search, long training, export, and the scores that its card shows.
+
+What goes in is what `datasets.fer` reads. Learnt from is the study's training part without the pictures that repeat a
+held-out one; epochs and networks are chosen on PublicTest; PrivateTest and the study's 2,867 are looked at once, by
+`measure`, after the export.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..benchmarks.scoring.bootstrap import Interval
+from ..datasets.ckplus import CkPictures
+from ..datasets.duplicates import Audit, summary
+from ..datasets.fer import EMOTIONS, FerPictures
+from ..errors import UnavailableError
+from .classifier import EmotionClassifier
+from .metrics import ClassificationReport, classification_report
+
+if TYPE_CHECKING:
+    from .training import EpochReport, LabelledPictures, TrainingPlan, TrainingResult
+
+HELD_OUT = ("public", "private", "validate")
+"""The splits that no training picture comes from or repeats."""
+
+MODELS = Path(__file__).with_name("models")
+TRIALS = MODELS / "trials.jsonl"
+LOG = MODELS / "training.jsonl"
+LONG_EPOCHS = 80
+
+
+def require_torch() -> None:
+    """Say how to bring PyTorch where it is missing.
+
+    Raises:
+        UnavailableError: it is not installed.
+    """
+    if importlib.util.find_spec("torch") is None:
+        raise UnavailableError("training needs PyTorch, which is not installed", "pip install 'facebench[torch]'")
+
+
+def training_and_public(pictures: FerPictures, found: Audit) -> tuple[LabelledPictures, LabelledPictures]:
+    """Return the clean training pictures and PublicTest.
+
+    Args:
+        pictures: all of FER2013.
+        found: what `datasets.duplicates.audit` says of them.
+
+    Raises:
+        DataError: there is no PublicTest, or no training picture is clean.
+    """
+    from .training import LabelledPictures
+
+    clean, public = pictures.where(found.clean), pictures.split("public")
+    return LabelledPictures(clean.images, clean.labels), LabelledPictures(public.images, public.labels)
+
+
+def long_plan(trials: Path = TRIALS, *, epochs: int = LONG_EPOCHS) -> TrainingPlan:
+    """Return the plan that the search chose, stretched to the long training.
+
+    Raises:
+        DataError: the table holds no trial or cannot be read.
+    """
+    from .search import plan_of, read_table, winner
+
+    best = winner(read_table(trials))
+    return plan_of(best.network, best.recipe, epochs=epochs)
+
+
+def train_and_export(
+    pictures: FerPictures,
+    found: Audit,
+    output: Path,
+    *,
+    plan: TrainingPlan | None = None,
+    checkpoint: Path | None = None,
+    log: Path | None = None,
+    device: str = "cpu",
+    observer: Callable[[EpochReport], None] | None = None,
+) -> TrainingResult:
+    """Train the classifier and write its ONNX file; an interrupted call goes on from the checkpoint when repeated.
+
+    Args:
+        pictures: all of FER2013. A csv does not say which pictures are the study's 2,867: read from it, they are
+            learnt from.
+        found: what `datasets.duplicates.audit` says of them.
+        output: the ONNX file.
+        plan: what to train; None: `long_plan()`.
+        checkpoint: written after each epoch; None: beside `output`.
+        log: JSON lines, one an epoch, written at the end; None: none.
+        device: "cpu" or "cuda".
+        observer: called after each epoch.
+
+    Raises:
+        UnavailableError: torch is not installed.
+        UsageError, DataError, DeviceError: as `training.train` does.
+        ContractError: the ONNX file answers unlike the network, or is too large.
+    """
+    require_torch()
+    from .onnx_export import export
+    from .training import train
+
+    training, public = training_and_public(pictures, found)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    result = train(
+        plan or long_plan(),
+        training,
+        public,
+        checkpoint=checkpoint or output.with_suffix(".checkpoint"),
+        device=device,
+        observer=observer,
+    )
+    export(result.network, output, public.images[:512], classes=EMOTIONS)
+    if log is not None:
+        lines = [json.dumps(dataclasses.asdict(report)) for report in result.log]
+        _replace(log, "\n".join([json.dumps(dataclasses.asdict(result.plan)), *lines]) + "\n")
+    return result
+
+
+def measure(classifier: EmotionClassifier, pictures: FerPictures, split: str) -> ClassificationReport:
+    """Score a classifier on one split of FER2013.
+
+    Raises:
+        UsageError: the split is unknown.
+        DataError: there is no picture of it.
+    """
+    part = pictures.split(split)
+    return classification_report(part.labels, classifier.classify_grey(part.images), EMOTIONS)
+
+
+def measure_shared_classes(
+    classifier: EmotionClassifier, images: NDArray[np.uint8], labels: NDArray[np.integer[Any]]
+) -> ClassificationReport:
+    """Score a classifier on pictures that show only some of `EMOTIONS`, such as CK+, which has no neutral ones.
+
+    Classes that no picture shows are no possible answer: the probabilities of the others are brought to a sum of 1.
+
+    Args:
+        classifier: any.
+        images: uint8 (n, 48, 48), grey.
+        labels: integers (n,), indices into `EMOTIONS`.
+
+    Raises:
+        DataError: there is no picture.
+    """
+    shown = np.unique(labels)
+    probabilities = classifier.classify_grey(images)[:, shown].astype(np.float64)
+    probabilities /= np.maximum(probabilities.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
+    return classification_report(np.searchsorted(shown, labels), probabilities, [EMOTIONS[i] for i in shown])
+
+
+def latency_ms(
+    classifier: EmotionClassifier,
+    faces: int,
+    *,
+    repetitions: int = 100,
+    clock: Callable[[], float] = time.perf_counter,
+) -> tuple[float, float]:
+    """Return median and 90th percentile of the milliseconds a face, when so many are classified in one call.
+
+    Args:
+        classifier: with the threads to measure with.
+        faces: how many in a call.
+        repetitions: calls that are timed, after three that are not.
+        clock: gives seconds.
+    """
+    crops = np.random.default_rng(0).integers(0, 256, (faces, 48, 48), np.uint8)
+    times = []
+    for _ in range(repetitions + 3):
+        start = clock()
+        classifier.classify_grey(crops)
+        times.append((clock() - start) * 1000 / faces)
+    return float(np.median(times[3:])), float(np.quantile(times[3:], 0.9))
+
+
+def write_card(
+    pictures: FerPictures,
+    found: Audit,
+    result: TrainingResult,
+    model: Path,
+    *,
+    trials: Path = TRIALS,
+    command: str,
+    baselines: Sequence[EmotionClassifier] = (),
+    ckplus: CkPictures | None = None,
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Measure the exported file on everything held out, and write `scores.json` and the card `README.md` beside it.
+
+    Args:
+        pictures: all of FER2013.
+        found: what `datasets.duplicates.audit` says of them.
+        result: what `train_and_export` returned.
+        model: the ONNX file.
+        trials: the search's table.
+        command: what trains it again, for the card.
+        baselines: classifiers to measure on the same pictures.
+        ckplus: CK+, where it is to be measured too.
+
+    Returns:
+        The scores by classifier and split, as `as_json` gives them.
+
+    Raises:
+        DataError: FER2013 has no such split.
+    """
+    from ..benchmarks.environment import machine
+    from .card import CardFacts, render
+    from .onnx_export import largest_difference
+    from .search import read_table
+
+    classifiers = [EmotionClassifier(model, name="facebench"), *baselines]
+    scores = {classifier.name: _scores(classifier, pictures, ckplus) for classifier in classifiers}
+    _replace(model.with_name("scores.json"), json.dumps(scores, indent=1) + "\n")
+    facts = CardFacts(
+        sha256=classifiers[0].sha256,
+        bytes=model.stat().st_size,
+        network=result.plan.network,
+        parameters=sum(weight.numel() for weight in result.network.parameters()),
+        plan=dataclasses.asdict(result.plan),
+        best_epoch=result.best_epoch,
+        log=[dataclasses.asdict(report) for report in result.log],
+        trials=[dataclasses.asdict(trial) for trial in read_table(trials)],
+        audit=summary(pictures, found),
+        training_pictures=int(found.clean.sum()),
+        difference=largest_difference(model, result.network, pictures.split("public").images),
+        latency={str(faces): latency_ms(classifiers[0], faces) for faces in (1, 64)},
+        machine=machine(),
+        command=command,
+        scores=scores,
+    )
+    _replace(model.with_name("README.md"), render(facts))
+    return scores
+
+
+def _scores(
+    classifier: EmotionClassifier, pictures: FerPictures, ckplus: CkPictures | None
+) -> dict[str, dict[str, Any]]:
+    scores = {split: as_json(measure(classifier, pictures, split)) for split in HELD_OUT}
+    if ckplus is not None:
+        shared = ckplus.shared()
+        scores["ckplus"] = as_json(measure_shared_classes(classifier, shared.images, shared.labels))
+    return scores
+
+
+def as_json(report: ClassificationReport) -> dict[str, Any]:
+    """Return a report as plain values: intervals as [value, low, high], None where undefined, classes by name."""
+
+    def plain(value: Interval) -> list[float | None]:
+        return [None if math.isnan(number) else round(number, 5) for number in (value.value, value.low, value.high)]
+
+    names = {
+        name: plain(getattr(report, name))
+        for name in ("accuracy", "balanced_accuracy", "macro_f1", "calibration_error")
+    }
+    per_class = {
+        name: dict(zip(report.classes, map(plain, getattr(report, name)), strict=True))
+        for name in ("precision", "recall", "f1")
+    }
+    return {"pictures": report.pictures, **names, **per_class, "confusion": report.confusion.tolist()}
+
+
+def _replace(path: Path, text: str) -> None:
+    part = path.with_name(f"{path.name}.part")
+    with part.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    part.replace(path)

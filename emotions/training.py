@@ -1,0 +1,458 @@
+"""Reproducible training of the emotion classifier: a plan and two sets of pictures go in, weights and a log come out.
+
+Everything random comes from the plan's seed and the number of the epoch. A training that was stopped goes on from its
+last whole epoch and draws what it would have drawn.
+
+The recipe: one-cycle learning rate (Smith & Topin 2018), label smoothing (Szegedy et al. 2016), mixup in the first part
+of the schedule (Zhang et al. 2018), and a moving average of the weights, which is what is scored and shipped (Polyak &
+Juditsky 1992). As soft labels, the average's own predictions can replace a part of the given labels later in the
+schedule (temporal ensembling, Laine & Aila 2017), because a third of FER2013's labels is doubtful.
+
+A step is shared by `shards` threads of one core each. They meet once a step; the threads inside an operator, which
+PyTorch would use instead, meet several hundred times, and on a machine that does other things as well each meeting
+waits for the slower: a step took seven times as long there.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Generator, Tensor, nn
+from torch.nn import functional
+
+from ..errors import DataError, DeviceError, UsageError
+from .augment import Augmentation, augment, mixup
+from .networks import CLASS_COUNT, create_network
+
+CHECKPOINT_VERSION = 1
+_SCORING_BATCH = 256
+_AVERAGE_EVERY = 4
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """All that decides a training beside its pictures.
+
+    Attributes:
+        network: a name in `networks.NETWORKS`.
+        epochs: length of the one-cycle schedule.
+        batch_size: pictures a step; the rest of an epoch that fills no batch is left out.
+        shards: parts that a batch is cut into, a thread each; batch normalisation and mixup see one part at a time, so
+            the number is part of the result.
+        optimiser: "sgd" (Nesterov, momentum 0.9) or "adamw".
+        peak_learning_rate: the top of the cycle.
+        warm_up: share of the schedule before the top.
+        weight_decay: on convolution and linear weights alone.
+        label_smoothing: share of each target that is spread over all classes.
+        mixup: alpha of the Beta distribution; 0 turns it off.
+        mixup_until: share of the schedule after which pictures are no longer mixed.
+        average_decay: of the moving average of the weights, a step.
+        soft_labels: share of each target that the average's own predictions take; 0 turns it off.
+        soft_labels_from: share of the schedule after which they do.
+        soft_labels_every: epochs between two predictions.
+        patience: epochs without a better PublicTest accuracy after which training stops; 0: never.
+        seed: of everything random.
+        augmentation: how pictures are changed.
+    """
+
+    network: str = "residual-4"
+    epochs: int = 80
+    batch_size: int = 64
+    shards: int = 2
+    optimiser: str = "sgd"
+    peak_learning_rate: float = 0.05
+    warm_up: float = 0.15
+    weight_decay: float = 5e-4
+    label_smoothing: float = 0.1
+    mixup: float = 0.2
+    mixup_until: float = 0.85
+    average_decay: float = 0.999
+    soft_labels: float = 0.4
+    soft_labels_from: float = 0.5
+    soft_labels_every: int = 4
+    patience: int = 0
+    seed: int = 1
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        """Check what would fail late or silently.
+
+        Raises:
+            UsageError: a value is out of its range.
+        """
+        if self.epochs < 1 or self.shards < 1 or self.batch_size < 2 * self.shards or self.batch_size % self.shards:
+            raise UsageError(
+                f"got epochs={self.epochs}, batch_size={self.batch_size}, shards={self.shards}; expected at least 1 "
+                "epoch, 1 shard, 2 pictures a shard, and a batch that the shards divide"
+            )
+        if self.optimiser not in ("sgd", "adamw"):
+            raise UsageError(f"got optimiser={self.optimiser!r}, expected 'sgd' or 'adamw'")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledPictures:
+    """Pictures to learn from or to be scored on.
+
+    Attributes:
+        images: uint8 (n, 48, 48), grey.
+        labels: integers (n,) in 0..6.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.integer[Any]]
+
+    def __post_init__(self) -> None:
+        """Check the shapes.
+
+        Raises:
+            DataError: the arrays do not fit together, or there is no picture.
+        """
+        n = len(self.labels)
+        if n == 0 or self.images.dtype != np.uint8 or self.images.ndim != 3 or len(self.images) != n:
+            raise DataError(
+                f"got images {self.images.dtype} {self.images.shape} and {n} labels, expected uint8 (n, height, width) "
+                "and n labels, n > 0"
+            )
+        if not 0 <= int(self.labels.min()) <= int(self.labels.max()) < CLASS_COUNT:
+            raise DataError(f"got labels {self.labels.min()}..{self.labels.max()}, expected 0..{CLASS_COUNT - 1}")
+
+
+@dataclass(frozen=True, slots=True)
+class EpochReport:
+    """What one epoch gave.
+
+    Attributes:
+        epoch: its number, from 1.
+        epochs: how many there are.
+        train_loss: mean cross-entropy on the changed pictures and soft targets.
+        public_accuracy: of the averaged weights on PublicTest, 0..1.
+        best_accuracy: the best of these so far.
+        learning_rate: of the epoch's last step.
+        seconds: wall time, the scoring included.
+    """
+
+    epoch: int
+    epochs: int
+    train_loss: float
+    public_accuracy: float
+    best_accuracy: float
+    learning_rate: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingResult:
+    """What a training gave.
+
+    Attributes:
+        plan: what was asked for.
+        network: the averaged weights with the best PublicTest accuracy, in evaluation mode on the CPU.
+        best_epoch: the epoch that they come from.
+        log: a report for each epoch, those before a resumption included.
+    """
+
+    plan: TrainingPlan
+    network: nn.Sequential
+    best_epoch: int
+    log: tuple[EpochReport, ...]
+
+
+Observer = Callable[[EpochReport], None]
+
+
+def train(
+    plan: TrainingPlan,
+    training: LabelledPictures,
+    public: LabelledPictures,
+    *,
+    checkpoint: Path | None = None,
+    device: str = "cpu",
+    observer: Observer | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> TrainingResult:
+    """Train one network.
+
+    Args:
+        plan: what to train, and how.
+        training: pictures to learn from; leave repetitions of held-out pictures out before.
+        public: PublicTest, on which the epoch is chosen.
+        checkpoint: a file that is written after each epoch, and that training goes on from where it is there.
+        device: "cpu" or "cuda".
+        observer: called after each epoch.
+        clock: gives seconds.
+
+    Raises:
+        UsageError: the network is unknown, or the checkpoint was written under another plan or on other pictures.
+        DataError: there are fewer pictures than a batch holds.
+        DeviceError: CUDA is asked for and not there.
+    """
+    if device != "cpu" and not (device == "cuda" and torch.cuda.is_available()):
+        raise DeviceError(f"asked to train on {device!r}; this torch {torch.__version__} can use only the CPU here")
+    if len(training.labels) < plan.batch_size:
+        raise DataError(f"got {len(training.labels)} training pictures, expected at least a batch of {plan.batch_size}")
+    threads_before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng(devices=[]), _State(plan, training, public, device) as state:
+            if checkpoint is not None and checkpoint.exists():
+                state.restore(checkpoint)
+            while not state.done():
+                start = clock()
+                state.run_epoch(lambda start=start: clock() - start)  # type: ignore[misc]
+                if checkpoint is not None:
+                    state.save(checkpoint)
+                if observer is not None:
+                    observer(state.log[-1])
+            return state.result()
+    finally:
+        torch.set_num_threads(threads_before)
+
+
+def learning_rate(plan: TrainingPlan, progress: float) -> float:
+    """Return the learning rate at a share of the schedule: a straight rise, then half a cosine down to nothing.
+
+    >>> plan = TrainingPlan(peak_learning_rate=0.1, warm_up=0.2)
+    >>> [round(learning_rate(plan, at), 4) for at in (0.0, 0.1, 0.2, 0.6, 1.0)]
+    [0.004, 0.052, 0.1, 0.05, 0.0]
+    """
+    peak = plan.peak_learning_rate
+    if progress < plan.warm_up:
+        return peak * (0.04 + 0.96 * progress / plan.warm_up)
+    return peak * (1 + math.cos(math.pi * (progress - plan.warm_up) / (1 - plan.warm_up))) / 2
+
+
+def predict(
+    network: nn.Module,
+    images: NDArray[np.uint8],
+    *,
+    device: str = "cpu",
+    fast: bool = False,
+    pool: Executor | None = None,
+) -> Tensor:
+    """Return logits, float32 (n, 7) on the CPU.
+
+    Args:
+        network: in evaluation mode.
+        images: uint8 (n, h, w).
+        device: where the network is.
+        fast: in bfloat16, which moves an accuracy by some 0.1 points.
+        pool: shares the batches among its threads.
+    """
+
+    def logits(start: int) -> Tensor:
+        with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=fast):
+            batch = torch.from_numpy(images[start : start + _SCORING_BATCH]).to(device).float()[:, None]
+            output: Tensor = network(batch.to(memory_format=torch.channels_last))
+            return output.float().cpu()
+
+    starts = range(0, len(images), _SCORING_BATCH)
+    return torch.cat(list(map(logits, starts) if pool is None else pool.map(logits, starts))).clone()
+
+
+class _State:
+    """All that changes during a training, and its way to a file and back."""
+
+    def __init__(self, plan: TrainingPlan, training: LabelledPictures, public: LabelledPictures, device: str) -> None:
+        self.plan, self.training, self.public, self.device = plan, training, public, device
+        torch.manual_seed(plan.seed)
+        self.network = _channels_last(create_network(plan.network).to(device))
+        self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
+        self.best = {name: value.cpu().clone() for name, value in self.average.state_dict().items()}
+        self.best_epoch = 0
+        self.log: list[EpochReport] = []
+        self.optimiser = _optimiser(plan, self.network)
+        self.images = torch.from_numpy(training.images).to(device)
+        self.given = functional.one_hot(torch.from_numpy(training.labels.astype(np.int64)), CLASS_COUNT).float()
+        self.own = self.given.clone()
+        self.steps = len(training.labels) // plan.batch_size
+        self.replicas = [self.network, *(self._replica() for _ in range(plan.shards - 1))]
+        self.pool = ThreadPoolExecutor(plan.shards, initializer=torch.set_num_threads, initargs=(1,))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.pool.shutdown()
+
+    def _replica(self) -> nn.Sequential:
+        """Return a network with the same weights in the same memory, and gradients and statistics of its own."""
+        replica: nn.Sequential = copy.deepcopy(self.network)
+        for own, shared in zip(replica.parameters(), self.network.parameters(), strict=True):
+            own.data = shared.data
+        return replica
+
+    def done(self) -> bool:
+        """Whether the schedule has ended, or patience has."""
+        epoch = len(self.log)
+        stale = self.plan.patience and epoch - self.best_epoch >= self.plan.patience
+        return epoch >= self.plan.epochs or bool(stale)
+
+    def run_epoch(self, elapsed: Callable[[], float]) -> None:
+        """Train for one epoch, score the average and add to the log."""
+        epoch = len(self.log)
+        targets = self._targets(epoch)
+        seeds = (self.plan.seed * 1_000_003 + epoch * 1009 + shard for shard in range(self.plan.shards + 1))
+        order, *shards = (torch.Generator().manual_seed(seed) for seed in seeds)
+        chosen = torch.randperm(len(targets), generator=order)[: self.steps * self.plan.batch_size]
+        losses = [
+            self._step(batch, targets, (epoch + step / self.steps) / self.plan.epochs, shards)
+            for step, batch in enumerate(torch.split(chosen, self.plan.batch_size))
+        ]
+        logits = predict(self.average, self.public.images, device=self.device, fast=True, pool=self.pool)
+        accuracy = float((logits.argmax(1).numpy() == self.public.labels).mean())
+        best = max([accuracy, *(report.public_accuracy for report in self.log)])
+        if not self.log or accuracy > self.log[self.best_epoch - 1].public_accuracy:
+            self.best_epoch = epoch + 1
+            self.best = {name: value.cpu().clone() for name, value in self.average.state_dict().items()}
+        report = EpochReport(
+            epoch=epoch + 1,
+            epochs=self.plan.epochs,
+            train_loss=float(np.mean(losses)),
+            public_accuracy=accuracy,
+            best_accuracy=best,
+            learning_rate=self.optimiser.param_groups[0]["lr"],
+            seconds=elapsed(),
+        )
+        self.log.append(report)
+
+    def _targets(self, epoch: int) -> Tensor:
+        plan = self.plan
+        first = math.ceil(plan.soft_labels_from * plan.epochs)
+        if plan.soft_labels and epoch >= first:
+            if (epoch - first) % plan.soft_labels_every == 0:
+                logits = predict(self.average, self.training.images, device=self.device, fast=True, pool=self.pool)
+                self.own = 0.5 * self.own + 0.5 * logits.softmax(1)
+            targets = self.given.lerp(self.own, plan.soft_labels)
+        else:
+            targets = self.given
+        return targets * (1 - plan.label_smoothing) + plan.label_smoothing / CLASS_COUNT
+
+    def _step(self, batch: Tensor, targets: Tensor, progress: float, random: Sequence[Generator]) -> float:
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(self.plan, progress)
+        parts = batch.chunk(self.plan.shards)
+        jobs = [
+            self.pool.submit(self._differentiate, replica, part, targets[part], progress, generator)
+            for replica, part, generator in zip(self.replicas, parts, random, strict=True)
+        ]
+        losses = [job.result() for job in jobs]
+        for weights in zip(*(replica.parameters() for replica in self.replicas), strict=True):
+            first, *others = (weight.grad for weight in weights)
+            for gradient in others:
+                first.add_(gradient)
+            first.div_(len(weights))
+        self.optimiser.step()
+        self._follow(round(progress * self.plan.epochs * self.steps))
+        return sum(losses) / len(losses)
+
+    def _differentiate(
+        self, network: nn.Sequential, part: Tensor, targets: Tensor, progress: float, random: Generator
+    ) -> float:
+        """Leave the gradients of one part of a batch in `network` and return its loss."""
+        pictures = augment(self.images[part.to(self.device)].float()[:, None], self.plan.augmentation, random)
+        targets = targets.to(self.device)
+        if self.plan.mixup and progress < self.plan.mixup_until:
+            pictures, targets = mixup(pictures, targets, self.plan.mixup, random)
+        network.train().zero_grad(set_to_none=True)
+        with torch.autocast(self.device, torch.bfloat16):
+            logits = network(pictures.to(memory_format=torch.channels_last))
+        loss = functional.cross_entropy(logits.float(), targets)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return float(loss.detach())
+
+    @torch.no_grad()
+    def _follow(self, step: int) -> None:
+        """Move the average every few steps; it moves faster at first, when the weights are far from where they end."""
+        if step % _AVERAGE_EVERY:
+            return
+        share = 1 - min(self.plan.average_decay, (1 + step) / (10 + step)) ** _AVERAGE_EVERY
+        for kept, new in zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True):
+            if kept.is_floating_point():
+                kept.lerp_(new, share)
+            else:
+                kept.copy_(new)
+
+    def save(self, path: Path) -> None:
+        """Write everything; a crash leaves the file of the epoch before."""
+        content = {
+            "version": CHECKPOINT_VERSION,
+            "plan": dataclasses.asdict(self.plan),
+            "pictures": self._fingerprint(),
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "own": self.own,
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+            "log": [dataclasses.asdict(report) for report in self.log],
+        }
+        part = path.with_name(f"{path.name}.part")
+        with part.open("wb") as stream:
+            torch.save(content, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(path)
+
+    def restore(self, path: Path) -> None:
+        """Go on from a file.
+
+        Raises:
+            UsageError: it belongs to another training or is no checkpoint.
+        """
+        try:
+            content = torch.load(path, map_location=self.device, weights_only=True)
+            expected = (CHECKPOINT_VERSION, dataclasses.asdict(self.plan), self._fingerprint())
+            if (content["version"], content["plan"], content["pictures"]) != expected:
+                raise UsageError(
+                    f"{path} was written under another plan or on other pictures; "
+                    "give the same ones to go on, or another file to begin anew"
+                )
+        except (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, UnpicklingError) as error:
+            raise UsageError(f"{path} is no checkpoint of a training ({error}); remove it to begin anew") from error
+        self.network.load_state_dict(content["network"])
+        self.average.load_state_dict(content["average"])
+        self.optimiser.load_state_dict(content["optimiser"])
+        self.own = content["own"].cpu()
+        self.best = {name: value.cpu() for name, value in content["best"].items()}
+        self.best_epoch = content["best_epoch"]
+        self.log = [EpochReport(**report) for report in content["log"]]
+
+    def _fingerprint(self) -> list[int]:
+        parts = (self.training, self.public)
+        sums = [int(part.images.sum(dtype=np.int64)) for part in parts]
+        return [*(len(part.labels) for part in parts), *sums, *(int(part.labels.sum()) for part in parts)]
+
+    def result(self) -> TrainingResult:
+        """Return the best average."""
+        network = create_network(self.plan.network)
+        network.load_state_dict(self.best)
+        return TrainingResult(self.plan, network.eval(), self.best_epoch, tuple(self.log))
+
+
+def _optimiser(plan: TrainingPlan, network: nn.Module) -> torch.optim.Optimizer:
+    parameters = list(network.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": plan.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    if plan.optimiser == "adamw":
+        return torch.optim.AdamW(groups, lr=plan.peak_learning_rate)
+    return torch.optim.SGD(groups, lr=plan.peak_learning_rate, momentum=0.9, nesterov=True)
+
+
+def _channels_last(network: nn.Sequential) -> nn.Sequential:
+    """Lay the weights out as convolutions on a CPU want them."""
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
