@@ -494,7 +494,16 @@ print(fetch(file))
 
 def test_catalog_names() -> None:
     assert set(catalog()) == {
-        *("dlib-cnn", "ssd-weights", "ssd-net", "yunet", "centerface", "retinaface-onnx", "retinaface-pth"),
+        *(
+            "dlib-cnn",
+            "fer-mini-xception",
+            "ssd-weights",
+            "ssd-net",
+            "yunet",
+            "centerface",
+            "retinaface-onnx",
+            "retinaface-pth",
+        ),
         *("mediapipe-short", "mediapipe-full", "ultralight-rfb-640", "scrfd-500m", "scrfd-2.5g", "yunet-n-640"),
     }
 

@@ -44,7 +44,7 @@ def test_it_answers_as_pytorch_does(tmp_path: Path, name: str, faces: np.ndarray
     classifier = EmotionClassifier(path, name="e")
     with torch.inference_mode():
         expected = network(torch.from_numpy(faces).float()[:, None]).softmax(1).numpy()
-    assert np.ptp(expected, axis=0).max() > 1e-3  # the answers differ between faces
+    assert np.ptp(expected, axis=0).max() > 100 * difference  # the answers differ between faces by far more
     for count in (1, 2, 5):
         np.testing.assert_allclose(classifier.classify_grey(faces[:count]), expected[:count], atol=1e-4)
 
