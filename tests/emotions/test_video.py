@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -305,24 +306,29 @@ def test_lines_on_a_full_disk(clip: Path, tmp_path: Path) -> None:
         process_video(clip, pipeline(), jsonl=tmp_path / "o.jsonl")
 
 
-@pytest.fixture
+@contextmanager
 def small_files() -> Iterator[None]:
-    """No file may grow beyond 20,000 bytes, as on a full disk."""
+    """No file may grow beyond 20,000 bytes, as on a full disk.
+
+    Not a fixture: between a test's call and its teardown pytest writes its progress, to a file perhaps.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@pytest.mark.usefixtures("small_files")
 def test_a_video_on_a_full_disk(tmp_path: Path) -> None:
     """OpenCV says nothing of it; what arrived is read back."""
     rng = np.random.default_rng(0)
-    writer = VideoWriter(tmp_path / "o.mp4", 10)
-    for frame in range(20):
-        writer.write(rng.integers(0, 256, (120, 160, 3)).astype(np.uint8), frame / 10)
-    with pytest.raises(VideoError, match="of 20 frames arrived"):
-        writer.close()
+    with small_files():
+        writer = VideoWriter(tmp_path / "o.mp4", 10)
+        for frame in range(20):
+            writer.write(rng.integers(0, 256, (120, 160, 3)).astype(np.uint8), frame / 10)
+        with pytest.raises(VideoError, match="of 20 frames arrived"):
+            writer.close()
 
 
 def test_an_interrupt_between_writing_and_counting_is_no_full_disk(
