@@ -166,6 +166,7 @@ def _code_digest(spec: DetectorSpec) -> str:
     ours = file.parent == Path(__file__).parents[1] / "detectors"
     helpers = (
         "base",
+        "wrapped",
         "resized",
         "boxes",
         "opencv",

@@ -144,19 +144,26 @@ def accuracy_verdict(change: AccuracyChange, max_ap_loss: float, *, identical: b
         return Verdict("pass", "identical detections")
     found, name = change.difference, change.list_name
     if not math.isfinite(found.low):
-        return Verdict("inconclusive", f"AP ({name}) cannot be computed: no face counts. Use annotated pictures")
+        why = f"AP ({name}) cannot be computed: no face counts. Use annotated pictures"
+        return Verdict("inconclusive", why, "pictures")
     numbers = (
         f"AP ({name}) {change.base:.4f} → {change.head:.4f}, {found.value:+.4f} "
         f"({100 * found.confidence:.4g} %: {found.low:+.4f} to {found.high:+.4f}), limit −{max_ap_loss:g}"
     ).replace("-", "−")
     if change.pictures < FEWEST_PICTURES:
         few = f"{change.pictures} pictures with a face are too few, use {FEWEST_PICTURES} or more"
-        return Verdict("inconclusive", f"{numbers}; {few}")
+        return Verdict("inconclusive", f"{numbers}; {few}", "pictures")
     if found.high < -max_ap_loss:
         return Verdict("fail", numbers)
     if found.low >= -max_ap_loss:
         return Verdict("pass", numbers)
-    return Verdict("inconclusive", f"{numbers}; {_pictures_advice(change, max_ap_loss)}")
+    needed = _needed_pictures(change, max_ap_loss)
+    if needed is None:
+        return Verdict(
+            "inconclusive", f"{numbers}; the difference is at the limit: more pictures would hardly decide it", "person"
+        )
+    about = f"about {needed:,} pictures with a face would decide it"
+    return Verdict("inconclusive", f"{numbers}; {about}", "pictures")
 
 
 def differences_in_words(cell: CellComparison) -> str:
@@ -194,14 +201,14 @@ def _completed(cell: CellComparison) -> Verdict:
 
 def _latency(cell: CellComparison, max_slowdown: float) -> Verdict:
     if cell.latency is None:
-        return Verdict(
-            "inconclusive", "one side has no timings: predictions from a file. Measure it with facebench run"
-        )
+        why = "one side has no timings: predictions from a file. Measure it with facebench run"
+        return Verdict("inconclusive", why, "measurement")
     if cell.indicative:
         ratio = cell.latency.ratio.value
         return Verdict(
             "inconclusive",
             f"{ratio:.3f} times the time is indicative only: {differences_in_words(cell)}. Measure both in one job",
+            "one machine",
         )
     if cell.in_turn:
         return latency_verdict(cell.latency, max_slowdown)
@@ -215,25 +222,29 @@ def _latency(cell: CellComparison, max_slowdown: float) -> Verdict:
         f"{found.value:.3f} times the time ({100 * found.confidence:.4g} %: {found.low:.3f} to {found.high:.3f}), but "
         "base and head were measured one after the other: what changed on the machine in between looks the same. Add a "
         "round to each in turn (facebench run --rounds 2, …), or use --interleave",
+        "turns",
     )
 
 
 def _memory(cell: CellComparison, max_growth: float) -> Verdict:
     base, head = cell.memory_mb
     if not (math.isfinite(base) and math.isfinite(head)):
-        return Verdict("inconclusive", "memory was not measured on both sides")
+        return Verdict("inconclusive", "memory was not measured on both sides", "measurement")
     numbers = f"{base:,.0f} → {head:,.0f} MB, {head / base:.3f} times, limit {1 + max_growth:.6g}"
     return Verdict("fail" if head > base * (1 + max_growth) else "pass", numbers)
 
 
-def _pictures_advice(change: AccuracyChange, max_ap_loss: float) -> str:
-    """Say about how many pictures would decide: an interval shrinks with the square root of their number."""
+def _needed_pictures(change: AccuracyChange, max_ap_loss: float) -> int | None:
+    """Say about how many pictures would decide, as an interval shrinks with the square root of their number.
+
+    None where a hundred times as many would not: the difference is at the limit.
+    """
     found = change.difference
     room = found.value + max_ap_loss
     half = found.value - found.low if room > 0 else found.high - found.value
     if room == 0 or half <= 0 or (half / room) ** 2 > 100:
-        return "the difference is at the limit: more pictures would hardly decide it"
-    return f"about {math.ceil(change.pictures * (half / room) ** 2):,} pictures with a face would decide it"
+        return None
+    return math.ceil(change.pictures * (half / room) ** 2)
 
 
 def _state(side: str, cell: StoredCell) -> str:

@@ -11,20 +11,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from ..datasets import Dataset, decode
+from ..datasets import Dataset
 from ..detectors import Detections, Device, resolve
 from ..errors import UsageError, WorkerError
 from . import environment
-from .cell import Protocol, make_cell
+from .cell import Protocol, kept_from, make_cell, stored_cell
 from .cell_analysis import Truth
 from .cell_comparison import Measured
 from .comparison import Comparison, compare_interleaved
 from .interleave import Interleaved, RoundObserver, Side, interleave
 from .journal import PictureRecord
-from .pictures import Pictures, describe_dataset, faces_table
+from .pictures import Pictures, decode_all, describe_dataset, faces_table, usable_ids
+from .plan import Silent
 from .results import detections_table
 from .summary import Resampling
 from .supervisor import Limits, Start
@@ -68,11 +68,9 @@ def compare_sides(
     """
     protocol = protocol or Protocol()
     inputs = [_inputs(side, dataset.fingerprint, protocol, device, threads) for side in (base, head)]
-    pictures, table = _look(dataset)
-    image_ids = table.loc[table["verdict"] == "ok", "image_id"].tolist()
-    if not image_ids:
-        raise UsageError(f"none of the {len(table)} pictures of {dataset.name} can be decoded: {table['detail'][0]}")
-    base_floor, head_floor = (_floor(side["cell"]["info"], protocol) for side in inputs)
+    pictures = Pictures(dataset.samples)
+    table = decode_all(dataset, pictures, Silent())
+    image_ids = usable_ids(table, dataset.name)
     found = interleave(
         base,
         head,
@@ -82,7 +80,7 @@ def compare_sides(
         device=device,
         threads=threads,
         size=protocol.size,
-        score_floors=(base_floor, head_floor),
+        score_floors=(kept_from(inputs[0]["cell"]), kept_from(inputs[1]["cell"])),
         limits=limits,
         observer=observer,
     )
@@ -111,11 +109,7 @@ def describe_side(spec: str, fingerprint: str, protocol: Protocol, device: Devic
     if missing is not None:
         raise missing
     cell = make_cell(resolved, fingerprint, protocol, device, threads)
-    stored = {name: value for name, value in dataclasses.asdict(cell).items() if name != "dataset"}
-    return {
-        "cell": {"key": cell.key, **stored, "info": dataclasses.asdict(resolved.adapter.info)},
-        "environment": environment.describe(),
-    }
+    return {"cell": stored_cell(resolved, cell), "environment": environment.describe()}
 
 
 def _inputs(side: Side, fingerprint: str, protocol: Protocol, device: Device, threads: int) -> dict[str, Any]:
@@ -138,26 +132,6 @@ def _inputs(side: Side, fingerprint: str, protocol: Protocol, device: Device, th
     return answer
 
 
-def _look(dataset: Dataset) -> tuple[Pictures, pd.DataFrame]:
-    """Decode every picture once; return what can be used, and the table of all as pictures.parquet has it."""
-    pictures = Pictures(dataset.samples)
-    rows = []
-    for sample in dataset.samples:
-        decoded = decode(sample.source)
-        height, width = decoded.image.shape[:2] if decoded.image is not None else (0, 0)
-        rows.append((sample.image_id, decoded.verdict, decoded.detail, width, height))
-        if decoded.image is not None:
-            pictures.keep(sample.image_id, decoded.image)
-    return pictures, pd.DataFrame(rows, columns=["image_id", "verdict", "detail", "width", "height"])
-
-
-def _floor(info: Mapping[str, Any], protocol: Protocol) -> float:
-    """Return how far down scores are kept, as in a run: for AP the curve is wanted, not the operating point alone."""
-    if protocol.score_floor is not None and info["score_kind"] == "probability":
-        return protocol.score_floor
-    return float(info["score_floor"])
-
-
 def _measured(
     inputs: Mapping[str, Any],
     found: Interleaved,
@@ -174,7 +148,6 @@ def _measured(
     cell = {
         **inputs["cell"],
         "status": "done",
-        "reason": "",
         "start": dataclasses.asdict(start),
         "rounds": len(ms),
         "failed_pictures": found.failures[side],

@@ -72,6 +72,11 @@ class LatencyChange:
     round_freedom: float
 
 
+Need = Literal["rounds", "turns", "pictures", "one machine", "measurement", "person"]
+"""What would decide: more rounds; rounds in turn; more pictures; both sides on one machine; a measurement of both sides
+with facebench; or, where no more of the same would, somebody who looks at the change."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What a gate says.
@@ -79,10 +84,12 @@ class Verdict:
     Attributes:
         outcome: "inconclusive" where the measurement can neither show nor rule out a slowdown beyond the limit.
         reason: one sentence with the numbers.
+        needs: of an inconclusive one: what would decide it.
     """
 
     outcome: Literal["pass", "fail", "inconclusive"]
     reason: str
+    needs: Need | None = None
 
 
 def latency_change(
@@ -151,7 +158,7 @@ def latency_verdict(change: LatencyChange, max_slowdown: float) -> Verdict:
     """
     _check_limit(max_slowdown)
     if change.pictures == 0:
-        return Verdict("inconclusive", "no picture was measured in every round of both sides")
+        return Verdict("inconclusive", "no picture was measured in every round of both sides", "pictures")
     ratio, limit = change.ratio, 1.0 + max_slowdown
     numbers = (
         f"{ratio.value:.3f} times the time ({100 * ratio.confidence:.4g} %: {ratio.low:.3f} to {ratio.high:.3f}), "
@@ -159,20 +166,20 @@ def latency_verdict(change: LatencyChange, max_slowdown: float) -> Verdict:
     )
     numbers += "same-code noise not measured" if change.floor is None else f"same-code noise {change.floor:.3f}"
     if change.pictures < FEWEST_PICTURES:
-        return Verdict(
-            "inconclusive", f"{numbers}; {change.pictures} pictures are too few, use {FEWEST_PICTURES} or more"
-        )
+        few = f"{change.pictures} pictures are too few, use {FEWEST_PICTURES} or more"
+        return Verdict("inconclusive", f"{numbers}; {few}", "pictures")
     if change.floor is None:
         if ratio.high * (1.0 + UNMEASURED_NOISE) <= limit:
             return Verdict("pass", f"{numbers}; below the limit with {100 * UNMEASURED_NOISE:g} % to spare for it")
-        return Verdict("inconclusive", f"{numbers}; measure with two rounds or more, or with --interleave")
+        return Verdict("inconclusive", f"{numbers}; measure with two rounds or more, or with --interleave", "rounds")
     if ratio.low > 1.0 + max(max_slowdown, change.floor):
         return Verdict("fail", numbers)
     if ratio.high <= limit:
         return Verdict("pass", numbers)
     needed = needed_rounds(change, max_slowdown)
-    advice = "more rounds would not decide it" if needed is None else f"about {needed} rounds would decide it"
-    return Verdict("inconclusive", f"{numbers}; {advice}")
+    if needed is None:
+        return Verdict("inconclusive", f"{numbers}; more rounds would not decide it", "person")
+    return Verdict("inconclusive", f"{numbers}; about {needed} rounds would decide it", "rounds")
 
 
 def needed_rounds(change: LatencyChange, max_slowdown: float) -> int | None:

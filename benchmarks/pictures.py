@@ -47,14 +47,29 @@ class Pictures:
 
 
 def look_at_pictures(dataset: Dataset, folder: RunFolder, pictures: Pictures, observer: Observer) -> list[str]:
-    """Decode every picture once; return the ids of those that all detectors will see.
+    """Decode every picture once, unless the folder knows them; return the ids of those that all detectors will see.
 
     What cannot be decoded is left out for every detector, and stored with its verdict.
+
+    Raises:
+        UsageError: no picture can be decoded.
     """
     if (folder.path / "pictures.parquet").exists():
-        stored = folder.pictures()
-        return stored.loc[stored["verdict"] == "ok", "image_id"].tolist()
-    rows, outside = [], 0
+        return usable_ids(folder.pictures(), dataset.name)
+    table, faces = decode_all(dataset, pictures, observer), faces_table(dataset.samples)
+    folder.write_pictures(table, faces)
+    outside = _count_outside(faces, table[table["verdict"] == "ok"])
+    if outside:
+        folder.document["dataset"]["notes"].append(f"{outside} annotated boxes lie wholly outside their picture")
+    excluded = table.loc[table["verdict"] != "ok", ["image_id", "verdict", "detail"]]
+    folder.document["excluded"] = excluded.to_numpy().tolist()
+    folder.save()
+    return usable_ids(table, dataset.name)
+
+
+def decode_all(dataset: Dataset, pictures: Pictures, observer: Observer) -> pd.DataFrame:
+    """Decode every picture once and keep those that fit; return all of them as pictures.parquet has them."""
+    rows = []
     for index, sample in enumerate(dataset.samples):
         began = time.perf_counter()
         decoded = decode(sample.source)
@@ -63,23 +78,27 @@ def look_at_pictures(dataset: Dataset, folder: RunFolder, pictures: Pictures, ob
         rows.append((sample.image_id, decoded.verdict, decoded.detail, width, height, decode_ms))
         if decoded.image is not None:
             pictures.keep(sample.image_id, decoded.image)
-            boxes = sample.faces.boxes
-            outside += int(
-                ((boxes[:, 2] <= 0) | (boxes[:, 3] <= 0) | (boxes[:, 0] >= width) | (boxes[:, 1] >= height)).sum()
-            )
         observer.decoding(index + 1, len(dataset))
-    table = pd.DataFrame(rows, columns=["image_id", "verdict", "detail", "width", "height", "decode_ms"])
-    folder.write_pictures(table, faces_table(dataset.samples))
-    if outside:
-        folder.document["dataset"]["notes"].append(f"{outside} annotated boxes lie wholly outside their picture")
-    folder.document["excluded"] = [row[:3] for row in rows if row[1] != "ok"]
-    folder.save()
-    usable = [row[0] for row in rows if row[1] == "ok"]
+    return pd.DataFrame(rows, columns=["image_id", "verdict", "detail", "width", "height", "decode_ms"])
+
+
+def usable_ids(table: pd.DataFrame, name: str) -> list[str]:
+    """Return the ids of the pictures that could be decoded; `name` is that of their data set.
+
+    Raises:
+        UsageError: there is none.
+    """
+    usable: list[str] = table.loc[table["verdict"] == "ok", "image_id"].tolist()
     if not usable:
-        raise UsageError(
-            f"none of the {len(rows)} pictures of {dataset.name} can be decoded: {rows[0][2] if rows else ''}"
-        )
+        raise UsageError(f"none of the {len(table)} pictures of {name} can be decoded: {table['detail'].iloc[0]}")
     return usable
+
+
+def _count_outside(faces: pd.DataFrame, decoded: pd.DataFrame) -> int:
+    sizes = decoded.set_index("image_id")[["width", "height"]]
+    boxes = faces[["image_id", "x1", "y1", "x2", "y2"]].join(sizes, on="image_id", how="inner")
+    beyond = (boxes["x1"] >= boxes["width"]) | (boxes["y1"] >= boxes["height"])
+    return int(((boxes["x2"] <= 0) | (boxes["y2"] <= 0) | beyond).sum())
 
 
 def describe_dataset(dataset: Dataset) -> dict[str, Any]:

@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..detectors import RGBImage
-from ..errors import ResultsError, SchemaVersionError
+from ..errors import ResultsError
+from .documents import read_document
 from .results import RunFolder, write_atomically
 from .scoring import PictureBoxes, count, match
 from .summary import by_picture
@@ -146,18 +147,9 @@ def read_previews(run: RunFolder) -> list[Preview]:
     """
     path = run.path / "previews" / "previews.json"
     mend = "Remove its folder and run again to write it anew"
-    try:
-        index = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return []
-    except (OSError, ValueError) as error:
-        raise ResultsError(f"cannot read {path}: {error}. {mend}") from error
-    if not isinstance(index, dict) or index.get("schema") != SCHEMA:
-        raise ResultsError(f'{path} is not an index of previews: expected "schema": {SCHEMA!r}. {mend}')
-    if index.get("schema_version") != SCHEMA_VERSION:
-        raise SchemaVersionError(
-            f"{path} has schema version {index.get('schema_version')!r}, this facebench reads {SCHEMA_VERSION}. {mend}"
-        )
+    index = read_document(path, SCHEMA, SCHEMA_VERSION, mend)
     try:
         previews = [
             Preview(str(e["image_id"]), str(e["file"]), int(e["width"]), int(e["height"]), float(e["scale"]))

@@ -26,6 +26,7 @@ from .fingerprints import fingerprint
 from .layers import covers, encode_png, overlap, paste, relight
 from .portraits import load_portraits
 from .query import check_options, whole_number
+from .scenes import LICENCE as SCENES_LICENCE
 from .scenes import compose as compose_scene
 from .stand_ins import stand_in
 
@@ -134,7 +135,7 @@ def load_demo(options: Mapping[str, str], name: str) -> Dataset:
         lists=(),
         demo=True,
         description="Demonstration on two portraits, judged neutral and happy: shows the chain, measures nothing.",
-        licence="public domain portraits (U.S. Navy, NASA); backgrounds CC0 or public domain",
+        licence=SCENES_LICENCE,
         fingerprint=fingerprint(samples, ()),
         notes=("Emotions: the portrait of Hopper judged neutral, that of Collins happy, by the authors alone.",),
     )

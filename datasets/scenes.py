@@ -24,6 +24,7 @@ from .query import check_options, whole_number
 
 OPTIONS = ("seed", "count")
 ATTRIBUTES = ("blur", "illumination", "occlusion", "pose", "person")
+LICENCE = "public domain portraits (U.S. Navy, NASA); backgrounds CC0 or public domain"
 
 _EMPTY_EVERY = 10
 _TRIES = 40
@@ -65,7 +66,7 @@ def load(options: Mapping[str, str], name: str) -> Dataset:
         lists=(),
         demo=True,
         description="Demonstration on two people: scenes composed of two portraits; no comparison of detectors.",
-        licence="public domain portraits (U.S. Navy, NASA); backgrounds CC0 or public domain",
+        licence=LICENCE,
         fingerprint=fingerprint(samples, ()),
     )
 

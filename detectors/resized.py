@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from ..errors import UsageError
-from .base import Detections, Detector, Device, RGBImage
+from .base import Detections, Detector, RGBImage
+from .wrapped import WrappedDetector
 
 _SIZE = re.compile(r"original|long=(?P<long>[1-9]\d*)|short=(?P<short>[1-9]\d*)(,max=(?P<max>[1-9]\d*))?")
 
@@ -31,7 +32,7 @@ def scale_for(size: str, height: int, width: int) -> float:
     return min(scale, int(match["max"]) / max(height, width)) if match["max"] else scale
 
 
-class ResizedDetector(Detector):
+class ResizedDetector(WrappedDetector):
     """A detector that sees every picture at a given size; its boxes are pixels of the picture given.
 
     Pictures shrink by area averaging and grow bilinearly (OpenCV's INTER_AREA and INTER_LINEAR). The resizing is part
@@ -46,15 +47,8 @@ class ResizedDetector(Detector):
     """
 
     def __init__(self, detector: Detector, size: str) -> None:
-        # wraps a detector that is built already: there is nothing to load or to check
         check_size(size)
-        self.info = detector.info  # type: ignore[misc]
-        self.device = detector.device
-        self.threads = detector.threads
-        self.operating_threshold = detector.operating_threshold
-        self.score_floor = detector.score_floor
-        self.clock = detector.clock
-        self._detector = detector
+        super().__init__(detector)
         self._size = size
 
     def detect(self, image: RGBImage) -> Detections:
@@ -72,19 +66,3 @@ class ResizedDetector(Detector):
         factor = np.array([width / new[0], height / new[1]], dtype=np.float32)
         points = None if found.landmarks is None else found.landmarks * factor
         return Detections(found.boxes * np.tile(factor, 2), found.scores, points)
-
-    def device_used(self) -> Device:
-        """Ask the wrapped detector."""
-        return self._detector.device_used()
-
-    def threads_used(self) -> int | None:
-        """Ask the wrapped detector."""
-        return self._detector.threads_used()
-
-    def device_memory_mb(self) -> float | None:
-        """Ask the wrapped detector."""
-        return self._detector.device_memory_mb()
-
-    def close(self) -> None:
-        """Close the wrapped detector."""
-        self._detector.close()

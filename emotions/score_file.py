@@ -23,14 +23,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..benchmarks.documents import read_document
 from ..benchmarks.results import write_atomically
 from ..benchmarks.scoring.bootstrap import Interval
-from ..errors import ResultsError, SchemaVersionError
+from ..errors import ResultsError
 from .scoring import Answers
 
 FILE_NAME = "emotions.json"
 SCHEMA = "facebench.emotions"
 SCHEMA_VERSION = 1
+_MEND = "Remove it to score anew"
 
 Identity = Mapping[str, Any]
 """What answers were computed from: plain values."""
@@ -57,8 +59,7 @@ class ScoreFile:
         stored = self._document["dataset"].get("fingerprint")
         if stored != dataset["fingerprint"]:
             raise ResultsError(
-                f"{path} is about pictures with fingerprint {stored}, got {dataset['fingerprint']}. "
-                "Remove it to score anew"
+                f"{path} is about pictures with fingerprint {stored}, got {dataset['fingerprint']}. {_MEND}"
             )
 
     def find(self, identity: Identity) -> Mapping[str, Any] | None:
@@ -104,25 +105,15 @@ def read(path: Path) -> dict[str, Any]:
         ResultsError: it cannot be read or is no such file.
         SchemaVersionError: another version of the format wrote it.
     """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ResultsError(f"cannot read {path}: {error}. Remove it to score anew") from error
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        raise ResultsError(f'{path} holds no emotion scores: expected "schema": {SCHEMA!r}. Remove it to score anew')
-    if document.get("schema_version") != SCHEMA_VERSION:
-        raise SchemaVersionError(
-            f"{path} has schema version {document.get('schema_version')!r}, this facebench reads {SCHEMA_VERSION}. "
-            "Remove it to score anew"
-        )
+    document = read_document(path, SCHEMA, SCHEMA_VERSION, _MEND)
     missing = [name for name in ("dataset", "answers", "tables") if name not in document]
     if missing:
-        raise ResultsError(f"{path} lacks {', '.join(missing)}. Remove it to score anew")
+        raise ResultsError(f"{path} lacks {', '.join(missing)}. {_MEND}")
     try:
         _ = [_place(one["identity"]) for one in document["answers"]]
         _ = [(_table_place(table), _rows_of(table)) for table in document["tables"]]
     except (KeyError, TypeError, AttributeError) as error:
-        raise ResultsError(f"{path} is damaged: {error!r}. Remove it to score anew") from error
+        raise ResultsError(f"{path} is damaged: {error!r}. {_MEND}") from error
     return document
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..benchmarks.cell import cell_label
 from ..benchmarks.cell_comparison import AccuracyChange, CellComparison
 from ..benchmarks.comparison import Comparison
-from ..benchmarks.gate import GateResult, differences_in_words, worst
-from ..benchmarks.paired_latency import Verdict
+from ..benchmarks.gate import Criterion, GateResult, differences_in_words, worst
+from ..benchmarks.paired_latency import Need, Verdict
 from ..benchmarks.scoring.bootstrap import Interval
 from .numbers import NONE, between_signed, number_of, share, signed
 
@@ -21,6 +21,32 @@ _RATES = {
     "recall": "recall",
     "false_alarms_per_picture": "false alarms a picture",
 }
+_ADVICE: Mapping[tuple[Criterion, Need | None], str] = {
+    ("latency", "one machine"): (
+        "Latency: measure base and head in one job on one machine; results of two machines never compare."
+    ),
+    ("latency", "measurement"): "Latency: measure both sides with `facebench run`.",
+    ("latency", "turns"): (
+        "Latency: measure base and head in turn, a round of each at a time (`facebench run --rounds 2`, then 3, …), or "
+        "with `--interleave`, which is the most precise."
+    ),
+    ("latency", "rounds"): (
+        "Latency: measure with more rounds in turn (`--rounds`, best with `--interleave`), on a machine with nothing "
+        "else to do, or allow a larger max_slowdown."
+    ),
+    ("latency", "pictures"): "Latency: measure on more pictures.",
+    ("latency", "person"): (
+        "Latency at the limit, which more rounds would not decide: look at the change and decide as a person, measure "
+        "on more pictures, or allow a larger max_slowdown."
+    ),
+    ("accuracy", "pictures"): "Accuracy: measure on more annotated pictures, or allow a larger max_ap_loss.",
+    ("accuracy", "person"): (
+        "Accuracy at the limit, which more pictures would hardly decide: look at the change and decide as a person, or "
+        "allow a larger max_ap_loss."
+    ),
+    ("memory", "measurement"): "Memory: measure both sides with `facebench run`.",
+}
+"""What to do about an inconclusive criterion, by what it needs; in the order in which it is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,24 +118,11 @@ def reasons(result: GateResult) -> list[str]:
 
 def what_to_do(result: GateResult) -> list[str]:
     """Say how to get an answer where there is none yet; empty where every criterion is decided."""
-    unclear = [one for one in result.judgements if one.verdict.outcome == "inconclusive"]
-    found = []
-    criteria = {judgement.criterion for judgement in unclear}
-    elsewhere = any(cell.indicative for cell in result.comparison.cells)
-    if "latency" in criteria and elsewhere:
-        found.append("Latency: measure base and head in one job on one machine; results of two machines never compare.")
-    elif "latency" in criteria:
-        found.append(
-            "Latency: measure with more rounds (`--rounds 5`, or `--interleave`, which is the most precise), on a "
-            "machine with nothing else to do, or allow a larger max_slowdown."
-        )
-    if "accuracy" in criteria:
-        found.append("Accuracy: measure on more annotated pictures, or allow a larger max_ap_loss.")
-    if "memory" in criteria:
-        found.append("Memory: measure both sides with facebench run.")
-    if found:
-        found.append("To let a pull request through meanwhile, run the gate with `--inconclusive-ok`.")
-    return found
+    unclear = {(one.criterion, one.verdict.needs) for one in result.judgements if one.verdict.outcome == "inconclusive"}
+    if not unclear:
+        return []
+    found = [advice for case, advice in _ADVICE.items() if case in unclear]
+    return [*found, "To let a pull request through meanwhile, run the gate with `--inconclusive-ok`."]
 
 
 def summary_line(comparison: Comparison) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..benchmarks.documents import read_document
 from ..benchmarks.scoring.bootstrap import CONFIDENCE, Interval
-from ..errors import ResultsError, SchemaVersionError
+from ..errors import ResultsError
 
+FILE_NAME = "emotions.json"
 SCORES, CLASSIFICATION = "facebench.emotions", "facebench.emotion-classification"
 _VERSION = 1
 
@@ -22,18 +23,7 @@ def read(path: Path, schema: str) -> Mapping[str, Any]:
         ResultsError: it cannot be read, or is another file than one of this schema.
         SchemaVersionError: another version of the format wrote it.
     """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ResultsError(f"cannot read {path}: {error}. Remove it and make it anew") from error
-    if not isinstance(document, dict) or document.get("schema") != schema:
-        raise ResultsError(f'{path} is another file than expected: "schema" must be {schema!r}')
-    if document.get("schema_version") != _VERSION:
-        raise SchemaVersionError(
-            f"{path} has schema version {document.get('schema_version')!r}, this facebench reads {_VERSION}. "
-            "Make it anew"
-        )
-    return document
+    return read_document(path, schema, _VERSION, "Make it anew")
 
 
 def tables_of(document: Mapping[str, Any], classifier: str | None, policy: str | None) -> list[Mapping[str, Any]]:

@@ -4,33 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from facebench import cli
 from facebench.tests.benchmarks import two_runs
 from facebench.tests.benchmarks.two_runs import found, times, two
 
-Facebench = Callable[..., tuple[int, str, str]]
 SUPPORT = Path(__file__).parent / "support"
-
-
-@pytest.fixture
-def facebench(monkeypatch, capsys) -> Facebench:
-    """Call the command in this process: arguments -> exit code, standard output, standard error."""
-
-    def call(*arguments: str | Path) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["facebench", *map(str, arguments)])
-        monkeypatch.setattr(sys, "path", list(sys.path))
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        return (end.value.code or 0, *capsys.readouterr())
-
-    return call
-
-
 SLOWER, LOSS, WITHIN_NOISE = {"ms": times(factor=1.3, seed=5)}, {"boxes": found(range(20))}, {"boxes": found([4])}
 
 

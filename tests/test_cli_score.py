@@ -3,30 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from facebench import cli
 from facebench.datasets import load
 
-Facebench = Callable[..., tuple[int, str, str]]
 DATASET = "scenes?count=3"
-
-
-@pytest.fixture
-def facebench(monkeypatch, capsys) -> Facebench:
-    """Call the command in this process: arguments -> exit code, standard output, standard error."""
-
-    def call(*arguments: str | Path) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["facebench", *map(str, arguments)])
-        monkeypatch.setattr(sys, "path", list(sys.path))
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        return (end.value.code or 0, *capsys.readouterr())
-
-    return call
 
 
 @pytest.fixture(scope="module")

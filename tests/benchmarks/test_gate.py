@@ -30,28 +30,28 @@ NAN = math.nan
 
 
 @pytest.mark.parametrize(
-    ("found", "outcome", "words"),
+    ("found", "outcome", "needs", "words"),
     [
-        (change(NAN, NAN), "inconclusive", "no face counts"),
-        (change(-0.9, -0.8, pictures=5), "inconclusive", "5 pictures with a face are too few, use 6 or more"),
-        (change(0.0, 0.0, pictures=5), "inconclusive", "too few"),
-        (change(-0.03, -0.02), "fail", "0.5000 → 0.4750, −0.0250 (95 %: −0.0300 to −0.0200), limit −0.01"),
-        (change(-0.02, -0.01), "inconclusive", "limit"),
-        (change(-0.0101, 0.02), "inconclusive", "about 41 pictures with a face would decide it"),
-        (change(-0.01, 0.02), "pass", "+0.0050"),
-        (change(0.0, 0.0), "pass", "+0.0000"),
-        (change(0.1, 0.2), "pass", "+0.1500"),
-        (change(-0.012, -0.008), "inconclusive", "more pictures would hardly decide it"),
-        (change(-0.03, -0.008, value=-0.02), "inconclusive", "about 58 pictures"),
+        (change(NAN, NAN), "inconclusive", "pictures", "no face counts"),
+        (change(-0.9, -0.8, pictures=5), "inconclusive", "pictures", "5 pictures with a face are too few, use 6"),
+        (change(0.0, 0.0, pictures=5), "inconclusive", "pictures", "too few"),
+        (change(-0.03, -0.02), "fail", None, "0.5000 → 0.4750, −0.0250 (95 %: −0.0300 to −0.0200), limit −0.01"),
+        (change(-0.02, -0.01), "inconclusive", "pictures", "about 40 pictures"),
+        (change(-0.0101, 0.02), "inconclusive", "pictures", "about 41 pictures with a face would decide it"),
+        (change(-0.01, 0.02), "pass", None, "+0.0050"),
+        (change(0.0, 0.0), "pass", None, "+0.0000"),
+        (change(0.1, 0.2), "pass", None, "+0.1500"),
+        (change(-0.012, -0.008), "inconclusive", "person", "more pictures would hardly decide it"),
+        (change(-0.03, -0.008, value=-0.02), "inconclusive", "pictures", "about 58 pictures"),
     ],
     ids=[
         "no face", "large on few pictures", "nothing on few pictures", "wholly below", "reaches the limit from below",
         "just over the limit", "reaches the limit from above", "no change", "gain", "at the limit", "probably a loss",
     ],
 )  # fmt: skip
-def test_accuracy(found, outcome, words):
+def test_accuracy(found, outcome, needs, words):
     verdict = accuracy_verdict(found, 0.01)
-    assert verdict.outcome == outcome and words in verdict.reason
+    assert (verdict.outcome, verdict.needs) == (outcome, needs) and words in verdict.reason
 
 
 def test_identical_detections_pass_on_however_few_pictures():

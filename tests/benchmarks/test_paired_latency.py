@@ -307,36 +307,53 @@ def test_verdict(change: LatencyChange, limit: float, outcome: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "reason"),
+    ("change", "reason", "needs"),
     [
         (
             change_of(1.103, 1.089, 1.117),
             "1.103 times the time (95 %: 1.089 to 1.117), limit 1.05, same-code noise 0.008",
+            None,
         ),
         (
             change_of(0.94, 0.93, 0.95, floor=None),
             "0.940 times the time (95 %: 0.930 to 0.950), limit 1.05, same-code noise not measured; "
             "below the limit with 5 % to spare for it",
+            None,
         ),
         (
             change_of(1.03, 0.99, 1.07, round_error=0.0165, round_freedom=7.0),
             "1.030 times the time (95 %: 0.990 to 1.070), limit 1.05, same-code noise 0.008; "
             "about 13 rounds would decide it",
+            "rounds",
         ),
         (
             change_of(1.03, 0.99, 1.07),
             "1.030 times the time (95 %: 0.990 to 1.070), limit 1.05, same-code noise 0.008; "
             "more rounds would not decide it",
+            "person",
         ),
         (
             change_of(1.2, 1.1, 1.3, pictures=2),
             "1.200 times the time (95 %: 1.100 to 1.300), limit 1.05, same-code noise 0.008; "
             "2 pictures are too few, use 6 or more",
+            "pictures",
+        ),
+        (
+            change_of(1.02, 1.01, 1.03, floor=None),
+            "1.020 times the time (95 %: 1.010 to 1.030), limit 1.05, same-code noise not measured; "
+            "measure with two rounds or more, or with --interleave",
+            "rounds",
+        ),
+        (
+            LatencyChange(Interval(*[math.nan] * 3, 0.95, 0), None, 3, 0, 8, math.nan, 0.0),
+            "no picture was measured in every round of both sides",
+            "pictures",
         ),
     ],
 )
-def test_reason(change: LatencyChange, reason: str) -> None:
-    assert latency_verdict(change, 0.05).reason == reason
+def test_reason_and_what_would_decide(change: LatencyChange, reason: str, needs: str | None) -> None:
+    verdict = latency_verdict(change, 0.05)
+    assert (verdict.reason, verdict.needs) == (reason, needs)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -66,34 +67,46 @@ class NotingClock(StageClock):
         super().post()
 
 
-def stages(spec: str) -> tuple[list[str], tuple[int, int, int] | None, int]:
-    """Look at a portrait: events in their order, the split in nanoseconds, the whole."""
-    detector = create(spec)
-    events: list[str] = []
-    for name in ("_cascade", "_detector", "_locate", "_net", "_network", "_session"):
-        if hasattr(detector, name):
-            setattr(detector, name, Spy(getattr(detector, name), events))
-    detector.detect(portrait())
-    events.clear()
-    detector.clock = NotingClock(events)
-    began = detector.clock.start()
-    detector.detect(portrait())
-    end = time.perf_counter_ns()
-    split = detector.clock.split(end)
-    detector.close()
-    return events, None if split is None else (split.pre, split.inference, split.post), end - began
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an adapter tells of itself while it looks at a portrait.
+
+    Attributes:
+        threads: what `threads_used` says.
+        exceeding: frameworks that would use more threads than allowed, as the measuring child asks them.
+        device_memory_mb: what the adapter says.
+        events: its marks and the library's work, in their order.
+        split: of the call into stages, nanoseconds.
+        whole: the call, nanoseconds.
+    """
+
+    threads: int | None
+    exceeding: list[str]
+    device_memory_mb: float | None
+    events: list[str]
+    split: tuple[int, int, int] | None
+    whole: int
 
 
-def threads(spec: str, allowed: int) -> tuple[int | None, list[str], float | None]:
-    """What adapter and frameworks say after a look at a portrait, as the measuring child asks them; device memory."""
-    image = portrait()  # loads OpenCV
+def report(spec: str, allowed: int) -> Report:
+    """Build a detector with so many threads and let it look twice, the second time with its library spied upon."""
+    image = np.ascontiguousarray(portrait()[:288, 64:376])  # loads OpenCV; a face, and no more than it needs
     limit(allowed)
     detector = create(spec, threads=allowed)
     detector.detect(image)
     counts = {name: count for name, count in read_back().items() if name in ("cv2", "torch", "tensorflow")}
-    answer = detector.threads_used(), exceeding(counts, allowed), detector.device_memory_mb()
+    told = detector.threads_used(), exceeding(counts, allowed), detector.device_memory_mb()
+    events: list[str] = []
+    for name in ("_cascade", "_detector", "_locate", "_net", "_network", "_session"):
+        if hasattr(detector, name):
+            setattr(detector, name, Spy(getattr(detector, name), events))
+    detector.clock = NotingClock(events)
+    began = detector.clock.start()
+    detector.detect(image)
+    end = time.perf_counter_ns()
+    split = detector.clock.split(end)
     detector.close()
-    return answer
+    return Report(*told, events, None if split is None else (split.pre, split.inference, split.post), end - began)
 
 
 def raise_opencv_threads(spec: str) -> int | None:

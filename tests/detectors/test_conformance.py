@@ -53,7 +53,7 @@ def check_in_child(spec: str) -> tuple[int, list[dict[str, object]], str]:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "spec",
-    [*default_specs(), "haar:min_neighbors=5,scale_factor=1.05", "ssd:confidence=0.4", "retinaface:confidence=0.3"],
+    [*default_specs(), "haar:min_neighbors=5,scale_factor=1.05", "ssd:confidence=0.4"],
 )
 def test_every_detector_keeps_the_contract(spec: str, available: Available) -> None:
     available(spec)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -60,21 +61,28 @@ def test_the_tables_have_a_row_for_every_detector() -> None:
     assert list(SPLIT) == list(THREADS) == default_specs()
 
 
+@cache
+def report(spec: str, allowed: int) -> self_reports.Report:
+    """Ask once for all tests: the libraries take seconds to load."""
+    answer: self_reports.Report = run(self_reports.report, spec, allowed)
+    return answer
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("spec", default_specs())
 def test_the_marks_enclose_the_work(spec: str, available: Available) -> None:
     available(spec)
-    events, split, whole = run(self_reports.stages, spec)
-    assert "work begins" in events or not SPLIT[spec]
+    told = report(spec, 1)
+    assert "work begins" in told.events or not SPLIT[spec]
     if not SPLIT[spec]:
-        assert split is None
-        assert "inference" not in events
-        assert "post" not in events
+        assert told.split is None
+        assert "inference" not in told.events
+        assert "post" not in told.events
         return
-    assert events == ["inference", "work begins", "work ends", "post"]
-    assert split is not None
-    assert min(split) > 0
-    assert sum(split) == whole
+    assert told.events == ["inference", "work begins", "work ends", "post"]
+    assert told.split is not None
+    assert min(told.split) > 0
+    assert sum(told.split) == told.whole
 
 
 @pytest.mark.slow
@@ -82,10 +90,10 @@ def test_the_marks_enclose_the_work(spec: str, available: Available) -> None:
 @pytest.mark.parametrize("spec", default_specs())
 def test_threads_are_told_and_kept(spec: str, allowed: int, available: Available) -> None:
     available(spec)
-    told, exceeding, memory = run(self_reports.threads, spec, allowed)
-    assert told == THREADS[spec][allowed - 1]
-    assert exceeding == []
-    assert memory is None  # on the CPU
+    told = report(spec, allowed)
+    assert told.threads == THREADS[spec][allowed - 1]
+    assert told.exceeding == []
+    assert told.device_memory_mb is None  # on the CPU
 
 
 @pytest.mark.slow

@@ -184,7 +184,7 @@ def test_an_interrupted_call_keeps_what_was_done(tmp_path):
     ("content", "error", "words"),
     [
         ("no json", ResultsError, "cannot read"),
-        ('{"schema": "other"}', ResultsError, "holds no emotion scores"),
+        ('{"schema": "other"}', ResultsError, "expected \"schema\": 'facebench.emotions'"),
         ('{"schema": "facebench.emotions", "schema_version": 9}', SchemaVersionError, "reads 1"),
         ('{"schema": "facebench.emotions", "schema_version": 1}', ResultsError, "lacks dataset, answers, tables"),
         (

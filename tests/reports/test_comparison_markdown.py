@@ -6,9 +6,9 @@ import json
 
 import pytest
 from facebench.benchmarks.comparison import Comparison, compare_runs
-from facebench.benchmarks.gate import GateResult, Judgement, gate
-from facebench.benchmarks.gate_limits import GateLimits
-from facebench.benchmarks.paired_latency import Verdict
+from facebench.benchmarks.gate import Criterion, GateResult, Judgement, gate
+from facebench.benchmarks.gate_limits import DetectorLimits, GateLimits
+from facebench.benchmarks.paired_latency import Need, Verdict
 from facebench.reports.comparison_json import comparison_json
 from facebench.reports.comparison_markdown import comparison_markdown
 from facebench.reports.comparison_text import headline, rows, titles, what_to_do
@@ -82,7 +82,7 @@ def test_what_fails_is_told_outside_the_folded_details_and_what_to_do_follows(mi
     ("base", "head", "words", "advice"),
     [
         ({}, {}, "Pass: 1 detector judged, nothing lost beyond the limits.", []),
-        ({"ms": times(1)}, {"ms": times(1, seed=3)}, "nor rule out a loss in haar (latency)", ["--rounds 5"]),
+        ({"ms": times(1)}, {"ms": times(1, seed=3)}, "nor rule out a loss in haar (latency)", ["in turn"]),
         ({}, {"boxes": found([4])}, "in haar (accuracy)", ["more annotated pictures"]),
         ({}, {"boxes": found(range(20))}, "Fail: beyond the limits in haar (accuracy).", []),
     ],
@@ -93,6 +93,54 @@ def test_headline_and_advice(tmp_path, base, head, words, advice):
     assert words in headline(result)
     given = what_to_do(result)
     assert bool(given) == bool(advice) and all(word in " ".join(given) for word in advice)
+
+
+OPEN: dict[tuple[Criterion, Need], str] = {
+    ("latency", "one machine"): "measure base and head in one job on one machine",
+    ("latency", "measurement"): "Latency: measure both sides with `facebench run`",
+    ("latency", "turns"): "measure base and head in turn, a round of each at a time",
+    ("latency", "rounds"): "measure with more rounds",
+    ("latency", "pictures"): "Latency: measure on more pictures",
+    ("latency", "person"): "Latency at the limit, which more rounds would not decide",
+    ("accuracy", "pictures"): "more annotated pictures",
+    ("accuracy", "person"): "Accuracy at the limit, which more pictures would hardly decide",
+    ("memory", "measurement"): "Memory: measure both sides with `facebench run`",
+}
+
+
+@pytest.mark.parametrize("several", [1, 2, len(OPEN)])
+def test_the_advice_is_what_the_findings_need_and_nothing_else(mixed, several):
+    """A finding that more rounds would not decide it must not stand beside the advice to measure more of them."""
+    cases = list(OPEN)
+    for place in range(len(cases)):
+        here = [cases[(place + more) % len(cases)] for more in range(several)]
+        judged = [Judgement("d", criterion, Verdict("inconclusive", "open", needs)) for criterion, needs in here]
+        *advice, last = what_to_do(GateResult(mixed[0], GateLimits(), tuple(judged)))
+        assert len(advice) == several and "`--inconclusive-ok`" in last
+        assert {case for case, words in OPEN.items() if any(words in line for line in advice)} == set(here)
+
+
+ONE_SIDE = {"predictions": {"remarks": []}}
+BASE_FIRST = ({"rounds_started": [0, 1, 2, 3]}, {"rounds_started": [4, 5, 6, 7], "ms": times(factor=1.3, seed=5)})
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "limits", "case"),
+    [
+        ({}, ONE_SIDE, DetectorLimits(), ("latency", "measurement")),
+        (*BASE_FIRST, DetectorLimits(), ("latency", "turns")),
+        ({}, {"ms": times(factor=1.045, seed=5)}, DetectorLimits(), ("latency", "rounds")),
+        ({}, {"ms": times(factor=1.0575, seed=5)}, DetectorLimits(), ("latency", "person")),
+        ({}, {"boxes": found([4])}, DetectorLimits(), ("accuracy", "pictures")),
+        ({}, {"peak_rss_mb": None}, DetectorLimits(max_memory_growth=0.1), ("memory", "measurement")),
+    ],
+    ids=lambda value: ", ".join(value) if isinstance(value, tuple) else "",
+)
+def test_every_finding_has_its_advice(tmp_path, base, head, limits, case):
+    result = gate(compare_runs(*two(tmp_path, base=base, head=head)), GateLimits(limits))
+    open_ones = [(one.criterion, one.verdict.needs) for one in result.judgements if one.verdict.outcome != "pass"]
+    assert open_ones == [case]
+    assert OPEN[case] in what_to_do(result)[0] and len(what_to_do(result)) == 2
 
 
 def test_a_headline_stays_a_line_however_much_fails(mixed):
