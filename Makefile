@@ -22,7 +22,10 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup
 	$(BIN)/facebench run --dataset scenes --out runs/demo
 	$(BIN)/facebench pick runs/demo --demo --output runs/demo/default_detector.json
-	$(BIN)/facebench report runs/demo --output report.html
+	FACEBENCH_DEFAULT=runs/demo/default_detector.json \
+		$(BIN)/facebench run --detectors default,haar --dataset expression-scenes:demo --out runs/demo-emotions
+	$(BIN)/facebench emotions score runs/demo-emotions
+	$(BIN)/facebench report runs/demo --emotions runs/demo-emotions --output report.html
 
 test: setup
 	$(BIN)/python -m pytest

@@ -10,11 +10,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .benchmarks.ranking import load_default as load_default
+    from .benchmarks.default_detector import load_default as load_default
     from .datasets import load as load_dataset
     from .detectors import Detections, Detector, DetectorInfo
     from .detectors import check_detector as check_detector
     from .detectors import create as create_detector
+    from .emotions import EmotionPipeline as EmotionPipeline
     from .errors import FacebenchError
 
 __version__ = "0.1.0"
@@ -23,17 +24,19 @@ _HOME = {
     "Detections": ("detectors", "Detections"),
     "Detector": ("detectors", "Detector"),
     "DetectorInfo": ("detectors", "DetectorInfo"),
+    "EmotionPipeline": ("emotions", "EmotionPipeline"),
     "FacebenchError": ("errors", "FacebenchError"),
     "check_detector": ("detectors", "check_detector"),
     "create_detector": ("detectors", "create"),
     "load_dataset": ("datasets", "load"),
-    "load_default": ("benchmarks.ranking", "load_default"),
+    "load_default": ("benchmarks.default_detector", "load_default"),
 }
 
 __all__ = [
     "Detections",
     "Detector",
     "DetectorInfo",
+    "EmotionPipeline",
     "FacebenchError",
     "__version__",
     "check_detector",

@@ -62,6 +62,10 @@ class DataError(FacebenchError):
     """The data set cannot be read as it stands."""
 
 
+class MissingDataError(DataError):
+    """A data set is not where it was looked for."""
+
+
 class AnnotationError(DataError):
     """An annotation file contradicts itself or its format."""
 

@@ -34,6 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--detectors", default="", help="detectors, comma-separated; by default all built-in ones")
     group.addoption("--device", default="cpu", choices=("cpu", "cuda"), help="where they run")
     group.addoption("--wider", type=Path, help="folder of WIDER FACE; by default a few composed scenes")
+    group.addoption("--expressions", type=Path, help="folder of FER2013, for test_emotion.py; by default two people")
     group.addoption(
         "--max-ap-loss", type=float, default=0.005, help="exact AP that a detector may lose against --benchmark-compare"
     )

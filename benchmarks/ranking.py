@@ -1,43 +1,21 @@
-"""Choose a detector by a declared rule, write the choice down, and load it again."""
+"""Choose a detector of a run by a declared rule, with reasons."""
 
 from __future__ import annotations
 
-import json
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from ..detectors import Detections, Detector, Device, RGBImage, create
-from ..detectors.resized import ResizedDetector
-from ..errors import ResultsError, UsageError, did_you_mean
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError, did_you_mean
+from .candidates import load_candidates, metrics
 from .cell import cell_label
-from .results import write_atomically
+from .default_detector import SCHEMA, SCHEMA_VERSION
+from .pick_rule import Candidates, Rule, pareto, reach, share, tied, winners
 from .summary import Row, Summary
-
-SCHEMA = "facebench.default"
-SCHEMA_VERSION = 2
-"""2: the size at which pictures are given, and the threads. Version 1 is read: the original size, one thread."""
-FILE_NAME = "default_detector.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """How a default is chosen: the fastest detector among those within `tie` of the best AP.
-
-    Attributes:
-        metric: "ap_easy", "ap_medium", "ap_hard" or "ap_overall": exact AP on that list; None for the run's hardest.
-        tie: exact AP below the best that still counts as equal.
-        max_p90_ms: leave out detectors slower than this at the 90th percentile, milliseconds.
-        device: leave out cells measured on another device.
-    """
-
-    metric: str | None = None
-    tie: float = 0.01
-    max_p90_ms: float | None = None
-    device: Device = "cpu"
 
 
 def pick(summary: Summary, rule: Rule, *, demo: bool = False) -> dict[str, Any]:
@@ -49,10 +27,13 @@ def pick(summary: Summary, rule: Rule, *, demo: bool = False) -> dict[str, Any]:
         demo: accept a run on a demonstration data set.
 
     Returns:
-        The content of default_detector.json.
+        The content of default_detector.json: what to load, the rule, the winner and the runner-up, why, the Pareto set
+        (AP against p50) of all candidates, how often draws of the pictures choose the same, who was left out and why,
+        and the run.
 
     Raises:
         UsageError: the run is a demonstration and `demo` is false, the metric is unknown, or nothing fits the rule.
+        ResultsError: a table of the run is damaged.
     """
     dataset = summary.run.document["dataset"]
     if dataset["demo"] and not demo:
@@ -61,27 +42,25 @@ def pick(summary: Summary, rule: Rule, *, demo: bool = False) -> dict[str, Any]:
             "Run on annotated pictures of your kind (facebench run --dataset wider-face:val --data DIR), or add --demo"
         )
     metric = rule.metric or f"ap_{summary.primary}"
-    known = {f"ap_{name}": name for name in (*summary.lists, "overall")}
+    known = metrics(summary)
     if metric not in known:
         raise UsageError(f"unknown metric {metric!r}. {did_you_mean(metric, known)}")
-    name = known[metric]
-    left_out: dict[str, str] = {}
-    candidates = []
-    for row in summary.rows:
-        why = _why_not(row, rule, name)
-        if why:
-            left_out[cell_label(row.cell)] = why
-        else:
-            candidates.append(row)
-    if not candidates:
+    left_out = {cell_label(row.cell): why for row in summary.rows if (why := _why_not(row, rule))}
+    rows = [row for row in summary.rows if not _why_not(row, rule)]
+    measured, on_halves = load_candidates(summary, rows, metric)
+    left_out |= {
+        cell_label(row.cell): why
+        for row, ap, p90 in zip(rows, measured.ap[0], measured.p90_ms[0], strict=True)
+        if (why := _why_not_by_numbers(float(ap), float(p90), rule))
+    }
+    if len(left_out) == len(summary.rows):
         reasons = "; ".join(f"{spec}: {why}" for spec, why in left_out.items())
         raise UsageError(f"no detector fits the rule. {reasons or 'The run has no finished cell.'}")
-    best = max(row.exact_ap(name) for row in candidates)
-    equal = [row for row in candidates if row.exact_ap(name) >= best - rule.tie]
-    order = sorted(equal, key=_p50) + sorted(
-        (row for row in candidates if row not in equal), key=lambda row: -row.exact_ap(name)
-    )
-    winner = order[0]
+    found = _Found.by_rule(rows, metric, measured, rule)
+    fitting = [place for place, row in enumerate(rows) if cell_label(row.cell) not in left_out]
+    order = found.order(fitting)
+    winner = rows[order[0]]
+    halves_choose = winners(on_halves, rule, found.within * (1.0 if rule.tie is not None else math.sqrt(2)))
     return {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
@@ -91,16 +70,17 @@ def pick(summary: Summary, rule: Rule, *, demo: bool = False) -> dict[str, Any]:
         "device": winner.cell["device"],
         "threads": winner.cell["threads"],
         "demo": bool(dataset["demo"]),
-        "rule": {
-            "metric": f"exact {metric}",
-            "tie": rule.tie,
-            "max_p90_ms": rule.max_p90_ms,
-            "device": rule.device,
-            "text": _rule_text(rule, metric),
+        "rule": rule.as_json(metric),
+        "winner": found.figures(order[0]),
+        "runner_up": found.figures(order[1]) if len(order) > 1 else None,
+        "pareto": [found.figures(place) for place in pareto(measured.ap[0], measured.p50_ms[0])],
+        "stability": {
+            "same_on_resamples": round(share(measured, found.chosen, order[0]), 3),
+            "resamples": len(found.chosen) - 1,
+            "same_on_halves": round(share(on_halves, halves_choose, order[0]), 3),
+            "halves": len(halves_choose) - 1,
         },
-        "winner": _figures(winner, name),
-        "runner_up": _figures(order[1], name) if len(order) > 1 else None,
-        "reasons": _reasons(winner, equal, best, name, rule),
+        "reasons": found.reasons(order, rule),
         "left_out": left_out,
         "measured_on": summary.scope,
         "run": {
@@ -112,136 +92,96 @@ def pick(summary: Summary, rule: Rule, *, demo: bool = False) -> dict[str, Any]:
     }
 
 
-def write_pick(choice: dict[str, Any], path: Path) -> None:
-    """Write default_detector.json, whole or not at all."""
-    write_atomically(path, (json.dumps(choice, indent=2) + "\n").encode())
-
-
-class ThresholdedDetector(Detector):
-    """A detector that returns only what reaches its operating threshold."""
-
-    def __init__(self, detector: Detector, threshold: float) -> None:
-        # wraps a detector that is built already: there is nothing to load or to check
-        self.info = detector.info  # type: ignore[misc]
-        self.device = detector.device
-        self.threads = detector.threads
-        self.operating_threshold = threshold
-        self.score_floor = max(threshold, detector.score_floor)
-        self.clock = detector.clock
-        self._detector = detector
-
-    def detect(self, image: RGBImage) -> Detections:
-        """Find the faces in one picture."""
-        return self._detector.detect(image).above(self.operating_threshold)
-
-    def device_used(self) -> Device:
-        """Ask the wrapped detector."""
-        return self._detector.device_used()
-
-    def threads_used(self) -> int | None:
-        """Ask the wrapped detector."""
-        return self._detector.threads_used()
-
-    def device_memory_mb(self) -> float | None:
-        """Ask the wrapped detector."""
-        return self._detector.device_memory_mb()
-
-    def close(self) -> None:
-        """Close the wrapped detector."""
-        self._detector.close()
-
-
-def default_file() -> Path:
-    """Return the file that holds the default: FACEBENCH_DEFAULT, else the working folder's, else the built-in one."""
-    named = os.environ.get("FACEBENCH_DEFAULT")
-    if named:
-        return Path(named)
-    here = Path(FILE_NAME)
-    return here if here.is_file() else Path(__file__).parents[1] / FILE_NAME
-
-
-def load_default(path: Path | None = None, *, threads: int | None = None) -> Detector:
-    """Build the picked detector in this process.
-
-    Args:
-        path: a file written by `facebench pick`; by default as `default_file` finds it.
-        threads: CPU threads; None for as many as it was measured with.
-
-    Raises:
-        ResultsError: the file cannot be read, or is no such file.
-        UnavailableError: the detector's package or model is missing.
-        DeviceError: its device cannot be used here.
-    """
-    choice = read_pick(path or default_file())
-    detector = create(choice["detector"], device=choice["device"], threads=threads or choice["threads"])
-    if choice["size"] != "original":
-        detector = ResizedDetector(detector, choice["size"])
-    return ThresholdedDetector(detector, float(choice["threshold"]))
-
-
-def read_pick(path: Path) -> dict[str, Any]:
-    """Read and check a default_detector.json.
-
-    Raises:
-        ResultsError: it cannot be read, or is no such file.
-    """
-    try:
-        choice = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ResultsError(
-            f"cannot read the default detector from {path}: {error}. Write one with: facebench pick RUN"
-        ) from error
-    if isinstance(choice, dict) and (choice.get("schema"), choice.get("schema_version")) == (SCHEMA, 1):
-        choice |= {"schema_version": SCHEMA_VERSION, "size": "original", "threads": 1}
-    if not isinstance(choice, dict) or (choice.get("schema"), choice.get("schema_version")) != (SCHEMA, SCHEMA_VERSION):
-        raise ResultsError(
-            f"{path} is not a default detector of schema version {SCHEMA_VERSION}; write one with: facebench pick RUN"
-        )
-    return choice
-
-
-def _why_not(row: Row, rule: Rule, name: str) -> str:
-    if not row.done or row.latency is None:
+def _why_not(row: Row, rule: Rule) -> str:
+    """Say why a row is no candidate, whatever its numbers; empty where it is one."""
+    if not row.done:
         return f"{row.cell['status']}: {row.cell['reason']}"
-    if not math.isfinite(row.exact_ap(name)):
-        return "no AP: no face counts"
+    if row.latency is None:
+        return "its latency was not measured"
     if row.cell["failed_pictures"]:
         return f"failed on {len(row.cell['failed_pictures'])} pictures"
     if row.cell["device"] != rule.device:
         return f"measured on {row.cell['device']}"
-    if rule.max_p90_ms is not None and row.latency.p90_ms > rule.max_p90_ms:
-        return f"p90 {row.latency.p90_ms:.1f} ms is over {rule.max_p90_ms:g} ms"
+    memory = row.cell.get("peak_rss_mb")
+    if rule.max_memory_mb is not None and (memory is None or memory > rule.max_memory_mb):
+        took = "its memory is not known" if memory is None else f"took {memory:,.0f} MB"
+        return f"{took}; allowed are {rule.max_memory_mb:,g} MB"
+    licence, trained = row.cell["info"]["licence"], ", ".join(row.cell["info"]["trained_on"])
+    if rule.licences and not licence.lower().startswith(tuple(one.lower() for one in rule.licences)):
+        return f"its licence is {licence}"
+    if any(one.lower() in trained.lower() for one in rule.not_trained_on):
+        return f"trained on {trained}"
     return ""
 
 
-def _p50(row: Row) -> float:
-    return row.latency.p50_ms if row.latency else math.inf
+def _why_not_by_numbers(ap: float, p90_ms: float, rule: Rule) -> str:
+    if math.isnan(ap):
+        return "no AP: no face counts"
+    if rule.max_p90_ms is not None and p90_ms > rule.max_p90_ms:
+        return f"p90 {p90_ms:.1f} ms is over {rule.max_p90_ms:g} ms"
+    return ""
 
 
-def _rule_text(rule: Rule, metric: str) -> str:
-    limit = f" among those with p90 of at most {rule.max_p90_ms:g} ms" if rule.max_p90_ms is not None else ""
-    return f"the fastest (p50, {rule.device}) of all detectors within {rule.tie:g} of the best exact {metric}{limit}"
+@dataclass(frozen=True, slots=True, eq=False)
+class _Found:
+    """The rule applied to rows.
 
+    Attributes:
+        rows: k candidates.
+        metric: that ranks them.
+        measured: all pictures first, then the resamples.
+        within: from `reach`.
+        equal: places of those tied with the best.
+        chosen: whom the rule chooses on all pictures, then on each resample.
+    """
 
-def _figures(row: Row, name: str) -> dict[str, Any]:
-    assert row.latency is not None
-    return {
-        "detector": cell_label(row.cell),
-        f"exact_ap_{name}": round(row.exact_ap(name), 4),
-        "p50_ms": round(row.latency.p50_ms, 2),
-        "p90_ms": round(row.latency.p90_ms, 2),
-        "threads": row.cell["threads"],
-    }
+    rows: Sequence[Row]
+    metric: str
+    measured: Candidates
+    within: NDArray[np.float64]
+    equal: Sequence[int]
+    chosen: NDArray[np.int64]
 
+    @classmethod
+    def by_rule(cls, rows: Sequence[Row], metric: str, measured: Candidates, rule: Rule) -> _Found:
+        within = reach(measured.ap, rule)
+        equal = np.flatnonzero(tied(measured, rule, within)[0]).tolist()
+        return cls(rows, metric, measured, within, equal, winners(measured, rule, within))
 
-def _reasons(winner: Row, equal: Sequence[Row], best: float, name: str, rule: Rule) -> list[str]:
-    reasons = [f"exact AP ({name}) {winner.exact_ap(name):.3f}; the best is {best:.3f}"]
-    others = [cell_label(row.cell) for row in equal if row is not winner]
-    if others:
-        reasons.append(f"p50 {_p50(winner):.1f} ms is the lowest among those within {rule.tie:g}: {', '.join(others)}")
-    else:
-        reasons.append(f"no other detector is within {rule.tie:g}; its p50 is {_p50(winner):.1f} ms")
-    trained = winner.cell["info"]["trained_on"]
-    if any("WIDER" in item for item in trained):
-        reasons.append("it was trained on WIDER FACE train: expect less on pictures of another kind")
-    return reasons
+    def order(self, fitting: Sequence[int]) -> list[int]:
+        """Return the places of all that fit the rule: the tied ones by speed, then the others by accuracy."""
+        ap, p50 = self.measured.ap[0], self.measured.p50_ms[0]
+        others = sorted(set(fitting) - set(self.equal), key=lambda place: -ap[place])
+        return [*sorted(self.equal, key=lambda place: (p50[place], -ap[place])), *others]
+
+    def figures(self, place: int) -> dict[str, Any]:
+        row = self.rows[place]
+        return {
+            "detector": cell_label(row.cell),
+            f"exact_{self.metric}": round(float(self.measured.ap[0, place]), 4),
+            "p50_ms": round(float(self.measured.p50_ms[0, place]), 2),
+            "p90_ms": round(float(self.measured.p90_ms[0, place]), 2),
+            "peak_memory_mb": row.cell.get("peak_rss_mb"),
+            "threads": row.cell["threads"],
+        }
+
+    def reasons(self, order: Sequence[int], rule: Rule) -> list[str]:
+        winner, ap, p50 = order[0], self.measured.ap[0], self.measured.p50_ms[0]
+        best = max(self.equal, key=lambda place: ap[place])
+        others = [cell_label(self.rows[place].cell) for place in order[1:] if place in self.equal]
+        tie = "tied with the best on these pictures" if rule.tie is None else f"within {rule.tie:g} of the best"
+        reasons = [f"exact {self.metric} {ap[winner]:.3f}, the best"]
+        if winner != best:
+            reasons = [
+                f"exact {self.metric} {ap[winner]:.3f}; the best is {cell_label(self.rows[best].cell)} with "
+                f"{ap[best]:.3f}; up to {self.within[best, winner]:.3f} between them counts as a tie"
+            ]
+        if others:
+            reasons.append(f"p50 {p50[winner]:.1f} ms, the lowest of all {tie}: {', '.join(others)}")
+        else:
+            reasons.append(f"p50 {p50[winner]:.1f} ms; no other detector is {tie}")
+        same = share(self.measured, self.chosen, winner)
+        reasons.append(f"the same rule chooses it in {same:.0%} of {len(self.chosen) - 1:,} resamples of the pictures")
+        if any("WIDER" in item for item in self.rows[winner].cell["info"]["trained_on"]):
+            reasons.append("it was trained on WIDER FACE train: expect less on pictures of another kind")
+        return reasons

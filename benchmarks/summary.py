@@ -167,7 +167,7 @@ def summarise_run(run: RunFolder, resampling: Resampling | None = None) -> Summa
         scores = score_matches(matches, ~ignore, masks, threshold)
         # predictions from a file have no timings
         timings = None if "predictions" in cell else run.timings(cell)
-        calls = None if timings is None else _calls(timings, usable)
+        calls = None if timings is None else calls_of(timings, usable)
         exact = exact_draws(matches, counted, weights)
         resampled[cell["key"]] = exact[names[-1]]
         intervals = row_intervals(matches, counted, threshold, calls, weights, exact)
@@ -190,7 +190,7 @@ def _rank(row: Row, primary: str) -> tuple[bool, float, float, str]:
     return not row.done, -ap if math.isfinite(ap) else math.inf, speed, row.cell["spec"]
 
 
-def _calls(timings: pd.DataFrame, image_ids: Sequence[str]) -> Calls:
+def calls_of(timings: pd.DataFrame, image_ids: Sequence[str]) -> Calls:
     """Lay the timed calls out; those of pictures that are not among `image_ids` are dropped, as their boxes are."""
     place = pd.Index(image_ids).get_indexer(pd.Index(timings["image_id"]))
     detect_ms = timings["detect_ms"].to_numpy(dtype=np.float64)[place >= 0]

@@ -17,6 +17,7 @@ from ..errors import FacebenchError
 from .catalogue import data_app, detectors_app, models_app
 from .compare import compare_command, gate_command
 from .detect import detect_command
+from .emotions import emotions_app
 from .measure import export_command, run_command, score_command
 from .show import pick_command, report_command, table_command
 
@@ -41,6 +42,7 @@ for _name, _verb in (
 app.add_typer(detectors_app, name="detectors")
 app.add_typer(models_app, name="models")
 app.add_typer(data_app, name="data")
+app.add_typer(emotions_app, name="emotions")
 
 
 def main() -> None:

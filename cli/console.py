@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ..benchmarks.summary import Summary
     from ..detectors import Detector, DetectorSpec
+    from ..emotions import EmotionClassifier
 
 Device = Literal["cpu", "cuda"]
 PredictionsFormat = Literal["wider", "coco", "jsonl"]
@@ -42,9 +43,14 @@ def stdout() -> Console:
 
 def fetch_models(specs: list[DetectorSpec], console: Console, strict: bool = False) -> None:
     """Bring what the detectors need; what cannot be brought makes its detector unavailable, not the command fail."""
+    fetch_missing([name for spec in specs for name in spec.models()], console, strict)
+
+
+def fetch_missing(models: list[str], console: Console, strict: bool = False) -> None:
+    """Bring those of these model files that are not here."""
     from ..detectors import model_store
 
-    for name in dict.fromkeys(name for spec in specs for name in spec.models()):
+    for name in dict.fromkeys(models):
         if model_store.locate(name) is not None:
             continue
         try:
@@ -102,6 +108,13 @@ def print_summary(summary: Summary, as_json: bool) -> None:
     )
 
 
+def picked_or(spec: str) -> str:
+    """Return a spec as it is, or that of the picked detector for "default"."""
+    from ..benchmarks.default_detector import default_file, read_pick
+
+    return str(read_pick(default_file())["detector"]) if spec == "default" else spec
+
+
 def create_fetched(text: str, device: Device) -> Detector:
     """Bring what a detector needs and create it."""
     from ..detectors import create, resolve
@@ -109,3 +122,15 @@ def create_fetched(text: str, device: Device) -> Detector:
     spec = resolve(text)
     fetch_models([spec], stderr(), strict=True)
     return create(spec, device=device)
+
+
+def load_classifier(name: str, title: str | None = None) -> EmotionClassifier:
+    """Return a classifier by name or file, under its own name or another; what the baseline needs is brought."""
+    from ..emotions.classifier import CLASSIFIERS, EmotionClassifier, create_classifier
+    from ..emotions.keras_mini_xception import MODEL_NAME
+
+    if name not in CLASSIFIERS and name.endswith(".onnx"):
+        return EmotionClassifier(Path(name), name=title or Path(name).stem)
+    if name == "mini-xception":
+        fetch_missing([MODEL_NAME], stderr(), strict=True)
+    return create_classifier(name)

@@ -3,49 +3,188 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .console import Device, create_fetched, fetch_models, stderr
+from ..errors import MissingDataError, ResultsError, UsageError
+from .console import Device, create_fetched, fetch_models, load_classifier, picked_or, stderr
+
+if TYPE_CHECKING:
+    from ..detectors import Detector, RGBImage
+    from ..emotions import EmotionPipeline, VideoProgress
+
+_PICTURES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"))
+_VIDEOS = frozenset((".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"))
 
 
 def detect_command(
-    pictures: Annotated[list[Path], typer.Argument(help="Picture files.")],
+    sources: Annotated[
+        list[str], typer.Argument(help="Pictures, folders of pictures, a video, or the number of a camera.")
+    ],
     detector: Annotated[str, typer.Option(help="A detector, or default: the picked one.")] = "default",
     device: Annotated[Device, typer.Option(help="cpu or cuda; for a named detector.")] = "cpu",
-    overlay: Annotated[Path | None, typer.Option(help="Folder for copies of the pictures with boxes drawn in.")] = None,
+    emotions: Annotated[bool, typer.Option("--emotions", help="Name the emotion of every face too.")] = False,
+    classifier: Annotated[
+        str, typer.Option(help="For emotions: facebench, mini-xception or an ONNX file.")
+    ] = "facebench",
+    crop: Annotated[
+        str | None, typer.Option(help="For emotions: how faces are cut out, such as margin=0.1,square.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Copies with what was found drawn in: a folder; an .mp4 for a video."),
+    ] = None,
+    lines: Annotated[
+        Path | None, typer.Option(help="File for JSON lines; else standard output, and none for a video.")
+    ] = None,
+    every: Annotated[int, typer.Option(min=1, help="Of a video: look at every n-th frame.")] = 1,
 ) -> None:
-    """Find the faces in pictures: one JSON line a picture, and pictures with boxes."""
-    from ..benchmarks.ranking import default_file, load_default, read_pick
-    from ..datasets import decode
-    from ..detectors import resolve
-    from ..reports.gallery import write_overlay
+    """Find the faces in pictures or a video, and their emotions: JSON lines, and copies with both drawn in."""
+    video = _video(sources)
+    if video is not None and not emotions:
+        raise UsageError(f"got the video {video} without --emotions, which is what videos are read for; add it")
+    if output is not None and (output.suffix.lower() == ".mp4") != (video is not None):
+        raise UsageError(
+            f"got -o {output} for {'a video' if video is not None else 'pictures'}, expected "
+            f"{'a file that ends in .mp4' if video is not None else 'a folder'}"
+        )
+    pictures = [] if video is not None else _pictures(sources)
+    found_by = _load(detector, device)
+    with ExitStack() as stack:
+        stack.callback(found_by.close)
+        pipeline = None
+        if emotions:
+            from ..emotions import EmotionPipeline
+            from ..emotions.crops import DEFAULT_POLICY
 
-    if detector == "default":
-        fetch_models([resolve(read_pick(default_file())["detector"])], stderr(), strict=True)
-        found = load_default()
-    else:
-        found = create_fetched(detector, device)
-    failed = False
+            pipeline = EmotionPipeline(found_by, crop or DEFAULT_POLICY, load_classifier(classifier))
+            if pipeline.note:
+                typer.echo(f"facebench: {pipeline.note}", err=True)
+        if video is not None and pipeline is not None:
+            _film(video, pipeline, output, lines, every)
+        elif not _look(_Looker(found_by, pipeline), pictures, output, lines):
+            raise typer.Exit(1)
+
+
+def _load(detector: str, device: Device) -> Detector:
+    from ..benchmarks.default_detector import load_default
+    from ..detectors import resolve
+
+    if detector != "default":
+        return create_fetched(detector, device)
+    # at the size and with the threads that it was picked with
+    fetch_models([resolve(picked_or(detector))], stderr(), strict=True)
+    return load_default()
+
+
+def _video(sources: list[str]) -> Path | int | None:
+    """Return the video or the camera's number; None where the sources are pictures."""
+    videos = [_camera(text) if _camera(text) is not None else Path(text) for text in sources if _is_video(text)]
+    if videos and len(sources) > 1:
+        raise UsageError(f"got {len(sources)} sources with a video or camera among them, expected it alone")
+    return videos[0] if videos else None
+
+
+def _is_video(text: str) -> bool:
+    return _camera(text) is not None or (Path(text).suffix.lower() in _VIDEOS and not Path(text).is_dir())
+
+
+def _camera(text: str) -> int | None:
+    return int(text) if text.isdecimal() and not Path(text).exists() else None
+
+
+def _pictures(sources: list[str]) -> list[Path]:
+    """Return the picture files, those of a folder sorted by name."""
+    pictures = []
+    for path in map(Path, sources):
+        inside = sorted(one for one in path.rglob("*") if one.suffix.lower() in _PICTURES) if path.is_dir() else [path]
+        if not inside:
+            raise MissingDataError(f"got the folder {path} without a picture, expected files such as .jpg or .png")
+        pictures += inside
+    return pictures
+
+
+@dataclass(frozen=True, slots=True)
+class _Looker:
+    """Looks at one picture after another."""
+
+    detector: Detector
+    pipeline: EmotionPipeline | None
+
+    def look(self, image: RGBImage, copy: Path | None) -> dict[str, Any]:
+        """Return what was found, ready for JSON; write a copy with it drawn in."""
+        from ..reports.gallery import write_jpeg, write_overlay
+
+        if self.pipeline is None:
+            result = self.detector.detect(image)
+            written = None if copy is None else write_overlay(image, result.boxes, copy)
+            faces = result.records()
+        else:
+            from ..emotions.overlay import draw
+
+            found = self.pipeline.find(image)
+            written = None if copy is None else write_jpeg(draw(image, found), copy)
+            faces = found.records()
+        return {"faces": faces} | ({} if written is None else {"overlay": str(written)})
+
+
+def _look(looker: _Looker, pictures: list[Path], output: Path | None, lines: Path | None) -> bool:
+    """Look at pictures, a JSON line each; return whether all could be read."""
+    from ..datasets import decode
+
+    well = True
+    copies = dict(zip(pictures, _copies(pictures, output), strict=True)) if output is not None else {}
+    with ExitStack() as stack:
+        out = None
+        if lines is not None:
+            try:
+                lines.parent.mkdir(parents=True, exist_ok=True)
+                out = stack.enter_context(lines.open("w", encoding="utf-8"))
+            except OSError as error:
+                raise ResultsError(f"cannot write {lines}: {error.strerror or error}. Choose another folder") from error
+        for path in pictures:
+            decoded = decode(path)
+            line: dict[str, Any] = {"picture": str(path), "detector": looker.detector.info.name}
+            if decoded.image is None:
+                well = False
+                line["error"] = f"{decoded.verdict}: {decoded.detail}"
+            else:
+                line |= looker.look(decoded.image, copies.get(path))
+            typer.echo(json.dumps(line), file=out)
+    return well
+
+
+def _copies(pictures: list[Path], folder: Path) -> Iterator[Path]:
+    """Name the copies; those of pictures that have one name in two folders are numbered."""
+    taken: set[str] = set()
     for path in pictures:
-        decoded = decode(path)
-        line: dict[str, Any] = {"picture": str(path), "detector": found.info.name}
-        if decoded.image is None:
-            failed = True
-            typer.echo(json.dumps(line | {"error": f"{decoded.verdict}: {decoded.detail}"}))
-            continue
-        result = found.detect(decoded.image)
-        faces: list[dict[str, Any]] = [
-            {"box": [round(float(value), 2) for value in box], "score": round(float(score), 4)}
-            for box, score in zip(result.boxes, result.scores, strict=True)
-        ]
-        for index, points in enumerate(result.landmarks if result.landmarks is not None else ()):
-            faces[index]["landmarks"] = [[round(float(value), 2) for value in point] for point in points]
-        if overlay is not None:
-            line["overlay"] = str(write_overlay(decoded.image, result.boxes, overlay / f"{path.stem}.faces.jpg"))
-        typer.echo(json.dumps(line | {"faces": faces}))
-    found.close()
-    if failed:
-        raise typer.Exit(1)
+        numbered = (path.stem if number == 1 else f"{path.stem}.{number}" for number in count(1))
+        name = next(name for name in numbered if name not in taken)
+        taken.add(name)
+        yield folder / f"{name}.faces.jpg"
+
+
+def _film(video: Path | int, pipeline: EmotionPipeline, output: Path | None, lines: Path | None, every: int) -> None:
+    """Go through a video with a bar, and print the report as JSON."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from ..emotions import process_video
+
+    console = stderr()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("frames", total=None)
+
+        def hear(now: VideoProgress) -> None:
+            progress.update(task, completed=now.frames_read, total=now.announced)
+
+        report = process_video(video, pipeline, output=output, jsonl=lines, every=every, observer=hear)
+    typer.echo(json.dumps(report.to_json(), indent=1))
+    if report.stopped:
+        raise typer.Exit(130)

@@ -8,13 +8,15 @@ from typing import Annotated, Literal
 import typer
 
 from ..errors import UsageError
-from .console import Data, Device, Json, PredictionsFormat, RunPath, fetch_models, print_summary, stderr
+from .console import Data, Device, Json, PredictionsFormat, RunPath, fetch_models, picked_or, print_summary, stderr
 
 
 def run_command(
     detectors: Annotated[
         list[str] | None,
-        typer.Option(help="Detectors, comma-separated, such as haar,ssd:confidence=0.4; by default all built-in ones."),
+        typer.Option(
+            help="Comma-separated, such as haar,ssd:confidence=0.4; default is the picked one; else all built-in ones."
+        ),
     ] = None,
     dataset: Annotated[
         str, typer.Option(help="Data set, such as scenes or wider-face:val?sample=100&seed=1.")
@@ -52,7 +54,7 @@ def run_command(
     from ..benchmarks.supervisor import Limits
 
     given = [spec for text in detectors or [] for spec in registry.split_list(text)]
-    specs = registry.resolve_all(given or registry.default_specs())
+    specs = registry.resolve_all([picked_or(spec) for spec in given] or registry.default_specs())
     given_sizes = [*(size or []), *(f"long={side}" for side in _whole_numbers("--sizes", sizes))]
     protocols = [Protocol(one, score_floor) for one in dict.fromkeys(given_sizes or ["original"])]
     counts = list(dict.fromkeys(_whole_numbers("--threads", threads)))

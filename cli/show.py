@@ -8,20 +8,30 @@ from typing import Annotated
 
 import typer
 
+from ..errors import UsageError, did_you_mean
 from .console import ByEvent, Device, Json, RunPath, Seed, print_summary
 
 
 def report_command(
     run: RunPath,
     output: Annotated[Path, typer.Option("-o", "--output", help="The HTML file.")] = Path("report.html"),
+    emotions: Annotated[
+        Path | None, typer.Option(help="Run whose emotion scores to show; by default those of the run itself.")
+    ] = None,
     by_event: ByEvent = False,
     seed: Seed = 0,
 ) -> None:
     """Write one self-contained HTML file that compares the detectors of a run."""
+    from ..benchmarks.results import RunFolder
     from ..benchmarks.summary import Resampling, load_summary
+    from ..emotions.score_file import FILE_NAME
+    from ..emotions.shipping import SCORES
     from ..reports.html import write_report
 
-    write_report(load_summary(run, Resampling(seed, by_event)), output)
+    emotion_run = None if emotions is None else RunFolder.open(emotions)
+    if emotion_run is not None and not (emotion_run.path / FILE_NAME).exists():
+        raise UsageError(f"{emotions} holds no emotion scores; write them first: facebench emotions score {emotions}")
+    write_report(load_summary(run, Resampling(seed, by_event)), output, emotion_run, SCORES)
     typer.echo(f"wrote {output} ({output.stat().st_size / 1e6:.1f} MB)")
 
 
@@ -48,20 +58,47 @@ def pick_command(
     output: Annotated[Path, typer.Option("-o", "--output", help="Where to write the choice.")] = Path(
         "default_detector.json"
     ),
+    preset: Annotated[
+        str | None, typer.Option(help="realtime-cpu, far-faces, accuracy or tiny-memory; other options change it.")
+    ] = None,
     metric: Annotated[
-        str | None, typer.Option(help="ap_easy, ap_medium, ap_hard or ap_overall; else the hardest.")
+        str | None, typer.Option(help="ap_easy, ap_medium, ap_hard, ap_overall or ap_small; else the hardest list.")
     ] = None,
     max_p90_ms: Annotated[float | None, typer.Option(help="Leave out slower detectors.")] = None,
-    tie: Annotated[float, typer.Option(help="AP below the best that still counts as equal.")] = 0.01,
-    device: Annotated[Device, typer.Option(help="cpu or cuda.")] = "cpu",
+    max_memory_mb: Annotated[float | None, typer.Option(help="Leave out detectors that take more.")] = None,
+    tie: Annotated[
+        float | None, typer.Option(help="AP below the best that counts as equal; else what the pictures cannot tell.")
+    ] = None,
+    device: Annotated[Device | None, typer.Option(help="cpu or cuda.")] = None,
+    licence: Annotated[list[str] | None, typer.Option(help="Allow it, such as MIT; may be repeated.")] = None,
+    not_trained_on: Annotated[
+        list[str] | None, typer.Option(help="Leave out detectors trained on it, such as WIDER; may be repeated.")
+    ] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Accept a demonstration data set.")] = False,
     as_json: Json = False,
 ) -> None:
     """Choose the default detector by a declared rule, with reasons."""
-    from ..benchmarks.ranking import Rule, pick, write_pick
+    from dataclasses import replace
+
+    from ..benchmarks.default_detector import write_pick
+    from ..benchmarks.pick_rule import PRESETS, Rule
+    from ..benchmarks.ranking import pick
     from ..benchmarks.summary import load_summary
 
-    choice = pick(load_summary(run), Rule(metric, tie, max_p90_ms, device), demo=demo)
+    if preset is not None and preset not in PRESETS:
+        raise UsageError(f"there is no preset {preset!r}. {did_you_mean(preset, PRESETS)}")
+    given = {
+        "metric": metric,
+        "tie": tie,
+        "max_p90_ms": max_p90_ms,
+        "max_memory_mb": max_memory_mb,
+        "device": device,
+        "licences": tuple(licence or ()) or None,
+        "not_trained_on": tuple(not_trained_on or ()) or None,
+    }
+    rule = PRESETS[preset] if preset else Rule()
+    rule = replace(rule, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    choice = pick(load_summary(run), rule, demo=demo)
     write_pick(choice, output)
     if as_json:
         typer.echo(json.dumps(choice, indent=2))
@@ -71,5 +108,7 @@ def pick_command(
         typer.echo(f"  - {reason}")
     if choice["runner_up"]:
         typer.echo(f"  - runner-up: {choice['runner_up']['detector']}")
+    front = ", ".join(one["detector"] for one in choice["pareto"])
+    typer.echo(f"  - no other is both faster and more accurate than: {front}")
     typer.echo(f"  - measured on {choice['measured_on']}")
     typer.echo(f"wrote {output}")

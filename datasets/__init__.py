@@ -2,6 +2,6 @@
 
 from .base import Dataset, Faces, Sample
 from .images import Decoded, decode
-from .registry import known, load
+from .registry import data_root, known, load
 
-__all__ = ["Dataset", "Decoded", "Faces", "Sample", "decode", "known", "load"]
+__all__ = ["Dataset", "Decoded", "Faces", "Sample", "data_root", "decode", "known", "load"]

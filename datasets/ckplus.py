@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError, UsageError, did_you_mean
+from ..errors import DataError, MissingDataError, UsageError, did_you_mean
 from .base import Dataset
 from .class_folders import CLASS_FOLDERS, list_folder, list_zip, read_grey
 from .fer import EMOTIONS
@@ -125,4 +125,6 @@ def _find(path: Path) -> Path:
     for file in (path / below / file for below in ("", "ckplus") for file in _ZIPS):
         if file.is_file():
             return file
-    raise DataError(f"Got {path}, in which there is no CK+. {CLASS_FOLDERS}: {', '.join(_CLASSES)}; or a zip of them.")
+    raise MissingDataError(
+        f"Got {path}, in which there is no CK+. {CLASS_FOLDERS}: {', '.join(_CLASSES)}; or a zip of them."
+    )

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import AnnotationError, DataError, UsageError, did_you_mean
+from ..errors import AnnotationError, DataError, MissingDataError, UsageError, did_you_mean
 from .class_folders import CLASS_FOLDERS, Entry, list_folder, list_zip, read_grey
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
@@ -159,7 +159,7 @@ def _find(path: Path) -> Path:
         for file in (*_ZIPS, "fer2013.csv"):
             if (folder / file).is_file():
                 return folder / file
-    raise DataError(f"Got {path}, in which there is no FER2013. {_MEND}")
+    raise MissingDataError(f"Got {path}, in which there is no FER2013. {_MEND}")
 
 
 def _read_entries(path: Path, entries: Sequence[Entry], split: str | None) -> FerPictures:

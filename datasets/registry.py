@@ -49,25 +49,26 @@ def load(name: str, *, root: Path | None = None, annotation_only: bool = False) 
     if base == "wider-face:val":
         from . import wider_face
 
-        return wider_face.load(_root(root), options, name, annotation_only=annotation_only)
+        return wider_face.load(data_root(root), options, name, annotation_only=annotation_only)
     if base.startswith("fer2013:") and base in _KNOWN:
         from . import fer_dataset
 
-        return fer_dataset.load(_root(root), base.partition(":")[2], options, name)
+        return fer_dataset.load(data_root(root), base.partition(":")[2], options, name)
     if base == "ckplus":
         from . import ckplus
 
-        return ckplus.load(_root(root), options, name)
+        return ckplus.load(data_root(root), options, name)
     if base in ("expression-scenes", "expression-scenes:demo"):
         from . import expression_scenes
 
         if base == "expression-scenes:demo":
             return expression_scenes.load_demo(options, name)
-        return expression_scenes.load(_root(root), options, name)
+        return expression_scenes.load(data_root(root), options, name)
     raise UsageError(f"There is no data set {base!r}. {did_you_mean(base, _KNOWN)}")
 
 
-def _root(root: Path | None) -> Path:
+def data_root(root: Path | None) -> Path:
+    """Return the folder of the data: what was given, else FACEBENCH_DATA, else `data` in the user's cache folder."""
     if root is not None:
         return root.expanduser()
     folder = os.environ.get("FACEBENCH_DATA")

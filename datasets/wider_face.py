@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError, UsageError, did_you_mean
+from ..errors import DataError, MissingDataError, UsageError, did_you_mean
 from .base import Dataset, Faces, Sample
 from .demographics import NOBODY_LABELLED, Demographics, read_demographics
 from .fingerprints import fingerprint
@@ -114,7 +114,8 @@ def _find(root: Path, needed: Sequence[Path]) -> Path:
     begun = [root / p for p in _PARENTS if any((root / p / x.parts[0]).is_dir() for x in (_PICTURES, _ANNOTATION))]
     at = begun[0] if begun else root
     missing = [str(part) for part in needed if not (at / part).exists()]
-    raise DataError(f"Got a folder {at} without {' and '.join(missing)}, expected WIDER FACE val. {_MEND}")
+    kind = DataError if begun else MissingDataError
+    raise kind(f"Got a folder {at} without {' and '.join(missing)}, expected WIDER FACE val. {_MEND}")
 
 
 def _read_lists(root: Path, rows: _Rows) -> dict[str, dict[str, NDArray[np.int8]]]:

@@ -78,6 +78,16 @@ class Detections:
     def __len__(self) -> int:
         return len(self.scores)
 
+    def records(self) -> list[dict[str, Any]]:
+        """Return a dictionary a face, ready for JSON: box and score; landmarks where there are."""
+        records: list[dict[str, Any]] = [
+            {"box": [round(side, 2) for side in box], "score": round(score, 4)}
+            for box, score in zip(self.boxes.tolist(), self.scores.tolist(), strict=True)
+        ]
+        for record, points in zip(records, [] if self.landmarks is None else self.landmarks.tolist(), strict=False):
+            record["landmarks"] = [[round(value, 2) for value in point] for point in points]
+        return records
+
     def above(self, threshold: float) -> Detections:
         """Return the detections with a score of at least `threshold`."""
         keep = self.scores >= threshold

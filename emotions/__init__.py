@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from .classifier import create_classifier as create_classifier
     from .crops import CropPolicy as CropPolicy
     from .crops import crop as crop
+    from .end_to_end import score_run as score_run
+    from .evaluation import evaluate as evaluate
     from .metrics import ClassificationReport as ClassificationReport
     from .metrics import classification_report as classification_report
     from .pipeline import EmotionPipeline as EmotionPipeline
@@ -36,7 +38,9 @@ _HOME = {
     "classification_report": "metrics",
     "create_classifier": "classifier",
     "crop": "crops",
+    "evaluate": "evaluation",
     "process_video": "video",
+    "score_run": "end_to_end",
 }
 
 __all__ = [
@@ -52,7 +56,9 @@ __all__ = [
     "classification_report",
     "create_classifier",
     "crop",
+    "evaluate",
     "process_video",
+    "score_run",
 ]
 
 

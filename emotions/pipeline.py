@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..benchmarks.ranking import load_default
+from ..benchmarks.default_detector import load_default
 from ..datasets.fer import EMOTIONS
 from ..detectors import Detections, Detector, RGBImage
 from ..errors import ContractError, UsageError
@@ -86,16 +86,10 @@ class FaceEmotions:
 
     def records(self) -> list[dict[str, Any]]:
         """Return a dictionary a face, ready for JSON: box, score, emotion, probabilities; landmarks where there are."""
-        points = self.detections.landmarks
+        probabilities = ([round(p, 4) for p in row] for row in self.probabilities.tolist())
         return [
-            {
-                "box": _rounded(self.detections.boxes[face], 2),
-                "score": round(float(self.detections.scores[face]), 4),
-                "emotion": label,
-                "probabilities": dict(zip(EMOTIONS, _rounded(self.probabilities[face], 4), strict=True)),
-            }
-            | ({} if points is None else {"landmarks": [_rounded(point, 2) for point in points[face]]})
-            for face, label in enumerate(self.labels)
+            record | {"emotion": label, "probabilities": dict(zip(EMOTIONS, row, strict=True))}
+            for record, label, row in zip(self.detections.records(), self.labels, probabilities, strict=True)
         ]
 
 
@@ -200,10 +194,6 @@ class EmotionPipeline:
     def close(self) -> None:
         """Free what the detector holds; the pipeline is not used afterwards."""
         self.detector.close()
-
-
-def _rounded(values: NDArray[np.float32], digits: int) -> list[float]:
-    return [round(float(value), digits) for value in values]
 
 
 __all__ = ["Classifier", "EmotionPipeline", "FaceEmotions", "PipelineTimes"]

@@ -10,33 +10,27 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import json
-import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..benchmarks.scoring.bootstrap import Interval
-from ..datasets.ckplus import CkPictures
+from ..benchmarks.results import write_atomically
 from ..datasets.duplicates import Audit, summary
 from ..datasets.fer import EMOTIONS, FerPictures
 from ..errors import UnavailableError
 from .classifier import EmotionClassifier
-from .metrics import ClassificationReport, classification_report
+from .evaluation import Evaluation, as_json, write_evaluation
 
 if TYPE_CHECKING:
     from .training import EpochReport, LabelledPictures, TrainingPlan, TrainingResult
 
-HELD_OUT = ("public", "private", "validate")
-"""The splits that no training picture comes from or repeats."""
-
 MODELS = Path(__file__).with_name("models")
 TRIALS = MODELS / "trials.jsonl"
 LOG = MODELS / "training.jsonl"
+SCORES = MODELS / "scores.json"
 LONG_EPOCHS = 80
 
 
@@ -124,40 +118,8 @@ def train_and_export(
     export(result.network, output, public.images[:512], classes=EMOTIONS)
     if log is not None:
         lines = [json.dumps(dataclasses.asdict(report)) for report in result.log]
-        _replace(log, "\n".join([json.dumps(dataclasses.asdict(result.plan)), *lines]) + "\n")
+        write_atomically(log, ("\n".join([json.dumps(dataclasses.asdict(result.plan)), *lines]) + "\n").encode())
     return result
-
-
-def measure(classifier: EmotionClassifier, pictures: FerPictures, split: str) -> ClassificationReport:
-    """Score a classifier on one split of FER2013.
-
-    Raises:
-        UsageError: the split is unknown.
-        DataError: there is no picture of it.
-    """
-    part = pictures.split(split)
-    return classification_report(part.labels, classifier.classify_grey(part.images), EMOTIONS)
-
-
-def measure_shared_classes(
-    classifier: EmotionClassifier, images: NDArray[np.uint8], labels: NDArray[np.integer[Any]]
-) -> ClassificationReport:
-    """Score a classifier on pictures that show only some of `EMOTIONS`, such as CK+, which has no neutral ones.
-
-    Classes that no picture shows are no possible answer: the probabilities of the others are brought to a sum of 1.
-
-    Args:
-        classifier: any.
-        images: uint8 (n, 48, 48), grey.
-        labels: integers (n,), indices into `EMOTIONS`.
-
-    Raises:
-        DataError: there is no picture.
-    """
-    shown = np.unique(labels)
-    probabilities = classifier.classify_grey(images)[:, shown].astype(np.float64)
-    probabilities /= np.maximum(probabilities.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
-    return classification_report(np.searchsorted(shown, labels), probabilities, [EMOTIONS[i] for i in shown])
 
 
 def latency_ms(
@@ -189,40 +151,35 @@ def write_card(
     found: Audit,
     result: TrainingResult,
     model: Path,
+    evaluations: Sequence[Evaluation],
     *,
     trials: Path = TRIALS,
     command: str,
-    baselines: Sequence[EmotionClassifier] = (),
-    ckplus: CkPictures | None = None,
-) -> dict[str, dict[str, dict[str, Any]]]:
-    """Measure the exported file on everything held out, and write `scores.json` and the card `README.md` beside it.
+) -> None:
+    """Write `scores.json` and the model card `README.md` beside an exported file.
 
     Args:
         pictures: all of FER2013.
         found: what `datasets.duplicates.audit` says of them.
         result: what `train_and_export` returned.
         model: the ONNX file.
+        evaluations: of that file first, then of others to compare it with.
         trials: the search's table.
         command: what trains it again, for the card.
-        baselines: classifiers to measure on the same pictures.
-        ckplus: CK+, where it is to be measured too.
-
-    Returns:
-        The scores by classifier and split, as `as_json` gives them.
 
     Raises:
-        DataError: FER2013 has no such split.
+        DataError: FER2013 has no PublicTest, or the search's table cannot be read.
+        ModelStoreError: the ONNX file cannot be read.
     """
     from ..benchmarks.environment import machine
     from .card import CardFacts, render
     from .onnx_export import largest_difference
     from .search import read_table
 
-    classifiers = [EmotionClassifier(model, name="facebench"), *baselines]
-    scores = {classifier.name: _scores(classifier, pictures, ckplus) for classifier in classifiers}
-    _replace(model.with_name("scores.json"), json.dumps(scores, indent=1) + "\n")
+    classifier = EmotionClassifier(model, name="facebench")
+    write_evaluation(evaluations, model.with_name(SCORES.name))
     facts = CardFacts(
-        sha256=classifiers[0].sha256,
+        sha256=classifier.sha256,
         bytes=model.stat().st_size,
         network=result.plan.network,
         parameters=sum(weight.numel() for weight in result.network.parameters()),
@@ -233,46 +190,9 @@ def write_card(
         audit=summary(pictures, found),
         training_pictures=int(found.clean.sum()),
         difference=largest_difference(model, result.network, pictures.split("public").images),
-        latency={str(faces): latency_ms(classifiers[0], faces) for faces in (1, 64)},
+        latency={str(faces): latency_ms(classifier, faces) for faces in (1, 64)},
         machine=machine(),
         command=command,
-        scores=scores,
+        scores={one.classifier: {name: as_json(report) for name, report in one.reports.items()} for one in evaluations},
     )
-    _replace(model.with_name("README.md"), render(facts))
-    return scores
-
-
-def _scores(
-    classifier: EmotionClassifier, pictures: FerPictures, ckplus: CkPictures | None
-) -> dict[str, dict[str, Any]]:
-    scores = {split: as_json(measure(classifier, pictures, split)) for split in HELD_OUT}
-    if ckplus is not None:
-        shared = ckplus.shared()
-        scores["ckplus"] = as_json(measure_shared_classes(classifier, shared.images, shared.labels))
-    return scores
-
-
-def as_json(report: ClassificationReport) -> dict[str, Any]:
-    """Return a report as plain values: intervals as [value, low, high], None where undefined, classes by name."""
-
-    def plain(value: Interval) -> list[float | None]:
-        return [None if math.isnan(number) else round(number, 5) for number in (value.value, value.low, value.high)]
-
-    names = {
-        name: plain(getattr(report, name))
-        for name in ("accuracy", "balanced_accuracy", "macro_f1", "calibration_error")
-    }
-    per_class = {
-        name: dict(zip(report.classes, map(plain, getattr(report, name)), strict=True))
-        for name in ("precision", "recall", "f1")
-    }
-    return {"pictures": report.pictures, **names, **per_class, "confusion": report.confusion.tolist()}
-
-
-def _replace(path: Path, text: str) -> None:
-    part = path.with_name(f"{path.name}.part")
-    with part.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(path)
+    write_atomically(model.with_name("README.md"), render(facts).encode("utf-8"))

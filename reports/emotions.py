@@ -144,16 +144,30 @@ def emotions_section(
         ) from error
 
 
-def emotions_text(section: EmotionsSection) -> str:
-    """Return answer, scope and table as text with columns."""
+def emotions_text(section: EmotionsSection, width: int | None = None) -> str:
+    """Return answer, scope and table as text with columns.
+
+    Args:
+        section: what to say.
+        width: characters a line of the table may have: it is split into several, each with the detectors; None: any.
+    """
     head = ["detector", *(title for title, _, _ in COLUMNS), "own crop", "change", "equal alarms", "change"]
     body = [
         [row.label, *(f"{number} ({ends})" if ends else number for number, ends in (*row.cells, *row.others))]
         for row in section.rows
     ]
     widths = [max(map(len, column)) for column in zip(head, *body, strict=True)]
-    lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in (head, *body)]
-    return "\n".join([section.answer, *(line.rstrip() for line in lines), section.scope])
+    blocks: list[list[int]] = []
+    for column in range(1, len(head)):
+        taken = sum(widths[one] + 2 for one in (blocks[-1] if blocks else []))
+        if not blocks or (width is not None and taken + widths[column] > width):
+            blocks.append([0])
+        blocks[-1].append(column)
+    tables = [
+        "\n".join("  ".join(row[one].ljust(widths[one]) for one in block).rstrip() for row in (head, *body))
+        for block in blocks
+    ]
+    return "\n\n".join([section.answer, *tables, section.scope])
 
 
 def _section(
@@ -203,7 +217,7 @@ def answer(table: Mapping[str, Any]) -> str:
     oracle = rates["oracle_accuracy"]
     sentences = [
         f"With {best['label']}, {table['classifier']['name']} names the emotion of "
-        f"{with_interval(rates['e2e_accuracy'])} of all faces; perfect boxes would make it {with_interval(oracle)}, "
+        f"{with_interval(rates['e2e_accuracy'])} of all faces; on the annotated boxes it is {with_interval(oracle)}, "
         f"and {share(1 - oracle.value)} is the classifier's own."
     ]
     if len(same) > 1:

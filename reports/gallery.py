@@ -41,10 +41,23 @@ def write_overlay(image: RGBImage, boxes: NDArray[np.float32], path: Path) -> Pa
     for x1, y1, x2, y2 in np.clip(np.rint(boxes), 0, limits).astype(int).tolist():
         drawing.rectangle((x1 - 1, y1 - 1, x2 + 1, y2 + 1), outline=_CASING_COLOUR, width=line + 2)
         drawing.rectangle((x1, y1, x2, y2), outline=_BOX_COLOUR, width=line)
+    return write_jpeg(np.asarray(picture), path)
+
+
+def write_jpeg(image: RGBImage, path: Path) -> Path:
+    """Write a picture as JPEG.
+
+    Args:
+        image: RGB uint8 (h, w, 3).
+        path: where to write; its folder is made.
+
+    Raises:
+        ResultsError: it cannot be written there, or the picture is too large for JPEG.
+    """
+    height, width = image.shape[:2]
     try:
-        data = encode_jpeg(np.asarray(picture), picture.size, _OVERLAY_QUALITY)
+        data = encode_jpeg(image, (width, height), _OVERLAY_QUALITY)
     except (OSError, ValueError) as error:
-        width, height = picture.size
         raise ResultsError(f"cannot write {path}: {width}×{height} pixels are too many for JPEG ({error})") from error
     write_atomically(path, data)
     return path

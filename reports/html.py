@@ -13,14 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from ..benchmarks.analysis import Analysis, analyse
-from ..benchmarks.ranking import Rule, pick
-from ..benchmarks.results import write_atomically
+from ..benchmarks.pick_rule import Rule
+from ..benchmarks.ranking import pick
+from ..benchmarks.results import RunFolder, write_atomically
 from ..benchmarks.scoring.slices import DEMOGRAPHICS_CAVEAT
 from ..benchmarks.summary import Row, Summary
 from ..detectors import Device
 from ..errors import UsageError
 from .comparison import MARKS, WORDS, standings
 from .curves import curves, precision_against_recall
+from .emotion_scores import FILE_NAME
+from .emotions import emotions_section
 from .figures import accuracy_against_latency, points
 from .gallery import gallery, threshold
 from .grids import FEW_FACES, FEW_PICTURES, event_grid, perceived_grid, protocols, slice_grid
@@ -35,24 +38,36 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _FIGURE_WIDTHS_PX = {"wide": 900, "narrow": 380}
 
 
-def write_report(summary: Summary, path: Path) -> None:
+def write_report(
+    summary: Summary, path: Path, emotion_run: RunFolder | None = None, evaluation: Path | None = None
+) -> None:
     """Analyse a run and write its report.
+
+    Args:
+        summary: a scored run.
+        path: the HTML file.
+        emotion_run: see `render`.
+        evaluation: the same.
 
     Raises:
         ResultsError: a table or a preview of the run is damaged, or the file cannot be written.
     """
-    write_atomically(path, render(summary, analyse(summary)).encode("utf-8"))
+    write_atomically(path, render(summary, analyse(summary), emotion_run, evaluation).encode("utf-8"))
 
 
-def render(summary: Summary, analysis: Analysis) -> str:
+def render(
+    summary: Summary, analysis: Analysis, emotion_run: RunFolder | None = None, evaluation: Path | None = None
+) -> str:
     """Return the report as HTML; equal runs give equal text.
 
     Args:
         summary: a scored run.
         analysis: of the same run.
+        emotion_run: the run whose emotion scores are shown, where they are; None: the run itself.
+        evaluation: the classification report of the classifier, as `facebench emotions evaluate` writes it.
 
     Raises:
-        ResultsError: a preview of the run is missing or damaged.
+        ResultsError: a preview of the run is missing or damaged, or the emotion scores are.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
@@ -78,6 +93,7 @@ def render(summary: Summary, analysis: Analysis) -> str:
     latency_figures = _widths(lambda width: latency_strips(calls, width)) if calls else {}
     not_drawn = [row_label(row) for row in summary.rows if row_label(row) not in {point.label for point in drawn}]
     document = summary.run.document
+    emotions = emotions_section((emotion_run or summary.run).path / FILE_NAME, evaluation)
     return environment.get_template("report.html.j2").render(
         policy=policy,
         style=Markup(style),
@@ -122,7 +138,8 @@ def render(summary: Summary, analysis: Analysis) -> str:
         few_pictures=FEW_PICTURES,
         in_depth=in_depth(summary, analysis),
         gallery=gallery(summary),
-        commands=reproduce(summary),
+        emotions=emotions,
+        commands=reproduce(summary, emotion_run, scored=emotions is not None),
     )
 
 
@@ -165,27 +182,50 @@ def answer(summary: Summary) -> Answer:
     best = next(row for row in done if row is winner or not left_out[row_label(row)])
     if winner is best:
         sentence = (
-            f"{row_label(winner)} has the best exact AP ({summary.primary}), and no detector within {rule.tie:g} of it "
-            f"is faster: {_figures(winner, summary)}."
+            f"{row_label(winner)} has the best exact AP ({summary.primary}), and no detector that these pictures "
+            f"cannot tell from it is faster: {_figures(winner, summary)}."
         )
     else:
         sentence = (
-            f"{row_label(winner)} is the fastest detector within {rule.tie:g} of the best exact AP "
+            f"{row_label(winner)} is the fastest detector that these pictures cannot tell from the best in exact AP "
             f"({summary.primary}): {_figures(winner, summary)}. "
             f"The best is {row_label(best)}: {_figures(best, summary)}."
         )
+    stable = choice["stability"]
+    notes = [
+        f"The same rule chooses it in {stable['same_on_resamples']:.0%} of {stable['resamples']:,} resamples of the "
+        f"pictures, and in {stable['same_on_halves']:.0%} of random halves of them."
+    ]
     reasons = [f"{label} ({why})" for label, why in left_out.items() if why]
-    notes = [f"Left out of the choice: {'; '.join(reasons)}."] if reasons else []
+    notes += [f"Left out of the choice: {'; '.join(reasons)}."] if reasons else []
     if len(done) < len(summary.rows):
         notes.append(f"{len(summary.rows) - len(done)} of {len(summary.rows)} detectors have no result: see the table.")
     return Answer(sentence, str(winner.cell["key"]), notes)
 
 
-def reproduce(summary: Summary) -> list[str]:
-    """Return the commands that measure the run again; DIR stands for the data's folder, RUN for the results'."""
-    document = summary.run.document
-    cells = [cell for cell in summary.run.cells if "predictions" not in cell]
-    commands = [_score_again(cell, document) for cell in summary.run.cells if "predictions" in cell]
+def reproduce(summary: Summary, emotion_run: RunFolder | None = None, *, scored: bool = False) -> list[str]:
+    """Return the commands that measure the run again; DIR stands for the data's folder, RUN for the results'.
+
+    Args:
+        summary: of the run.
+        emotion_run: the run of the emotion stage, EMOTIONS in the commands; None: the run itself.
+        scored: whether its emotions were scored.
+    """
+    emotions, report = "RUN", ["facebench report RUN -o report.html"]
+    commands = _measure_again(summary.run, "RUN")
+    if scored and emotion_run is not None:
+        emotions, report = "EMOTIONS", ["facebench report RUN --emotions EMOTIONS -o report.html"]
+        commands += _measure_again(emotion_run, emotions)
+    if scored:
+        data = [] if (emotion_run or summary.run).document["dataset"]["demo"] else ["--data", "DIR"]
+        commands.append(shlex.join(["facebench", "emotions", "score", emotions, *data]))
+    return commands + report
+
+
+def _measure_again(run: RunFolder, name: str) -> list[str]:
+    document = run.document
+    cells = [cell for cell in run.cells if "predictions" not in cell]
+    commands = [_score_again(cell, document) for cell in run.cells if "predictions" in cell]
     for protocol, device, threads in dict.fromkeys(_setting(cell) for cell in cells):
         alike = [cell for cell in cells if _setting(cell) == (protocol, device, threads)]
         size, score_floor = protocol
@@ -198,8 +238,8 @@ def reproduce(summary: Summary) -> list[str]:
         parts += [] if device == "cpu" else ["--device", device]
         parts += [] if threads == 1 else ["--threads", str(threads)]
         parts += [] if rounds <= 1 else ["--rounds", str(rounds)]
-        commands.append(shlex.join([*parts, "--out", "RUN"]))
-    return [*commands, "facebench report RUN -o report.html"]
+        commands.append(shlex.join([*parts, "--out", name]))
+    return commands
 
 
 def _setting(cell: Mapping[str, Any]) -> tuple[tuple[str, float | None], str, int]:

@@ -83,7 +83,7 @@ def test_detect_with_the_picked_default(run_folder, tmp_path):
     Image.fromarray(portrait()).save(tmp_path / "astronaut.png")
     (tmp_path / "broken.jpg").write_bytes(b"no picture")
     files = ("astronaut.png", "broken.jpg", "absent.jpg")
-    done = facebench("detect", *files, "--overlay", "boxes", cwd=tmp_path)
+    done = facebench("detect", *files, "-o", "boxes", cwd=tmp_path)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 1, "a picture that cannot be read is a failed check"
     assert np.abs(np.array(lines[0]["faces"][0]["box"]) - FACE).max() < 30

@@ -1,27 +1,35 @@
-"""The declared rule, applied to summaries made by hand; the file it writes; the detector that comes back."""
+"""The declared rule, applied to runs made by hand."""
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from facebench import load_default
+from facebench.benchmarks import ranking
 from facebench.benchmarks.cell import cell_label
 from facebench.benchmarks.latency import summarise
-from facebench.benchmarks.ranking import Rule, default_file, pick, read_pick, write_pick
+from facebench.benchmarks.pick_rule import PRESETS, Candidates, Rule
+from facebench.benchmarks.ranking import pick
 from facebench.benchmarks.results import RunFolder
 from facebench.benchmarks.scoring import PictureBoxes, score
 from facebench.benchmarks.summary import Row, Summary
-from facebench.detectors import Detections
-from facebench.detectors.stages import StageClock
-from facebench.errors import ResultsError, UsageError
+from facebench.errors import UsageError
 
 
-def row(name: str, ap: float, p50: float, *, p90: float | None = None, device: str = "cpu", failed: int = 0) -> Row:
+def row(
+    name: str,
+    ap: float,
+    p50: float,
+    *,
+    p90: float | None = None,
+    device: str = "cpu",
+    failed: int = 0,
+    memory: float | None = 100,
+    licence: str = "MIT",
+    trained: str = "WIDER FACE",
+) -> Row:
     boxes = PictureBoxes.from_pictures([[[0, 0, 9, 9]]])
     scores = score(boxes, boxes, np.array([0.9]), score_threshold=0.5)
     overall = replace(scores.overall, exact_ap=ap, official_ap=ap)
@@ -35,7 +43,8 @@ def row(name: str, ap: float, p50: float, *, p90: float | None = None, device: s
         "machine": "test",
         "failed_pictures": {str(index): "" for index in range(failed)},
         "start": {"operating_threshold": 0.5},
-        "info": {"trained_on": ["WIDER FACE"]},
+        "info": {"trained_on": [trained], "licence": licence},
+        "peak_rss_mb": memory,
     }
     latency = replace(summarise([p50]), p90_ms=p90 or p50)
     return Row(cell, replace(scores, overall=overall), latency)
@@ -62,17 +71,47 @@ def summary(tmp_path, *rows: Row, demo: bool = False) -> Summary:
     return Summary(run, rows, ("overall",), "overall", 3, 0)
 
 
+@pytest.fixture(autouse=True)
+def candidates(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Let rows have the numbers they were made with; under draws, AP scatters alike for all, by what the list holds."""
+    spread = [0.0]
+
+    def load(summary: Summary, rows: list[Row], metric: str) -> tuple[Candidates, Candidates]:
+        rng = np.random.default_rng(0)
+        ap = np.array([[one.exact_ap("overall") for one in rows]])
+        noise = rng.normal(0, spread[0], (200, len(rows)))
+        ap = np.concatenate([ap, ap + noise])
+        p50, p90 = (
+            np.repeat([[getattr(one.latency, name) for one in rows]], len(ap), axis=0) for name in ("p50_ms", "p90_ms")
+        )
+        found = Candidates(ap, p50, p90)
+        return found, found
+
+    monkeypatch.setattr(ranking, "load_candidates", load)
+    return spread
+
+
+WITHIN = Rule(tie=0.01)
+
+
 @pytest.mark.parametrize(
     ("rows", "rule", "winner"),
     [
-        ([row("a", 0.9, 50), row("b", 0.8, 5)], Rule(), "a"),
-        ([row("a", 0.9, 50), row("b", 0.895, 5)], Rule(), "b"),
+        ([row("a", 0.9, 50), row("b", 0.8, 5)], WITHIN, "a"),
+        ([row("a", 0.9, 50), row("b", 0.895, 5)], WITHIN, "b"),
+        ([row("a", 0.9, 50), row("b", 0.89, 5)], WITHIN, "b"),
         ([row("a", 0.9, 50), row("b", 0.895, 5)], Rule(tie=0), "a"),
-        ([row("a", 0.9, 50), row("b", 0.895, 5), row("c", 0.885, 1)], Rule(), "b"),
+        ([row("a", 0.9, 50), row("b", 0.895, 5), row("c", 0.885, 1)], WITHIN, "b"),
         ([row("a", 0.9, 50, p90=90), row("b", 0.7, 5)], Rule(max_p90_ms=60), "b"),
+        ([row("a", 0.9, 50), row("b", 0.9, 50)], WITHIN, "a"),
         ([row("a", 0.9, 5, device="cuda"), row("b", 0.7, 50)], Rule(), "b"),
         ([row("a", 0.9, 5, device="cuda"), row("b", 0.7, 50)], Rule(device="cuda"), "a"),
         ([row("a", 0.9, 5, failed=1), row("b", 0.7, 50)], Rule(), "b"),
+        ([row("a", 0.9, 5, memory=300), row("b", 0.7, 50)], Rule(max_memory_mb=256), "b"),
+        ([row("a", 0.9, 5, memory=256), row("b", 0.7, 50)], Rule(max_memory_mb=256), "a"),
+        ([row("a", 0.9, 5, memory=None), row("b", 0.7, 50)], Rule(max_memory_mb=256), "b"),
+        ([row("a", 0.9, 5, licence="GPL-3.0"), row("b", 0.7, 50)], Rule(licences=("mit", "Apache")), "b"),
+        ([row("a", 0.9, 5), row("b", 0.7, 50, trained="unknown")], Rule(not_trained_on=("wider",)), "b"),
         ([not_done("a"), row("b", 0.7, 50)], Rule(), "b"),
         ([row("a", math.nan, 5), row("b", 0.7, 50)], Rule(), "b"),
     ],
@@ -86,8 +125,46 @@ def test_the_rule(tmp_path, rows, rule, winner):
     } - {"c"}
 
 
+@pytest.mark.parametrize(
+    ("short", "spread", "rule", "winner"),
+    [
+        (0.02, 0.02, Rule(), "b"),  # the difference scatters by 0.028
+        (0.02, 0.005, Rule(), "a"),
+        (0.02, 0.02, Rule(tie=0.01), "a"),
+        (0.06, 0.2, Rule(), "a"),  # nothing can be told, but that much is not given up
+        (0.06, 0.2, Rule(most_given_up=0.1), "b"),
+        (0.0, 0.0, Rule(), "b"),
+    ],
+)
+def test_who_cannot_be_told_from_the_best_is_tied(tmp_path, candidates, short, spread, rule, winner):
+    candidates[0] = spread
+    assert pick(summary(tmp_path, row("a", 0.9, 50), row("b", 0.9 - short, 5)), rule)["detector"] == winner
+
+
+def test_stability_is_the_share_of_draws_that_choose_the_same(tmp_path, candidates):
+    shown = summary(tmp_path, row("a", 0.9, 50), row("b", 0.88, 5))
+    assert pick(shown, Rule(tie=0.01))["stability"]["same_on_resamples"] == 1
+    candidates[0] = 0.05
+    stability = pick(shown, Rule(tie=0))["stability"]
+    # a wins where noise of deviation 0.05 * sqrt(2) stays above -0.02: 61 %
+    assert stability["same_on_resamples"] == pytest.approx(0.61, abs=0.08)
+    assert stability["same_on_halves"] == stability["same_on_resamples"], "the same draws here, and a fixed tie"
+
+
+def test_the_pareto_set_holds_whom_no_other_beats(tmp_path):
+    rows = [row("a", 0.9, 50), row("b", 0.5, 5), row("c", 0.8, 60), row("d", 0.4, 7)]
+    choice = pick(summary(tmp_path, *rows), WITHIN)
+    assert [one["detector"] for one in choice["pareto"]] == ["b", "a"]
+
+
+def test_presets_are_rules(tmp_path):
+    rows = [row("best", 0.9, 500, memory=900), row("quick", 0.6, 5, memory=600), row("tiny", 0.5, 50, memory=90)]
+    chosen = {name: pick(summary(tmp_path, *rows), rule)["detector"] for name, rule in PRESETS.items()}
+    assert chosen == {"realtime-cpu": "quick", "far-faces": "best", "accuracy": "best", "tiny-memory": "tiny"}
+
+
 def test_the_runner_up_is_the_next_by_the_same_rule(tmp_path):
-    choice = pick(summary(tmp_path, row("a", 0.9, 50), row("b", 0.895, 5), row("c", 0.5, 1)), Rule())
+    choice = pick(summary(tmp_path, row("a", 0.9, 50), row("b", 0.895, 5), row("c", 0.5, 1)), WITHIN)
     assert (choice["detector"], choice["runner_up"]["detector"]) == ("b", "a")
 
 
@@ -110,73 +187,3 @@ def test_a_demonstration_is_no_default_unless_said(tmp_path):
 def test_nothing_to_pick_says_why(tmp_path, rows, rule, words):
     with pytest.raises(UsageError, match=words):
         pick(summary(tmp_path, *rows), rule)
-
-
-def test_the_file_comes_back_as_a_working_detector(tmp_path):
-    choice = pick(summary(tmp_path, row("haar", 0.9, 50)), Rule())
-    file = tmp_path / "default_detector.json"
-    write_pick(choice, file)
-    assert read_pick(file) == json.loads(file.read_text())
-    detector = load_default(file)
-    from facebench.detectors.conformance import FACE, portrait
-
-    found = detector.detect(portrait())
-    assert np.abs(found.boxes[0] - FACE).max() < 30
-    assert detector.device_used() == "cpu" and detector.threads_used() == 1
-    detector.close()
-
-
-def test_a_pick_of_a_size_comes_back_at_that_size(tmp_path):
-    """A detector that won at 320 px must not be used at another size."""
-    chosen = row("haar", 0.9, 5)
-    chosen.cell["protocol"]["size"] = "long=320"
-    write_pick(pick(summary(tmp_path, chosen), Rule()), tmp_path / "pick.json")
-    detector = load_default(tmp_path / "pick.json")
-    picture = np.zeros((480, 640, 3), np.uint8)
-    seen = []
-    inner = detector._detector._detector
-    inner.detect = lambda image: seen.append(image.shape) or Detections.from_arrays([[10, 20, 30, 40]], [99.0])
-    np.testing.assert_allclose(detector.detect(picture).boxes, [[20, 40, 60, 80]])
-    assert seen == [(240, 320, 3)]
-
-
-def test_a_pick_of_version_1_is_read_at_the_original_size(tmp_path):
-    write_pick(pick(summary(tmp_path, row("haar", 0.9, 5)), Rule()), tmp_path / "pick.json")
-    content = json.loads((tmp_path / "pick.json").read_text())
-    old = {name: value for name, value in content.items() if name not in ("size", "threads")} | {"schema_version": 1}
-    (tmp_path / "old.json").write_text(json.dumps(old))
-    assert (read_pick(tmp_path / "old.json")["size"], read_pick(tmp_path / "old.json")["threads"]) == ("original", 1)
-
-
-def test_only_what_reaches_the_threshold_comes_back(tmp_path):
-    from facebench.benchmarks.ranking import ThresholdedDetector
-
-    inner = SimpleNamespace(
-        info=None,
-        device="cpu",
-        threads=1,
-        score_floor=0.0,
-        clock=StageClock(),
-        detect=lambda image: Detections.from_arrays([[0, 0, 1, 1]] * 3, [0.9, 0.5, 0.4]),
-    )
-    assert ThresholdedDetector(inner, 0.5).detect(None).scores.tolist() == pytest.approx([0.9, 0.5])
-
-
-@pytest.mark.parametrize("content", [None, "", "[]", '{"schema": "facebench.default", "schema_version": 99}'])
-def test_a_file_that_is_no_default(tmp_path, content):
-    file = tmp_path / "x.json"
-    if content is not None:
-        file.write_text(content)
-    with pytest.raises(ResultsError, match="facebench pick"):
-        load_default(file)
-
-
-def test_where_the_default_is_looked_for(tmp_path, monkeypatch):
-    monkeypatch.delenv("FACEBENCH_DEFAULT", raising=False)
-    monkeypatch.chdir(tmp_path)
-    built_in = default_file()
-    assert built_in.is_file() and built_in.parent != tmp_path
-    (tmp_path / "default_detector.json").write_text("{}")
-    assert default_file().resolve() == tmp_path / "default_detector.json"
-    monkeypatch.setenv("FACEBENCH_DEFAULT", "elsewhere.json")
-    assert str(default_file()) == "elsewhere.json"

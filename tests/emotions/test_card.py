@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from facebench.datasets.fer import EMOTIONS
 from facebench.emotions.card import CardFacts, render
+from facebench.emotions.evaluation import as_json
 from facebench.emotions.metrics import classification_report
-from facebench.emotions.shipping import as_json
 
 
 def report(seed: int) -> dict[str, object]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from ..benchmarks.results import write_atomically
 from ..benchmarks.scoring.bootstrap import CONFIDENCE, DRAWS, Interval, percentile_interval
 from ..datasets.ckplus import CkPictures
-from ..datasets.fer import FerPictures
+from ..datasets.fer import EMOTIONS, FerPictures
 from ..errors import DataError
 from .classifier import EmotionClassifier
-from .metrics import ClassificationReport, rates_of
-from .shipping import as_json, measure, measure_shared_classes
+from .metrics import ClassificationReport, classification_report, rates_of
+from .study_claim import StudyClaim
 
 SCHEMA = "facebench.emotion-classification"
 SCHEMA_VERSION = 1
@@ -38,13 +38,13 @@ TITLES = MappingProxyType(
         "ckplus": "CK+, six shared classes",
     }
 )
-NOTES = (
-    "PublicTest: the shipped model was chosen on it.",
-    "The 2,867 are pictures of FER2013's Training part: a classifier trained on all of that part, such as "
+_NOTES = {
+    "public": "PublicTest: the shipped model was chosen on it.",
+    "validate": "The 2,867 are pictures of FER2013's Training part: a classifier trained on all of that part, such as "
     "mini-xception, has seen them, and its numbers there are too good.",
-    "CK+: the probabilities of the six classes that both data sets have are brought to a sum of 1; contempt is left "
-    "out, neutral does not occur.",
-)
+    "ckplus": "CK+: the probabilities of the six classes that both data sets have are brought to a sum of 1; contempt "
+    "is left out, neutral does not occur.",
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,80 +77,36 @@ class Evaluation:
     mean_precision: Mapping[str, MeanOfPrecisions]
 
 
-@dataclass(frozen=True, slots=True)
-class StudyClaim:
-    """What the study this project began from said of its emotion model, and what its own numbers say.
-
-    Attributes:
-        pictures: it was tested on, a tenth of FER2013's Training part.
-        claimed: what it calls accuracy.
-        accuracy: of its own confusion matrix.
-        macro_f1: of the same.
-        best_accuracy: of the best of its 32 models.
-    """
-
-    pictures: int = 2867
-    claimed: float = 0.59
-    accuracy: float = 0.609
-    macro_f1: float = 0.584
-    best_accuracy: float = 0.647
-
-    @property
-    def right(self) -> int:
-        """Pictures answered rightly, to the rounding of the accuracy (half a promille, 1 or 2 pictures)."""
-        return round(self.accuracy * self.pictures)
-
-    @property
-    def right_as_claimed(self) -> int:
-        """Pictures that would have been answered rightly had the claim been an accuracy."""
-        return round(self.claimed * self.pictures)
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The 95 % interval of the accuracy over other pictures of the kind: Wilson's score interval."""
-        return wilson_interval(self.right, self.pictures)
-
-    @property
-    def sentences(self) -> tuple[str, ...]:
-        """What can be recomputed, and why the claim was no accuracy."""
-        accuracy, claimed, macro_f1, best, low, high = (
-            f"{100 * value:.1f}"
-            for value in (self.accuracy, self.claimed, self.macro_f1, self.best_accuracy, *self.interval)
-        )
-        return (
-            f"“{100 * self.claimed:.0f} %” was not an accuracy: it is the mean over the seven emotions of the share of "
-            "right ones among the answers “this emotion” (precision), in which each emotion weighs the same however "
-            "many faces show it, and which never looks at the faces of an emotion that were answered otherwise; "
-            "accuracy is the share of all faces answered rightly.",
-            f"The study's own confusion matrix gives an accuracy of {accuracy} %, which is {self.right:,} of "
-            f"{self.pictures:,} pictures (95 % interval {low} to {high} %), and a macro-F1 of {macro_f1} %; an "
-            f"accuracy of {claimed} % would be {self.right_as_claimed:,} pictures, "
-            f"{self.right - self.right_as_claimed} fewer.",
-            f"The best of its 32 models had {best} % on the same pictures. The matrix itself is not at hand, so its "
-            "recalls and the interval of its macro-F1 cannot be recomputed here.",
-        )
-
-
-def wilson_interval(right: int, pictures: int, z: float = 1.959964) -> tuple[float, float]:
-    """Return the score interval of a share (Wilson, JASA 1927).
-
-    Args:
-        right: how many of them.
-        pictures: how many there are.
-        z: standard deviations; the usual value makes it a 95 % interval.
+def measure(classifier: EmotionClassifier, pictures: FerPictures, split: str) -> ClassificationReport:
+    """Score a classifier on one split of FER2013.
 
     Raises:
-        DataError: there is no picture, or more are right than there are.
-
-    >>> [round(end, 3) for end in wilson_interval(50, 100)]
-    [0.404, 0.596]
+        UsageError: the split is unknown.
+        DataError: there is no picture of it.
     """
-    if not 0 <= right <= pictures or pictures == 0:
-        raise DataError(f"got {right} right of {pictures} pictures, expected 0 to all of at least one")
-    share, spread = right / pictures, z * z / pictures
-    middle = (share + spread / 2) / (1 + spread)
-    half = z * math.sqrt(share * (1 - share) / pictures + spread / (4 * pictures)) / (1 + spread)
-    return middle - half, middle + half
+    part = pictures.split(split)
+    return classification_report(part.labels, classifier.classify_grey(part.images), EMOTIONS)
+
+
+def measure_shared_classes(
+    classifier: EmotionClassifier, images: NDArray[np.uint8], labels: NDArray[np.integer[Any]]
+) -> ClassificationReport:
+    """Score a classifier on pictures that show only some of `EMOTIONS`, such as CK+, which has no neutral ones.
+
+    Classes that no picture shows are no possible answer: the probabilities of the others are brought to a sum of 1.
+
+    Args:
+        classifier: any.
+        images: uint8 (n, 48, 48), grey.
+        labels: integers (n,), indices into `EMOTIONS`.
+
+    Raises:
+        DataError: there is no picture.
+    """
+    shown = np.unique(labels)
+    probabilities = classifier.classify_grey(images)[:, shown].astype(np.float64)
+    probabilities /= np.maximum(probabilities.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
+    return classification_report(np.searchsorted(shown, labels), probabilities, [EMOTIONS[i] for i in shown])
 
 
 def evaluate(
@@ -226,7 +182,7 @@ def as_document(evaluations: Sequence[Evaluation], claim: StudyClaim | None = No
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
         "titles": dict(TITLES),
-        "notes": list(NOTES),
+        "notes": notes(name for one in evaluations for name in one.reports),
         "classifiers": [
             {
                 "name": one.classifier,
@@ -245,6 +201,12 @@ def as_document(evaluations: Sequence[Evaluation], claim: StudyClaim | None = No
     }
 
 
+def notes(datasets: Iterable[str]) -> list[str]:
+    """Return what a reader must know of some of the data sets in `TITLES`, a sentence each."""
+    named = set(datasets)
+    return [note for name, note in _NOTES.items() if name in named]
+
+
 def write_evaluation(evaluations: Sequence[Evaluation], path: Path) -> None:
     """Write evaluations as JSON.
 
@@ -254,71 +216,21 @@ def write_evaluation(evaluations: Sequence[Evaluation], path: Path) -> None:
     write_atomically(path, json.dumps(as_document(evaluations), indent=1, allow_nan=False).encode())
 
 
-def text_table(evaluations: Sequence[Evaluation]) -> str:
-    """Return the report as text: a row a data set and classifier, then per class, then the confusion matrices."""
-    parts = [_overall(evaluations)]
-    for one in evaluations:
-        for name, report in one.reports.items():
-            title = f"{one.classifier}, {TITLES[name]}"
-            parts += [f"{title}, by class", _per_class(report), f"{title}, answered (per cent of the row)"]
-            parts.append(_confusion(report))
-    return "\n\n".join([*parts, *NOTES, *StudyClaim().sentences])
+def as_json(report: ClassificationReport) -> dict[str, Any]:
+    """Return a report as plain values: intervals as [value, low, high], None where undefined, classes by name."""
 
+    def plain(value: Interval) -> list[float | None]:
+        return [None if math.isnan(number) else round(number, 5) for number in (value.value, value.low, value.high)]
 
-def _overall(evaluations: Sequence[Evaluation]) -> str:
-    head = ["data set", "classifier", "n", "accuracy", "balanced", "macro-F1", "ECE", "mean precision", "less accuracy"]
-    rows = [
-        [
-            TITLES[name],
-            one.classifier,
-            f"{report.pictures:,}",
-            *map(_percent, (report.accuracy, report.balanced_accuracy, report.macro_f1, report.calibration_error)),
-            _percent(one.mean_precision[name].mean),
-            _percent(one.mean_precision[name].less_accuracy, sign="+"),
-        ]
-        for name in TITLES
-        for one in evaluations
-        for report in ([one.reports[name]] if name in one.reports else [])
-    ]
-    return _aligned([head, *rows], words=2)
-
-
-def _per_class(report: ClassificationReport) -> str:
-    shown = report.confusion.sum(axis=1)
-    rows = [
-        [name, f"{shown[place]:,}", *(_percent(values[place]) for values in (report.precision, report.recall))]
-        for place, name in enumerate(report.classes)
-    ]
-    return _aligned([["emotion", "shown", "precision", "recall"], *rows])
-
-
-def _confusion(report: ClassificationReport) -> str:
-    counts, shares = report.confusion, report.confusion_rows
-    rows = [
-        [name, *(f"{count:,} ({100 * share:.0f})" for count, share in zip(counts[i], shares[i], strict=True))]
-        for i, name in enumerate(report.classes)
-    ]
-    return _aligned([["shown", *report.classes], *rows])
-
-
-def _percent(interval: Interval, sign: str = "") -> str:
-    if not math.isfinite(interval.value):
-        return "–"
-    numbers = [f"{100 * number:{sign}.1f}" for number in (interval.value, interval.low, interval.high)]
-    return f"{numbers[0]} ({numbers[1]} to {numbers[2]})"
-
-
-def _aligned(rows: Sequence[Sequence[str]], words: int = 1) -> str:
-    """Lay rows out in columns, the first ones to the left, numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(
-            text.ljust(width) if place < words else text.rjust(width)
-            for place, (text, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
-    return "\n".join(line.rstrip() for line in lines)
+    names = {
+        name: plain(getattr(report, name))
+        for name in ("accuracy", "balanced_accuracy", "macro_f1", "calibration_error")
+    }
+    per_class = {
+        name: dict(zip(report.classes, map(plain, getattr(report, name)), strict=True))
+        for name in ("precision", "recall", "f1")
+    }
+    return {"pictures": report.pictures, **names, **per_class, "confusion": report.confusion.tolist()}
 
 
 def _plain_report(evaluation: Evaluation, name: str) -> dict[str, Any]:

@@ -11,17 +11,19 @@ import pytest
 from facebench.datasets.ckplus import CkPictures
 from facebench.datasets.fer import EMOTIONS, FerPictures
 from facebench.emotions.classifier import EmotionClassifier
-from facebench.emotions.evaluate import (
+from facebench.emotions.evaluation import (
     TITLES,
-    StudyClaim,
+    as_json,
     evaluate,
     mean_of_precisions,
-    text_table,
-    wilson_interval,
+    measure,
+    measure_shared_classes,
     write_evaluation,
 )
+from facebench.emotions.evaluation_text import text_table
+from facebench.emotions.study_claim import StudyClaim, wilson_interval
 from facebench.errors import DataError
-from facebench.tests.emotions.test_classifier import model
+from facebench.tests.emotions.test_classifier import levels, model
 
 CLASSIFIER = EmotionClassifier(model(), name="always the last")
 """Its highest logit is that of the last class, surprise, on every picture that is not black."""
@@ -166,3 +168,34 @@ def test_the_text_has_a_row_a_data_set_and_every_class():
     # a class never answered has no precision
     assert by_class[0].split()[2] == "–"
     assert any(line.startswith("CK+: the probabilities of the six classes") for line in lines)
+
+
+def test_a_split_is_measured_on_its_own_pictures() -> None:
+    """The network of `model` answers the last class for any light picture, so its score is that class's share."""
+    pictures = fer({"PublicTest": 10, "PrivateTest": 11})
+    classifier = EmotionClassifier(model(), name="m")
+    report = measure(classifier, pictures, "public")
+    labels = pictures.labels[pictures.usage == "PublicTest"]
+    assert report.pictures == len(labels)
+    assert report.accuracy.value == pytest.approx((labels == 6).mean())
+    assert report.confusion.sum(0).tolist() == [0] * 6 + [len(labels)]
+
+
+def test_classes_that_nobody_shows_are_no_answer() -> None:
+    """`model` puts surprise first and sad second: without surprise and neutral shown, all answers are sad."""
+    labels = np.array([0, 5, 5, 3])
+    report = measure_shared_classes(EmotionClassifier(model(), name="m"), levels(4) + 50, labels)
+    assert report.classes == ("angry", "happy", "sad")
+    assert report.confusion.tolist() == [[0, 0, 1], [0, 0, 1], [0, 0, 2]]
+    with pytest.raises(DataError):
+        measure_shared_classes(EmotionClassifier(model(), name="m"), levels(0), np.zeros(0, int))
+
+
+def test_a_report_becomes_plain_values_and_back_the_same() -> None:
+    report = measure(EmotionClassifier(model(), name="m"), fer({"PrivateTest": 21}), "private")
+    plain = json.loads(json.dumps(as_json(report)))
+    assert plain["accuracy"] == pytest.approx(
+        [report.accuracy.value, report.accuracy.low, report.accuracy.high], abs=1e-5
+    )
+    assert list(plain["recall"]) == list(EMOTIONS)
+    assert plain["confusion"] == report.confusion.tolist()

@@ -1,0 +1,58 @@
+"""What the pick rule looks at, read from a run: accuracy and latency of each detector on draws of the pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .pick_rule import SMALL_FACES, SMALL_PX, Candidates, halves
+from .scoring import match
+from .scoring.resampled_boxes import weighted_quantiles
+from .scoring.resampled_curves import ExactAP
+from .summary import Row, Summary, by_picture, calls_of
+
+HALVES = 400
+"""How many random halves of the pictures are judged."""
+
+
+def metrics(summary: Summary) -> dict[str, str]:
+    """Return the metrics that a run has, each with the list whose faces it counts."""
+    named = {f"ap_{name}": name for name in (*summary.lists, "overall")}
+    return {**named, SMALL_FACES: summary.primary}
+
+
+def load_candidates(summary: Summary, rows: Sequence[Row], metric: str) -> tuple[Candidates, Candidates]:
+    """Score rows of a run by one metric on all pictures, on resamples and on random halves of them.
+
+    Args:
+        summary: of the run.
+        rows: measured ones.
+        metric: one of `metrics`.
+
+    Returns:
+        The rows as candidates, in their order: under the resamples of the summary, and under `HALVES` halves.
+
+    Raises:
+        ResultsError: a table of the run is damaged.
+    """
+    pictures, faces = summary.run.pictures(), summary.run.faces()
+    usable = pictures.loc[pictures["verdict"] == "ok", "image_id"].tolist()
+    annotated, faces = by_picture(faces, usable)
+    list_name = metrics(summary)[metric]
+    counted = faces[list_name].to_numpy() > 0 if list_name in faces else ~faces["ignore"].to_numpy(dtype=bool)
+    if metric == SMALL_FACES:
+        counted &= annotated.boxes[:, 3] - annotated.boxes[:, 1] < SMALL_PX
+    drawn = summary.resampled.weights(usable)
+    half = halves(len(usable), draws=HALVES, seed=summary.resampled.seed)
+    weights = np.concatenate([np.ones((1, len(usable)), np.int32), drawn, half])
+    ap, p50, p90 = (np.full((len(weights), len(rows)), np.nan) for _ in range(3))
+    for place, row in enumerate(rows):
+        boxes, found = by_picture(summary.run.detections(row.cell), usable)
+        ap[:, place] = ExactAP(match(annotated, boxes, found["score"].to_numpy()), counted)(weights)
+        calls = calls_of(summary.run.timings(row.cell), usable)
+        for level, times in ((0.5, p50), (0.9, p90)):
+            times[:, place] = weighted_quantiles(calls.detect_ms, calls.picture, weights, level)
+    on_draws = Candidates(*(one[: 1 + len(drawn)] for one in (ap, p50, p90)))
+    on_halves = Candidates(*(np.concatenate([one[:1], one[1 + len(drawn) :]]) for one in (ap, p50, p90)))
+    return on_draws, on_halves

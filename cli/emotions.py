@@ -1,0 +1,250 @@
+"""Verbs of the emotion stage: train, evaluate, score."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Self
+
+import typer
+
+from ..errors import MissingDataError
+from .console import Data, Device, Json, RunPath, Seed, load_classifier, stderr, stdout
+
+if TYPE_CHECKING:
+    from ..datasets.ckplus import CkPictures
+    from ..datasets.fer import FerPictures
+    from ..emotions.classifier import EmotionClassifier
+    from ..emotions.evaluation import Evaluation
+    from ..emotions.training import EpochReport
+
+emotions_app = typer.Typer(help="What follows a detector: the emotions of the faces found.", no_args_is_help=True)
+
+Fer = Annotated[
+    Path | None,
+    typer.Option("--data", help="FER2013: class folders, a zip of them, fer2013.csv, or the folder of one of them."),
+]
+Ck = Annotated[Path | None, typer.Option("--ckplus", help="CK+: class folders or a zip of them; else beside FER2013.")]
+Classifiers = Annotated[
+    str, typer.Option(help="facebench, mini-xception or an ONNX file of your own; several with commas.")
+]
+
+
+@emotions_app.command("train")
+def train_command(
+    data: Fer = None,
+    ckplus: Ck = None,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="The ONNX file; log, scores and model card go beside it.")
+    ] = Path("runs/emotions/emotions.onnx"),
+    epochs: Annotated[int | None, typer.Option(min=1, help="Of the long training; else as many as ours had.")] = None,
+    search: Annotated[
+        bool,
+        typer.Option("--search", help="Compare networks and recipes first, instead of taking our table of trials."),
+    ] = False,
+    device: Annotated[Device, typer.Option(help="cpu or cuda.")] = "cpu",
+) -> None:
+    """Train the emotion classifier, export it and write its card; interrupted, the same command goes on."""
+    from ..datasets.duplicates import audit, summary
+    from ..emotions import shipping
+    from ..emotions.search import search as run_search
+
+    shipping.require_torch()
+    console = stderr()
+    pictures, ck = _fer(data), _ck(ckplus, data)
+    with console.status("looking for pictures of the training part that repeat one held out"):
+        found = audit(pictures)
+    for line in summary(pictures, found):
+        console.print(line, highlight=False, soft_wrap=True)
+    if output.parent == shipping.MODELS:
+        console.print("this replaces the classifier that comes with facebench", style="yellow")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    trials = output.with_name(shipping.TRIALS.name) if search else shipping.TRIALS
+    try:
+        with _EpochBar() as bar:
+            if search:
+                run_search(*shipping.training_and_public(pictures, found), trials, device=device, observer=bar.trial)
+            plan = shipping.long_plan(trials, epochs=epochs or shipping.LONG_EPOCHS)
+            log = output.with_name(shipping.LOG.name)
+            result = shipping.train_and_export(
+                pictures, found, output, plan=plan, log=log, device=device, observer=bar.epoch
+            )
+    except KeyboardInterrupt:
+        typer.echo("facebench: interrupted; the same command goes on after the last whole epoch", err=True)
+        raise SystemExit(130) from None
+    classifiers = [load_classifier(str(output), "facebench"), load_classifier("mini-xception")]
+    evaluations = _evaluations(classifiers, pictures, ck)
+    options = f" --epochs {epochs}" if epochs else ""
+    command = f"facebench emotions train --data FER2013{options}{' --search' * search} -o {output.name}"
+    shipping.write_card(pictures, found, result, output, evaluations, trials=trials, command=command)
+    _print_evaluations(evaluations)
+    typer.echo(f"wrote {output} and, beside it, training.jsonl, scores.json and README.md (the model card)")
+
+
+@emotions_app.command("evaluate")
+def evaluate_command(
+    data: Fer = None,
+    ckplus: Ck = None,
+    classifiers: Classifiers = "facebench,mini-xception",
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write the same as JSON.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Report classifiers on FER2013's held-out parts and CK+, and the study's claim beside them."""
+    import json
+
+    from ..emotions.evaluation import as_document, write_evaluation
+
+    pictures, ck = _fer_or_none(data), _ck(ckplus, data)
+    if pictures is None and ck is None:
+        pictures = _fer(data)
+    evaluations = _evaluations([load_classifier(name) for name in _names(classifiers)], pictures, ck)
+    if output is not None:
+        write_evaluation(evaluations, output)
+    if as_json:
+        typer.echo(json.dumps(as_document(evaluations), indent=1))
+    else:
+        _print_evaluations(evaluations)
+
+
+@emotions_app.command("score")
+def score_command(
+    run: RunPath,
+    data: Data = None,
+    classifier: Annotated[
+        str, typer.Option(help="facebench, mini-xception or an ONNX file of your own.")
+    ] = "facebench",
+    detectors: Annotated[
+        list[str] | None, typer.Option(help="Detectors of the run, comma-separated; by default all.")
+    ] = None,
+    crops: Annotated[
+        list[str] | None,
+        typer.Option("--crop", help="How faces are cut out, such as margin=0.1,square; may be repeated."),
+    ] = None,
+    sweep: Annotated[bool, typer.Option("--sweep", help="Also try a list of crops.")] = False,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Score the detectors of a run together with a classifier: who finds the face, and is its emotion named right."""
+    import json
+    from functools import partial
+
+    from ..benchmarks.results import RunFolder
+    from ..benchmarks.summary import Resampling
+    from ..datasets import load
+    from ..detectors import split_list
+    from ..emotions.crops import DEFAULT_POLICY, SWEEP, as_policy
+    from ..emotions.end_to_end import score_run
+    from ..emotions.score_file import FILE_NAME
+    from ..emotions.shipping import SCORES
+    from ..reports.emotions import emotions_section, emotions_text
+
+    folder = RunFolder.open(run)
+    dataset = load(str(folder.document["dataset"]["name"]), root=data)
+    policies = list(dict.fromkeys(as_policy(crop) for crop in crops or [str(DEFAULT_POLICY)]))
+    specs = [spec for text in detectors or [] for spec in split_list(text)]
+    chosen = load_classifier(classifier)
+    console = stderr()
+    with console.status("reading the run") as status:
+        score = partial(
+            score_run,
+            folder,
+            dataset,
+            chosen,
+            specs=specs or None,
+            resampling=Resampling(seed),
+            observer=lambda name, done, total: status.update(f"{name}: {done} of {total} pictures"),
+        )
+        score(policies=policies)
+        if sweep:
+            score(policies=SWEEP, variants=())
+    if as_json:
+        typer.echo(json.dumps(json.loads((folder.path / FILE_NAME).read_text(encoding="utf-8")), indent=1))
+        return
+    section = emotions_section(
+        folder.path / FILE_NAME, SCORES, classifier=chosen.name, policy=None if sweep else str(policies[0])
+    )
+    if section is not None:
+        out = stdout()
+        typer.echo(emotions_text(section, out.width if out.is_terminal else None))
+    typer.echo(f"wrote {folder.path / FILE_NAME}; `facebench report {run}` shows it")
+
+
+class _EpochBar:
+    """A bar over the epochs, and a line for each where there is no terminal."""
+
+    def __init__(self) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._console = stderr()
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._progress = Progress(
+            *columns, console=self._console, transient=True, disable=not self._console.is_terminal
+        )
+        self._task = self._progress.add_task("training", total=None)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def trial(self, name: str, report: EpochReport) -> None:
+        self._show(f"trial {name}", report)
+
+    def epoch(self, report: EpochReport) -> None:
+        self._show("training", report)
+
+    def _show(self, title: str, report: EpochReport) -> None:
+        self._progress.update(self._task, description=title, completed=report.epoch, total=report.epochs)
+        self._console.print(
+            f"{title}, epoch {report.epoch} of {report.epochs}: loss {report.train_loss:.3f}, PublicTest "
+            f"{report.public_accuracy:.1%}, best {report.best_accuracy:.1%}, {report.seconds:.0f} s",
+            highlight=False,
+        )
+
+
+def _fer(data: Path | None) -> FerPictures:
+    from ..datasets import data_root
+    from ..datasets.fer import load_fer
+
+    return load_fer(data_root(data))
+
+
+def _fer_or_none(data: Path | None) -> FerPictures | None:
+    """Return FER2013 where it is; a folder that was named must hold it or CK+."""
+    try:
+        return _fer(data)
+    except MissingDataError:
+        return None
+
+
+def _ck(ckplus: Path | None, data: Path | None) -> CkPictures | None:
+    """Return CK+; where no place was named, only if it lies beside FER2013."""
+    from ..datasets import data_root
+    from ..datasets.ckplus import load_ckplus
+
+    if ckplus is not None:
+        return load_ckplus(ckplus)
+    try:
+        return load_ckplus(data_root(data))
+    except MissingDataError:
+        return None
+
+
+def _names(classifiers: str) -> list[str]:
+    return [name.strip() for name in classifiers.split(",") if name.strip()]
+
+
+def _evaluations(
+    classifiers: list[EmotionClassifier], pictures: FerPictures | None, ck: CkPictures | None
+) -> list[Evaluation]:
+    from ..emotions.evaluation import evaluate
+
+    with stderr().status("classifying") as status:
+        return [evaluate(one, pictures, ck, observer=status.update) for one in classifiers]
+
+
+def _print_evaluations(evaluations: list[Evaluation]) -> None:
+    from ..emotions.evaluation_text import text_table
+
+    typer.echo(text_table(evaluations))

@@ -1,0 +1,100 @@
+"""The rule on arrays, against the paired intervals it is defined by, and what is read from a run."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from facebench.benchmarks.candidates import HALVES, load_candidates, metrics
+from facebench.benchmarks.pick_rule import Candidates, Rule, halves, pareto, reach, share, tied, winners
+from facebench.benchmarks.scoring.bootstrap import Resampled, tied_with_best
+from facebench.benchmarks.summary import summarise_run
+from facebench.tests.reports import runs
+
+
+def candidates(ap: np.ndarray, p50: np.ndarray | None = None) -> Candidates:
+    speed = np.ones_like(ap) if p50 is None else np.broadcast_to(p50, ap.shape)
+    return Candidates(ap, speed, speed)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_tied_are_those_whose_paired_interval_holds_zero(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    value = rng.uniform(0.5, 0.6, 6)
+    samples = value + rng.normal(0, 0.03, (300, 6)) + rng.normal(0, 0.1, (300, 1))
+    ap = np.concatenate([value[None], samples])
+    rule = Rule(most_given_up=1)
+    found = tied(candidates(ap), rule, reach(ap, rule))[0]
+    expected = tied_with_best({str(i): Resampled(value[i], samples[:, i]) for i in range(6)})
+    assert set(np.flatnonzero(found).tolist()) == set(map(int, expected))
+
+
+def test_undefined_numbers_are_neither_tied_nor_chosen() -> None:
+    ap = np.array([[0.5, math.nan, 0.4], [math.nan, math.nan, math.nan], [0.5, 0.9, 0.4]])
+    rule = Rule(tie=0)
+    of = candidates(ap)
+    chosen = winners(of, rule, reach(ap, rule))
+    assert chosen.tolist() == [0, -1, 1]
+    assert share(of, chosen, 0) == 0, "of the two draws one is undefined"
+    assert math.isnan(share(candidates(ap[:2]), chosen[:2], 0))
+
+
+def test_a_limit_of_time_holds_in_every_draw() -> None:
+    times = np.array([[10.0, 50.0], [70.0, 50.0], [70.0, 90.0]])
+    ap = np.array([[0.9, 0.5]] * 3)
+    rule = Rule(tie=0, max_p90_ms=60)
+    assert winners(Candidates(ap, times, times), rule, reach(ap, rule)).tolist() == [0, 1, -1]
+
+
+@pytest.mark.parametrize(
+    ("ap", "p50", "front"),
+    [
+        ([], [], []),
+        ([0.5], [1], [0]),
+        ([0.5, 0.5], [1, 1], [0]),
+        ([0.5, 0.6], [1, 1], [1]),
+        ([0.9, 0.5, 0.8], [50, 5, 60], [1, 0]),
+        ([math.nan, 0.5], [1, 9], [1]),
+    ],
+)
+def test_pareto(ap: list[float], p50: list[float], front: list[int]) -> None:
+    assert pareto(ap, p50) == front
+
+
+@pytest.mark.parametrize("pictures", [1, 2, 7, 130])
+def test_halves_are_half_of_the_pictures_each_as_often_as_any_other(pictures: int) -> None:
+    drawn = halves(pictures, draws=2000, seed=3)
+    assert set(drawn.sum(axis=1)) == {pictures // 2}
+    np.testing.assert_allclose(drawn.mean(axis=0), (pictures // 2) / pictures, atol=0.06)
+    np.testing.assert_array_equal(drawn[:5], halves(pictures, draws=5, seed=3))
+
+
+def test_a_run_gives_its_own_numbers_and_draws_of_them(tmp_path: Path) -> None:
+    run = runs.make_run(tmp_path)
+    runs.add_cell(run, "exact", runs.EXACT, 20)
+    runs.add_cell(run, "poor", runs.POOR, 5)
+    summary = summarise_run(run)
+    measured, on_halves = load_candidates(summary, summary.rows, "ap_overall")
+    for place, row in enumerate(summary.rows):
+        assert row.latency is not None
+        assert measured.ap[0, place] == on_halves.ap[0, place] == pytest.approx(row.exact_ap("overall"))
+        assert measured.p50_ms[0, place] == pytest.approx(row.latency.p50_ms)
+        assert measured.p90_ms[0, place] == pytest.approx(row.latency.p90_ms)
+        low, high = np.nanquantile(measured.ap[1:, place], [0.025, 0.975])
+        assert (low, high) == pytest.approx((row.intervals.exact["overall"].low, row.intervals.exact["overall"].high))
+    assert len(on_halves.ap) == 1 + HALVES
+
+
+def test_small_faces_are_those_lower_than_32_pixels(tmp_path: Path) -> None:
+    """Of the made-up faces three are 20 pixels high and one, to be ignored among them; one is 200."""
+    run = runs.make_run(tmp_path)
+    large = runs.EXACT[runs.HOSTILE]
+    runs.add_cell(run, "large alone", {runs.HOSTILE: large})
+    runs.add_cell(run, "small alone", {name: of for name, of in runs.EXACT.items() if name != runs.HOSTILE})
+    summary = summarise_run(run)
+    assert metrics(summary)["ap_small"] == "overall"
+    measured, _ = load_candidates(summary, summary.rows, "ap_small")
+    found = {row.cell["spec"]: ap for row, ap in zip(summary.rows, measured.ap[0], strict=True)}
+    assert found == {"large alone": 0, "small alone": 1}
