@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from .pick_rule import SMALL_FACES, SMALL_PX, Candidates, halves
-from .scoring import match
+from .scoring import PictureBoxes, match
 from .scoring.resampled_boxes import weighted_quantiles
 from .scoring.resampled_curves import ExactAP
+from .scoring.thresholds import ThresholdChoice, choose_threshold
 from .summary import Row, Summary, by_picture, calls_of
 
 HALVES = 400
@@ -36,9 +38,7 @@ def load_candidates(summary: Summary, rows: Sequence[Row], metric: str) -> tuple
     Raises:
         ResultsError: a table of the run is damaged.
     """
-    pictures, faces = summary.run.pictures(), summary.run.faces()
-    usable = pictures.loc[pictures["verdict"] == "ok", "image_id"].tolist()
-    annotated, faces = by_picture(faces, usable)
+    usable, annotated, faces = _truth(summary)
     list_name = metrics(summary)[metric]
     counted = faces[list_name].to_numpy() > 0 if list_name in faces else ~faces["ignore"].to_numpy(dtype=bool)
     if metric == SMALL_FACES:
@@ -56,3 +56,24 @@ def load_candidates(summary: Summary, rows: Sequence[Row], metric: str) -> tuple
     on_draws = Candidates(*(one[: 1 + len(drawn)] for one in (ap, p50, p90)))
     on_halves = Candidates(*(np.concatenate([one[:1], one[1 + len(drawn) :]]) for one in (ap, p50, p90)))
     return on_draws, on_halves
+
+
+def threshold_for(summary: Summary, row: Row, precision: float) -> ThresholdChoice:
+    """Choose the score threshold at which a detector has a precision, on half of the pictures, over all their faces.
+
+    Raises:
+        UsageError: the precision is not in (0, 1].
+        ResultsError: a table of the run is damaged.
+    """
+    usable, annotated, faces = _truth(summary)
+    boxes, found = by_picture(summary.run.detections(row.cell), usable)
+    matches = match(annotated, boxes, found["score"].to_numpy())
+    counted = ~faces["ignore"].to_numpy(dtype=bool)
+    return choose_threshold(matches, counted, precision=precision, seed=summary.resampled.seed)
+
+
+def _truth(summary: Summary) -> tuple[list[str], PictureBoxes, pd.DataFrame]:
+    """Return the usable pictures, their annotated boxes, and the faces table in the order of these."""
+    pictures, faces = summary.run.pictures(), summary.run.faces()
+    usable: list[str] = pictures.loc[pictures["verdict"] == "ok", "image_id"].tolist()
+    return usable, *by_picture(faces, usable)

@@ -45,6 +45,8 @@ class Rule:
         device: leave out cells measured on another device.
         licences: beginnings of licences that are allowed, such as "MIT"; none: all.
         not_trained_on: leave out detectors trained on data of a name that holds one of these, such as "WIDER".
+        precision: that the winner is to have where it is used: its score threshold is chosen for it; None, or where no
+            threshold gives it: the detector's own threshold.
     """
 
     metric: str | None = None
@@ -55,6 +57,7 @@ class Rule:
     device: Device = "cpu"
     licences: tuple[str, ...] = ()
     not_trained_on: tuple[str, ...] = ()
+    precision: float | None = 0.95
 
     def text(self, metric: str) -> str:
         """Say the rule in words."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError, did_you_mean
-from .candidates import load_candidates, metrics
+from .candidates import load_candidates, metrics, threshold_for
 from .cell import cell_label
 from .default_detector import SCHEMA, SCHEMA_VERSION
 from .pick_rule import Candidates, Rule, pareto, reach, share, tied, winners
@@ -60,12 +60,15 @@ def pick(summary: Summary, rule: Rule, *, demo: bool = False) -> dict[str, Any]:
     fitting = [place for place, row in enumerate(rows) if cell_label(row.cell) not in left_out]
     order = found.order(fitting)
     winner = rows[order[0]]
+    own = float(winner.cell["start"]["operating_threshold"])
+    wish = None if rule.precision is None else threshold_for(summary, winner, rule.precision)
     halves_choose = winners(on_halves, rule, found.within * (1.0 if rule.tie is not None else math.sqrt(2)))
     return {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
         "detector": winner.cell["spec"],
-        "threshold": winner.cell["start"]["operating_threshold"],
+        "threshold": wish.score_threshold if wish is not None and wish.reached else own,
+        "own_threshold": own,
         "size": winner.cell["protocol"]["size"],
         "device": winner.cell["device"],
         "threads": winner.cell["threads"],
@@ -80,7 +83,7 @@ def pick(summary: Summary, rule: Rule, *, demo: bool = False) -> dict[str, Any]:
             "same_on_halves": round(share(on_halves, halves_choose, order[0]), 3),
             "halves": len(halves_choose) - 1,
         },
-        "reasons": found.reasons(order, rule),
+        "reasons": [*found.reasons(order, rule), *([] if wish is None else [wish.statement])],
         "left_out": left_out,
         "measured_on": summary.scope,
         "run": {

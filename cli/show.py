@@ -74,6 +74,12 @@ def pick_command(
     not_trained_on: Annotated[
         list[str] | None, typer.Option(help="Leave out detectors trained on it, such as WIDER; may be repeated.")
     ] = None,
+    precision: Annotated[
+        float | None, typer.Option(help="Choose its score threshold for this precision; 0.95 unless told.")
+    ] = None,
+    own_threshold: Annotated[
+        bool, typer.Option("--own-threshold", help="Leave the winner its own score threshold.")
+    ] = False,
     demo: Annotated[bool, typer.Option("--demo", help="Accept a demonstration data set.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -95,10 +101,11 @@ def pick_command(
         "device": device,
         "licences": tuple(licence or ()) or None,
         "not_trained_on": tuple(not_trained_on or ()) or None,
+        "precision": precision,
     }
     rule = PRESETS[preset] if preset else Rule()
     rule = replace(rule, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
-    choice = pick(load_summary(run), rule, demo=demo)
+    choice = pick(load_summary(run), replace(rule, precision=None) if own_threshold else rule, demo=demo)
     write_pick(choice, output)
     if as_json:
         typer.echo(json.dumps(choice, indent=2))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from facebench.benchmarks.candidates import HALVES, load_candidates, metrics
+from facebench.benchmarks.candidates import HALVES, load_candidates, metrics, threshold_for
 from facebench.benchmarks.pick_rule import Candidates, Rule, halves, pareto, reach, share, tied, winners
 from facebench.benchmarks.scoring.bootstrap import Resampled, tied_with_best
 from facebench.benchmarks.summary import summarise_run
@@ -98,3 +98,15 @@ def test_small_faces_are_those_lower_than_32_pixels(tmp_path: Path) -> None:
     measured, _ = load_candidates(summary, summary.rows, "ap_small")
     found = {row.cell["spec"]: ap for row, ap in zip(summary.rows, measured.ap[0], strict=True)}
     assert found == {"large alone": 0, "small alone": 1}
+
+
+def test_a_threshold_for_a_precision_is_read_from_the_run(tmp_path: Path) -> None:
+    """Hits at 0.9 in all pictures, a false alarm at 0.3 in each: half precision below that."""
+    faces = {f"{n}.jpg": [((10, 10, 30, 30), False)] for n in range(8)}
+    run = runs.make_run(tmp_path, faces=faces, sizes=dict.fromkeys(faces, (200, 100)))
+    runs.add_cell(run, "a", {name: [((10, 10, 30, 30), 0.9), ((90, 10, 120, 30), 0.3)] for name in faces})
+    summary = summarise_run(run)
+    strict, lax = (threshold_for(summary, summary.rows[0], wanted) for wanted in (0.95, 0.5))
+    assert strict.score_threshold == pytest.approx(0.9)
+    assert lax.score_threshold == pytest.approx(0.3)
+    assert (strict.got, lax.got) == (1.0, 0.5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -88,6 +89,8 @@ def candidates(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         return found, found
 
     monkeypatch.setattr(ranking, "load_candidates", load)
+    choice = SimpleNamespace(reached=True, score_threshold=0.25, statement="precision of at least 0.95: threshold 0.25")
+    monkeypatch.setattr(ranking, "threshold_for", lambda *_: choice)
     return spread
 
 
@@ -149,6 +152,17 @@ def test_stability_is_the_share_of_draws_that_choose_the_same(tmp_path, candidat
     # a wins where noise of deviation 0.05 * sqrt(2) stays above -0.02: 61 %
     assert stability["same_on_resamples"] == pytest.approx(0.61, abs=0.08)
     assert stability["same_on_halves"] == stability["same_on_resamples"], "the same draws here, and a fixed tie"
+
+
+@pytest.mark.parametrize(
+    ("precision", "reached", "threshold"), [(0.95, True, 0.25), (0.95, False, 0.5), (None, True, 0.5)]
+)
+def test_the_threshold_is_chosen_for_a_precision(tmp_path, monkeypatch, precision, reached, threshold):
+    wish = SimpleNamespace(reached=reached, score_threshold=0.25 if reached else math.nan, statement="as it is")
+    monkeypatch.setattr(ranking, "threshold_for", lambda *_: wish)
+    choice = pick(summary(tmp_path, row("a", 0.9, 50)), Rule(precision=precision))
+    assert (choice["threshold"], choice["own_threshold"]) == (threshold, 0.5)
+    assert ("as it is" in choice["reasons"]) is (precision is not None)
 
 
 def test_the_pareto_set_holds_whom_no_other_beats(tmp_path):
