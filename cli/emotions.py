@@ -11,6 +11,9 @@ from ..errors import MissingDataError
 from .console import Data, Device, Json, RunPath, Seed, load_classifier, stderr, stdout
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ..datasets.ckplus import CkPictures
     from ..datasets.fer import FerPictures
     from ..emotions.classifier import EmotionClassifier
@@ -44,7 +47,7 @@ def train_command(
     device: Annotated[Device, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Train the emotion classifier, export it and write its card; interrupted, the same command goes on."""
-    from ..datasets.duplicates import audit, summary
+    from ..datasets.duplicates import audit, repeats_of_training, summary
     from ..emotions import shipping
     from ..emotions.search import search as run_search
 
@@ -53,6 +56,7 @@ def train_command(
     pictures, ck = _fer(data), _ck(ckplus, data)
     with console.status("looking for pictures of the training part that repeat one held out"):
         found = audit(pictures)
+        repeated = repeats_of_training(pictures)
     for line in summary(pictures, found):
         console.print(line, highlight=False, soft_wrap=True)
     if output.parent == shipping.MODELS:
@@ -72,7 +76,7 @@ def train_command(
         typer.echo("facebench: interrupted; the same command goes on after the last whole epoch", err=True)
         raise SystemExit(130) from None
     classifiers = [load_classifier(str(output), "facebench"), load_classifier("mini-xception")]
-    evaluations = _evaluations(classifiers, pictures, ck)
+    evaluations = _evaluations(classifiers, pictures, ck, repeated)
     options = f" --epochs {epochs}" if epochs else ""
     command = f"facebench emotions train --data FER2013{options}{' --search' * search} -o {output.name}"
     shipping.write_card(pictures, found, result, output, evaluations, trials=trials, command=command)
@@ -85,18 +89,26 @@ def evaluate_command(
     data: Fer = None,
     ckplus: Ck = None,
     classifiers: Classifiers = "facebench,mini-xception",
+    repeats: Annotated[
+        bool, typer.Option("--repeats", help="Also by whether a picture repeats one of Training: takes a minute.")
+    ] = False,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Write the same as JSON.")] = None,
     as_json: Json = False,
 ) -> None:
     """Report classifiers on FER2013's held-out parts and CK+, and the study's claim beside them."""
     import json
 
+    from ..datasets.duplicates import repeats_of_training
     from ..emotions.evaluation import as_document, write_evaluation
 
     pictures, ck = _fer_or_none(data), _ck(ckplus, data)
     if pictures is None and ck is None:
         pictures = _fer(data)
-    evaluations = _evaluations([load_classifier(name) for name in _names(classifiers)], pictures, ck)
+    chosen, repeated = [load_classifier(name) for name in _names(classifiers)], None
+    if repeats and pictures is not None:
+        with stderr().status("looking for held-out pictures that repeat one of Training"):
+            repeated = repeats_of_training(pictures)
+    evaluations = _evaluations(chosen, pictures, ck, repeated)
     if output is not None:
         write_evaluation(evaluations, output)
     if as_json:
@@ -236,12 +248,15 @@ def _names(classifiers: str) -> list[str]:
 
 
 def _evaluations(
-    classifiers: list[EmotionClassifier], pictures: FerPictures | None, ck: CkPictures | None
+    classifiers: list[EmotionClassifier],
+    pictures: FerPictures | None,
+    ck: CkPictures | None,
+    repeated: NDArray[np.bool_] | None,
 ) -> list[Evaluation]:
     from ..emotions.evaluation import evaluate
 
     with stderr().status("classifying") as status:
-        return [evaluate(one, pictures, ck, observer=status.update) for one in classifiers]
+        return [evaluate(one, pictures, ck, repeated=repeated, observer=status.update) for one in classifiers]
 
 
 def _print_evaluations(evaluations: list[Evaluation]) -> None:

@@ -142,6 +142,19 @@ def summary(pictures: FerPictures, found: Audit) -> list[str]:
     ]
 
 
+def repeats_of_training(pictures: FerPictures) -> NDArray[np.bool_]:
+    """Return which pictures of PublicTest and PrivateTest repeat one of FER2013's own Training part: bool (n,).
+
+    Whoever learns from all of Training has seen them, pixel-equal, nearly so or mirrored. About a minute and a half for
+    all of FER2013 on two cores.
+    """
+    held_out = np.flatnonzero(pictures.usage != "Training")
+    pairs = find_repeats(pictures.images[held_out], pictures.images[pictures.usage == "Training"])
+    repeated = np.zeros(len(pictures), np.bool_)
+    repeated[held_out[pairs.first]] = True
+    return repeated
+
+
 def find_repeats(images: NDArray[np.uint8], among: NDArray[np.uint8] | None = None) -> Pairs:
     """Find the pictures that repeat others.
 

@@ -33,12 +33,16 @@ FER_SPLITS = ("private", "public", "validate")
 TITLES = MappingProxyType(
     {
         "private": "FER2013 PrivateTest",
+        "private-new": "of these, new to Training",
+        "private-repeated": "of these, repeated in Training",
         "public": "FER2013 PublicTest",
         "validate": "FER2013, the study's 2,867",
         "ckplus": "CK+, six shared classes",
     }
 )
 _NOTES = {
+    "private-repeated": "Some pictures of PrivateTest repeat one of FER2013's Training part: pixel-equal, nearly so, "
+    "or mirrored. A classifier that learnt from all of Training has seen those; facebench's own has not.",
     "public": "PublicTest: the shipped model was chosen on it.",
     "validate": "The 2,867 are pictures of FER2013's Training part: a classifier trained on all of that part, such as "
     "mini-xception, has seen them, and its numbers there are too good.",
@@ -114,6 +118,7 @@ def evaluate(
     fer: FerPictures | None,
     ck: CkPictures | None = None,
     *,
+    repeated: NDArray[np.bool_] | None = None,
     observer: Callable[[str], None] | None = None,
 ) -> Evaluation:
     """Classify all that is there.
@@ -122,6 +127,7 @@ def evaluate(
         classifier: any.
         fer: FER2013; its splits that are there are reported (a csv does not know the 2,867).
         ck: CK+.
+        repeated: bool (n,): from `datasets.duplicates.repeats_of_training` of `fer`, to report PrivateTest by it too.
         observer: told the title of each data set before it is classified.
 
     Raises:
@@ -132,6 +138,12 @@ def evaluate(
         if fer is not None and fer.is_in(name).any():
             _tell(observer, name)
             reports[name] = measure(classifier, fer, name)
+    if fer is not None and repeated is not None:
+        for name, chosen in (("private-new", ~repeated), ("private-repeated", repeated)):
+            part = fer.where(chosen & fer.is_in("private"))
+            if len(part):
+                _tell(observer, name)
+                reports[name] = measure(classifier, part, "private")
     if ck is not None and len(shared := ck.shared()):
         _tell(observer, "ckplus")
         reports["ckplus"] = measure_shared_classes(classifier, shared.images, shared.labels)

@@ -60,6 +60,20 @@ def test_every_data_set_that_is_there_is_reported():
     assert found.reports["ckplus"].accuracy.value == pytest.approx(2 / 3)
 
 
+def test_private_test_is_told_apart_by_what_repeats_training():
+    repeated = np.zeros(42, bool)
+    repeated[[0, 21, 22, 23]] = True  # one of Training, which counts nowhere, and three of PrivateTest
+    found = evaluate(CLASSIFIER, fer({"Training": 7, "PublicTest": 14, "PrivateTest": 21}), repeated=repeated).reports
+    assert {name: report.pictures for name, report in found.items()} == {
+        "private": 21,
+        "private-new": 18,
+        "private-repeated": 3,
+        "public": 14,
+        "validate": 7,
+    }
+    assert (found["private-new"].confusion + found["private-repeated"].confusion == found["private"].confusion).all()
+
+
 def test_a_csv_without_the_studys_split_has_no_row_of_it():
     found = evaluate(CLASSIFIER, fer({"PublicTest": 7, "PrivateTest": 7}))
     assert list(found.reports) == ["private", "public"]
