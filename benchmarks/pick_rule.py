@@ -110,12 +110,13 @@ class Candidates:
     p90_ms: _Floats
 
 
-def reach(ap: _Floats, rule: Rule) -> _Floats:
+def reach(ap: _Floats, rule: Rule, *, scatter: float = 1.0) -> _Floats:
     """Return by how much each detector may fall short of each other one and still be tied: float64 (k, k), from 0 on.
 
     Args:
         ap: float64 (1 + draws, k), all pictures first, then bootstrap draws.
         rule: with a number for `tie`, that number stands everywhere.
+        scatter: how many times as much differences scatter where the reach is used; never beyond `most_given_up`.
     """
     k = ap.shape[1]
     if rule.tie is not None:
@@ -125,7 +126,7 @@ def reach(ap: _Floats, rule: Rule) -> _Floats:
     # undefined in every draw: only equal ones tie
     low = np.where(np.isnan(short[0]), 0.0, short[0])
     low[defined] = np.nanquantile(short[1:, defined], (1 - CONFIDENCE) / 2, axis=0)
-    within: _Floats = np.clip(short[0] - low, 0, rule.most_given_up)
+    within: _Floats = np.clip(scatter * (short[0] - low), 0, rule.most_given_up)
     return within
 
 

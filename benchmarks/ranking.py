@@ -62,7 +62,7 @@ def pick(summary: Summary, rule: Rule, *, demo: bool = False) -> dict[str, Any]:
     winner = rows[order[0]]
     own = float(winner.cell["start"]["operating_threshold"])
     wish = None if rule.precision is None else threshold_for(summary, winner, rule.precision)
-    halves_choose = winners(on_halves, rule, found.within * (1.0 if rule.tie is not None else math.sqrt(2)))
+    halves_choose = winners(on_halves, rule, reach(measured.ap, rule, scatter=math.sqrt(2)))
     return {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
