@@ -17,6 +17,7 @@ SCHEMA = "facebench.default"
 SCHEMA_VERSION = 2
 """2: the size at which pictures are given, and the threads. Version 1 is read: the original size, one thread."""
 FILE_NAME = "default_detector.json"
+BUILT_IN = Path(__file__).parents[1] / FILE_NAME
 
 
 def write_pick(choice: dict[str, Any], path: Path) -> None:
@@ -43,7 +44,7 @@ def default_file() -> Path:
     if named:
         return Path(named)
     here = Path(FILE_NAME)
-    return here if here.is_file() else Path(__file__).parents[1] / FILE_NAME
+    return here if here.is_file() else BUILT_IN
 
 
 def load_default(path: Path | None = None, *, threads: int | None = None) -> Detector:

@@ -18,7 +18,7 @@ HALVES = 60
 RULES = {"default": Rule(), "p90 of 60 ms": Rule(max_p90_ms=60), **PRESETS}
 
 
-class _Part(RunFolder):
+class _Part(RunFolder):  # type: ignore[misc]  # for mypy, tests import facebench from outside
     """A run of which only some pictures are used."""
 
     kept: frozenset[str]

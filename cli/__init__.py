@@ -17,6 +17,7 @@ from ..errors import FacebenchError
 from .catalogue import data_app, detectors_app, models_app
 from .compare import compare_command, gate_command
 from .detect import detect_command
+from .doctor import doctor_command
 from .emotions import emotions_app
 from .measure import export_command, run_command, score_command
 from .show import pick_command, report_command, table_command
@@ -37,6 +38,7 @@ for _name, _verb in (
     ("gate", gate_command),
     ("pick", pick_command),
     ("detect", detect_command),
+    ("doctor", doctor_command),
 ):
     app.command(_name)(_verb)
 app.add_typer(detectors_app, name="detectors")

@@ -13,17 +13,23 @@ from .console import ByEvent, Device, Json, RunPath, Seed, print_summary
 
 
 def report_command(
-    run: RunPath,
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Results folder; further ones are compared with the first.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="The HTML file.")] = Path("report.html"),
     emotions: Annotated[
         Path | None, typer.Option(help="Run whose emotion scores to show; by default those of the run itself.")
     ] = None,
+    no_pictures: Annotated[
+        bool, typer.Option("--no-pictures", help="Embed no picture of the data set, to pass the file on.")
+    ] = False,
     by_event: ByEvent = False,
     seed: Seed = 0,
 ) -> None:
     """Write one self-contained HTML file that compares the detectors of a run."""
+    from ..benchmarks.comparison import compare_runs
     from ..benchmarks.results import RunFolder
-    from ..benchmarks.summary import Resampling, load_summary
+    from ..benchmarks.summary import Resampling, summarise_run
     from ..emotions.score_file import FILE_NAME
     from ..emotions.shipping import SCORES
     from ..reports.html import write_report
@@ -31,7 +37,11 @@ def report_command(
     emotion_run = None if emotions is None else RunFolder.open(emotions)
     if emotion_run is not None and not (emotion_run.path / FILE_NAME).exists():
         raise UsageError(f"{emotions} holds no emotion scores; write them first: facebench emotions score {emotions}")
-    write_report(load_summary(run, Resampling(seed, by_event)), output, emotion_run, SCORES)
+    resampling = Resampling(seed, by_event)
+    run, *others = [RunFolder.open(path) for path in runs]
+    comparisons = [compare_runs(run, other, resampling=resampling) for other in others]
+    summary = summarise_run(run, resampling)
+    write_report(summary, output, emotion_run, SCORES, pictures=not no_pictures, comparisons=comparisons)
     typer.echo(f"wrote {output} ({output.stat().st_size / 1e6:.1f} MB)")
 
 

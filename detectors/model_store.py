@@ -149,9 +149,9 @@ def fetch(
     file = _as_file(model)
     if path := locate(file):
         return path
-    if _offline():
+    if is_offline():
         raise OfflineError(_failure(f"{_title(file)} is not on this machine, and FACEBENCH_OFFLINE is set", file, []))
-    target = _cached(file)
+    target = cache_path(file)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _locked(target, lock_timeout_s):
@@ -232,13 +232,13 @@ def _search(file: ModelFile, user_files: Mapping[int, list[Path]]) -> tuple[Path
     for path in user_files.get(file.bytes, []):
         if _holds(path, file):
             return path, "FACEBENCH_MODELS"
-    target = _cached(file)
+    target = cache_path(file)
     return (target, "cache") if _holds(target, file) else None
 
 
 def _user_files() -> Mapping[int, list[Path]]:
     """Return the files under FACEBENCH_MODELS by size, so that only files of the right size are hashed."""
-    folder = _user_folder()
+    folder = user_folder()
     by_size: defaultdict[int, list[Path]] = defaultdict(list)
     if folder is None:
         return by_size
@@ -264,17 +264,20 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _user_folder() -> Path | None:
+def user_folder() -> Path | None:
+    """Return the folder that FACEBENCH_MODELS names, whether it is there or not; None where it is not set."""
     folder = os.environ.get("FACEBENCH_MODELS")
     return Path(folder).expanduser().absolute() if folder else None
 
 
-def _cached(file: ModelFile) -> Path:
+def cache_path(file: ModelFile) -> Path:
+    """Return where the cache has a file, or would have it."""
     folder = os.environ.get("FACEBENCH_CACHE") or platformdirs.user_cache_dir("facebench", appauthor=False)
     return Path(folder).expanduser().absolute() / "models" / file.file_name
 
 
-def _offline() -> bool:
+def is_offline() -> bool:
+    """Tell whether FACEBENCH_OFFLINE forbids downloads."""
     return os.environ.get("FACEBENCH_OFFLINE", "").lower() not in {"", "0", "false", "no"}
 
 
@@ -288,7 +291,7 @@ def _title(file: ModelFile) -> str:
 
 def _failure(what: str, file: ModelFile, failures: list[str]) -> str:
     """Return the message for a file that is not to be had: what was tried, and what to do."""
-    folder, target = _user_folder(), _cached(file)
+    folder, target = user_folder(), cache_path(file)
     tried = [
         f"FACEBENCH_MODELS: {f'no file with these bytes in {folder}' if folder else 'not set'}",
         f"cache: {target} {'has other bytes' if target.exists() else 'is not there'}",

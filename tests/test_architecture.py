@@ -30,7 +30,7 @@ MODULES = sorted(
     for folder in ("", *ALLOWED)
     for path in (ROOT / folder).glob("*.py")
     if not path.name.startswith(("test_", "conftest"))
-) + sorted((ROOT / "benchmarks" / "scoring").glob("*.py"))
+) + sorted(path for part in ("doctor", "scoring") for path in (ROOT / "benchmarks" / part).glob("*.py"))
 
 
 def home(path: Path) -> str:

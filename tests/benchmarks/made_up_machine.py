@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from facebench.benchmarks.doctor_facts import NO_SUCH_PROGRAM, Answer, Finding, Machine
+from facebench.benchmarks.doctor.facts import NO_SUCH_PROGRAM, Answer, Finding, Machine
 
 
 def says(**document: Any) -> Answer:
@@ -30,7 +30,7 @@ class Programs:
         assert timeout_s > 0
         self.asked.append(tuple(command))
         self.variables.append(variables or {})
-        if "facebench.benchmarks.doctor_probes" in command:
+        if "facebench.benchmarks.doctor.probes" in command:
             return self.answers[command[4]]
         name = "pip" if "pip" in command else command[0]
         return self.answers.get(name, Answer(NO_SUCH_PROGRAM, errors=f"No such file or directory: {name!r}"))

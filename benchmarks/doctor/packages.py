@@ -1,0 +1,165 @@
+"""What is installed: who owns the modules that several wheels bring, what facebench requires, what detectors need."""
+
+from __future__ import annotations
+
+import functools
+import re
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, requires
+from pathlib import Path
+
+from ...detectors import Detector
+from .facts import Finding, Machine, Package
+
+OPENCV = "opencv-contrib-python"
+_KEEP = {
+    "cv2": (OPENCV,),
+    "onnxruntime": ("onnxruntime-gpu", "onnxruntime"),
+    "tensorflow": ("tensorflow", "tensorflow-cpu"),
+    "dlib": ("dlib-bin", "dlib"),
+}
+"""Modules that several distributions bring, and which one to keep: the first of these that is there."""
+_SYSTEM_LIBRARIES = {"libGL": "libgl1", "libgthread": "libglib2.0-0", "libSM": "libsm6", "libXext": "libxext6"}
+_WHY_ONE = (
+    "each overwrites files of the other, and removing one breaks the other: the version that a run stores may not be "
+    "the one that ran."
+)
+
+_finding = functools.partial(Finding, "packages")
+
+
+def packages(machine: Machine) -> list[Finding]:
+    """Look at who owns cv2 and its like, and whether facebench's own requirements are met."""
+    return [_opencv(machine), *_owned_twice(machine), *_requirements(machine)]
+
+
+def detectors(machine: Machine, adapters: Mapping[str, type[Detector]]) -> list[Finding]:
+    """Look for the packages of detectors; nothing is imported.
+
+    Args:
+        machine: where modules are looked for.
+        adapters: detector -> class.
+    """
+    absent = {
+        name: modules
+        for name, adapter in adapters.items()
+        if (modules := [module for module in adapter.requires if machine.module(module) is None])
+    }
+    meaning = "facebench run leaves it out, and says so."
+    return [
+        Finding(
+            "detectors",
+            "packages",
+            "note" if absent else "ok",
+            f"the packages of {len(adapters) - len(absent)} of {len(adapters)} built-in detectors are there",
+            "the others can be measured." if absent else "",
+        ),
+        *(
+            Finding(
+                "detectors",
+                name,
+                "warning",
+                f"{name} lacks the module{'s' * (len(modules) > 1)} {', '.join(modules)}",
+                meaning,
+                adapters[name].mend_packages(),
+            )
+            for name, modules in absent.items()
+        ),
+    ]
+
+
+def _opencv(machine: Machine) -> Finding:
+    module = machine.module("cv2")
+    if module is None:
+        meaning = "most detectors and the drawing of pictures need it."
+        return _finding("opencv", "problem", "there is no module cv2", meaning, f"pip install {_requirement(OPENCV)}")
+    owners = _owners(machine, module)
+    files = _opencv_files(module)
+    if not owners:
+        meaning = "a run stores no version of OpenCV: results of this machine cannot be told from those of another."
+        mend = f"pip install {_requirement(OPENCV)}"
+        return _finding("opencv", "warning", f"cv2 ({files}) belongs to no installed wheel", meaning, mend)
+    if len(owners) > 1:
+        return _two_owners("opencv", "cv2", owners, f"; the files that are there are those of {files}")
+    if owners[0].name != OPENCV:
+        meaning = f"facebench is tested with {OPENCV} and stores its version alone with a run."
+        return _finding("opencv", "warning", f"cv2 is that of {owners[0]}", meaning, _mend("cv2", owners))
+    if owners[0].version not in files:
+        found = f"cv2 should be {owners[0]}, the files that are there are those of {files}"
+        mend = f"pip install --force-reinstall --no-deps {_requirement(OPENCV)}"
+        return _finding("opencv", "warning", found, "another wheel was here and left its files.", mend)
+    _, fault = machine.probe("opencv")
+    if fault:
+        meaning = "most detectors and the drawing of pictures need it."
+        # the names that Debian and its like have for what the wheels expect of the system
+        library = next((package for name, package in _SYSTEM_LIBRARIES.items() if name in fault), "")
+        mend = f"sudo apt-get install {library}" if library else f"pip install --force-reinstall {owners[0].name}"
+        return _finding("opencv", "problem", f"cv2 cannot be imported: {fault}", meaning, mend)
+    return _finding("opencv", "ok", f"{owners[0]} alone owns cv2")
+
+
+def _owned_twice(machine: Machine) -> list[Finding]:
+    found = []
+    for name in _KEEP:
+        module = None if name == "cv2" else machine.module(name)
+        owners = _owners(machine, module) if module else []
+        if len(owners) > 1:
+            found.append(_two_owners(f"owners-of-{name}", name, owners))
+    return found
+
+
+def _two_owners(check: str, module: str, owners: Sequence[Package], more: str = "") -> Finding:
+    found = f"{' and '.join(map(str, owners))} own {module} together{more}"
+    return _finding(check, "warning", found, _WHY_ONE, _mend(module, owners))
+
+
+def _mend(module: str, owners: Sequence[Package]) -> str:
+    names = [package.name for package in owners]
+    keep = next((name for name in _KEEP[module] if name in names), _KEEP[module][0])
+    return f"pip uninstall --yes {' '.join(names)} && pip install {_requirement(keep)}"
+
+
+def _owners(machine: Machine, module: Path) -> list[Package]:
+    """The wheels that have put files into the folder from which a module would be imported."""
+    return [package for package in machine.packages if module.resolve().parent in package.folders]
+
+
+def _opencv_files(module: Path) -> str:
+    """Which of the wheels the files on disk come from, by the file that OpenCV's build writes; it is not imported."""
+    try:
+        text = (module.parent / "version.py").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return "an unknown version"
+    version = re.search(r'opencv_version\s*=\s*"([^"]+)"', text)
+    contrib, headless = (re.search(rf"{name}\s*=\s*True", text) is not None for name in ("contrib", "headless"))
+    name = f"opencv-{'contrib-' * contrib}python{'-headless' * headless}"
+    return f"{name} {version[1] if version else 'of an unknown version'}"
+
+
+def _requirements(machine: Machine) -> list[Finding]:
+    """What pip says of facebench's own requirements; that detectors run with other versions than theirs is no news."""
+    answer = machine.run([sys.executable, "-m", "pip", "--disable-pip-version-check", "check"], timeout_s=60.0)
+    if answer.code not in (0, 1) or (answer.code == 1 and not answer.output.strip()):
+        meaning = "whether the installed versions are those that facebench needs is not known; pip also brings models."
+        return [_finding("requirements", "warning", f"pip check: {answer.fault()}", meaning, "python -m ensurepip")]
+    faults = [line for line in answer.output.splitlines() if line.startswith("facebench ")]
+    if machine.package("onnxruntime-gpu"):  # the same module, under another name
+        faults = [line for line in faults if " requires onnxruntime, " not in line]
+    if not faults:
+        return [_finding("requirements", "ok", "all that facebench requires is there, in versions that it takes")]
+    wanted = re.findall(r"(?:requires|has requirement) (.+?),? (?:which|but)", "\n".join(faults))
+    mend = f"pip install {' '.join(map(shlex.quote, wanted))}" if wanted else ""
+    meaning = "results of versions that facebench was not made for are not to be believed."
+    return [_finding("requirements", "warning", " ".join(faults), meaning, mend)]
+
+
+def _requirement(name: str) -> str:
+    """The requirement of facebench for a package, quoted for a shell; its bare name where there is none."""
+    try:
+        lines = requires("facebench") or []
+    except PackageNotFoundError:
+        lines = []
+    found = (line.partition(";")[0].strip() for line in lines if re.match(rf"{re.escape(name)}(?![\w-])", line))
+    return shlex.quote(next(found, name))

@@ -1,0 +1,72 @@
+"""The verb that looks at the machine: doctor."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+
+from .console import Data, Json, stderr, stdout
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..benchmarks.doctor.facts import Finding
+
+_STYLES = {"ok": "green", "note": "cyan", "warning": "yellow", "problem": "bold red"}
+
+
+def doctor_command(data: Data = None, as_json: Json = False) -> None:
+    """Say whether this machine is fit to measure and what is missing; exit code 1 where something cannot work."""
+    from ..benchmarks.doctor import examine, to_json, worst
+    from ..benchmarks.doctor.facts import Machine
+
+    # before a progress line stands in for standard output
+    machine = Machine()
+    with stderr().status("looking at packages, models, data, GPU and what would spoil timings"):
+        findings = examine(machine, data)
+    if as_json:
+        typer.echo(json.dumps(to_json(findings), indent=2))
+    else:
+        _print(findings)
+    if worst(findings) == "problem":
+        raise typer.Exit(1)
+
+
+def _print(findings: Sequence[Finding]) -> None:
+    """Print a table by subject, then the commands that mend, each on a line that can be copied."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from ..benchmarks.doctor.facts import LEVELS
+
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # names of files and GPUs may hold signs that the terminal, of which a finding may tell, cannot write
+        sys.stdout.reconfigure(errors="backslashreplace")
+    table = Table("subject", "level")
+    for title in ("found", "what it means"):
+        table.add_column(title, overflow="fold")
+    before = None
+    for finding in findings:
+        if before not in (None, finding.subject):
+            table.add_section()
+        table.add_row(
+            "" if finding.subject == before else finding.subject,
+            f"[{_STYLES[finding.level]}]{finding.level}[/]",
+            escape(finding.found),
+            escape(finding.meaning),
+        )
+        before = finding.subject
+    stdout().print(table)
+    mendable = [
+        finding for level in reversed(LEVELS) for finding in findings if finding.level == level and finding.mend
+    ]
+    if mendable:
+        typer.echo("To mend:")
+    for finding in mendable:
+        typer.echo(f"  {finding.level}, {finding.subject}, {finding.check}: {finding.mend}")
+    counts = [f"{sum(one.level == level for one in findings)} {level}" for level in reversed(LEVELS)]
+    typer.echo(f"{len(findings)} findings: {', '.join(counts)}")
