@@ -25,6 +25,7 @@ class CardFacts:
         plan: the training plan, as plain values.
         best_epoch: which epoch was kept.
         log: the training log, as plain values.
+        earlier: the log of the long training that was given up, as plain values.
         trials: the search's table, as plain values.
         audit: what the search for duplicates found, a line each.
         training_pictures: how many were learnt from.
@@ -42,6 +43,7 @@ class CardFacts:
     plan: Mapping[str, Any]
     best_epoch: int
     log: Sequence[Mapping[str, Any]]
+    earlier: Sequence[Mapping[str, Any]]
     trials: Sequence[Mapping[str, Any]]
     audit: Sequence[str]
     training_pictures: int
@@ -113,6 +115,7 @@ def _training(facts: CardFacts) -> str:
     )
     plan = ", ".join(f"{name} {value}" for name, value in facts.plan.items() if not isinstance(value, Mapping))
     changes = ", ".join(f"{name} {value}" for name, value in facts.plan["augmentation"].items())
+    peak = max(facts.earlier, key=lambda report: report["public_accuracy"])
     return f"""## Training
 
     {facts.command}
@@ -121,7 +124,10 @@ The search, by the rule in `emotions/search.py`:
 
 {trials}
 
-The winner's recipe stretched: {plan}. Pictures changed by: {changes}. Kept: epoch {facts.best_epoch}, the best on
+The recipe that had won was trained for long first and given up: PublicTest was at {_percent(peak["public_accuracy"])}
+after epoch {peak["epoch"]} and at {_percent(facts.earlier[-1]["public_accuracy"])} after epoch {len(facts.earlier)},
+while the training pictures were learnt by heart (`training-adamw.jsonl`). What is shipped was trained by SGD, on
+pictures that are changed more: {plan}. Pictures changed by: {changes}. Kept: epoch {facts.best_epoch}, the best on
 PublicTest. All epochs are in `training.jsonl`.
 
 {log}"""

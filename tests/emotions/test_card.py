@@ -35,6 +35,7 @@ def test_every_number_reaches_the_card() -> None:
             plan={"epochs": 3, "seed": 1, "augmentation": {"mirror": 0.5}},
             best_epoch=2,
             log=log,
+            earlier=[{"epoch": 1, "public_accuracy": 0.654}, {"epoch": 2, "public_accuracy": 0.643}],
             trials=trials,
             audit=["12 pictures repeat a picture held out."],
             training_pictures=22232,
@@ -55,6 +56,8 @@ def test_every_number_reaches_the_card() -> None:
         "| a | sgd | 4 | 1,234,567 | 51.2 |",
         "| b | sgd | 4 | 7,654,321 | 61.2 |",
         "Kept: epoch 2",
+        "at 65.4\nafter epoch 1",
+        "at 64.3 after epoch 2",
         "| 2 | 1.800 | 52.0 | 40 |",
         "    facebench emotions train",
     ]
