@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..errors import ModelStoreError
+from ..errors import FacebenchError, ModelStoreError
 from .console import Device, Json, fetch_model, fetch_models, stderr, stdout
 
 detectors_app = typer.Typer(help="What can be measured.", no_args_is_help=True)
@@ -22,9 +22,16 @@ def detectors_list(as_json: Json = False) -> None:
 
     from ..detectors import default_specs, names, resolve
 
-    specs = [resolve(name) for name in dict.fromkeys([*default_specs(), *names()])]
     rows: list[dict[str, Any]] = []
-    for spec in specs:
+    for name in dict.fromkeys([*default_specs(), *names()]):
+        try:
+            spec = resolve(name)
+        except FacebenchError as error:
+            # a package of somebody else's that cannot be imported; the others can be listed all the same
+            nothing = dict.fromkeys(("family", "package", "licence", "scores", "mend", "note"), "")
+            empty: dict[str, Any] = {"devices": [], "trained_on": [], "parameters": {}}
+            rows.append({"detector": name, **nothing, **empty, "state": f"broken: {error}"})
+            continue
         missing, info = spec.missing(), spec.adapter.info
         rows.append(
             {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import subprocess
 import sys
 import tomllib
@@ -16,6 +15,7 @@ from facebench import cli
 from facebench.benchmarks.gate import GateResult
 from facebench.benchmarks.gate_limits import DetectorLimits, read_limits
 from facebench.detectors import resolve
+from facebench.tests.support.pages import blocks, commands, parse
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
@@ -33,27 +33,8 @@ def steps() -> list[dict[str, Any]]:
     return [step for job in workflow()["jobs"].values() for step in job["steps"]]
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", DOCS, flags=re.DOTALL)
-
-
-def commands(script: str) -> list[list[str]]:
-    """Return the arguments of each call of facebench in a shell script."""
-    lines = script.replace("\\\n", " ").splitlines()
-    words = [shlex.split(line.partition("||")[0].replace('"$round"', "1"), comments=True) for line in lines]
-    return [line[1:] for line in words if line and Path(line[0]).name == "facebench"]
-
-
-def parse(arguments: list[str]) -> None:
-    """Parse a command line as the command would, without running it."""
-    group: Any = typer.main.get_command(cli.app)
-    while arguments and hasattr(group, "commands"):
-        group, arguments = group.commands[arguments[0]], arguments[1:]
-    group.make_context("facebench", list(arguments))
-
-
 IN_WORKFLOW = [line for step in steps() for line in commands(step.get("run", ""))]
-IN_DOCS = [line for block in blocks("sh") for line in commands(block)]
+IN_DOCS = [line for block in blocks(DOCS, "sh") for line in commands(block)]
 
 
 def test_the_lines_are_found():
@@ -130,7 +111,7 @@ def test_the_detectors_of_the_workflow_exist_and_their_models_are_fetched():
 
 
 def test_the_limits_of_the_text_are_read_and_its_defaults_are_true(tmp_path):
-    (text,) = blocks("toml")
+    (text,) = blocks(DOCS, "toml")
     (tmp_path / "limits.toml").write_text(text)
     limits = read_limits(tmp_path / "limits.toml")
     assert tomllib.loads(text)["default"].keys() == set(DetectorLimits.__slots__)

@@ -217,3 +217,16 @@ def test_detect_sees_the_picture_upright_whatever_the_exif_orientation(tmp_path,
     done = facebench("detect", tmp_path / "p.png", "--detector", "haar")
     box = json.loads(done.stdout)["faces"][0]["box"]
     assert np.abs(np.array(box) - FACE).max() < 30
+
+
+def test_a_broken_plugin_does_not_hide_the_others(tmp_path):
+    """A distribution of somebody else's whose module cannot be imported."""
+    metadata = tmp_path / "broken_detector-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-detector\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[facebench.detectors]\nbroken = no_such_module:Class\n")
+    done = facebench("detectors", "list", "--json", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    rows = {row["detector"]: row["state"] for row in json.loads(done.stdout)}
+    assert rows["broken"].startswith("broken: ") and "no_such_module" in rows["broken"]
+    assert rows["haar"] == "available"

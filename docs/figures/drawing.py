@@ -1,0 +1,69 @@
+"""What the figures share: colours, axes without ticks, boxes, and files that stay small."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PatchCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import ArrayLike
+from PIL import Image, ImageColor
+
+BLUE, ORANGE, GREEN, RED = "#0173b2", "#de8f05", "#029e73", "#d55e00"
+DPI = 100
+COLOURS = 96
+"""In a file's palette: few enough for a small file, enough for two portraits."""
+
+
+def panels(columns: int, width: float, height: float, ratios: Sequence[float] | None = None) -> tuple[Figure, Any]:
+    """Return a figure with a row of axes; sizes in inches."""
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(1, columns, squeeze=False, width_ratios=ratios)[0]
+
+
+def show(axes: Axes, picture: ArrayLike, title: str, **options: Any) -> None:
+    """Show a picture with pixel borders at whole numbers, as boxes count them."""
+    height, width = np.shape(picture)[:2]
+    axes.imshow(np.asarray(picture), extent=(0, width, height, 0), **({"cmap": "gray"} | options))
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.set_title(title, fontsize=9)
+
+
+def boxes(axes: Axes, rows: Iterable[Sequence[float]], colour: str, width: float = 1.2, alpha: float = 1.0) -> None:
+    """Draw boxes x1, y1, x2, y2."""
+    patches = [Rectangle((x1, y1), x2 - x1, y2 - y1) for x1, y1, x2, y2 in rows]
+    axes.add_collection(
+        PatchCollection(patches, facecolor="none", edgecolor=colour, linewidth=width, alpha=alpha), autolim=False
+    )
+
+
+def legend(axes: Axes, entries: Iterable[tuple[str, str]]) -> None:
+    """Explain colours."""
+    handles = [Rectangle((0, 0), 1, 1, facecolor="none", edgecolor=colour, linewidth=2) for colour, _ in entries]
+    axes.legend(handles, [text for _, text in entries], fontsize=8, loc="lower right")
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as a PNG with a palette, the same bytes every time."""
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", metadata={"Software": None})
+    picture = Image.open(drawn).convert("RGB")
+    # the thin lines keep their colours, which a palette made for the portraits would not
+    fixed = [
+        value for colour in (BLUE, ORANGE, GREEN, RED, "#000000", "#ffffff") for value in ImageColor.getrgb(colour)
+    ]
+    most = picture.quantize(COLOURS, dither=Image.Dither.NONE).getpalette() or []
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(fixed + most[: 3 * COLOURS])
+    reduced = picture.quantize(palette=palette, dither=Image.Dither.NONE)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    reduced.save(path, format="PNG", optimize=True)

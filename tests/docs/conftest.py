@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from facebench.tests.detectors.conftest import available
+
+__all__ = ["available"]

@@ -1,0 +1,276 @@
+"""README.md and docs/: what they tell a reader to type works, and what can be checked in their words is true."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from facebench import cli
+from facebench.benchmarks.cell_run import WARM_UP_CALLS
+from facebench.benchmarks.latency import SAMPLES_FOR_P99
+from facebench.benchmarks.pick_rule import PRESETS
+from facebench.benchmarks.scoring.slices import HEIGHTS_PX
+from facebench.datasets import known
+from facebench.datasets.fer import EMOTIONS
+from facebench.detectors import check_detector, names, resolve
+from facebench.emotions.scoring import RATES
+from facebench.reports.reading import READING
+from facebench.tests.support.pages import blocks, commands, parse
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+EXAMPLE = DOCS / "example-detector"
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in (ROOT / "README.md", *sorted(DOCS.rglob("*.md")))
+}
+LINES = [(name, line) for name, page in PAGES.items() for block in blocks(page, "sh") for line in commands(block)]
+NOT_RUN = re.compile(r"<!-- not run: (.+?) -->\n```python\n(.*?)^```", flags=re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def python_blocks(*, run: bool) -> list[Any]:
+    """The blocks that are run, or those that only compile: README's, and those marked by a comment."""
+    found = []
+    for name, page in PAGES.items():
+        marked = [code for _, code in NOT_RUN.findall(page)]
+        for number, code in enumerate(blocks(page, "python"), start=1):
+            if run == (name != "README.md" and code not in marked):
+                found.append(pytest.param(code, id=f"{name} {number}"))
+    return found
+
+
+def words_of(name: str) -> str:
+    return " ".join(PAGES[name].split())
+
+
+def column(name: str, heading: str) -> list[str]:
+    """The first cells of the table whose first heading this is."""
+    rows = PAGES[name].partition(f"\n| {heading} |")[2].splitlines()[2:]
+    inside = [row.split("|")[1].strip() for row in rows[: rows.index("")]]
+    return [re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", cell) for cell in inside]
+
+
+def slug(heading: str) -> str:
+    """The anchor that GitHub gives a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+
+
+def all_options() -> set[str]:
+    def walk(group: Any) -> set[str]:
+        own = {name for option in group.params for name in option.opts}
+        return own.union(*(walk(one) for one in getattr(group, "commands", {}).values()))
+
+    return walk(typer.main.get_command(cli.app))
+
+
+def test_the_lines_are_found():
+    verbs = {line[0] for _, line in LINES}
+    assert len(LINES) >= 40
+    assert verbs >= {"run", "report", "pick", "detect", "score", "gate", "compare", "data", "detectors", "emotions"}
+    with_lines = {name for name, _ in LINES}
+    without = set(PAGES) - with_lines
+    assert without == {"docs/index.md", "docs/method.md", "docs/limits-and-ethics.md"}
+
+
+@pytest.mark.parametrize(("name", "line"), LINES, ids=[f"{name}: {' '.join(line)}" for name, line in LINES])
+def test_every_line_is_one_that_the_command_takes(name, line):
+    parse(line)
+
+
+@pytest.mark.parametrize(("name", "line"), LINES, ids=[f"{name}: {' '.join(line)}" for name, line in LINES])
+def test_every_line_names_detectors_and_data_sets_that_exist(name, line):
+    """As far as they come with facebench; a reader's own are recognised by their module."""
+    options = dict(zip(line, [*line[1:], ""], strict=True))
+    for spec in filter(None, re.split(r",(?![a-z_]+=)", options.get("--detectors", ""))):
+        if not re.match(r"my|lbp", spec):
+            resolve(spec)
+    base = options.get("--dataset", "scenes").partition("?")[0]
+    assert base in dict(known())
+
+
+def test_every_option_in_the_running_text_exists():
+    known_options = all_options() | {"--interleave"}
+    for name, page in PAGES.items():
+        if name == "README.md":
+            continue
+        text = re.sub(r"^```.*?^```", "", page, flags=re.DOTALL | re.MULTILINE)
+        named = {option for code in re.findall(r"`([^`]+)`", text) for option in re.findall(r"--[a-z][a-z0-9-]+", code)}
+        assert named <= known_options, (name, named - known_options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", python_blocks(run=True))
+def test_python_runs(code, tmp_path):
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("code", python_blocks(run=False))
+def test_python_that_needs_data_compiles(code):
+    compile(code, "<page>", "exec")
+
+
+def test_every_mark_stands_before_python():
+    marks = {name: page.count("<!-- not run:") for name, page in PAGES.items()}
+    assert marks == {name: len(NOT_RUN.findall(page)) for name, page in PAGES.items()}
+    assert sum(marks.values()) == 1, "each one is a promise less; add them one by one"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_link_and_image_leads_somewhere(name):
+    text = re.sub(r"^```.*?^```", "", PAGES[name], flags=re.DOTALL | re.MULTILINE)
+    for target in LINK.findall(text):
+        if re.match(r"https?://", target):
+            continue
+        path, _, anchor = target.partition("#")
+        there = (ROOT / name).parent / path if path else ROOT / name
+        assert there.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", there.read_text(encoding="utf-8"), flags=re.MULTILINE)
+            assert anchor in {slug(heading) for heading in headings}, target
+
+
+def test_every_page_is_reached_from_the_index_and_every_image_is_shown():
+    reached, todo = set(), [DOCS / "index.md"]
+    while todo:
+        page = todo.pop()
+        if page in reached:
+            continue
+        reached.add(page)
+        found = LINK.findall(page.read_text(encoding="utf-8"))
+        targets = [(page.parent / target.partition("#")[0]).resolve() for target in found]
+        todo += [target for target in targets if target.suffix == ".md" and target.is_file()]
+    assert {ROOT / name for name in PAGES} <= reached
+    linked = [(ROOT / name).parent / target for name, page in PAGES.items() for target in LINK.findall(page)]
+    shown = {path.resolve() for path in linked}
+    assert set((DOCS / "images").iterdir()) <= shown
+
+
+def test_the_sentences_of_the_reports_are_those_of_the_page():
+    words = words_of("docs/reading-the-numbers.md")
+    for lead, rest in READING:
+        assert f"**{lead}** {rest}" in words
+
+
+def test_the_pages_know_the_detectors():
+    page = "docs/detectors/index.md"
+    listed = [name.strip() for cell in column(page, "page") for name in cell.split(",")]
+    assert sorted(listed) == sorted(names())
+    rows = PAGES[page].splitlines()
+    for cell in column(page, "page"):
+        (row,) = (line for line in rows if cell.split(",")[0] in line and line.startswith("| ["))
+        marks = {resolve(name.strip()).adapter.info.landmarks for name in cell.split(",")}
+        assert marks == {row.rstrip(" |").endswith("yes")}, cell
+    bullet = words_of("docs/choosing-a-detector.md").partition("- **Landmarks**")[2].partition("- **")[0]
+    named = re.findall(r"`([^`]+)`", bullet)
+    assert sorted(named) == sorted(name for name in names() if resolve(name).adapter.info.landmarks)
+
+
+def test_the_thresholds_beside_recall_are_those_of_the_detectors():
+    page = PAGES["docs/choosing-a-detector.md"]
+    rows = [row.split("|")[1:3] for row in page.splitlines() if re.match(r"\| [a-z].*\(\.", row)]
+    assert len(rows) == 11
+    for name, threshold in rows:
+        own = resolve(name.strip()).adapter.info.operating_threshold
+        assert threshold.strip() == ("any" if own < -1e9 else f"{own:g}"), name
+
+
+def test_what_else_the_pages_name_exists():
+    method = words_of("docs/method.md")
+    assert WARM_UP_CALLS == 3 and "Three calls of warm-up" in method
+    assert f"p99 from {SAMPLES_FOR_P99:,} samples on" in method
+    choosing = words_of("docs/choosing-a-detector.md")
+    assert all(preset in choosing for preset in PRESETS)
+    assert [f"{edge:g}" for _, edge in HEIGHTS_PX.values()] == ["16", "32", "96", "inf"]
+    sets = {name.strip("`…") for cell in column("docs/adding-a-data-set.md", "name") for name in cell.split(", ")}
+    assert {name.partition(":")[0] for name in sets} == {name.partition(":")[0] for name, _ in known()}
+    emotions = words_of("docs/emotions.md")
+    assert sorted(name.strip("`") for name in column("docs/emotions.md", "number")) == sorted(RATES)
+    assert all(emotion in emotions for emotion in EMOTIONS)
+
+
+def tutorial() -> str:
+    """The code that docs/adding-a-detector.md tells to save as my_detector.py."""
+    return blocks(PAGES["docs/adding-a-detector.md"], "python")[0]
+
+
+@pytest.mark.slow
+def test_the_detector_of_the_tutorial_keeps_the_contract_and_is_measured(facebench, tmp_path, monkeypatch):
+    (tmp_path / "my_detector.py").write_text(tutorial(), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    code, out, err = facebench("detectors", "check", "my_detector:MyDetector")
+    assert code == 0 and "FAIL" not in out, out + err
+    (line,) = (
+        line for name, line in LINES if name == "docs/adding-a-detector.md" and line[-2:] == ["--out", "runs/mine"]
+    )
+    code, out, err = facebench(*line, "--json")
+    assert code == 0, err
+    rows = json.loads(out)["rows"]
+    assert {row["spec"] for row in rows} == {"my_detector:MyDetector", "haar"}
+    assert all(row["AP_overall"] > 0 for row in rows)
+
+
+@pytest.mark.slow
+def test_without_its_sorting_the_kit_says_what_the_tutorial_says(tmp_path, monkeypatch):
+    code = tutorial()
+    without = re.sub(r"^.*found\.sort.*\n", "", code, flags=re.MULTILINE)
+    assert without != code
+    (tmp_path / "my_unsorted.py").write_text(without, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    failed = {finding.check for finding in check_detector("my_unsorted:MyDetector") if not finding.ok}
+    assert "finds the face" in failed
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory) -> dict[str, str]:
+    """The environment of a process in which the example package is installed."""
+    folder = tmp_path_factory.mktemp("example")
+    # setuptools writes into the folder that it builds from
+    source = shutil.copytree(EXAMPLE, folder / "source")
+    target = folder / "target"
+    options = ["--no-deps", "--no-build-isolation", "--no-index", "--quiet", "--target", target]
+    done = subprocess.run([sys.executable, "-m", "pip", "install", *options, source], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return {**os.environ, "PYTHONPATH": str(target)}
+
+
+def in_process(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "facebench.cli", *arguments]
+    return subprocess.run(command, env=environment, cwd=environment["PYTHONPATH"], capture_output=True, text=True)
+
+
+@pytest.mark.slow
+def test_the_example_package_is_found_by_its_entry_point(installed):
+    done = in_process(installed, "detectors", "list", "--json")
+    rows = {row["detector"]: row for row in json.loads(done.stdout)}
+    assert rows["lbp"]["state"] == "available"
+    assert rows["lbp"]["parameters"] == {"scale_factor": "1.2", "step_ratio": "1.0", "min_size": "24"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spec", ["lbp", "lbp:step_ratio=1.5"])
+def test_the_example_package_keeps_the_contract(installed, spec):
+    done = in_process(installed, "detectors", "check", spec)
+    assert done.returncode == 0 and "FAIL" not in done.stdout and "finds the face" in done.stdout, done.stdout
+
+
+@pytest.mark.slow
+def test_the_example_package_refuses_what_is_out_of_range(installed):
+    done = in_process(installed, "detectors", "check", "lbp:step_ratio=0.5")
+    assert done.returncode == 2 and "expected at least 1.0" in done.stderr
+
+
+def test_the_page_shows_the_entry_point_of_the_example():
+    (shown,) = blocks(PAGES["docs/adding-a-detector.md"], "toml")
+    project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert tomllib.loads(shown)["project"]["entry-points"] == project["entry-points"]
