@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,6 @@ from facebench.emotions.classifier import SHIPPED_MODEL, SHIPPED_SHA256, prepare
 from facebench.errors import DeviceError, HashMismatchError, ModelStoreError, UsageError
 from onnx import TensorProto, helper
 
-NEEDS_MODEL = pytest.mark.skipif(not SHIPPED_MODEL.is_file(), reason="this version comes without an emotion model")
 GREY = np.arange(48 * 48, dtype=np.int64).reshape(48, 48).astype(np.uint8)
 
 
@@ -178,22 +178,23 @@ def test_classifying_does_not_need_torch() -> None:
     assert run.stdout.strip() == "False False"
 
 
-@pytest.mark.skipif(SHIPPED_MODEL.is_file(), reason="this version comes with an emotion model")
-def test_a_version_without_a_model_says_so() -> None:
-    with pytest.raises(ModelStoreError, match=r"without an emotion model.*mini-xception"):
+def test_a_missing_file_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("facebench.emotions.classifier.SHIPPED_MODEL", tmp_path / "none.onnx")
+    with pytest.raises(ModelStoreError, match="install facebench again"):
         EmotionClassifier.shipped()
 
 
-@NEEDS_MODEL
 def test_the_shipped_file_is_the_one_its_code_names() -> None:
     content = SHIPPED_MODEL.read_bytes()
     assert hashlib.sha256(content).hexdigest() == SHIPPED_SHA256
     assert len(content) <= 8_000_000
+    scores = json.loads(SHIPPED_MODEL.with_name("scores.json").read_text())
+    assert scores["classifiers"][0]["sha256"] == SHIPPED_SHA256, "scores and card are those of this file"
+    assert SHIPPED_SHA256 in SHIPPED_MODEL.with_name("README.md").read_text()
     properties = {prop.key: prop.value for prop in onnx.load_from_string(content).metadata_props}
     assert properties["classes"].split(",") == list(EMOTIONS)
 
 
-@NEEDS_MODEL
 def test_the_shipped_network_takes_extreme_pictures() -> None:
     faces = np.stack([np.zeros((48, 48)), np.full((48, 48), 255), np.eye(48) * 255]).astype(np.uint8)
     probabilities = create_classifier("facebench").classify(faces)

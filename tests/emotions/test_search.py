@@ -11,7 +11,6 @@ import pytest
 pytest.importorskip("torch")
 
 from facebench.emotions import search as module
-from facebench.emotions.classifier import SHIPPED_MODEL
 from facebench.emotions.search import NETWORK_ROUND, RECIPES, Trial, plan_of, read_table, search, winner
 from facebench.errors import DataError, UsageError
 from facebench.tests.emotions.test_training import stripes
@@ -93,7 +92,6 @@ def test_each_recipe_makes_a_plan_and_changes_something() -> None:
         plan_of("residual-4", "sdg")
 
 
-@pytest.mark.skipif(not SHIPPED_MODEL.is_file(), reason="this version comes without an emotion model")
 def test_the_shipped_table_is_a_whole_search_under_one_protocol() -> None:
     trials = read_table(SHIPPED_TABLE)
     first = [t for t in trials if t.recipe == next(iter(RECIPES))]

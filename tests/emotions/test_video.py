@@ -197,7 +197,7 @@ def test_a_missing_classifier_is_told_before_anything_is_written(
     clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("facebench.emotions.classifier.SHIPPED_MODEL", tmp_path / "none.onnx")
-    with pytest.raises(ModelStoreError, match="without an emotion model"):
+    with pytest.raises(ModelStoreError, match="install facebench again"):
         process_video(clip, EmotionPipeline(BrightBoxes()), output=tmp_path / "o.mp4")
     assert list(tmp_path.iterdir()) == []
 
