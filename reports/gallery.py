@@ -73,6 +73,8 @@ class Layer:
         dropped: boxes on a face to be ignored.
         found: the faces hit.
         missed: the faces not hit.
+        faces_missed: how many.
+        alarms: how many false alarms.
         text: the same in numbers.
     """
 
@@ -81,6 +83,8 @@ class Layer:
     dropped: str
     found: str
     missed: str
+    faces_missed: int
+    alarms: int
     text: str
 
 
@@ -95,6 +99,7 @@ class Picture:
         height: pixels.
         ignored: the faces that are neither to be found nor background, as SVG path data.
         layers: what each finished detector did, in the order of `Gallery.labels`.
+        differs: whether the detectors do not all find the same faces of it.
     """
 
     image_id: str
@@ -103,6 +108,7 @@ class Picture:
     height: int
     ignored: str
     layers: Sequence[Layer]
+    differs: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +149,7 @@ def gallery(summary: Summary) -> Gallery:
                 height=preview.height,
                 ignored=_path(faces[~counted], preview.scale),
                 layers=[_layer(outcome, place, preview) for outcome in outcomes],
+                differs=len({outcome.found[start:stop][counted].tobytes() for outcome in outcomes}) > 1,
             )
         )
     return Gallery([f"{row_label(row)} ({threshold(row)})" for row in rows], pictures)
@@ -158,14 +165,16 @@ def _layer(outcome: Outcomes, place: int, preview: Preview) -> Layer:
     here = outcome.picture == place
     hit, false_alarm = here & outcome.hit, here & outcome.false_alarm
     to_find = (outcome.faces.picture == place) & outcome.counted
-    alarms = int(false_alarm.sum())
+    missed, alarms = to_find & ~outcome.found, int(false_alarm.sum())
     found = f"{int(hit.sum())} of {int(to_find.sum())} faces found" if to_find.any() else "no face to be found"
     return Layer(
         hits=_path(outcome.boxes[hit], preview.scale),
         false_alarms=_path(outcome.boxes[false_alarm], preview.scale),
         dropped=_path(outcome.boxes[here & ~hit & ~false_alarm], preview.scale),
         found=_path(outcome.faces.boxes[to_find & outcome.found], preview.scale),
-        missed=_path(outcome.faces.boxes[to_find & ~outcome.found], preview.scale),
+        missed=_path(outcome.faces.boxes[missed], preview.scale),
+        faces_missed=int(missed.sum()),
+        alarms=alarms,
         text=f"{found}, {alarms} false alarm{'' if alarms == 1 else 's'}",
     )
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..benchmarks.analysis import Analysis, analyse
+from ..benchmarks.comparison import Comparison
 from ..benchmarks.pick_rule import Rule
 from ..benchmarks.ranking import pick
 from ..benchmarks.results import RunFolder, write_atomically
@@ -20,12 +21,14 @@ from ..benchmarks.scoring.slices import DEMOGRAPHICS_CAVEAT
 from ..benchmarks.summary import Row, Summary
 from ..detectors import Device
 from ..errors import UsageError
+from .compared_runs import compared_runs
 from .comparison import MARKS, WORDS, standings
 from .curves import curves, precision_against_recall
 from .emotion_scores import FILE_NAME
 from .emotions import emotions_section
 from .figures import accuracy_against_latency, points
-from .gallery import gallery, threshold
+from .filters import filter_values, filters
+from .gallery import Gallery, gallery, threshold
 from .grids import FEW_FACES, FEW_PICTURES, event_grid, perceived_grid, protocols, slice_grid
 from .in_depth import in_depth
 from .latency import WHAT_IS_TIMED, decode_sentence, latency_section, operating_points
@@ -35,11 +38,18 @@ from .reading import READING
 from .table import Column, columns, floor_sentence, standing
 
 _TEMPLATES = Path(__file__).parent / "templates"
+_SCRIPTS = ("table.js", "gallery.js")
 _FIGURE_WIDTHS_PX = {"wide": 900, "narrow": 380}
 
 
 def write_report(
-    summary: Summary, path: Path, emotion_run: RunFolder | None = None, evaluation: Path | None = None
+    summary: Summary,
+    path: Path,
+    emotion_run: RunFolder | None = None,
+    evaluation: Path | None = None,
+    *,
+    pictures: bool = True,
+    comparisons: Sequence[Comparison] = (),
 ) -> None:
     """Analyse a run and write its report.
 
@@ -48,15 +58,24 @@ def write_report(
         path: the HTML file.
         emotion_run: see `render`.
         evaluation: the same.
+        pictures: the same.
+        comparisons: the same.
 
     Raises:
         ResultsError: a table or a preview of the run is damaged, or the file cannot be written.
     """
-    write_atomically(path, render(summary, analyse(summary), emotion_run, evaluation).encode("utf-8"))
+    html = render(summary, analyse(summary), emotion_run, evaluation, pictures=pictures, comparisons=comparisons)
+    write_atomically(path, html.encode("utf-8"))
 
 
 def render(
-    summary: Summary, analysis: Analysis, emotion_run: RunFolder | None = None, evaluation: Path | None = None
+    summary: Summary,
+    analysis: Analysis,
+    emotion_run: RunFolder | None = None,
+    evaluation: Path | None = None,
+    *,
+    pictures: bool = True,
+    comparisons: Sequence[Comparison] = (),
 ) -> str:
     """Return the report as HTML; equal runs give equal text.
 
@@ -65,6 +84,8 @@ def render(
         analysis: of the same run.
         emotion_run: the run whose emotion scores are shown, where they are; None: the run itself.
         evaluation: the classification report of the classifier, as `facebench emotions evaluate` writes it.
+        pictures: whether pictures of the data set are embedded.
+        comparisons: of this run, the base, with other runs.
 
     Raises:
         ResultsError: a preview of the run is missing or damaged, or the emotion scores are.
@@ -81,7 +102,7 @@ def render(
     )
     environment.filters["breakable"] = lambda text: Markup("<wbr>").join(re.split(r"(?<=[:,])", text))
     environment.filters["bracket_below"] = _bracket_below
-    style, script = _template_text("report.css"), _template_text("report.js")
+    style, script = _template_text("report.css"), "".join(map(_template_text, _SCRIPTS))
     policy = (
         f"default-src 'none'; img-src data:; style-src {_csp_hash(style)}; script-src {_csp_hash(script)}; "
         "base-uri 'none'; form-action 'none'"
@@ -112,7 +133,10 @@ def render(
         done=[row for row in summary.rows if row.done],
         not_done=[row for row in summary.rows if not row.done],
         sorted_by=f"AP {summary.primary}",
-        sort_value=_sort_value,
+        filters=filters(summary.rows),
+        filter_values=filter_values,
+        plain_value=_plain_value,
+        interval_ends=_interval_ends,
         label=row_label,
         threshold=threshold,
         figures=figures,
@@ -137,9 +161,13 @@ def render(
         few_faces=FEW_FACES,
         few_pictures=FEW_PICTURES,
         in_depth=in_depth(summary, analysis),
-        gallery=gallery(summary),
+        compared_runs=compared_runs(comparisons),
+        gallery=gallery(summary) if pictures else Gallery([], []),
+        with_pictures=pictures,
         emotions=emotions,
-        commands=reproduce(summary, emotion_run, scored=emotions is not None),
+        commands=reproduce(
+            summary, emotion_run, scored=emotions is not None, others=len(comparisons), pictures=pictures
+        ),
     )
 
 
@@ -203,23 +231,34 @@ def answer(summary: Summary) -> Answer:
     return Answer(sentence, str(winner.cell["key"]), notes)
 
 
-def reproduce(summary: Summary, emotion_run: RunFolder | None = None, *, scored: bool = False) -> list[str]:
+def reproduce(
+    summary: Summary,
+    emotion_run: RunFolder | None = None,
+    *,
+    scored: bool = False,
+    others: int = 0,
+    pictures: bool = True,
+) -> list[str]:
     """Return the commands that measure the run again; DIR stands for the data's folder, RUN for the results'.
 
     Args:
         summary: of the run.
         emotion_run: the run of the emotion stage, EMOTIONS in the commands; None: the run itself.
         scored: whether its emotions were scored.
+        others: runs that it is compared with, OTHER in the commands.
+        pictures: whether the report embeds pictures.
     """
-    emotions, report = "RUN", ["facebench report RUN -o report.html"]
+    emotions, report = "RUN", ["facebench", "report", "RUN", *["OTHER"] * others]
     commands = _measure_again(summary.run, "RUN")
     if scored and emotion_run is not None:
-        emotions, report = "EMOTIONS", ["facebench report RUN --emotions EMOTIONS -o report.html"]
+        emotions = "EMOTIONS"
+        report += ["--emotions", emotions]
         commands += _measure_again(emotion_run, emotions)
     if scored:
         data = [] if (emotion_run or summary.run).document["dataset"]["demo"] else ["--data", "DIR"]
         commands.append(shlex.join(["facebench", "emotions", "score", emotions, *data]))
-    return commands + report
+    report += [] if pictures else ["--no-pictures"]
+    return [*commands, shlex.join([*report, "-o", "report.html"])]
 
 
 def _measure_again(run: RunFolder, name: str) -> list[str]:
@@ -282,11 +321,20 @@ def _conditions(summary: Summary) -> str:
     return "; ".join(f"{device}, {threads} thread{'' if threads == 1 else 's'}" for device, threads in found)
 
 
-def _sort_value(column: Column, row: Row) -> str:
-    """Return what a table cell is sorted by; empty where there is no number."""
-    if column.number is None:
-        return column.text(row)
-    value = column.number(row)
+def _plain_value(column: Column, row: Row) -> str:
+    """Return what a table cell is sorted by and copied as; empty where there is no number."""
+    return column.text(row) if column.number is None else _plain(column.number(row))
+
+
+def _interval_ends(column: Column, row: Row) -> tuple[str, str]:
+    """Return the ends of the interval that a table cell shows; empty where it shows none."""
+    limits = None if column.interval is None else column.interval(row)
+    if limits is None or column.number is None or not math.isfinite(column.number(row)):
+        return "", ""
+    return _plain(limits.low), _plain(limits.high)
+
+
+def _plain(value: float) -> str:
     return f"{value:.9g}" if math.isfinite(value) else ""
 
 

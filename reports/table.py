@@ -25,6 +25,7 @@ class Column:
         number: a row's sort value; nan where there is none. None for a text column.
         interval: of that number over resampled pictures; None for a row that has none. None for a column whose numbers
             are no estimates from pictures: they were measured once.
+        digits: decimals of the number where it is shown.
     """
 
     title: str
@@ -32,6 +33,7 @@ class Column:
     text: Callable[[Row], str]
     number: Callable[[Row], float] | None = None
     interval: Callable[[Row], Interval | None] | None = None
+    digits: int = 0
 
 
 def columns(summary: Summary, analysis: Analysis | None = None) -> list[Column]:
@@ -234,7 +236,7 @@ def _number(
         ends = "" if limits is None else between(limits) if digits == 3 else between_plain(limits)
         return f"{found}\n({ends})" if ends else found
 
-    return Column(title, help_text, text, number, interval)
+    return Column(title, help_text, text, number, interval, digits)
 
 
 def _ends(limits: Interval | None) -> list[float] | None:

@@ -397,7 +397,7 @@ def test_what_scrolls_can_be_reached_and_is_named(page):
     assert len(boxes) > 5
     ids = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
     for attributes in boxes:
-        assert (attributes["role"], attributes["tabindex"]) == ("region", "0")
+        assert (attributes["role"], attributes["tabindex"]) == ("group", "0")
         assert attributes.get("aria-label") or attributes["aria-labelledby"] in ids
     links = [str(attributes["href"]) for tag, attributes in page.elements if tag == "a"]
     assert links and {link.removeprefix("#") for link in links} <= set(page.sections)

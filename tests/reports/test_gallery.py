@@ -88,10 +88,36 @@ def test_the_layers_hold_what_became_of_every_box(run):
     assert poor.false_alarms == "M11 10h20v20h-20zM150 50h20v20h-20z"
     assert poor.missed == "M50 10h20v20h-20z"
     assert poor.text == "1 of 2 faces found, 2 false alarms"
+    assert [(layer.faces_missed, layer.alarms) for layer in group.layers] == [(0, 0), (1, 2)]
     assert [layer.text for layer in pictures["empty.jpg"].layers] == [
         "no face to be found, 0 false alarms",
         "no face to be found, 2 false alarms",
     ]
+
+
+FACE, ELSEWHERE = runs.FACES["group.jpg"][0][0], (150.0, 50.0, 170.0, 70.0)
+
+
+@pytest.mark.parametrize(
+    ("second", "differs"),
+    [
+        ([(FACE, 0.9)], False),
+        ([(FACE, 0.6), (ELSEWHERE, 0.7)], False),
+        ([], True),
+        ([(runs.FACES["group.jpg"][1][0], 0.9)], True),
+        ([(FACE, 0.9), (runs.FACES["group.jpg"][2][0], 0.9)], False),
+        ([(FACE, 0.4)], True),
+    ],
+    ids=["the same", "a false alarm more", "nothing", "another face", "a face to be ignored", "below the threshold"],
+)
+def test_detectors_differ_where_they_find_other_faces(tmp_path, second, differs):
+    run = runs.make_run(tmp_path)
+    runs.add_cell(run, "first", {"group.jpg": [(FACE, 0.9)]})
+    runs.add_cell(run, "second", {"group.jpg": second})
+    write_previews(run, runs.image)
+    pictures = {picture.image_id: picture for picture in gallery(summarise_run(run)).pictures}
+    assert pictures["group.jpg"].differs is differs
+    assert not pictures[runs.HOSTILE].differs, "found by neither"
 
 
 def test_boxes_of_a_large_picture_are_scaled_to_its_preview(run):

@@ -5,16 +5,19 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from facebench.benchmarks.analysis import analyse
+from facebench.benchmarks.comparison import compare_runs
 from facebench.benchmarks.previews import write_previews
 from facebench.benchmarks.results import RunFolder
 from facebench.benchmarks.summary import Resampling, summarise_run
 from facebench.errors import ResultsError
 from facebench.reports import html
 from facebench.reports.html import answer, render, reproduce, write_report
+from facebench.reports.table import columns
 from facebench.tests.reports import runs
 from facebench.tests.reports.page import Page
 
@@ -157,9 +160,9 @@ def test_an_ap_that_is_not_a_number_is_a_dash(tmp_path):
     assert page.row("exact")[1] == "–"
     assert "No detector can be chosen." in page.sections[""]
     assert "figure" not in page.sections
-    cells = [attributes["data-sort"] for tag, attributes in page.elements if tag == "td" and "data-sort" in attributes]
+    cells = [attributes["data-plain"] for tag, attributes in page.elements if "data-plain" in attributes]
     assert "" in cells
-    assert "nan" not in cells
+    assert not {"nan", "inf"} & {*cells, *page.values("data-low"), *page.values("data-high")}
 
 
 def test_a_detector_without_an_ap_is_named_under_the_figure(page):
@@ -175,11 +178,179 @@ def test_without_previews_there_is_no_gallery(tmp_path):
 
 def test_the_gallery_switches_between_the_finished_detectors(page):
     options = [attributes["value"] for tag, attributes in page.elements if tag == "option"]
-    assert options == ["0", "1"]
+    assert options == ["0", "1", "all", "missed", "alarms", "differs"]
     layers = [attributes for tag, attributes in page.elements if tag == "g" and "data-layer" in attributes]
     assert len(layers) == 3 * 2
     assert all(("hidden" in attributes) is (attributes["data-layer"] != "0") for attributes in layers)
     assert "exact (score ≥ 0.5)" in page.sections["gallery"]
+
+
+def test_every_picture_says_what_each_detector_did_on_it(page):
+    found = [(a["data-missed"], a["data-alarms"]) for tag, a in page.elements if "data-missed" in a]
+    # of the two detectors, on the hostile picture, the group and the empty picture
+    assert found == [("0", "0"), ("1", "0"), ("0", "0"), ("1", "2"), ("0", "0"), ("0", "2")]
+    figures = [attributes for tag, attributes in page.elements if tag == "figure" and "class" not in attributes]
+    assert ["data-differs" in attributes for attributes in figures] == [True, True, False]
+    assert "3 of 3 pictures shown, with the boxes of exact (score ≥ 0.5)." in page.sections["gallery"]
+
+
+@pytest.mark.usefixtures("one_width")
+def test_one_detector_differs_from_none(tmp_path):
+    run = runs.make_run(tmp_path)
+    runs.add_cell(run, "exact", runs.EXACT)
+    write_previews(run, runs.image)
+    page = read(run)
+    assert [attributes["value"] for tag, attributes in page.elements if tag == "option"] == [
+        "0",
+        "all",
+        "missed",
+        "alarms",
+    ]
+    assert "data-differs" not in {name for _, attributes in page.elements for name in attributes}
+
+
+@pytest.mark.parametrize(
+    ("second", "offered"),
+    [
+        ({}, {}),
+        ({"device": "cuda"}, {"device": ["", "cpu", "cuda"]}),
+        ({"protocol": {"size": "long=640", "score_floor": None}}, {"protocol": ["", "original size", "long=640"]}),
+        ({"status": "failed", "start": None, "device": "cuda"}, {"device": ["", "cpu", "cuda"]}),
+    ],
+    ids=["the same", "device", "protocol", "of one that failed"],
+)
+@pytest.mark.usefixtures("one_width")
+def test_only_what_tells_rows_apart_can_be_chosen(tmp_path, second, offered):
+    run = runs.make_run(tmp_path)
+    runs.add_cell(run, "first", runs.EXACT)
+    runs.add_cell(run, "second", None if "status" in second else runs.POOR, 30, **second)
+    page = read(run)
+    found, name = {}, ""
+    for tag, attributes in page.elements:
+        if tag == "select":
+            name = attributes["data-filter"]
+            found[name] = []
+        elif tag == "option":
+            found[name].append(attributes["value"])
+    assert found == offered
+    assert "2 of 2 rows shown." in page.sections["table"]
+    assert ("Show all" in page.sections["table"]) is bool(offered)
+
+
+@pytest.mark.usefixtures("one_width")
+def test_a_hostile_family_is_text_and_rows_carry_what_they_are_filtered_by(tmp_path):
+    run = runs.make_run(tmp_path)
+    family = '"><img src=x onerror=alert(1)>'
+    for spec, name in (("first", family), ("second", "")):
+        cell = runs.add_cell(run, spec, runs.EXACT)
+        cell["info"]["family"] = name
+        run.put_cell(cell)
+    page = read(run)
+    assert "img" not in {tag for tag, _ in page.elements}
+    rows = [attributes for tag, attributes in page.elements if tag == "tr" and "data-family" in attributes]
+    assert [row["data-family"] for row in rows] == [family, "not said"]
+    assert {(row["data-device"], row["data-protocol"]) for row in rows} == {("cpu", "original size")}
+
+
+def test_cells_hold_plain_numbers_with_the_ends_of_their_intervals(page, run):
+    found = summarise_run(run)
+    cells = [a for tag, a in page.elements if tag in ("td", "th") and "data-plain" in a]
+    chosen = columns(found, analyse(found, Resampling(draws=20)))
+    for place, row in enumerate(row for row in found.rows if row.done):
+        for column, cell in zip(chosen, cells[place * len(chosen) :], strict=False):
+            if column.number is None:
+                assert cell["data-plain"] == column.text(row)
+                continue
+            assert float(cell["data-plain"]) == pytest.approx(column.number(row), rel=1e-8)
+            limits = column.interval and column.interval(row)
+            assert ("data-low" in cell) is (limits is not None)
+            if limits is not None:
+                ends = float(cell["data-low"]), float(cell["data-high"])
+                assert ends == pytest.approx((limits.low, limits.high), rel=1e-8)
+    digits = [a.get("data-digits") for tag, a in page.elements if tag == "th" and "scope" in a][: len(chosen)]
+    assert digits == [None if column.number is None else str(column.digits) for column in chosen]
+    assert {column.title: column.digits for column in chosen if column.title in ("IoU", "p50 ms", "peak MB")} == {
+        "IoU": 3,
+        "p50 ms": 1,
+        "peak MB": 0,
+    }
+
+
+def test_what_needs_the_script_is_hidden_without_it(page):
+    parts = [attributes for _, attributes in page.elements if "data-script" in attributes]
+    assert len(parts) == 3
+    assert all("hidden" in attributes for attributes in parts)
+
+
+def test_headings_are_in_order_and_what_they_name_is_there(page, compared):
+    for one in (page, compared):
+        levels = [int(tag[1]) for tag, _ in one.elements if re.fullmatch("h[1-6]", tag)]
+        assert levels[0] == 1 and levels.count(1) == 1
+        assert all(after <= before + 1 for before, after in pairwise(levels))
+        assert set(one.values("aria-labelledby")) <= set(one.values("id"))
+        assert {value[1:] for value in one.values("href") if value.startswith("#")} <= set(one.values("id"))
+
+
+@pytest.fixture(scope="module")
+def compared(run, tmp_path_factory):
+    """The report of the run beside two others: one with a detector less and another result, one with nothing new."""
+    folder = tmp_path_factory.mktemp("others")
+    other = runs.make_run(folder / "<b>other</b>")
+    runs.add_cell(other, "exact", runs.POOR)
+    runs.add_cell(other, "new", runs.EXACT)
+    resampling = Resampling(draws=20)
+    comparisons = [compare_runs(run, head, resampling=resampling) for head in (other, run)]
+    summary = summarise_run(run)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(html, "_FIGURE_WIDTHS_PX", {"wide": 900})
+        return Page(render(summary, analyse(summary, resampling), comparisons=comparisons))
+
+
+def test_other_runs_stand_beside_the_first(compared, run):
+    section = " ".join(compared.sections["compared"].split())
+    assert "Base is the run of this report, head the other run." in section
+    assert "1 detector compared, 0 with identical detections; 4 detectors on one side only." in section
+    assert "2 detectors compared, 2 with identical detections." in section
+    assert "base and head are the same folder: nothing can differ" in section
+    assert "<b>other</b>" in section and "b" not in {tag for tag, _ in compared.elements}
+    rows = [[" ".join(cell.split()) for cell in row] for row in compared.rows]
+    start = rows.index(["detector", "AP overall", "detections", "time (head / base)", "memory, start"])
+    exact, poor = rows[start + 1 : start + 3]
+    assert exact[0] == "exact" and exact[1].startswith("1.000 → .")
+    assert exact[2] == "differ on 3 of 3 −2 +4 boxes"
+    assert poor == ["poor:size=2", "–", "in the base only", "–", "–"]
+    assert ["new", "–", "in the head only", "–", "–"] in rows
+    assert "facebench report RUN OTHER OTHER -o report.html" in compared.sections["again"]
+    assert "OTHER one that it is compared with" in compared.sections["again"]
+
+
+def test_a_run_alone_is_compared_with_none(page):
+    assert "compared" not in page.sections
+    assert "#compared" not in page.values("href")
+    assert "OTHER" not in page.sections["again"]
+
+
+@pytest.mark.usefixtures("one_width")
+def test_without_pictures_none_is_embedded_and_the_report_says_so(run):
+    summary = summarise_run(run)
+    text = render(summary, analyse(summary, Resampling(draws=20)), pictures=False)
+    page = Page(text)
+    assert "data:image" not in text and "img" not in {tag for tag, _ in page.elements}
+    assert "holds no picture of the data set" in page.sections["gallery"]
+    assert runs.HOSTILE not in page.sections["gallery"]
+    assert "facebench report RUN --no-pictures -o report.html" in page.sections["again"]
+
+
+def test_without_pictures_no_preview_is_read(tmp_path):
+    run = runs.make_run(tmp_path)
+    runs.add_cell(run, "exact", runs.EXACT)
+    write_previews(run, runs.image)
+    for file in (run.path / "previews").glob("*.jpg"):
+        file.unlink()
+    summary = summarise_run(run)
+    write_report(summary, tmp_path / "a.html", pictures=False)
+    with pytest.raises(ResultsError, match="cannot read"):
+        write_report(summary, tmp_path / "b.html")
 
 
 @pytest.mark.usefixtures("one_width")
