@@ -16,7 +16,7 @@ from .scoring.bootstrap import (
     paired_difference,
     tied_with_best,
 )
-from .summary import Resampling, Summary
+from .summary import Resampling, Summary, one_blas_thread
 
 __all__ = ["Analysis", "CellAnalysis", "DetailIntervals", "ListIntervals", "SliceScore", "analyse"]
 
@@ -56,9 +56,11 @@ def analyse(summary: Summary, resampling: Resampling | None = None) -> Analysis:
     done = [row for row in summary.rows if row.done]
     primary: dict[str, Resampled] = {}
     cells = {}
-    for row in done:
-        key = str(row.cell["key"])
-        cells[key], primary[key] = CellWork(summary, truth, row, weights).analysis()
+    with one_blas_thread():
+        for row in done:
+            key = str(row.cell["key"])
+            work = CellWork(summary, truth, row, weights, as_summary=resampling == summary.resampled)
+            cells[key], primary[key] = work.analysis()
     keys = list(cells)
     pairs = [(a, b) for place, a in enumerate(keys) for b in keys[place + 1 :]]
     return Analysis(

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..datasets.demographics import LABELS as PERCEIVED
-from .row_intervals import OFFICIAL_DRAWS
+from .row_intervals import OFFICIAL_DRAWS, exact_draws
 from .scoring import PictureBoxes, count, match
 from .scoring.bootstrap import (
     Gap,
@@ -40,17 +40,18 @@ from .scoring.resampled_curves import CocoAP, ExactAP
 from .scoring.resampled_details import error_cost_intervals, miss_share_intervals, threshold_choice_interval
 from .scoring.resampled_official import OfficialAP
 from .scoring.resampled_sweep import SweepBands, sweep_bands
-from .scoring.resampling import operating_ratios
+from .scoring.resampling import Ratio, faces_per_picture, operating_ratios
 from .scoring.slices import LABELS, Slice, label_slices, slice_matches, slice_weights, standard_slices
 from .scoring.sweep import CurveEnd, Sweep, curve_end, sweep
 from .scoring.thresholds import ThresholdChoice, choose_threshold
+from .scoring.verdicts import faces_not_hit, verdicts
 from .summary import Row, Summary, by_picture, event_of
 
 _WANTED_PRECISION = 0.95
 _WANTED_FALSE_ALARMS = 0.1
 _SWEEP_POINTS = 160
 _COCO_DRAWS = 200
-"""COCO's rule is ten matchings read at 101 recalls each: a thousand draws of it would cost more than all the rest."""
+"""COCO's rule is ten matchings, read at 101 recalls: a thousand draws would cost more than all other APs together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,9 +192,19 @@ class Truth:
 
 
 class CellWork:
-    """Scores one cell in depth: matched once, then counted for everything."""
+    """Scores one cell in depth: matched once, then counted for everything.
 
-    def __init__(self, summary: Summary, truth: Truth, row: Row, weights: NDArray[np.int32]) -> None:
+    Args:
+        summary: of the run.
+        truth: of the run.
+        row: of the cell.
+        weights: int32 (draws, pictures).
+        as_summary: whether these are the draws of the summary, so that what it holds need not be resampled again.
+    """
+
+    def __init__(
+        self, summary: Summary, truth: Truth, row: Row, weights: NDArray[np.int32], *, as_summary: bool
+    ) -> None:
         self._truth = truth
         self._row = row
         self._weights = weights
@@ -205,11 +216,21 @@ class CellWork:
         self._matches: Matches = match(truth.faces, boxes, self._scores)
         # rounded as the scores are, so that a float32 score of 0.7 reaches a threshold of 0.7
         self._threshold = float(self._scores.dtype.type(row.cell["start"]["operating_threshold"]))
+        hit = verdicts(self._matches, self._counted).hit & (self._matches.scores >= self._threshold)
+        self._is_found = self._counted & ~faces_not_hit(self._matches, self._counted, hit)
+        if as_summary and row.exact_draws:
+            self._exact, self._official = row.exact_draws, row.intervals.official
+        else:
+            self._exact = exact_draws(self._matches, truth.masks, weights)
+            self._official = {
+                name: interval(resample(OfficialAP(self._matches, mask), weights[:OFFICIAL_DRAWS]))
+                for name, mask in truth.masks.items()
+            }
 
     def analysis(self) -> tuple[CellAnalysis, Resampled]:
         """Return the analysis, and the resampled exact AP on the primary list."""
         matches, counted, threshold = self._matches, self._counted, self._threshold
-        primary = resample(ExactAP(matches, counted), self._weights)
+        primary = self._exact[self._primary]
         counts = count(matches, counted)
         operating = operating_ratios(matches, self._truth.masks["overall"], threshold)
         unbiased, unbiased75 = (
@@ -226,10 +247,7 @@ class CellWork:
         groups = self._demographic_slices()
         overlaps = coco_overlaps(self._truth.faces, self._boxes, self._scores)
         found = CellAnalysis(
-            lists={
-                name: self._list(mask, overlaps, primary if mask is counted else None)
-                for name, mask in self._truth.masks.items()
-            },
+            lists={name: self._list(name, mask, overlaps) for name, mask in self._truth.masks.items()},
             operating={name: interval(resample(ratio, self._weights)) for name, ratio in operating.items()},
             slices=[
                 self._slice(part) for part in (*self._slices(), *(part for parts in groups.values() for part in parts))
@@ -261,7 +279,8 @@ class CellWork:
         claim = self._claim()
         faces, boxes = self._truth.faces, self._boxes
         at50, at75 = (
-            unbiased_intervals(one, faces, boxes, self._scores, counted, weights) for one in (unbiased, unbiased75)
+            unbiased_intervals(one, faces, boxes, self._scores, counted, weights, average_precision=known)
+            for one, known in ((unbiased, primary), (unbiased75, None))
         )
         return DetailIntervals(
             errors=error_cost_intervals(matches, counted, weights, average_precision=primary),
@@ -281,17 +300,17 @@ class CellWork:
             else calibration_intervals(matches, counted, weights, score_kind=claim[0], score_floor=claim[1]),
         )
 
-    def _list(self, counted: NDArray[np.bool_], overlaps: Overlaps, exact: Resampled | None) -> ListIntervals:
-        matches, weights, fewer = self._matches, self._weights, self._weights[:_COCO_DRAWS]
-        coco_ap, once = CocoAP(overlaps, counted), np.ones((1, weights.shape[1]), dtype=np.int32)
-        plain, drawn = coco_ap.by_threshold(once)[:, 0], coco_ap.by_threshold(fewer)
+    def _list(self, name: str, counted: NDArray[np.bool_], overlaps: Overlaps) -> ListIntervals:
+        fewer = self._weights[:_COCO_DRAWS]
+        found = CocoAP(overlaps, counted).by_threshold(np.insert(fewer, 0, 1, axis=0))
+        plain, drawn = found[:, 0], found[:, 1:]
         coco, coco50, coco75 = (
             interval(Resampled(float(plain[some].mean()), drawn[some].mean(axis=0)))
             for some in (slice(None), slice(0, 1), slice(5, 6))
         )
         return ListIntervals(
-            exact=interval(exact or resample(ExactAP(matches, counted), weights)),
-            official=interval(resample(OfficialAP(matches, counted), weights[:OFFICIAL_DRAWS])),
+            exact=interval(self._exact[name]),
+            official=self._official[name],
             coco=coco,
             coco50=coco50,
             coco75=coco75,
@@ -313,8 +332,16 @@ class CellWork:
             faces=part.size,
             pictures=len(np.unique(self._truth.faces.picture[part.faces])),
             exact=interval(resample(ExactAP(matches, counted), weights)),
-            recall=interval(resample(operating_ratios(matches, counted, self._threshold)["recall"], weights)),
+            recall=interval(resample(self._recall(part), self._weights)),
         )
+
+    def _recall(self, part: Slice) -> Ratio:
+        """Return the recall of a slice at the operating threshold; which box hits a face does not depend on slices."""
+        found, faces = (
+            faces_per_picture(self._matches.face_offsets, mask & part.faces).astype(np.float64)
+            for mask in (self._is_found, self._counted)
+        )
+        return Ratio(found, faces)
 
     def _demographic_slices(self) -> dict[str, tuple[Slice, ...]]:
         truth = self._truth
@@ -327,11 +354,7 @@ class CellWork:
         }
 
     def _gap(self, parts: Sequence[Slice]) -> Gap | None:
-        recalls = {
-            part.name: resample(operating_ratios(self._matches, part.faces, self._threshold)["recall"], self._weights)
-            for part in parts
-        }
-        return gap(recalls)
+        return gap({part.name: resample(self._recall(part), self._weights) for part in parts})
 
     def _misses(self) -> dict[str, dict[str | int, GroupMisses]]:
         return {

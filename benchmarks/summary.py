@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from .latency_details import LatencyDetails, latency_details
 from .results import RunFolder
 from .row_intervals import Calls, RowIntervals, exact_draws, row_intervals
 from .scoring import PictureBoxes, Scores, match
-from .scoring.bootstrap import DRAWS, draw_weights, first_shares, tied_with_best
+from .scoring.bootstrap import DRAWS, Resampled, draw_weights, first_shares, tied_with_best
 from .scoring.front import score_matches
 
 _BOX = ["x1", "y1", "x2", "y2"]
@@ -63,6 +64,7 @@ class Row:
         latency: of the whole `detect` call, None unless the cell is done and was measured.
         intervals: of every number that is an estimate from pictures; empty unless the cell is done.
         timing: stages, cost and what makes the latency doubtful; None where `latency` is.
+        exact_draws: exact AP by list and "overall" under each draw of the summary; empty unless the cell is done.
     """
 
     cell: Mapping[str, Any]
@@ -70,6 +72,7 @@ class Row:
     latency: LatencySummary | None
     intervals: RowIntervals = field(default_factory=RowIntervals)
     timing: LatencyDetails | None = None
+    exact_draws: Mapping[str, Resampled] = field(default_factory=dict)
 
     @property
     def done(self) -> bool:
@@ -150,33 +153,57 @@ def summarise_run(run: RunFolder, resampling: Resampling | None = None) -> Summa
     ignore = faces["ignore"].to_numpy(dtype=bool)
     lists = tuple(run.document["dataset"]["lists"])
     masks = {name: faces[name].to_numpy() > 0 for name in lists}
-    counted = {**masks, "overall": ~ignore}
     names = lists or ("overall",)
     resampling = resampling or Resampling()
     weights = resampling.weights(usable)
-    rows, resampled = [], {}
-    for cell in run.cells:
-        if cell["status"] != "done":
-            rows.append(Row(cell, None, None))
-            continue
-        boxes, found = by_picture(run.detections(cell), usable)
-        detected = found["score"].to_numpy()
-        matches = match(annotated, boxes, detected)
-        # rounded as the scores are, so that a float32 score of 0.7 reaches a threshold of 0.7
-        threshold = float(detected.dtype.type(cell["start"]["operating_threshold"]))
-        scores = score_matches(matches, ~ignore, masks, threshold)
-        # predictions from a file have no timings
-        timings = None if "predictions" in cell else run.timings(cell)
-        calls = None if timings is None else calls_of(timings, usable)
-        exact = exact_draws(matches, counted, weights)
-        resampled[cell["key"]] = exact[names[-1]]
-        intervals = row_intervals(matches, counted, threshold, calls, weights, exact)
-        alone = cell["device"] == "cpu" and cell["threads"] == 1
-        timing = None if timings is None else latency_details(timings, one_thread_on_cpu=alone, seed=resampling.seed)
-        rows.append(Row(cell, scores, calls.summary if calls else None, intervals, timing))
+    with one_blas_thread():
+        rows = [_row(run, cell, usable, annotated, ~ignore, masks, weights, resampling.seed) for cell in run.cells]
+    resampled = {row.cell["key"]: row.exact_draws[names[-1]] for row in rows if row.done}
     rows.sort(key=lambda row: _rank(row, names[-1]))
     tied, first = tied_with_best(resampled), first_shares(resampled)
     return Summary(run, rows, names, names[-1], len(usable), len(pictures) - len(usable), tied, first, resampling)
+
+
+def _row(
+    run: RunFolder,
+    cell: Mapping[str, Any],
+    usable: Sequence[str],
+    annotated: PictureBoxes,
+    counted: NDArray[np.bool_],
+    masks: Mapping[str, NDArray[np.bool_]],
+    weights: NDArray[np.int32],
+    seed: int,
+) -> Row:
+    """Score one cell on the usable pictures; `counted` are the faces that are not ignored, `masks` those of lists."""
+    if cell["status"] != "done":
+        return Row(cell, None, None)
+    boxes, found = by_picture(run.detections(cell), usable)
+    detected = found["score"].to_numpy()
+    matches = match(annotated, boxes, detected)
+    # rounded as the scores are, so that a float32 score of 0.7 reaches a threshold of 0.7
+    threshold = float(detected.dtype.type(cell["start"]["operating_threshold"]))
+    scores = score_matches(matches, counted, masks, threshold)
+    # predictions from a file have no timings
+    timings = None if "predictions" in cell else run.timings(cell)
+    calls = None if timings is None else calls_of(timings, usable)
+    lists = {**masks, "overall": counted}
+    exact = exact_draws(matches, lists, weights)
+    intervals = row_intervals(matches, lists, threshold, calls, weights, exact)
+    alone = cell["device"] == "cpu" and cell["threads"] == 1
+    timing = None if timings is None else latency_details(timings, one_thread_on_cpu=alone, seed=seed)
+    return Row(cell, scores, calls.summary if calls else None, intervals, timing, exact)
+
+
+def one_blas_thread() -> AbstractContextManager[object]:
+    """Keep BLAS to one thread.
+
+    The products here are many and small: threads that wait for the next one would burn as much time as all the rest
+    takes. And sums do not depend on how many cores a machine has.
+    """
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[object] = threadpool_limits(limits=1, user_api="blas")
+    return limits
 
 
 def load_summary(path: Path, resampling: Resampling | None = None) -> Summary:
@@ -199,11 +226,9 @@ def calls_of(timings: pd.DataFrame, image_ids: Sequence[str]) -> Calls:
 
 def by_picture(table: pd.DataFrame, image_ids: Sequence[str]) -> tuple[PictureBoxes, pd.DataFrame]:
     """Lay the boxes of a table out picture by picture, in the order of `image_ids`; others are dropped."""
-    places = {name: place for place, name in enumerate(image_ids)}
-    place = table["image_id"].map(places)
-    table = table[place.notna()]
-    order = np.argsort(place.dropna().to_numpy(dtype=np.int64), kind="stable")
+    place = pd.Index(list(image_ids), dtype="object").get_indexer(pd.Index(table["image_id"], dtype="object"))
+    order = np.argsort(place, kind="stable")[np.count_nonzero(place < 0) :]
     table = table.iloc[order]
-    counts = np.bincount(table["image_id"].map(places).to_numpy(dtype=np.int64), minlength=len(image_ids))
+    counts = np.bincount(place[order], minlength=len(image_ids))
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     return PictureBoxes(table[_BOX].to_numpy(dtype=np.float64), offsets), table

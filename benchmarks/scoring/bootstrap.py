@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import UsageError
-from .resampling import Statistic
+from .resampling import Statistic, checked_weights
 
 CONFIDENCE = 0.95
 DRAWS = 1000
@@ -140,7 +140,9 @@ def draw_weights(
 
 def resample(statistic: Statistic, weights: NDArray[np.integer]) -> Resampled:
     """Compute a statistic on the pictures as they are and under each draw of `draw_weights`."""
-    return Resampled(float(statistic(np.ones((1, statistic.pictures), dtype=np.int32))[0]), statistic(weights))
+    weights = checked_weights(weights, statistic.pictures)
+    values = statistic(np.concatenate([np.ones((1, statistic.pictures), weights.dtype), weights]))
+    return Resampled(float(values[0]), values[1:])
 
 
 def percentile_interval(value: float, samples: NDArray[np.float64], confidence: float = CONFIDENCE) -> Interval:
@@ -167,7 +169,8 @@ def percentile_interval(value: float, samples: NDArray[np.float64], confidence: 
     if len(defined):
         tail = (1.0 - confidence) / 2
         # the reflected argument keeps the interval of -x the reflection of that of x
-        low, high = float(np.quantile(defined, tail)), -float(np.quantile(-defined, tail))
+        low, reflected = np.quantile([defined, -defined], tail, axis=1).tolist()
+        high = -reflected
     return Interval(value, low, high, confidence, len(defined))
 
 

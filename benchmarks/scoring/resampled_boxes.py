@@ -174,6 +174,7 @@ def unbiased_intervals(
     counted: NDArray[np.bool_],
     weights: NDArray[np.integer],
     *,
+    average_precision: Resampled | None = None,
     seed: int = 0,
     count_empty_pictures: bool = True,
 ) -> Mapping[str, Interval]:
@@ -190,6 +191,7 @@ def unbiased_intervals(
         scores: float (n,), one a detection.
         counted: bool (faces,): the faces of the list.
         weights: int (draws, pictures).
+        average_precision: exact AP before, at the IoU threshold of the plain numbers, where it is known already.
         seed: of the split of the pictures.
         count_empty_pictures: let false alarms on pictures without any annotated face count.
     """
@@ -203,7 +205,7 @@ def unbiased_intervals(
         )
         return resample(statistic, weights)
 
-    before = resampled_ap(detections)
+    before = average_precision or resampled_ap(detections)
     corrected = without_bias(detections, unbiased.first_fit, unbiased.second_fit, seed=seed)
     after = Resampled(math.nan, np.full(len(weights), np.nan)) if corrected is None else resampled_ap(corrected)
     return {"before": interval(before), "after": interval(after), "gain": paired_difference(after, before).interval}

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .matching import Matches
-from .resampled_curves import precision_envelope
+from .resampled_curves import Curve
 from .resampling import checked_weights, faces_per_picture, ratio
 from .verdicts import verdicts
 from .wider_protocol import OFFICIAL_THRESHOLDS
@@ -26,13 +26,13 @@ class OfficialAP:
 
     def __init__(self, matches: Matches, counted: NDArray[np.bool_], *, iou_threshold: float = 0.5) -> None:
         judged = verdicts(matches, counted, iou_threshold=iou_threshold)
-        proposal = (judged.hit | judged.false_alarm) & (np.diff(matches.face_offsets) > 0)[matches.picture]
-        self._faces = faces_per_picture(matches.face_offsets, counted).astype(np.float64)
+        self._hit = judged.hit
+        self._false_alarm = judged.false_alarm & (np.diff(matches.face_offsets) > 0)[matches.picture]
+        self._scores, self._picture = matches.scores, matches.picture
+        self._faces = faces_per_picture(matches.face_offsets, counted)
         self._highest, self._lowest = np.full(self.pictures, -np.inf), np.full(self.pictures, np.inf)
         np.maximum.at(self._highest, matches.picture, matches.scores)
         np.minimum.at(self._lowest, matches.picture, matches.scores)
-        self._hits = _Accepted(matches, judged.hit)
-        self._proposals = _Accepted(matches, proposal)
 
     @property
     def pictures(self) -> int:
@@ -42,53 +42,27 @@ class OfficialAP:
     def __call__(self, weights: NDArray[np.integer]) -> NDArray[np.float64]:
         """Return official AP under each draw: float64 (draws,)."""
         faces = (checked_weights(weights, self.pictures) @ self._faces).astype(np.float64)
-        area = np.zeros(len(weights))
-        # Most draws share their extreme scores with others, and so the rows that pass each threshold.
-        rows: dict[tuple[float, float], list[NDArray[np.int64]]] = {}
-        parts = (self._hits, self._proposals)
-        for draw, row in enumerate(weights):
-            drawn = row > 0
-            high = self._highest.max(where=drawn, initial=-np.inf)
-            low = self._lowest.min(where=drawn, initial=np.inf)
-            if high < low:
-                continue
-            if (low, high) not in rows:
-                rows[low, high] = [part.rows_accepted(low, high) for part in parts]
-            hits, proposals = (part.total(row, at) for part, at in zip(parts, rows[low, high], strict=True))
-            area[draw] = np.diff(hits, prepend=0.0) @ precision_envelope(hits, proposals, 0.0)
-        return ratio(area, faces)
+        found = ratio(np.zeros(len(weights)), faces)
+        drawn = weights > 0
+        high = np.where(drawn, self._highest, -np.inf).max(axis=1, initial=-np.inf)
+        low = np.where(drawn, self._lowest, np.inf).min(axis=1, initial=np.inf)
+        # Most draws share their extreme scores with others, and so the threshold that each detection passes first.
+        extremes, group = np.unique(np.column_stack([low, high]), axis=0, return_inverse=True)
+        for number, (lowest, highest) in enumerate(extremes.tolist()):
+            if lowest <= highest:
+                some = np.flatnonzero(group.ravel() == number)
+                accepted = _first_passed(self._scores, lowest, highest)
+                curve = Curve.from_rows(accepted, self._picture, self._hit, self._false_alarm, self._faces)
+                found[some] = curve.average_precision(weights[some])
+        return found
 
 
-class _Accepted:
-    """Weighted number of chosen detections at each official threshold.
+def _first_passed(scores: NDArray[np.float64], low: float, high: float) -> NDArray[np.int64]:
+    """Return which official threshold each score passes first, int64 (n,), by the arithmetic of `normalise_scores`.
 
-    Args:
-        matches: from `match`.
-        chosen: bool (n,).
+    Scores are in falling order. Those beyond low and high belong to pictures that were not drawn, so that it does not
+    matter what they get.
     """
-
-    def __init__(self, matches: Matches, chosen: NDArray[np.bool_]) -> None:
-        self._scores = matches.scores[chosen]
-        self._picture = matches.picture[chosen]
-
-    def rows_accepted(self, low: float, high: float) -> NDArray[np.int64]:
-        """Return how many rows pass each threshold, int64 (1000,), by the arithmetic of `normalise_scores`.
-
-        The rows of scores beyond low and high belong to pictures that were not drawn and weigh nothing.
-        """
-        if low == high:
-            return np.full(len(OFFICIAL_THRESHOLDS), len(self._scores))
-        scores, thresholds = self._scores, OFFICIAL_THRESHOLDS
-        rows: NDArray[np.int64] = np.searchsorted(-scores, -(thresholds * (high - low) + low), side="right")
-        # Undoing the normalisation rounds differently from doing it: step over the rows in between.
-        padded = np.concatenate([[np.inf], (scores - low) / (high - low), [-np.inf]])
-        while (more := padded[rows + 1] >= thresholds).any():
-            rows += more
-        while (fewer := padded[rows] < thresholds).any():
-            rows -= fewer
-        return rows
-
-    def total(self, weights: NDArray[np.integer], rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the weight of the first `rows` detections, float64 (1000,), of one draw, (pictures,)."""
-        before = np.append(0, np.cumsum(weights[self._picture]))
-        return before[rows].astype(np.float64)
+    normalised = np.ones(len(scores)) if low == high else (scores - low) / (high - low)
+    passed = np.searchsorted(-normalised, -OFFICIAL_THRESHOLDS, side="right")
+    return np.repeat(np.arange(len(passed) + 1), np.diff(passed, prepend=0, append=len(scores)))

@@ -7,9 +7,11 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from facebench.benchmarks import cell_analysis
 from facebench.benchmarks.analysis import Analysis, CellAnalysis, analyse
 from facebench.benchmarks.results import RunFolder
 from facebench.benchmarks.scoring.bootstrap import Interval, draw_weights
@@ -226,6 +228,34 @@ def test_a_box_habit_is_measured_and_taken_out(tmp_path):
     assert found.overlap.mean == pytest.approx(0.8, abs=1e-6)
 
 
+def test_a_box_habit_costs_more_where_a_hit_must_overlap_more(tmp_path):
+    """Every box is 1.5 times as wide: an IoU of two thirds."""
+    wider = {
+        name: [((x1, y1, x2 + 0.5 * (x2 - x1), y2), 0.9) for (x1, y1, x2, y2), _ in faces]
+        for name, faces in depth_run.FACES.items()
+    }
+    run = depth_run.make_run(tmp_path)
+    runs.add_cell(run, "wide", wider)
+    found = analyse(summarise_run(run)).cells[key_of(run, "wide")]
+    for plain, ends, before in (
+        (found.unbiased, found.intervals.unbiased, 1.0),
+        (found.unbiased75, found.intervals.unbiased75, 0.0),
+    ):
+        assert (plain.before, ends["before"].value, ends["before"].high) == (before,) * 3
+
+
+@pytest.mark.parametrize(("threshold", "found"), [(0.5, 2), (0.85, 1), (0.95, 0)])
+def test_recall_of_slices_is_read_at_the_operating_threshold(tmp_path, threshold, found):
+    run = depth_run.make_run(tmp_path)
+    start = runs.add_cell(run, "first", {})["start"] | {"operating_threshold": threshold}
+    runs.add_cell(run, "fair", depth_run.FAIR, start=start)
+    fair = analyse(summarise_run(run), Resampling(draws=2)).cells[key_of(run, "fair")]
+    for group in ("height", "blur", "pose"):
+        parts = [part for part in fair.slices if part.group == group and part.faces]
+        assert sum(part.faces * part.recall.value for part in parts) == found
+    assert fair.operating["recall"].value == found / 4
+
+
 def test_error_kinds(fair):
     costs = {kind: (cost.count, cost.count_at_threshold, cost.delta_ap) for kind, cost in fair.errors.kinds.items()}
     assert costs == {
@@ -387,6 +417,15 @@ def test_the_seed_gives_the_same_numbers_in_a_fresh_process(run, analysis):
     assert done.stdout.strip() == numbers(analysis)
     other = analyse(load_summary(run.path), Resampling(draws=DRAWS, seed=SEED + 1))
     assert numbers(other) != numbers(analysis)
+
+
+def test_what_the_summary_has_resampled_is_taken_from_it(run, analysis, monkeypatch):
+    """`analysis` is of other draws than those of its summary, so that all of it was computed."""
+    summary = summarise_run(run, Resampling(draws=DRAWS, seed=SEED))
+    forgotten = replace(summary, rows=[replace(row, exact_draws={}) for row in summary.rows])
+    assert numbers(analyse(forgotten)) == numbers(analysis)
+    monkeypatch.setattr(cell_analysis, "exact_draws", None)
+    assert numbers(analyse(summary)) == numbers(analysis)
 
 
 def test_every_number_of_a_cell_lies_with_its_interval(run, analysis):

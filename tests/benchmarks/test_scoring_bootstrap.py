@@ -30,6 +30,7 @@ from facebench.benchmarks.scoring.coco import COCO_THRESHOLDS, coco_overlaps, co
 from facebench.benchmarks.scoring.resampled_curves import CocoAP, ExactAP
 from facebench.benchmarks.scoring.resampled_official import OfficialAP
 from facebench.benchmarks.scoring.resampling import Ratio, operating_ratios
+from facebench.benchmarks.scoring.verdicts import verdicts
 from facebench.errors import UsageError
 from facebench.tests.benchmarks import oracle
 from facebench.tests.benchmarks.oracle import Picture
@@ -154,11 +155,49 @@ def test_official_ap_is_normalised_anew_in_every_draw() -> None:
     assert official[0] != official[1]
 
 
+def crowd(pictures: int = 40) -> list[Picture]:
+    """Ten faces each; of these most are found, in no order of score, and as many boxes hold nothing."""
+    rng = np.random.default_rng(5)
+    boxes = [(x, 0, x + 9, 9) for x in range(0, 400, 20)]
+    return [
+        Picture(boxes[:10], [True] * 10, [boxes[i] for i in rng.permutation(20)[:14]], rng.random(14).round(3).tolist())
+        for _ in range(pictures)
+    ]
+
+
+@pytest.mark.parametrize("name", ["exact", "official", "ap", "ap50"])
+def test_a_value_depends_on_nothing_that_is_not_drawn(name: str) -> None:
+    """To the last bit: where two detectors found the same, their difference is zero and not nearly zero."""
+    pictures = crowd()
+    blind_on_first = [pictures[0]._replace(boxes=[], scores=[]), *pictures[1:]]
+    weights = draw_weights(len(pictures), draws=300)
+    one, other = (np.array(resampled_numbers(found, weights)[name]) for found in (pictures, blind_on_first))
+    assert ((one == other) == (weights[:, 0] == 0)).all()
+
+
+def test_exact_ap_is_the_sum_without_rounding() -> None:
+    pictures = crowd()
+    faces, detections, scores, counted = oracle.to_arrays(pictures)
+    matches = match(faces, detections, scores)
+    weights = draw_weights(len(pictures), draws=20)
+    for row, value in zip(weights, resampled_numbers(pictures, weights)["exact"], strict=True):
+        judged = verdicts(matches, counted)
+        at_end = np.append(np.diff(matches.scores) != 0, True)
+        copies = row[matches.picture]
+        hits, proposals = (
+            np.cumsum(copies * chosen)[at_end] for chosen in (judged.hit, judged.hit | judged.false_alarm)
+        )
+        best = np.maximum.accumulate((hits / np.maximum(proposals, 1))[::-1])[::-1]
+        assert value == math.fsum(np.repeat(best, np.diff(hits, prepend=0)).tolist()) / (10 * row.sum())
+
+
 def test_weights_that_are_refused() -> None:
     recall = Ratio(np.ones(3), np.ones(3))
     for weights in (np.ones((2, 4), np.int32), np.ones(3, np.int32), np.ones((2, 3))):
         with pytest.raises(UsageError, match=r"whole numbers \(draws, 3\)"):
             recall(weights)
+        with pytest.raises(UsageError, match=r"whole numbers \(draws, 3\)"):
+            resample(recall, weights)
 
 
 def test_draws_are_the_same_in_any_process() -> None:
