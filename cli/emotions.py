@@ -155,6 +155,11 @@ def score_command(
     specs = [spec for text in detectors or [] for spec in split_list(text)]
     chosen = load_classifier(classifier)
     console = stderr()
+    without = [str(cell["spec"]) for cell in folder.cells if not (cell.get("info") or {}).get("landmarks", True)]
+    if without and any(policy.align for policy in policies):
+        console.print(
+            f"no landmarks: {', '.join(without)}; their faces are cut by the box, not aligned", soft_wrap=True
+        )
     with console.status("reading the run") as status:
         score = partial(
             score_run,
@@ -171,12 +176,13 @@ def score_command(
     if as_json:
         typer.echo(json.dumps(json.loads((folder.path / FILE_NAME).read_text(encoding="utf-8")), indent=1))
         return
-    section = emotions_section(
-        folder.path / FILE_NAME, SCORES, classifier=chosen.name, policy=None if sweep else str(policies[0])
-    )
-    if section is not None:
-        out = stdout()
-        typer.echo(emotions_text(section, out.width if out.is_terminal else None))
+    out = stdout()
+    for policy in policies:
+        section = emotions_section(folder.path / FILE_NAME, SCORES, classifier=chosen.name, policy=str(policy))
+        if section is not None:
+            typer.echo(emotions_text(section, out.width if out.is_terminal else None))
+    if sweep:
+        typer.echo(f"and {len(SWEEP)} crops of the sweep, which the report shows")
     typer.echo(f"wrote {folder.path / FILE_NAME}; `facebench report {run}` shows it")
 
 

@@ -65,9 +65,9 @@ def table_command(
 
 def pick_command(
     run: RunPath,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Where to write the choice.")] = Path(
-        "default_detector.json"
-    ),
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Where to write the choice; else ./default_detector.json.")
+    ] = None,
     preset: Annotated[
         str | None, typer.Option(help="realtime-cpu, far-faces, accuracy or tiny-memory; other options change it.")
     ] = None,
@@ -96,11 +96,14 @@ def pick_command(
     """Choose the default detector by a declared rule, with reasons."""
     from dataclasses import replace
 
-    from ..benchmarks.default_detector import write_pick
+    from ..benchmarks.default_detector import BUILT_IN, FILE_NAME, write_pick
     from ..benchmarks.pick_rule import PRESETS, Rule
     from ..benchmarks.ranking import pick
     from ..benchmarks.summary import load_summary
 
+    if output is None and Path(FILE_NAME).resolve() == BUILT_IN:
+        raise UsageError(f"{FILE_NAME} here is the default that comes with facebench; name another file with -o")
+    output = output or Path(FILE_NAME)
     if preset is not None and preset not in PRESETS:
         raise UsageError(f"there is no preset {preset!r}. {did_you_mean(preset, PRESETS)}")
     given = {

@@ -89,8 +89,8 @@ def parts(chosen: Sequence[Column], rows: Sequence[Row], width: int) -> list[lis
 
 
 def standing(summary: Summary) -> str:
-    """Say how sure the first place is; empty without a finished cell."""
-    if not summary.tied:
+    """Say how sure the first place is; empty with fewer than two finished cells."""
+    if not summary.tied or sum(row.done for row in summary.rows) < 2:
         return ""
     labels = {row.cell["key"]: row_label(row) for row in summary.rows}
     best, *others = (labels[key] for key in summary.tied)

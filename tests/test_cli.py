@@ -230,3 +230,13 @@ def test_a_broken_plugin_does_not_hide_the_others(tmp_path):
     rows = {row["detector"]: row["state"] for row in json.loads(done.stdout)}
     assert rows["broken"].startswith("broken: ") and "no_such_module" in rows["broken"]
     assert rows["haar"] == "available"
+
+
+def test_a_pick_does_not_replace_the_default_that_is_shipped(run_folder):
+    """In the folder of the source, where the usual name is that of the built-in file."""
+    from facebench.benchmarks.default_detector import BUILT_IN
+
+    before = BUILT_IN.read_bytes()
+    done = facebench("pick", run_folder, "--demo", cwd=BUILT_IN.parent)
+    assert done.returncode == 2 and "name another file with -o" in done.stderr
+    assert BUILT_IN.read_bytes() == before

@@ -86,6 +86,13 @@ def test_several_crops_and_one_detector(run_folder: Path, scored: str, classifie
     document = json.loads((run_folder / "emotions.json").read_text())
     labels = {table["policy"]: {row["label"] for row in table["rows"]} for table in document["tables"]}
     assert labels["margin=0.1"] == labels["margin=0.2,square"] == {"haar"}
+    assert all(f"crop {policy};" in done.stdout for policy in labels if policy in ("margin=0.1", "margin=0.2,square"))
+
+
+def test_alignment_without_landmarks_is_said(run_folder: Path, classifier: Path) -> None:
+    done = facebench("emotions", "score", run_folder, "--classifier", classifier, "--crop", "align")
+    assert done.returncode == 0, done.stderr
+    assert "no landmarks: " in done.stderr and "haar" in done.stderr and "not aligned" in done.stderr
 
 
 @pytest.mark.parametrize(
