@@ -159,7 +159,9 @@ def test_ctrl_c_in_a_process_of_its_own(tmp_path: Path) -> None:
     """A real signal, sent when the first lines are out, in a long video."""
     clip = make(tmp_path / "c.mp4", [moving(frame % FRAMES) for frame in range(600)])
     code = (
-        "import sys; from pathlib import Path\n"
+        "import signal, sys; from pathlib import Path\n"
+        # a test run in the background of a shell hands on that it ignores the signal
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from facebench.emotions import EmotionPipeline, process_video\n"
         "from facebench.tests.emotions.pipeline_fakes import BrightBoxes, GreyLevels\n"
         "def tell(p):\n"
