@@ -45,19 +45,18 @@ def pick(summary: Summary, rule: Rule, *, demo: bool = False) -> dict[str, Any]:
     known = metrics(summary)
     if metric not in known:
         raise UsageError(f"unknown metric {metric!r}. {did_you_mean(metric, known)}")
-    left_out = {cell_label(row.cell): why for row in summary.rows if (why := _why_not(row, rule))}
-    rows = [row for row in summary.rows if not _why_not(row, rule)]
+    judged = [(row, _why_not(row, rule)) for row in summary.rows]
+    left_out = {cell_label(row.cell): why for row, why in judged if why}
+    rows = [row for row, why in judged if not why]
     measured, on_halves = load_candidates(summary, rows, metric)
-    left_out |= {
-        cell_label(row.cell): why
-        for row, ap, p90 in zip(rows, measured.ap[0], measured.p90_ms[0], strict=True)
-        if (why := _why_not_by_numbers(float(ap), float(p90), rule))
-    }
-    if len(left_out) == len(summary.rows):
+    numbers = zip(measured.ap[0].tolist(), measured.p90_ms[0].tolist(), strict=True)
+    unfit = [_why_not_by_numbers(ap, p90, rule) for ap, p90 in numbers]
+    left_out |= {cell_label(row.cell): why for row, why in zip(rows, unfit, strict=True) if why}
+    fitting = [place for place, why in enumerate(unfit) if not why]
+    if not fitting:
         reasons = "; ".join(f"{spec}: {why}" for spec, why in left_out.items())
         raise UsageError(f"no detector fits the rule. {reasons or 'The run has no finished cell.'}")
     found = _Found.by_rule(rows, metric, measured, rule)
-    fitting = [place for place, row in enumerate(rows) if cell_label(row.cell) not in left_out]
     order = found.order(fitting)
     winner = rows[order[0]]
     own = float(winner.cell["start"]["operating_threshold"])

@@ -137,7 +137,6 @@ def score_command(
 ) -> None:
     """Score the detectors of a run together with a classifier: who finds the face, and is its emotion named right."""
     import json
-    from functools import partial
 
     from ..benchmarks.results import RunFolder
     from ..benchmarks.summary import Resampling
@@ -145,6 +144,7 @@ def score_command(
     from ..detectors import split_list
     from ..emotions.crops import DEFAULT_POLICY, SWEEP, as_policy
     from ..emotions.end_to_end import score_run
+    from ..emotions.end_to_end import sweep as sweep_crops
     from ..emotions.score_file import FILE_NAME
     from ..emotions.shipping import SCORES
     from ..reports.emotions import emotions_section, emotions_text
@@ -156,23 +156,20 @@ def score_command(
     chosen = load_classifier(classifier)
     console = stderr()
     without = [str(cell["spec"]) for cell in folder.cells if not (cell.get("info") or {}).get("landmarks", True)]
-    if without and any(policy.align for policy in policies):
+    if without and any(policy.align for policy in (*policies, *(SWEEP if sweep else ()))):
         console.print(
             f"no landmarks: {', '.join(without)}; their faces are cut by the box, not aligned", soft_wrap=True
         )
     with console.status("reading the run") as status:
-        score = partial(
-            score_run,
-            folder,
-            dataset,
-            chosen,
-            specs=specs or None,
-            resampling=Resampling(seed),
-            observer=lambda name, done, total: status.update(f"{name}: {done} of {total} pictures"),
+
+        def show(name: str, done: int, total: int) -> None:
+            status.update(f"{name}: {done} of {total} pictures")
+
+        which, drawn = specs or None, Resampling(seed)
+        score_run(folder, dataset, chosen, policies=policies, specs=which, resampling=drawn, observer=show)
+        crops_tried = (
+            sweep_crops(folder, dataset, chosen, specs=which, resampling=drawn, observer=show) if sweep else None
         )
-        score(policies=policies)
-        if sweep:
-            score(policies=SWEEP, variants=())
     if as_json:
         typer.echo(json.dumps(json.loads((folder.path / FILE_NAME).read_text(encoding="utf-8")), indent=1))
         return
@@ -181,8 +178,8 @@ def score_command(
         section = emotions_section(folder.path / FILE_NAME, SCORES, classifier=chosen.name, policy=str(policy))
         if section is not None:
             typer.echo(emotions_text(section, out.width if out.is_terminal else None))
-    if sweep:
-        typer.echo(f"and {len(SWEEP)} crops of the sweep, which the report shows")
+    if crops_tried is not None:
+        typer.echo(crops_tried.to_string(index=False, float_format="%.3f"))
     typer.echo(f"wrote {folder.path / FILE_NAME}; `facebench report {run}` shows it")
 
 

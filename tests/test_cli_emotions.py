@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from facebench.datasets import decode, load
 from facebench.emotions import EMOTIONS
+from facebench.emotions.crops import SWEEP
 from facebench.emotions.video_io import VideoReader, VideoWriter
 from facebench.tests.datasets.small_fer import some_pictures, write_folder
 from facebench.tests.emotions.test_classifier import model
@@ -93,6 +94,15 @@ def test_alignment_without_landmarks_is_said(run_folder: Path, classifier: Path)
     done = facebench("emotions", "score", run_folder, "--classifier", classifier, "--crop", "align")
     assert done.returncode == 0, done.stderr
     assert "no landmarks: " in done.stderr and "haar" in done.stderr and "not aligned" in done.stderr
+
+
+def test_a_sweep_prints_every_crop(run_folder: Path, scored: str, classifier: Path) -> None:
+    options = ("--classifier", classifier, "--detectors", "haar", "--sweep")
+    done = facebench("emotions", "score", run_folder, *options)
+    assert done.returncode == 0, done.stderr
+    words = [line.split() for line in done.stdout.splitlines()]
+    rows = [line[:2] for line in words if line[:1] == ["haar"] and line[1].startswith("margin=")]
+    assert rows == [["haar", str(policy)] for policy in SWEEP]
 
 
 @pytest.mark.parametrize(

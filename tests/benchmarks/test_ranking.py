@@ -201,3 +201,11 @@ def test_a_demonstration_is_no_default_unless_said(tmp_path):
 def test_nothing_to_pick_says_why(tmp_path, rows, rule, words):
     with pytest.raises(UsageError, match=words):
         pick(summary(tmp_path, *rows), rule)
+
+
+def test_cells_of_one_name_are_told_apart(tmp_path):
+    """A run folder holds a detector twice when its code changed in between: one of them may fail."""
+    shown = summary(tmp_path, row("a", 0.9, 50, failed=1), row("a", 0.8, 50))
+    assert pick(shown, Rule())["winner"]["exact_ap_overall"] == 0.8
+    with pytest.raises(UsageError, match="no detector fits"):
+        pick(summary(tmp_path, row("a", 0.9, 50, failed=1), row("a", 0.8, 50, failed=1)), Rule())
