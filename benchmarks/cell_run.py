@@ -6,22 +6,20 @@ import dataclasses
 import functools
 import math
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 
 from ..detectors import Detections, DetectorSpec, RGBImage
 from ..errors import DetectorRaisedError, WorkerError
 from .cell import Cell, kept_from, stored_cell
+from .cell_state import FAILURES_IN_A_ROW, end_cell, finished_before, too_many_failures
 from .journal import Journal, JournalContent, PictureRecord, Repeat
 from .pictures import Pictures
 from .plan import Observer, Plan
 from .results import RunFolder
 from .supervisor import Answer, DetectorProcess
 
-_FAILURES_IN_A_ROW = 3
-_FAILURES_SHARE = 0.02
 WARM_UP_CALLS = 3
 _KEPT = ("detections_differ", "repeats_failed", "rounds_started")
 """What a cell knows of its finished rounds, when more are added."""
@@ -33,7 +31,8 @@ class CellRun:
     A picture on which the detector raises, or on which its child dies twice, is put aside: the detector gets no
     detections on it, and the table says how many. Three in a row, or more than 2 % of all, fail the cell.
 
-    Later rounds only time the pictures again, each in a fresh child, and count where the detections differ.
+    Later rounds only time the pictures again, each in a fresh child, and count where the detections differ. Where the
+    detections came without times, from an accuracy pass, the first round is such a one too.
     """
 
     def __init__(
@@ -56,10 +55,11 @@ class CellRun:
         self._journal = Journal(folder.cell_path(self._stored) / "journal.jsonl")
         self._content = JournalContent()
         self._failures_in_a_row = 0
+        self._untimed = False
 
     def finish(self) -> None:
         """Bring the cell to a final state: done, failed or unavailable."""
-        before = self._finished_before()
+        before = finished_before(self._folder, self._stored["key"])
         if before is not None and before["rounds"] >= self._plan.rounds:
             return
         if self._missing is not None:
@@ -72,11 +72,15 @@ class CellRun:
             # the finished rounds stay the cell's result until the new ones are there too
             self._stored |= {name: before[name] for name in _KEPT if name in before}
             self._content = self._journal.open(self._folder.content(before))
+        self._untimed = any(math.isnan(record.detect_ms) for record in self._content.records.values())
+        if self._untimed:
+            self._content.starts = [start for start in self._content.starts if "started" in start]
         self._observer.cell_begins(self._stored, self._done(), len(self._usable) * self._plan.rounds)
         try:
-            reason = self._measure(0, self._one_of_the_first_round)
-            for number in range(1, self._plan.rounds):
-                reason = reason or self._measure(number, functools.partial(self._one_of_a_later_round, number))
+            reason = self._measure(0, self._one_of_the_first_round, set(self._content.records))
+            for number in range(0 if self._untimed else 1, self._plan.rounds):
+                there = {repeat.image_id for repeat in self._content.repeats if repeat.round == number}
+                reason = reason or self._measure(number, functools.partial(self._one_of_a_later_round, number), there)
         finally:
             self._journal.close()
         if reason:
@@ -91,27 +95,32 @@ class CellRun:
         self._end("done", "")
         self._journal.delete()
 
-    def _finished_before(self) -> dict[str, Any] | None:
-        finished = (one for one in self._folder.cells if one["key"] == self._stored["key"] and one["status"] == "done")
-        return next(finished, None)
+    def _end(self, status: str, reason: str, mend: str = "") -> None:
+        end_cell(
+            self._folder,
+            self._stored,
+            self._content,
+            self._observer,
+            status,
+            reason,
+            mend=mend,
+            rounds=self._plan.rounds,
+        )
 
     def _done(self) -> int:
-        aside = self._content.put_aside
-        return len(self._content.records) + len(self._content.repeats) + len(aside) * self._plan.rounds
+        """Count the timed calls that are there, a picture put aside as one a round."""
+        timed = 0 if self._untimed else len(self._content.records)
+        return timed + len(self._content.repeats) + len(self._content.put_aside) * self._plan.rounds
 
-    def _remaining(self, number: int) -> list[str]:
-        """Return the pictures that a round has still to time; every other round goes backwards."""
-        there = (
-            set(self._content.records)
-            if number == 0
-            else {repeat.image_id for repeat in self._content.repeats if repeat.round == number}
-        )
+    def _measure(
+        self, number: int, one: Callable[[DetectorProcess, str, RGBImage], str], there: Collection[str]
+    ) -> str:
+        """Run what a round misses in a fresh child; return why the cell fails, or an empty string.
+
+        Every other round goes backwards.
+        """
         names = self._usable if number % 2 == 0 else self._usable[::-1]
-        return [name for name in names if name not in there and name not in self._content.put_aside]
-
-    def _measure(self, number: int, one: Callable[[DetectorProcess, str, RGBImage], str]) -> str:
-        """Run what a round misses in a fresh child; return why the cell fails, or an empty string."""
-        names = self._remaining(number)
+        names = [name for name in names if name not in there and name not in self._content.put_aside]
         if not names:
             return ""
         plan, stored = self._plan, self._stored
@@ -138,7 +147,9 @@ class CellRun:
                 if reason:
                     return reason
             self._try(child, name, image)
-        return self._too_many_failures()
+        content = self._content
+        done = len(content.records) + len(content.put_aside)
+        return too_many_failures(content, self._failures_in_a_row, done, self._usable)
 
     def _one_of_a_later_round(self, number: int, child: DetectorProcess, name: str, image: RGBImage) -> str:
         """Time a picture again; what fails now and did not before is counted, and three in a row fail the cell."""
@@ -160,9 +171,9 @@ class CellRun:
             failure = str(error)
         self._journal.repeat(repeat)
         self._content.repeats.append(repeat)
-        last = self._content.repeats[-_FAILURES_IN_A_ROW:]
-        if len(last) == _FAILURES_IN_A_ROW and all(math.isnan(one.detect_ms) for one in last):
-            return f"failed on {_FAILURES_IN_A_ROW} pictures in a row in round {number + 1}, last on {name}: {failure}"
+        last = self._content.repeats[-FAILURES_IN_A_ROW:]
+        if len(last) == FAILURES_IN_A_ROW and all(math.isnan(one.detect_ms) for one in last):
+            return f"failed on {FAILURES_IN_A_ROW} pictures in a row in round {number + 1}, last on {name}: {failure}"
         return ""
 
     def _start(self, child: DetectorProcess, name: str, number: int) -> str:
@@ -204,6 +215,9 @@ class CellRun:
         pixels = image.shape[0] * image.shape[1]
         found = answer.detections
         record = PictureRecord(name, found, answer.detect_ms, pixels, answer.cpu_ms, answer.stages_ms)
+        if self._untimed:
+            # an accuracy pass left part of this to do; a round that is timed in part would be none
+            record = PictureRecord(name, found, math.nan, pixels)
         self._journal.picture(record, answer.peak_rss_mb, answer.device_memory_mb)
         self._content.records[name] = record
         self._content.see_memory(answer.peak_rss_mb, answer.device_memory_mb)
@@ -220,41 +234,6 @@ class CellRun:
         self._journal.put_aside(name, reason)
         self._content.put_aside[name] = reason
         self._failures_in_a_row += 1
-
-    def _too_many_failures(self) -> str:
-        count = len(self._content.put_aside)
-        if not count:
-            return ""
-        name, reason = next(reversed(self._content.put_aside.items()))
-        allowed = max(_FAILURES_IN_A_ROW, math.ceil(_FAILURES_SHARE * len(self._usable)))
-        everything = count >= len(self._usable)
-        if self._failures_in_a_row >= _FAILURES_IN_A_ROW or count > allowed or everything:
-            return f"failed on {count} of {self._done()} pictures, last on {name}: {reason}"
-        return ""
-
-    def _end(self, status: str, reason: str, mend: str = "") -> None:
-        content = self._content
-        self._stored |= {
-            "status": status,
-            "reason": reason,
-            "mend": mend,
-            "start": content.starts[0] if content.starts else None,
-            "starts": len(content.starts),
-            "peak_rss_mb": content.peak_rss_mb or None,
-            "device_memory_mb": content.device_memory_mb,
-            "failed_pictures": dict(content.put_aside),
-            "rounds": self._plan.rounds if status == "done" else 0,
-        }
-        if status == "done":
-            known = dict(enumerate(self._stored["rounds_started"]))
-            for start in content.starts:
-                known.setdefault(start.get("round", 0), start.get("started", math.nan))
-            self._stored["rounds_started"] = [known[number] for number in sorted(known)]
-            failed = sum(math.isnan(repeat.detect_ms) for repeat in content.repeats)
-            self._stored["repeats_failed"] += failed
-            self._stored["detections_differ"] += sum(not repeat.same for repeat in content.repeats) - failed
-        self._folder.put_cell(self._stored)
-        self._observer.cell_ends(self._stored)
 
 
 def _equal(a: Detections, b: Detections) -> bool:

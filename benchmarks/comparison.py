@@ -172,7 +172,7 @@ def rounds_table(timings: pd.DataFrame, image_ids: Sequence[str]) -> NDArray[np.
 
 
 def _measured(run: RunFolder, cell: StoredCell, image_ids: Sequence[str]) -> Measured:
-    ms = None if "predictions" in cell else rounds_table(run.timings(cell), image_ids)
+    ms = rounds_table(run.timings(cell), image_ids) if cell["rounds"] else None
     return Measured(cell, run.detections(cell), ms, run.document["environment"])
 
 

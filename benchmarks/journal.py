@@ -6,7 +6,7 @@ import base64
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -95,9 +95,13 @@ class Journal:
     """The growing file of a running cell: one JSON line an event, flushed at each.
 
     A process killed in the middle of a line leaves a torn one; opening the journal cuts it off.
+
+    Attributes:
+        landmarks_seen: whether a picture that this object read or wrote has landmarks.
     """
 
     def __init__(self, path: Path) -> None:
+        self.landmarks_seen = False
         self._path = path
         self._file: IO[bytes] | None = None
 
@@ -111,40 +115,90 @@ class Journal:
             ResultsError: the file cannot be read or written.
         """
         content = content or JournalContent()
+        for _, event in self._open():
+            _collect(content, event)
+        return content
+
+    def open_index(self) -> tuple[JournalContent, dict[str, int]]:
+        """Open like `open`, but keep of a finished picture only where its line begins; see `read`.
+
+        Returns:
+            The content without its records, and image_id -> place.
+
+        Raises:
+            ResultsError: the file cannot be read or written.
+        """
+        content, places = JournalContent(), {}
+        for place, event in self._open():
+            if event["event"] == "picture":
+                places[event["image_id"]] = place
+                self._see_landmarks(event)
+                content.see_memory(event["peak_rss_mb"], event.get("device_memory_mb"))
+            else:
+                _collect(content, event)
+        return content, places
+
+    def read(self, places: Iterable[int]) -> Iterator[PictureRecord]:
+        """Read finished pictures back, one at a time.
+
+        Args:
+            places: where their lines begin.
+
+        Raises:
+            ResultsError: the file cannot be read, or was changed by somebody else.
+        """
+        try:
+            with self._path.open("rb") as file:
+                for place in places:
+                    file.seek(place)
+                    event = _parse(file.readline())
+                    if event is None or event["event"] != "picture":
+                        raise ResultsError(
+                            f"{self._path} was changed while it was in use; run again into another --out"
+                        )
+                    yield _record(event)
+        except OSError as error:
+            raise ResultsError(f"cannot read {self._path}: {error.strerror or error}") from error
+
+    def _open(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield the whole lines and where they begin; then cut off what follows and open for appending."""
+        whole = 0
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            data = self._path.read_bytes() if self._path.exists() else b""
-            whole = 0
-            for line in data.splitlines(keepends=True):
-                event = _parse(line)
-                if event is None:
-                    break
-                _collect(content, event)
-                whole += len(line)
+            if self._path.exists():
+                with self._path.open("rb") as file:
+                    for line in file:
+                        event = _parse(line)
+                        if event is None:
+                            break
+                        yield whole, event
+                        whole += len(line)
             self._file = self._path.open("ab")
             self._file.truncate(whole)
         except OSError as error:
             raise ResultsError(f"cannot open {self._path}: {error.strerror or error}") from error
-        return content
 
-    def picture(self, record: PictureRecord, peak_rss_mb: float, device_memory_mb: float | None = None) -> None:
-        """Add a finished picture of the first round."""
+    def _see_landmarks(self, event: Mapping[str, Any]) -> None:
+        self.landmarks_seen = self.landmarks_seen or bool(event["landmarks"])
+
+    def picture(self, record: PictureRecord, peak_rss_mb: float, device_memory_mb: float | None = None) -> int:
+        """Add a finished picture of the first round; return where its line begins."""
         found = record.detections
-        self._append(
-            {
-                "event": "picture",
-                "image_id": record.image_id,
-                "detect_ms": record.detect_ms,
-                "pixels": record.pixels,
-                "cpu_ms": record.cpu_ms,
-                "stages_ms": record.stages_ms,
-                "peak_rss_mb": round(peak_rss_mb, 1),
-                "device_memory_mb": device_memory_mb,
-                "boxes": _encode(found.boxes),
-                "scores": _encode(found.scores),
-                "landmarks": None if found.landmarks is None else _encode(found.landmarks),
-            }
-        )
+        event = {
+            "event": "picture",
+            "image_id": record.image_id,
+            "detect_ms": record.detect_ms,
+            "pixels": record.pixels,
+            "cpu_ms": record.cpu_ms,
+            "stages_ms": record.stages_ms,
+            "peak_rss_mb": round(peak_rss_mb, 1),
+            "device_memory_mb": device_memory_mb,
+            "boxes": _encode(found.boxes),
+            "scores": _encode(found.scores),
+            "landmarks": None if found.landmarks is None else _encode(found.landmarks),
+        }
+        self._see_landmarks(event)
+        return self._append(event)
 
     def repeat(self, repeat: Repeat) -> None:
         """Add a later round's timing of a picture."""
@@ -173,9 +227,11 @@ class Journal:
         self.close()
         self._path.unlink(missing_ok=True)
 
-    def _append(self, event: dict[str, Any]) -> None:
+    def _append(self, event: dict[str, Any]) -> int:
+        """Write one line; return where it begins."""
         assert self._file is not None, "open() comes first"
         try:
+            place = self._file.tell()
             self._file.write(json.dumps(event).encode() + b"\n")
             self._file.flush()
         except OSError as error:
@@ -183,6 +239,7 @@ class Journal:
                 f"cannot write {self._path}: {error.strerror or error}. What was measured before is kept; "
                 "free some space and run the same command again"
             ) from error
+        return place
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:
@@ -199,21 +256,7 @@ def _parse(line: bytes) -> dict[str, Any] | None:
 def _collect(content: JournalContent, event: dict[str, Any]) -> None:
     kind = event.pop("event")
     if kind == "picture":
-        landmarks = event["landmarks"]
-        detections = Detections(
-            _decode(event["boxes"], (-1, 4)),
-            _decode(event["scores"], (-1,)),
-            None if landmarks is None else _decode(landmarks, (-1, 5, 2)),
-        )
-        name = event["image_id"]
-        content.records[name] = PictureRecord(
-            name,
-            detections,
-            event["detect_ms"],
-            event["pixels"],
-            event.get("cpu_ms", math.nan),
-            _stages(event),
-        )
+        content.records[event["image_id"]] = _record(event)
         content.see_memory(event["peak_rss_mb"], event.get("device_memory_mb"))
     elif kind == "repeat":
         content.repeats.append(Repeat(**{**event, "stages_ms": _stages(event)}))
@@ -223,6 +266,23 @@ def _collect(content: JournalContent, event: dict[str, Any]) -> None:
         content.deaths.setdefault(event["image_id"], []).append(event["reason"])
     elif kind == "put_aside":
         content.put_aside[event["image_id"]] = event["reason"]
+
+
+def _record(event: Mapping[str, Any]) -> PictureRecord:
+    landmarks = event["landmarks"]
+    detections = Detections(
+        _decode(event["boxes"], (-1, 4)),
+        _decode(event["scores"], (-1,)),
+        None if landmarks is None else _decode(landmarks, (-1, 5, 2)),
+    )
+    return PictureRecord(
+        event["image_id"],
+        detections,
+        event["detect_ms"],
+        event["pixels"],
+        event.get("cpu_ms", math.nan),
+        _stages(event),
+    )
 
 
 def _stages(event: Mapping[str, Any]) -> tuple[float, float, float] | None:

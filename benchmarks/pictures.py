@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,13 @@ import pandas as pd
 from ..datasets import Dataset, Sample, decode
 from ..detectors import RGBImage
 from ..errors import ResultsError, UsageError
+from .executors.base import Executor
+from .executors.work import Item, Look, Looker, look
 from .plan import Observer
 from .results import RunFolder
 
 _CACHE_BYTES = 512 * 2**20
+_CHUNK = 64
 
 
 class Pictures:
@@ -46,7 +49,9 @@ class Pictures:
             self._bytes += image.nbytes
 
 
-def look_at_pictures(dataset: Dataset, folder: RunFolder, pictures: Pictures, observer: Observer) -> list[str]:
+def look_at_pictures(
+    dataset: Dataset, folder: RunFolder, pictures: Pictures, observer: Observer, executor: Executor | None = None
+) -> list[str]:
     """Decode every picture once, unless the folder knows them; return the ids of those that all detectors will see.
 
     What cannot be decoded is left out for every detector, and stored with its verdict.
@@ -56,7 +61,8 @@ def look_at_pictures(dataset: Dataset, folder: RunFolder, pictures: Pictures, ob
     """
     if (folder.path / "pictures.parquet").exists():
         return usable_ids(folder.pictures(), dataset.name)
-    table, faces = decode_all(dataset, pictures, observer), faces_table(dataset.samples)
+    table = decode_all(dataset, pictures, observer) if executor is None else _decode_by(executor, dataset, observer)
+    faces = faces_table(dataset.samples)
     folder.write_pictures(table, faces)
     outside = _count_outside(faces, table[table["verdict"] == "ok"])
     if outside:
@@ -71,15 +77,24 @@ def decode_all(dataset: Dataset, pictures: Pictures, observer: Observer) -> pd.D
     """Decode every picture once and keep those that fit; return all of them as pictures.parquet has them."""
     rows = []
     for index, sample in enumerate(dataset.samples):
-        began = time.perf_counter()
-        decoded = decode(sample.source)
-        decode_ms = (time.perf_counter() - began) * 1000
-        height, width = decoded.image.shape[:2] if decoded.image is not None else (0, 0)
-        rows.append((sample.image_id, decoded.verdict, decoded.detail, width, height, decode_ms))
+        seen, decoded = look(sample.image_id, sample.source)
+        rows.append(seen)
         if decoded.image is not None:
             pictures.keep(sample.image_id, decoded.image)
         observer.decoding(index + 1, len(dataset))
-    return pd.DataFrame(rows, columns=["image_id", "verdict", "detail", "width", "height", "decode_ms"])
+    return pd.DataFrame(rows)
+
+
+def _decode_by(executor: Executor, dataset: Dataset, observer: Observer) -> pd.DataFrame:
+    """Do what `decode_all` does by several workers, keep no picture and no time."""
+    items = [Item(sample.image_id, sample.source) for sample in dataset.samples]
+    chunks = (items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK))
+    seen: dict[str, Look] = {}
+    with closing(executor.map(Looker, chunks)) as answers:
+        for looks in answers:
+            seen |= {one.image_id: one for one in looks}
+            observer.decoding(len(seen), len(items))
+    return pd.DataFrame([seen[item.image_id] for item in items]).drop(columns="decode_ms")
 
 
 def usable_ids(table: pd.DataFrame, name: str) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from ..datasets import Dataset
 from ..detectors import DetectorSpec, Device
 from .cell import Protocol as CellProtocol
+from .executors.base import Executor
 from .supervisor import Limits
 
 
@@ -57,7 +58,10 @@ class Plan:
         threads: CPU threads of each child; each count makes rows of its own.
         limits: time and memory of each child.
         rounds: how often every picture is timed, each round in a fresh child. Detections come from the first; the
-            later ones show how far the same code differs from process to process.
+            later ones show how far the same code differs from process to process. 0, with an executor: no picture is
+            timed.
+        executor: brings the detections of all cells in by several workers first; then nothing runs beside the child
+            that is timed. None: the first timed round brings them.
     """
 
     dataset: Dataset
@@ -67,3 +71,4 @@ class Plan:
     threads: Sequence[int] = (1,)
     limits: Limits = dataclasses.field(default_factory=Limits)
     rounds: int = 1
+    executor: Executor | None = None

@@ -2,7 +2,8 @@
 
 ```
 run.json                     schema version, environment, data set, protocol, cells with their state
-pictures.parquet             one row a picture: image_id, verdict, detail, width, height, decode_ms
+pictures.parquet             one row a picture: image_id, verdict, detail, width, height, decode_ms (without it where
+                             several workers decoded side by side)
 faces.parquet                one row an annotated face: image_id, x1, y1, x2, y2, ignore, attributes
 cells/<spec>-<key>/
     journal.jsonl            one line a picture while the cell runs; what is lost with a crash is the last line at most
@@ -21,11 +22,12 @@ the original picture, times milliseconds, memory MB.
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pandas as pd
@@ -48,24 +50,44 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         ResultsError: the disk is full, or the folder cannot be written to.
     """
+    with _whole_or_not(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def _whole_or_not(path: Path) -> Iterator[IO[bytes]]:
+    """Give a file beside the path, and move it there once it is complete and on the disk."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise ResultsError(
             f"cannot write {path}: {error.strerror or error}. Free some space or choose another folder"
         ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def _write_table(path: Path, table: pd.DataFrame) -> None:
     write_atomically(path, table.to_parquet(None, index=False))
+
+
+def _write_parts(path: Path, parts: Iterator[pd.DataFrame]) -> None:
+    """Write tables of the same columns below one another; an empty `parts` gives a table of detections without rows."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    first = pa.Table.from_pandas(next(parts, detections_table([])), preserve_index=False)
+    with _whole_or_not(path) as file, parquet.ParquetWriter(file, first.schema) as writer:
+        writer.write_table(first)
+        for part in parts:
+            writer.write_table(pa.Table.from_pandas(part, schema=first.schema, preserve_index=False))
 
 
 class RunFolder:
@@ -169,12 +191,35 @@ class RunFolder:
         _write_table(folder / "detections.parquet", detections_table(records))
         _write_table(folder / "timings.parquet", _timings_table(records, repeats))
 
+    def write_detections(
+        self, cell: Mapping[str, Any], batches: Iterator[Sequence[PictureRecord]], *, landmarks: bool
+    ) -> None:
+        """Write the tables of a cell that was not timed, a batch at a time.
+
+        Args:
+            cell: as stored.
+            batches: records in the order of the run.
+            landmarks: whether one of them has landmarks, which gives all of them the columns.
+        """
+        folder = self.cell_path(cell)
+        _write_parts(folder / "detections.parquet", (detections_table(batch, landmarks) for batch in batches))
+        _write_table(folder / "timings.parquet", _timings_table([], []))
+
     def content(self, cell: Mapping[str, Any]) -> JournalContent:
         """Return what a finished cell holds as its journal would have held it, for going on with more rounds."""
         timings, found = self.timings(cell), self.detections(cell)
-        content = JournalContent(put_aside=dict(cell["failed_pictures"]), starts=[cell["start"]])
+        content = JournalContent(put_aside=dict(cell["failed_pictures"]))
+        if cell["rounds"]:
+            content.starts.append(cell["start"])
         content.see_memory(cell["peak_rss_mb"] or 0.0, cell.get("device_memory_mb"))
         rows = dict(iter(found.groupby("image_id", sort=False)))
+        if not cell["rounds"]:
+            seen = self.pictures().query("verdict == 'ok'")
+            for name, width, height in seen[["image_id", "width", "height"]].itertuples(index=False):
+                if name not in content.put_aside:
+                    detections = _detections_of(rows.get(name))
+                    content.records[name] = PictureRecord(name, detections, math.nan, width * height)
+            return content
         for name, number, detect_ms, cpu_ms, *stages, pixels, count in timings[
             ["image_id", "round", "detect_ms", "cpu_ms", *_STAGES, "pixels", "detections"]
         ].itertuples(index=False):
@@ -237,7 +282,7 @@ def _from_version_1(document: dict[str, Any]) -> dict[str, Any]:
 def _timings_table(records: Sequence[PictureRecord], repeats: Sequence[Repeat]) -> pd.DataFrame:
     pixels = {record.image_id: record.pixels for record in records}
     calls: list[tuple[int, int, PictureRecord | Repeat]] = [
-        *((0, len(record.detections), record) for record in records),
+        *((0, len(record.detections), record) for record in records if math.isfinite(record.detect_ms)),
         *((repeat.round, repeat.detections, repeat) for repeat in repeats),
     ]
     stages = np.array([call.stages_ms or (np.nan,) * 3 for *_, call in calls], dtype=np.float64).reshape(-1, 3)
@@ -264,8 +309,13 @@ def _detections_of(rows: pd.DataFrame | None) -> Detections:
     return Detections(rows[_BOX].to_numpy(np.float32), rows["score"].to_numpy(np.float32), points)
 
 
-def detections_table(records: Sequence[PictureRecord]) -> pd.DataFrame:
-    """Lay detections out as detections.parquet holds them."""
+def detections_table(records: Sequence[PictureRecord], landmarks: bool | None = None) -> pd.DataFrame:
+    """Lay detections out as detections.parquet holds them.
+
+    Args:
+        records: of finished pictures.
+        landmarks: whether there are columns for them; None: where one of the records has some.
+    """
     counts = [len(record.detections) for record in records]
     boxes = np.concatenate([np.empty((0, 4), np.float32), *(record.detections.boxes for record in records)])
     scores = np.concatenate([np.empty(0, np.float32), *(record.detections.scores for record in records)])
@@ -274,13 +324,18 @@ def detections_table(records: Sequence[PictureRecord]) -> pd.DataFrame:
         **{name: boxes[:, column] for column, name in enumerate(_BOX)},
         "score": scores,
     }
-    if any(record.detections.landmarks is not None and len(record.detections) for record in records):
+    if landmarks is None:
+        landmarks = any(record.detections.landmarks is not None and len(record.detections) for record in records)
+    if landmarks:
         points = np.concatenate(
             [
-                np.full((len(record.detections), 10), np.nan, np.float32)
-                if record.detections.landmarks is None
-                else record.detections.landmarks.reshape(-1, 10)
-                for record in records
+                np.empty((0, 10), np.float32),
+                *(
+                    np.full((len(record.detections), 10), np.nan, np.float32)
+                    if record.detections.landmarks is None
+                    else record.detections.landmarks.reshape(-1, 10)
+                    for record in records
+                ),
             ]
         )
         table |= {name: points[:, column] for column, name in enumerate(_LANDMARKS)}

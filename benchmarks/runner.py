@@ -1,18 +1,23 @@
 """From a data set and a list of detectors to a run folder: one cell after the other, each picture once, resumable.
 
-Latency is part of it, so nothing runs beside the cell that is measured.
+Where latency is measured, nothing runs beside the cell. An executor brings the detections of all cells in before, by
+several workers, and no time is taken then.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import datetime
+from collections.abc import Sequence
+from contextlib import closing, nullcontext
 from itertools import product
 from pathlib import Path
 
+from ..detectors import DetectorSpec
 from ..errors import UsageError
 from . import environment
-from .cell import make_cell
+from .accuracy_pass import run_accuracy_pass
+from .cell import Cell, make_cell
 from .cell_run import CellRun
 from .floor import measure_floor
 from .pictures import Pictures, describe_dataset, look_at_pictures
@@ -29,24 +34,45 @@ def run(plan: Plan, out: Path, observer: Observer | None = None) -> RunFolder:
     Raises:
         UsageError: the folder holds a run of other pictures, or threads or rounds are out of range.
         ResultsError: the folder cannot be written, or another process writes into it.
+        WorkerDiedError: workers of the executor end again and again, whatever they are given.
     """
     for threads in plan.threads:
         environment.checked_threads(threads)
-    if plan.rounds < 1:
-        raise UsageError(f"got {plan.rounds} rounds, expected at least 1")
+    fewest = 0 if plan.executor else 1
+    if plan.rounds < fewest:
+        raise UsageError(f"got {plan.rounds} rounds, expected at least {fewest}")
     observer = observer or Silent()
-    with lock(out):
+    with lock(out), closing(plan.executor) if plan.executor else nullcontext():
         folder = _open_or_create(plan, out)
         pictures = Pictures(plan.dataset.samples)
-        usable = look_at_pictures(plan.dataset, folder, pictures, observer)
-        if "floor" not in folder.document:
-            folder.document["floor"] = dataclasses.asdict(measure_floor(plan.limits))
-            folder.save()
-        for spec, protocol, threads in product(plan.detectors, plan.protocols, plan.threads):
-            cell = make_cell(spec, plan.dataset.fingerprint, protocol, plan.device, threads)
-            CellRun(plan, folder, spec, cell, usable, pictures, observer).finish()
+        usable = look_at_pictures(plan.dataset, folder, pictures, observer, plan.executor)
+        cells = [
+            (spec, make_cell(spec, plan.dataset.fingerprint, protocol, plan.device, threads))
+            for spec, protocol, threads in product(plan.detectors, plan.protocols, plan.threads)
+        ]
+        if plan.executor is not None:
+            sources = {sample.image_id: sample.source for sample in plan.dataset.samples}
+            for spec, cell in cells:
+                run_accuracy_pass(plan, folder, spec, cell, usable, sources, observer)
+        if plan.rounds:
+            _measure_times(plan, folder, cells, usable, pictures, observer)
         write_previews(folder, pictures.get)
     return folder
+
+
+def _measure_times(
+    plan: Plan,
+    folder: RunFolder,
+    cells: Sequence[tuple[DetectorSpec, Cell]],
+    usable: Sequence[str],
+    pictures: Pictures,
+    observer: Observer,
+) -> None:
+    if "floor" not in folder.document:
+        folder.document["floor"] = dataclasses.asdict(measure_floor(plan.limits))
+        folder.save()
+    for spec, cell in cells:
+        CellRun(plan, folder, spec, cell, usable, pictures, observer).finish()
 
 
 def _open_or_create(plan: Plan, out: Path) -> RunFolder:

@@ -183,8 +183,7 @@ def _row(
     # rounded as the scores are, so that a float32 score of 0.7 reaches a threshold of 0.7
     threshold = float(detected.dtype.type(cell["start"]["operating_threshold"]))
     scores = score_matches(matches, counted, masks, threshold)
-    # predictions from a file have no timings
-    timings = None if "predictions" in cell else run.timings(cell)
+    timings = run.timings(cell) if cell["rounds"] else None
     calls = None if timings is None else calls_of(timings, usable)
     lists = {**masks, "overall": counted}
     exact = exact_draws(matches, lists, weights)

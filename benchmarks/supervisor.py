@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -124,6 +125,7 @@ class DetectorProcess:
         limits: time and memory.
         log: file for what the child prints; None throws it away.
         python: interpreter of the child, such as that of an environment with another version; None for this one.
+        cores: cores that the child is pinned to; None for the last ones that this process may use, one a thread.
 
     Use as a context manager, or call `close`.
     """
@@ -139,7 +141,9 @@ class DetectorProcess:
         limits: Limits | None = None,
         log: Path | None = None,
         python: Path | None = None,
+        cores: Sequence[int] | None = None,
     ) -> None:
+        self._cores_given = cores
         self._python = str(python or sys.executable)
         self._config = {
             "spec": spec,
@@ -335,6 +339,8 @@ class DetectorProcess:
 
     def _cores(self) -> list[int]:
         """Return the last cores, as many as threads: the parent and the system tend to use the first."""
+        if self._cores_given is not None:
+            return list(self._cores_given)
         threads = int(str(self._config["threads"]))
         return usable_cores()[-threads:]
 

@@ -38,7 +38,7 @@ def main() -> None:
     # last, so that a detector in the working folder is found and nothing there hides a library
     sys.path.append(os.getcwd())  # noqa: PTH109
     faulthandler.enable()
-    _die_with_parent()
+    die_with_parent()
     # the parent unlocks a detector that hangs by killing, so only the pipe's end needs care here
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         connection.send(("hello", PROTOCOL))
@@ -171,7 +171,7 @@ def _explain(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}"
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Ask Linux to kill this process when the parent ends, even inside a detector that hangs."""
     if sys.platform == "linux":
         import ctypes

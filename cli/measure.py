@@ -34,8 +34,19 @@ def run_command(
         str, typer.Option(help="Longer sides to sweep, such as 320,640,1024: each a row, with its own AP and latency.")
     ] = "",
     rounds: Annotated[
-        int, typer.Option(help="How often each picture is timed, each round in a fresh process; 2 or more for a gate.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            help="How often each picture is timed, each round in a fresh process; 2 or more for a gate. Default: 1, "
+            "with an executor 0."
+        ),
+    ] = None,
+    executor: Annotated[
+        str | None,
+        typer.Option(
+            help="Bring the detections in by workers side by side, before anything is timed: local:N processes here, "
+            "or ray[:workers=N,cpus=C,gpus=G,address=A] actors of a cluster."
+        ),
+    ] = None,
     score_floor: Annotated[
         float | None, typer.Option(help="Keep probabilities down to this; else each detector's own floor.")
     ] = None,
@@ -47,6 +58,7 @@ def run_command(
     from .. import datasets
     from .. import detectors as registry
     from ..benchmarks.cell import Protocol
+    from ..benchmarks.executors import create_executor
     from ..benchmarks.plan import Plan
     from ..benchmarks.progress import RichObserver
     from ..benchmarks.runner import run
@@ -59,17 +71,27 @@ def run_command(
     protocols = [Protocol(one, score_floor) for one in dict.fromkeys(given_sizes or ["original"])]
     counts = list(dict.fromkeys(_whole_numbers("--threads", threads)))
     limits = Limits(picture_s=picture_timeout, memory_mb=memory_limit)
+    workers = create_executor(executor) if executor else None
     console = stderr()
     pictures = datasets.load(dataset, root=data)
     console.print(f"{pictures.name}: {pictures.coverage}. {pictures.description}", soft_wrap=True, highlight=False)
     fetch_models(specs, console)
-    plan = Plan(pictures, specs, protocols, device, counts, limits, rounds)
+    timed = rounds if rounds is not None else int(workers is None)
+    plan = Plan(pictures, specs, protocols, device, counts, limits, timed, workers)
+    passes = int(timed > 0) + int(workers is not None)
     try:
-        with RichObserver(console, len(specs) * len(protocols) * len(counts)) as observer:
+        with RichObserver(console, passes * len(specs) * len(protocols) * len(counts)) as observer:
             folder = run(plan, out, observer)
     except KeyboardInterrupt:
         typer.echo(f"facebench: interrupted; the same command goes on where it stopped ({out})", err=True)
         raise SystemExit(130) from None
+    if not timed:
+        console.print(
+            f"Detections by {executor}, beside other work: nothing was timed. With --rounds 1, each detector is timed "
+            "alone once its detections are there.",
+            soft_wrap=True,
+            highlight=False,
+        )
     summary = summarise_run(folder)
     print_summary(summary, as_json)
     if any(row.cell["status"] == "failed" for row in summary.rows):

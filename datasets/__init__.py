@@ -1,7 +1,7 @@
 """What detectors are measured on: data sets of pictures with annotated faces, and the one decoder."""
 
-from .base import Dataset, Faces, Sample
+from .base import Dataset, Faces, Sample, Source
 from .images import Decoded, decode
 from .registry import data_root, known, load
 
-__all__ = ["Dataset", "Decoded", "Faces", "Sample", "data_root", "decode", "known", "load"]
+__all__ = ["Dataset", "Decoded", "Faces", "Sample", "Source", "data_root", "decode", "known", "load"]

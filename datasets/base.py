@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,18 +52,50 @@ def _check(name: str, array: NDArray[np.generic], dtype: type[np.generic], shape
         raise DataError(f"{name} must be {np.dtype(dtype)} {shape}, got {array.dtype} {array.shape}")
 
 
+class StoredPicture(Protocol):
+    """An encoded picture that is no file of its own: a member of an archive, or the content of an address.
+
+    An object says where the bytes are and holds none of them: it is small, can be pickled, and can be read in another
+    process. Its string is how messages name it.
+    """
+
+    def read(self) -> bytes:
+        """Return the encoded bytes.
+
+        Raises:
+            OSError: they cannot be read, or are not those that were listed.
+        """
+        ...
+
+
+Source = Path | bytes | StoredPicture
+"""Where an encoded picture is: a file, the bytes themselves, or something that reads them."""
+
+
+def read_source(source: Source) -> bytes:
+    """Return the encoded bytes of a picture.
+
+    Raises:
+        OSError: they cannot be read.
+    """
+    if isinstance(source, bytes):
+        return source
+    return source.read_bytes() if isinstance(source, Path) else source.read()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
     """One picture and its faces.
 
     Attributes:
         image_id: stable and unique in its data set, such as "0--Parade/0_Parade_marchingband_1_20.jpg".
-        source: the picture file, which need not exist where only the annotation was asked for, or its encoded bytes.
+        source: the picture file, which need not exist where only the annotation was asked for, its encoded bytes, or
+            where else they can be read from.
         faces: the annotated faces.
     """
 
     image_id: str
-    source: Path | bytes
+    source: Source
     faces: Faces
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
-from .base import Sample
+from .base import Sample, Source, read_source
 
 
 def fingerprint(samples: Iterable[Sample], lists: Iterable[str], *, pictures: bool = True) -> str:
@@ -51,11 +51,11 @@ def fingerprint(samples: Iterable[Sample], lists: Iterable[str], *, pictures: bo
     return whole.hexdigest()
 
 
-def _picture_digest(source: Path | bytes) -> bytes:
-    if isinstance(source, bytes):
-        return hashlib.blake2b(source).digest()
+def _picture_digest(source: Source) -> bytes:
     try:
-        with source.open("rb") as file:
-            return hashlib.file_digest(file, hashlib.blake2b).digest()
+        if isinstance(source, Path):
+            with source.open("rb") as file:
+                return hashlib.file_digest(file, hashlib.blake2b).digest()
+        return hashlib.blake2b(read_source(source)).digest()
     except OSError as error:
-        raise DataError(f"Got {error.strerror or error} at {source}, expected a picture file to read.") from error
+        raise DataError(f"Got {error.strerror or error} at {source!s}, expected a picture file to read.") from error

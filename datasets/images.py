@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .base import Source, read_source
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -52,7 +54,7 @@ class Decoded:
     detail: str = ""
 
 
-def decode(source: Path | bytes, *, max_pixels: int = 100_000_000) -> Decoded:
+def decode(source: Source, *, max_pixels: int = 100_000_000) -> Decoded:
     """Decode one picture to RGB; bad bytes give a verdict, never an exception.
 
     The EXIF orientation is applied. Of an animation the first frame is taken. Alpha is dropped, not blended: the colour
@@ -62,19 +64,16 @@ def decode(source: Path | bytes, *, max_pixels: int = 100_000_000) -> Decoded:
     A file without its end mark (JPEG, PNG, WebP) counts as truncated even where all pixels arrived.
 
     Args:
-        source: the picture file, or its encoded bytes.
+        source: the picture file, its encoded bytes, or where else they can be read from.
         max_pixels: the largest width x height that is decoded. Known from the header, before memory is taken.
 
     Returns:
         The verdict, with the pixels where it is "ok".
     """
-    if isinstance(source, Path):
-        try:
-            data = source.read_bytes()
-        except OSError as error:
-            return Decoded("unreadable", None, f"got {error.strerror or error}: {source}; expected a file to read")
-    else:
-        data = source
+    try:
+        data = read_source(source)
+    except OSError as error:
+        return Decoded("unreadable", None, f"got {error.strerror or error}: {source!s}; expected a file to read")
     format_name = _format_of(data)
     if format_name is None:
         begin = f"{len(data):,} bytes that begin with {data[:8]!r}" if data else "0 bytes"
@@ -104,12 +103,13 @@ def decode(source: Path | bytes, *, max_pixels: int = 100_000_000) -> Decoded:
     return Decoded("ok", np.ascontiguousarray(_upright(pixels, orientation)), detail)
 
 
-def upright_size(path: Path) -> tuple[int, int] | None:
+def upright_size(source: Source) -> tuple[int, int] | None:
     """Width and height of a picture after EXIF orientation, from its header alone; None where it cannot be read."""
     from PIL import Image
 
     try:
-        with _strict_pillow(2**62), Image.open(path) as picture:
+        header = source if isinstance(source, Path) else io.BytesIO(read_source(source))
+        with _strict_pillow(2**62), Image.open(header) as picture:
             width, height = picture.size
             # Pillow turns a TIFF by itself, its size too.
             turned = picture.format != "TIFF" and _orientation(picture) >= 5

@@ -184,3 +184,12 @@ class WithoutItsBase(Good):
     def __init__(self, *, device="cpu", threads=1, score_floor=None):
         self.device, self.threads = device, threads
         self.operating_threshold = self.score_floor = 0.5
+
+
+class AbortsOnThird(Good):
+    """Aborts on the picture whose grey is 3."""
+
+    def detect(self, image):
+        if int(image[0, 0, 0]) == 3:
+            os.abort()
+        return super().detect(image)
