@@ -215,7 +215,7 @@ def test_a_cell_that_is_not_done_has_no_numbers_and_is_not_dropped(tmp_path):
 
 
 def test_predictions_have_no_latency(tmp_path):
-    stored = {"predictions": {"remarks": []}}
+    stored = {"predictions": {"remarks": []}, "rounds": 0}
     (one,) = compare_runs(*two(tmp_path, base=stored, head=stored)).cells
     assert one.latency is None and one.indicative == () and one.accuracy_on("hard").base == 1.0
 
