@@ -7,7 +7,12 @@ FacebenchError                   something facebench can explain; the command pr
 ├── UnavailableError             a package or model file is missing; `mend` is the command that brings it
 ├── DeviceError                  the device asked for cannot really be used
 ├── DataError                    the data set cannot be read as it stands
-│   └── AnnotationError          an annotation file contradicts itself or its format; names file and line
+│   ├── MissingDataError         it is not where it was looked for
+│   ├── AnnotationError          an annotation file contradicts itself or its format; names file and line
+│   ├── DataFetchError           a file of a data set could not be brought
+│   │   └── TamperedDataError    the bytes are not the ones published, or not those brought before
+│   ├── TermsError               the terms of a data set were not accepted
+│   └── ArchiveError             an archive is damaged, or would write where or how much it must not
 ├── VideoError                   a video file or camera cannot be read, or a video not be written
 ├── ModelStoreError              a model file could not be brought
 │   ├── HashMismatchError        the bytes are not the ones expected; both hashes are named
@@ -68,6 +73,22 @@ class MissingDataError(DataError):
 
 class AnnotationError(DataError):
     """An annotation file contradicts itself or its format."""
+
+
+class DataFetchError(DataError):
+    """A file of a data set could not be brought."""
+
+
+class TamperedDataError(DataFetchError):
+    """The bytes are not the ones published, or not those brought before."""
+
+
+class TermsError(DataError):
+    """The terms of a data set were not accepted."""
+
+
+class ArchiveError(DataError):
+    """An archive is damaged, or would write where or how much it must not."""
 
 
 class VideoError(FacebenchError):

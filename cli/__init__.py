@@ -14,13 +14,15 @@ from typing import Annotated
 import typer
 
 from ..errors import FacebenchError
-from .catalogue import data_app, detectors_app, models_app
+from .catalogue import detectors_app, models_app
 from .compare import compare_command, gate_command
+from .data import data_app
 from .detect import detect_command
 from .doctor import doctor_command
 from .emotions import emotions_app
 from .measure import export_command, run_command, score_command
 from .show import pick_command, report_command, table_command
+from .stress import stress_command
 
 app = typer.Typer(
     help="Benchmark face detectors: accuracy and latency, measured honestly.",
@@ -32,6 +34,7 @@ for _name, _verb in (
     ("run", run_command),
     ("score", score_command),
     ("export", export_command),
+    ("stress", stress_command),
     ("report", report_command),
     ("table", table_command),
     ("compare", compare_command),

@@ -1,4 +1,4 @@
-"""Verbs about what there is: detectors, models, data."""
+"""Verbs about what there is: detectors and models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from .console import Device, Json, fetch_model, fetch_models, stderr, stdout
 
 detectors_app = typer.Typer(help="What can be measured.", no_args_is_help=True)
 models_app = typer.Typer(help="The model files that detectors load.", no_args_is_help=True)
-data_app = typer.Typer(help="The pictures to measure on.", no_args_is_help=True)
 
 
 @detectors_app.command("list")
@@ -43,7 +42,7 @@ def detectors_list(as_json: Json = False) -> None:
                 "scores": info.score_kind,
                 "trained_on": list(info.trained_on),
                 "parameters": {name: str(value) for name, value in spec.parameters.items()},
-                "state": "available" if missing is None else f"unavailable: {missing}",
+                "state": spec.state(),
                 "mend": missing.mend if missing else "",
                 "note": info.note,
             }
@@ -54,7 +53,8 @@ def detectors_list(as_json: Json = False) -> None:
     table = Table("detector", "family", "package", "scores", "parameters", "state")
     for row in rows:
         parameters = ", ".join(f"{name}={value}" for name, value in row["parameters"].items())
-        state = row["state"] + (f". To mend: {row['mend']}" if row["mend"] else "")
+        how = ". To mend:" if row["state"].startswith("unavailable") else ", or by:"
+        state = row["state"] + (f"{how} {row['mend']}" if row["mend"] else "")
         table.add_row(row["detector"], row["family"], row["package"], row["scores"], parameters, state)
     stdout().print(table)
 
@@ -135,16 +135,3 @@ def models_fetch(
             typer.echo(f"facebench: {name}: {error}", err=True)
     if failed:
         raise SystemExit(2)
-
-
-@data_app.command("list")
-def data_list(as_json: Json = False) -> None:
-    """List the data sets."""
-    from ..datasets import known
-
-    rows = known()
-    if as_json:
-        typer.echo(json.dumps([{"dataset": name, "description": text} for name, text in rows], indent=2))
-        return
-    for name, text in rows:
-        typer.echo(f"{name}: {text}")

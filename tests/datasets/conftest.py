@@ -1,10 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from facebench.tests.detectors.model_store_fakes import Server
 from PIL import Image
 from scipy.io import savemat
 
@@ -80,3 +82,12 @@ def make_wider(tmp_path: Path) -> MakeWider:
         return tmp_path
 
     return make
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A server on this machine that replies by script."""
+    with Server() as running:
+        threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        yield running
+        running.shutdown()

@@ -17,16 +17,16 @@ ROWS = {"0--Parade/a.jpg": [[1, 2, 3, 4, 0, 0, 0, 0, 0, 0]]}
     ("name", "hint"),
     [
         ("scene", "Did you mean expression-scenes or expression-scenes:demo or scenes?"),
-        ("wider-face", "Did you mean wider-face:val?"),
-        ("wider-face:test", "Did you mean wider-face:val"),
+        ("wider-face", "Did you mean wider-face:train or wider-face:val?"),
+        ("wider-face:test", "Did you mean wider-face:train or wider-face:val?"),
         ("fer2013:publik", "Did you mean fer2013:public"),
         ("expression-scenes:test", "Did you mean expression-scenes"),
         ("ck-plus", "Did you mean ckplus?"),
-        ("WIDER", "Did you mean wider-face:val?"),
+        ("WIDER", "Did you mean wider-face:train or wider-face:val?"),
         (
             "",
-            "Known: ckplus, expression-scenes, expression-scenes:demo, fer2013:private, fer2013:public, fer2013:test, "
-            "fer2013:train, fer2013:validate, scenes, wider-face:val.",
+            "Known: ckplus, expression-scenes, expression-scenes:demo, fddb, fer2013:private, fer2013:public, "
+            "fer2013:test, fer2013:train, fer2013:validate, folder, scenes, wider-face:train, wider-face:val.",
         ),
     ],
 )
@@ -40,6 +40,9 @@ def test_known_names_have_one_line_each() -> None:
     assert [name for name, _ in known()] == [
         "scenes",
         "wider-face:val",
+        "wider-face:train",
+        "fddb",
+        "folder",
         "expression-scenes",
         "expression-scenes:demo",
         "fer2013:train",

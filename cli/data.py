@@ -1,0 +1,232 @@
+"""Verbs about data: what there is, bringing it, checking it, counting it, writing it in another format."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from ..errors import DataError, FacebenchError, UsageError
+from .console import Data, Json, stderr, stdout
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..datasets.downloads import DataSetEntry
+
+Progress = Callable[[int, int], None]
+
+data_app = typer.Typer(help="The pictures to measure on.", no_args_is_help=True)
+
+Format = Literal["yolo", "coco", "voc", "csv", "json", "wider"]
+Source = Annotated[
+    str, typer.Argument(help="A data set, or a folder, zip, tar or address; ?format=… and other options behind it.")
+]
+
+
+@data_app.command("list")
+def data_list(data: Data = None, as_json: Json = False) -> None:
+    """List the data sets, and of those that can be brought whether they are here, their size and terms."""
+    from ..datasets import data_root, known
+    from ..datasets.downloads import catalog, is_here
+
+    root = data_root(data)
+    rows: list[dict[str, Any]] = []
+    for name, text in known():
+        row: dict[str, Any] = {"dataset": name, "description": text}
+        if name in catalog():
+            entry = catalog()[name]
+            row |= {
+                "here": is_here(entry, root),
+                "bytes": entry.bytes,
+                "terms": entry.terms,
+                "homepage": entry.homepage,
+                "files": [
+                    {
+                        "file": file.name,
+                        "bytes": file.bytes,
+                        "hashes": dict(file.hashes),
+                        "evidence": file.evidence,
+                        "sources": list(file.sources),
+                    }
+                    for file in entry.files
+                ],
+            }
+        rows.append(row)
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        typer.echo(f"{row['dataset']}: {row['description']}")
+        if "here" in row:
+            state = "here" if row["here"] else f"not here; facebench data fetch {row['dataset']}"
+            typer.echo(f"    {state} ({row['bytes'] / 1e6:,.0f} MB). {row['terms']}")
+
+
+@data_app.command("fetch")
+def data_fetch(
+    names: Annotated[list[str], typer.Argument(help="Data sets that `facebench data list` says can be fetched.")],
+    data: Data = None,
+    at_hand: Annotated[
+        Path | None, typer.Option("--from", help="An archive that you have, or a folder of them; no download then.")
+    ] = None,
+    accept_terms: Annotated[bool, typer.Option("--accept-terms", help="Accept the terms of the data.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep downloaded archives when they are unpacked.")] = False,
+) -> None:
+    """Bring data sets to this machine: verified, safely unpacked, recorded."""
+    from ..datasets import data_root
+    from ..datasets.downloads import entry, fetch
+
+    entries = [entry(name) for name in dict.fromkeys(names)]
+    root = data_root(data)
+    console = stderr()
+    failed = False
+    for one in entries:
+        try:
+            with _bars(console) as progress:
+                home = fetch(one, root, agrees=_agreement(accept_terms), at_hand=at_hand, keep=keep, progress=progress)
+        except DataError as error:
+            failed = True
+            typer.echo(f"facebench: {one.name}: {error}", err=True)
+            continue
+        typer.echo(f"{one.name}: {home}")
+    if failed:
+        raise SystemExit(2)
+
+
+@data_app.command("verify")
+def data_verify(name: Source, data: Data = None, as_json: Json = False) -> None:
+    """Check every file of a data set: recorded checksums, whether pictures can be decoded, the annotation.
+
+    The exit code is 1 where something is broken.
+    """
+    from ..datasets import data_root, load
+    from ..datasets.downloads import catalog, changed_files
+    from ..datasets.registry import folder_name
+    from ..datasets.statistics import Fault, undecodable
+
+    full = folder_name(name)
+    faults: list[Fault] = []
+    remarks: list[str] = []
+    pictures = 0
+    base = full.partition("?")[0]
+    if base in catalog():
+        changed, unrecorded = changed_files(catalog()[base], data_root(data))
+        faults += [Fault(file, what) for file, what in changed]
+        remarks += [f"{folder} was not unpacked by facebench: no checksums on record." for folder in unrecorded]
+    try:
+        dataset = load(full, root=data)
+    except UsageError:
+        raise
+    except FacebenchError as error:
+        faults.append(Fault(name, str(error)))
+    else:
+        pictures = len(dataset)
+        remarks += dataset.notes
+        faults += undecodable(dataset)
+    if as_json:
+        broken = [{"file": fault.file, "what": fault.what} for fault in faults]
+        typer.echo(json.dumps({"dataset": name, "pictures": pictures, "faults": broken, "notes": remarks}, indent=2))
+    else:
+        for fault in faults:
+            typer.echo(f"FAIL  {fault.file}: {fault.what}")
+        for remark in remarks:
+            typer.echo(f"note: {remark}")
+        typer.echo(f"{name}: {pictures:,} pictures decoded, {len(faults):,} faults")
+    if faults:
+        raise typer.Exit(1)
+
+
+@data_app.command("stats")
+def data_stats(name: Source, data: Data = None, as_json: Json = False) -> None:
+    """Count pictures, faces, their sizes, what is ignored, and what is odd."""
+    from rich.table import Table
+
+    from ..datasets import load
+    from ..datasets.registry import folder_name
+    from ..datasets.statistics import statistics
+
+    found = statistics(load(folder_name(name), root=data))
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    typer.echo(f"{found['dataset']}: {found['description']}")
+    table = Table(show_header=False)
+    for key, title in (
+        ("pictures", "pictures"),
+        ("total", "pictures of the whole set"),
+        ("without_faces", "pictures without a face"),
+        ("faces", "faces"),
+        ("ignored", "of them ignored"),
+    ):
+        table.add_row(title, f"{found[key]:,}")
+    for kind, count in found["faces_by_height_px"].items():
+        table.add_row(f"faces {kind} px high", f"{count:,}")
+    for key in ("face_height_px", "picture_width_px", "picture_height_px"):
+        if found[key]:
+            values = ", ".join(f"{value:,.0f}" for value in found[key].values())
+            table.add_row(f"{key.replace('_', ' ')}: smallest, 10 %, median, 90 %, largest", values)
+    stdout().print(table)
+    for note in (*found["notes"], *found["faults"]):
+        typer.echo(f"note: {note}")
+
+
+@data_app.command("convert")
+def data_convert(
+    source: Source,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The folder to make.")],
+    file_format: Annotated[Format, typer.Option("--format", help="How to write it.")],
+    data: Data = None,
+    pictures: Annotated[Literal["link", "copy"], typer.Option(help="Link to picture files, or copy them.")] = "link",
+    as_json: Json = False,
+) -> None:
+    """Write annotated pictures in another format, as a folder that the data set `folder` reads."""
+    from ..datasets.conversion import convert, read_any
+
+    done = convert(read_any(source, data), output, file_format, pictures=pictures)
+    if as_json:
+        told = {"folder": str(done.folder), "pictures": done.pictures, "faces": done.faces, "lost": list(done.lost)}
+        typer.echo(json.dumps(told, indent=2))
+        return
+    typer.echo(f"wrote {done.pictures:,} pictures with {done.faces:,} faces to {done.folder}")
+    for sentence in done.lost:
+        typer.echo(f"note: {sentence}")
+
+
+def _agreement(accept_terms: bool) -> Callable[[DataSetEntry], bool]:
+    """What answers for the user: the option, or the user where there is a terminal; else no."""
+
+    def agrees(entry: DataSetEntry) -> bool:
+        if accept_terms:
+            return True
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return False
+        typer.echo(f"{entry.title}\n{entry.terms}\nSee {entry.homepage}", err=True)
+        return typer.confirm("Do you accept these terms?", default=False, err=True)
+
+    return agrees
+
+
+@contextlib.contextmanager
+def _bars(console: Console) -> Iterator[Callable[[str], Progress]]:
+    """Progress bars, one an archive; silent where nobody looks. The question about terms comes before any of them."""
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn("fetching {task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    bars = Bars(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+    def begin(name: str) -> Progress:
+        bars.start()
+        task = bars.add_task(name, total=None)
+        return lambda done, total: bars.update(task, completed=done, total=total or None)
+
+    try:
+        yield begin
+    finally:
+        bars.stop()

@@ -1,0 +1,109 @@
+"""The verb `stress`: detectors on degraded pictures."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import UsageError
+from .console import ByEvent, Data, Device, Json, fetch_models, picked_or, stderr, stdout
+
+if TYPE_CHECKING:
+    from ..benchmarks.stress_scores import StressScores
+
+
+def stress_command(
+    detectors: Annotated[
+        list[str] | None,
+        typer.Option(help="Comma-separated, such as haar,yunet; default is the picked one; else all built-in ones."),
+    ] = None,
+    dataset: Annotated[str, typer.Option(help="Data set, such as scenes or wider-face:val, as it is.")] = "scenes",
+    data: Data = None,
+    out: Annotated[Path, typer.Option(help="Results folder; what is there is not run again.")] = Path("runs/stress"),
+    kinds: Annotated[
+        str, typer.Option(help="Among blur, darkness, noise, jpeg, rotation, scale and occlusion; else all of them.")
+    ] = "",
+    severities: Annotated[str, typer.Option(help="Among 1 to 5.")] = "1,2,3,4,5",
+    seed: Annotated[int, typer.Option(min=0, help="Of what is drawn at random in the degradations.")] = 0,
+    device: Annotated[Device, typer.Option(help="cpu or cuda.")] = "cpu",
+    size: Annotated[str, typer.Option(help="original, long=640 or short=1600,max=2150.")] = "original",
+    executor: Annotated[
+        str, typer.Option(help="Who does the work: local, local:4 for so many processes, or ray; no time is taken.")
+    ] = "local",
+    picture_timeout: Annotated[float, typer.Option(help="Seconds a detector may take for a picture.")] = 120.0,
+    memory_limit: Annotated[float, typer.Option(help="Resident memory a detector may hold, MB.")] = 6144.0,
+    by_event: ByEvent = False,
+    as_json: Json = False,
+) -> None:
+    """Run detectors on degraded pictures, rank them by what they keep of their AP; resume what is there."""
+    from .. import datasets
+    from .. import detectors as registry
+    from ..benchmarks.cell import Protocol
+    from ..benchmarks.executors import create_executor
+    from ..benchmarks.plan import Plan
+    from ..benchmarks.progress import RichObserver
+    from ..benchmarks.stress import all_degradations, run_stress
+    from ..benchmarks.stress_scores import score_stress
+    from ..benchmarks.summary import Resampling
+    from ..benchmarks.supervisor import Limits
+    from ..datasets.degradations import KINDS
+    from ..reports.stress import to_json
+
+    wanted = all_degradations(_parts(kinds) or list(KINDS), _severities(severities))
+    given = [spec for text in detectors or [] for spec in registry.split_list(text)]
+    specs = registry.resolve_all([picked_or(spec) for spec in given] or registry.default_specs())
+    limits = Limits(picture_s=picture_timeout, memory_mb=memory_limit)
+    console = stderr()
+    pictures = datasets.load(dataset, root=data)
+    console.print(f"{pictures.name}: {pictures.coverage}. {pictures.description}", soft_wrap=True, highlight=False)
+    fetch_models(specs, console)
+    with closing(create_executor(executor)) as workers:
+        plan = Plan(pictures, specs, [Protocol(size)], device, limits=limits, rounds=0, executor=workers)
+        try:
+            with RichObserver(console, len(specs) * (1 + len(wanted))) as observer:
+                folder = run_stress(plan, out, wanted, seed=seed, observer=observer)
+        except KeyboardInterrupt:
+            typer.echo(f"facebench: interrupted; the same command goes on where it stopped ({out})", err=True)
+            raise SystemExit(130) from None
+    scores = score_stress(folder, Resampling(by_event=by_event))
+    assert scores is not None, "its index was written by the run"
+    if as_json:
+        typer.echo(json.dumps(to_json(scores), indent=2))
+    else:
+        _print(scores, pictures.coverage)
+    if any(row.missing for row in scores.rows) or any(cell["status"] == "failed" for cell in folder.cells):
+        raise typer.Exit(1)
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _severities(text: str) -> list[int]:
+    parts = _parts(text)
+    if not parts or not all(part.isascii() and part.isdecimal() for part in parts):
+        raise UsageError(f"--severities {text}: expected whole numbers from 1 to 5, separated by commas")
+    return [int(part) for part in parts]
+
+
+def _print(scores: StressScores, coverage: str) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from ..reports.stress import WHAT_IT_IS_NOT, answer, ranking
+
+    console = stdout()
+    head, rows = ranking(scores)
+    table = Table()
+    for place, title in enumerate(head):
+        table.add_column(title, justify="right" if place else "left", overflow="fold")
+    for row in rows:
+        table.add_row(escape(row.label), *(f"{number}\n{ends}" if ends else number for number, ends in row.cells))
+    console.print(f"{coverage}, {scores.pictures:,} scored under every degradation", highlight=False)
+    console.print(table)
+    for sentence in (*answer(scores), WHAT_IT_IS_NOT):
+        typer.echo(sentence)

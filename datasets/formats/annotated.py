@@ -1,0 +1,187 @@
+"""What all formats read into and write from: pictures by name with boxes, and the faults of a file, told together."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import AnnotationError, DataError, UsageError, did_you_mean
+
+#: Far above any picture's side, and exact in float32.
+LARGEST = 10**6
+#: The value of an attribute that a face was not labelled with.
+NOT_LABELLED = -1
+
+_NAMED = 5
+_DEFAULT_CATEGORY = "face"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AnnotatedPicture:
+    """One picture as an annotation has it.
+
+    Attributes:
+        name: its path below the folder of pictures, with forward slashes.
+        boxes: float64 (n, 4): x1, y1, x2, y2 in pixels, continuous, origin top-left.
+        ignore: bool (n,): neither to be found nor background.
+        attributes: name -> int8 (n,); `NOT_LABELLED` where a face has no such label.
+        size: width and height as the annotation says, or None where it does not.
+    """
+
+    name: str
+    boxes: NDArray[np.float64]
+    ignore: NDArray[np.bool_]
+    attributes: Mapping[str, NDArray[np.int8]] = field(default_factory=dict)
+    size: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Annotation:
+    """What a reader made of a file or folder.
+
+    Attributes:
+        pictures: in the order of the annotation, each name once.
+        near: folders in which the pictures may lie, the likeliest first; "" is the root.
+        notes: what a reader of results must know, a sentence each.
+    """
+
+    pictures: tuple[AnnotatedPicture, ...]
+    near: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Box:
+    """One annotated face while it is read.
+
+    Attributes:
+        corners: x1, y1, x2, y2 in pixels, continuous.
+        ignore: neither to be found nor background.
+        labels: attributes of this face.
+    """
+
+    corners: tuple[float, float, float, float]
+    ignore: bool = False
+    labels: Mapping[str, int] = field(default_factory=dict)
+
+
+class Faults:
+    """Faults of an annotation, collected so that a reader is told all of them at once."""
+
+    def __init__(self) -> None:
+        self._shown: list[str] = []
+        self._more = 0
+
+    def add(self, where: str | Callable[[], str], what: str) -> None:
+        """Note one fault: "file:line", or what finds it, since that can be slow; and what was got and expected."""
+        if len(self._shown) == _NAMED:
+            self._more += 1
+            return
+        self._shown.append(f"{where if isinstance(where, str) else where()}: {what}")
+
+    def raise_any(self) -> None:
+        """Raise what was noted, if anything.
+
+        Raises:
+            AnnotationError: names the first faults, each with its place, and counts the rest.
+        """
+        if self._shown:
+            raise AnnotationError("\n".join(self._shown) + (f"\nand {self._more:,} more faults" if self._more else ""))
+
+
+def picture_of(name: str, boxes: Sequence[Box], size: tuple[int, int] | None = None) -> AnnotatedPicture:
+    """Gather the faces of one picture."""
+    labels = dict.fromkeys(label for box in boxes for label in box.labels)
+    return AnnotatedPicture(
+        name,
+        np.array([box.corners for box in boxes], np.float64).reshape(-1, 4),
+        np.array([box.ignore for box in boxes], bool),
+        {label: np.array([box.labels.get(label, NOT_LABELLED) for box in boxes], np.int8) for label in labels},
+        size,
+    )
+
+
+def same_attributes(pictures: Iterable[AnnotatedPicture]) -> list[AnnotatedPicture]:
+    """Give every picture the attributes that any of them has; faces without them are `NOT_LABELLED`."""
+    pictures = list(pictures)
+    labels = dict.fromkeys(label for picture in pictures for label in picture.attributes)
+    whole = []
+    for picture in pictures:
+        nothing = np.full(len(picture.boxes), NOT_LABELLED, np.int8)
+        attributes = {label: picture.attributes.get(label, nothing) for label in labels}
+        whole.append(AnnotatedPicture(picture.name, picture.boxes, picture.ignore, attributes, picture.size))
+    return whole
+
+
+def fault_of_box(corners: Sequence[float]) -> str:
+    """Say what is wrong with x1, y1, x2, y2; an empty string where nothing is. Zero width or height is no fault here.
+
+    >>> fault_of_box((5, 5, 3, 9))
+    'got a box of -2 x 4 pixels, expected no negative side'
+    """
+    if not all(np.isfinite(corners)) or max(map(abs, corners)) > LARGEST:
+        return f"got the corners {', '.join(f'{c:g}' for c in corners)}, expected numbers up to {LARGEST:,}"
+    width, height = corners[2] - corners[0], corners[3] - corners[1]
+    if width < 0 or height < 0:
+        return f"got a box of {width:g} x {height:g} pixels, expected no negative side"
+    return ""
+
+
+def clean_name(text: str) -> str | None:
+    r"""Return a picture's name as its path below the folder of pictures; None where it leads out of that folder.
+
+    >>> clean_name("./a\\b.jpg"), clean_name("../a.jpg"), clean_name("/a.jpg"), clean_name("")
+    ('a/b.jpg', None, None, None)
+    """
+    name = posixpath.normpath(text.strip().replace("\\", "/"))
+    leads_out = name.startswith(("/", "../")) or name in ("", ".", "..") or name[1:2] == ":" or "\0" in name
+    return None if leads_out else name
+
+
+BAD_NAME = "expected the path of a picture below the folder of pictures, such as a/1.jpg"
+
+
+def choose_category(wanted: str | None, names: Sequence[str], where: str) -> str | None:
+    """Choose whose boxes count: what was asked for, else the only one, else the one called face.
+
+    Args:
+        wanted: the option `category`, or None.
+        names: the categories that there are.
+        where: how a message names the annotation.
+
+    Returns:
+        The category as the annotation spells it; None where there is none at all and none was asked for.
+
+    Raises:
+        UsageError: none fits.
+    """
+    known = list(dict.fromkeys(names))
+    if wanted is not None:
+        exact = [name for name in known if name == wanted] or [name for name in known if name.lower() == wanted.lower()]
+        if not exact:
+            raise UsageError(f"{where} has no category {wanted!r}. {did_you_mean(wanted, known)}")
+        return exact[0]
+    if len(known) <= 1:
+        return known[0] if known else None
+    faces = [name for name in known if name.lower() == _DEFAULT_CATEGORY]
+    if len(faces) == 1:
+        return faces[0]
+    listed = ", ".join(known[:20]) + (", …" if len(known) > 20 else "")
+    raise UsageError(f"{where} has {len(known)} categories and none is called face; say category=NAME: {listed}.")
+
+
+def others_left_out(category: str | None, left_out: int) -> tuple[str, ...]:
+    """Return the note on boxes of other categories."""
+    if not left_out:
+        return ()
+    return (f"Only boxes of the category {category!r} count; {left_out:,} of others are left out.",)
+
+
+def not_empty(pictures: Sequence[AnnotatedPicture], where: str) -> None:
+    """Raise DataError where an annotation names no picture."""
+    if not pictures:
+        raise DataError(f"Got an annotation without any picture at {where}, expected at least one.")

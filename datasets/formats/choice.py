@@ -1,0 +1,249 @@
+"""Which of the formats lies in a place, and reading it: recognised by content, or said by the user."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...errors import DataError, UsageError, did_you_mean
+from ..base import Source
+from ..places import ARCHIVE_SUFFIXES, Tree, open_tree
+from . import coco, rows, voc, wider, yolo
+from .annotated import AnnotatedPicture, Annotation, not_empty, same_attributes
+
+# pictures whose folder is looked for, out of all that are annotated
+_TRIED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One format.
+
+    Attributes:
+        title: as people call it.
+        expected: what lies there where it is this format.
+        find: returns the files or folders of a tree that look like it.
+        read: reads one of them; `category` chooses whose boxes count.
+    """
+
+    title: str
+    expected: str
+    find: Callable[[Tree], list[str]]
+    read: Callable[[Tree, str, str | None], Annotation]
+
+
+FORMATS: Mapping[str, Format] = {
+    "coco": Format(coco.TITLE, coco.EXPECTED, coco.find, coco.read),
+    "voc": Format(voc.TITLE, voc.EXPECTED, voc.find, voc.read),
+    "yolo": Format(yolo.TITLE, yolo.EXPECTED, yolo.find, yolo.read),
+    "csv": Format(rows.TITLE, rows.EXPECTED, rows.find, rows.read),
+    "json": Format(rows.JSON_TITLE, rows.JSON_EXPECTED, rows.find_json, rows.read_json),
+    "wider": Format(wider.TITLE, wider.EXPECTED, wider.find, wider.read),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a user says of a folder; what is None is recognised.
+
+    Attributes:
+        format: one of `FORMATS`.
+        annotations: path of the annotation below the root: a file, or the folder of a format with a file a picture.
+        pictures: path of the folder of pictures below the root; "." is the root.
+        category: whose boxes count.
+        split: a list of `ImageSets/Main`, for Pascal VOC.
+    """
+
+    format: str | None = None
+    annotations: str | None = None
+    pictures: str | None = None
+    category: str | None = None
+    split: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AnnotatedFolder:
+    """Annotated pictures, and where their bytes are.
+
+    Attributes:
+        format: the key of `FORMATS`.
+        where: how messages name the annotation.
+        pictures: all annotated pictures; each has the same attributes.
+        sources: name -> where the bytes of those pictures are that are there.
+        notes: a sentence each.
+    """
+
+    format: str
+    where: str
+    pictures: tuple[AnnotatedPicture, ...]
+    sources: Mapping[str, Source]
+    notes: tuple[str, ...]
+
+
+def read_folder(place: str | Path, choice: Choice = Choice(), *, need_pictures: bool = True) -> AnnotatedFolder:
+    """Read the annotation of a folder, an archive, an address, or one annotation file with the pictures near it.
+
+    Args:
+        place: see `places.open_tree`.
+        choice: what is said rather than recognised.
+        need_pictures: refuse where no picture is there.
+
+    Raises:
+        UsageError: a choice does not fit what is there.
+        DataError: nothing is there, nothing fits, or several annotations do.
+        AnnotationError: the annotation is faulty; names file and line.
+    """
+    tree, named = open_tree(place)
+    if choice.format is not None and choice.format not in FORMATS:
+        raise UsageError(f"There is no format {choice.format!r}. {did_you_mean(choice.format, FORMATS)}")
+    name, at = _recognise(tree, named, choice)
+    if choice.split is not None and name != "voc":
+        raise UsageError(f"Got split={choice.split} for {FORMATS[name].title}, expected it with Pascal VOC alone.")
+    if name == "voc":
+        annotation = voc.read(tree, at, choice.category, choice.split)
+    else:
+        annotation = FORMATS[name].read(tree, at, choice.category)
+    where = tree.where("" if at == "." else at)
+    not_empty(annotation.pictures, where)
+    sources, notes = _find_pictures(tree, annotation, choice.pictures)
+    if not sources and need_pictures:
+        names = [picture.name for picture in annotation.pictures]
+        raise DataError(
+            f"Got none of the {len(names):,} pictures of {where} below {tree.root}, such as {names[0]}; expected them "
+            "there. Say their folder by pictures=FOLDER."
+        )
+    return AnnotatedFolder(name, where, tuple(same_attributes(annotation.pictures)), sources, annotation.notes + notes)
+
+
+def _recognise(tree: Tree, named: str, choice: Choice) -> tuple[str, str]:
+    """Format and place of the annotation."""
+    formats = {choice.format: FORMATS[choice.format]} if choice.format else FORMATS
+    expected = "Expected one of: " + "; ".join(f"{name}, {one.expected}" for name, one in formats.items()) + "."
+    at = (named or choice.annotations or "").rstrip("/")
+    if at:
+        _check_is_there(tree, at)
+        if choice.format:
+            return choice.format, at
+        fits = [name for name, one in formats.items() if at in one.find(_part(tree, at, name))]
+        if len(fits) == 1:
+            return fits[0], at
+        if fits:
+            raise DataError(f"Got {tree.where(at)}, which could be {' or '.join(fits)}; say it by format=NAME.")
+        raise DataError(f"Got {tree.where(at)}, which is no annotation that is known. {expected}")
+    found = [(name, path) for name, one in formats.items() for path in one.find(tree)]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise DataError(f"Got {tree.root} with {_seen(tree)}, and no annotation among them is recognised. {expected}")
+    listed = "; ".join(f"format={name}&annotations={path}" for name, path in found[:8])
+    rest = f"; and {len(found) - 8} more" if len(found) > 8 else ""
+    raise DataError(f"Got {len(found)} annotations in {tree.root}, expected one. Say which: {listed}{rest}.")
+
+
+def _check_is_there(tree: Tree, at: str) -> None:
+    below = "" if at == "." else f"{at}/"
+    if not tree.base and at not in tree.files and not any(path.startswith(below) for path in tree.files):
+        raise UsageError(f"Got annotations={at}, which is not in {tree.root}.")
+
+
+def _part(tree: Tree, at: str, name: str) -> Tree:
+    """What a format looks through to recognise one place; labels of YOLO are known by the pictures beside them."""
+    if tree.base:
+        source = tree.find(at)
+        return Tree(tree.root, {at: source} if source else {})
+    if name == "yolo" or at == ".":
+        return tree
+    return Tree(tree.root, {path: one for path, one in tree.files.items() if path == at or path.startswith(f"{at}/")})
+
+
+def _seen(tree: Tree) -> str:
+    """What lies in a tree, for people: how many files with which endings."""
+    kinds: dict[str, int] = {}
+    for path in tree.files:
+        kind = Path(path).suffix.lower() or "no ending"
+        kinds[kind] = kinds.get(kind, 0) + 1
+    most = sorted(kinds.items(), key=lambda item: -item[1])[:5]
+    return ", ".join(f"{count:,} files {kind}" for kind, count in most) or "no file"
+
+
+def _find_pictures(tree: Tree, annotation: Annotation, folder: str | None) -> tuple[dict[str, Source], tuple[str, ...]]:
+    """Where the annotated pictures are, and a note on those that are not, or that are not annotated."""
+    names = [picture.name for picture in annotation.pictures]
+    if tree.base:
+        at = annotation.near[0] if folder is None else folder
+        found = {name: tree.find(f"{at}/{name}" if at not in ("", ".") else name) for name in names}
+        return {name: source for name, source in found.items() if source is not None}, ()
+    files = tree.files
+    prefix = _prefix(files, names, annotation.near, folder)
+    if prefix is None or any(prefix + name not in files for name in names):
+        packed = _members(tree)
+        inside = _prefix(packed, names, ("",), None) if packed else None
+        if inside is not None and _count(packed, inside, names) > _count(files, prefix, names):
+            files, prefix = packed, inside
+    if prefix is None:
+        return {}, ()
+    sources = {name: files[prefix + name] for name in names if prefix + name in files}
+    notes = []
+    if len(sources) < len(names):
+        notes.append(f"{len(names) - len(sources):,} of {len(names):,} annotated pictures have no file.")
+    beside = Tree(tree.root, {path: files[path] for path in files if path.startswith(prefix)}).pictures()
+    unnamed = len(beside) - len(sources)
+    if unnamed > 0:
+        notes.append(f"{unnamed:,} pictures there are not in the annotation and are left out.")
+    return sources, tuple(notes)
+
+
+def _members(tree: Tree) -> dict[str, Source]:
+    """The files in all archives of a tree, taken together, as shards of one set are."""
+    from ..archives import list_archive
+
+    members: dict[str, Source] = {}
+    for path, source in tree.files.items():
+        if Path(path).suffix.lower() in ARCHIVE_SUFFIXES and not isinstance(source, bytes):
+            own = list_archive(str(source))
+            twice = next((name for name in own if name in members), None)
+            if twice is not None:
+                raise DataError(f"Got {twice} in {source!s} and in {members[twice]!s}, expected each picture once.")
+            members.update(own)
+    return members
+
+
+def _prefix(files: Mapping[str, Source], names: Sequence[str], near: Sequence[str], folder: str | None) -> str | None:
+    """The folder, with its slash, below which most pictures lie; None where none does.
+
+    Raises:
+        DataError: several hold equally many, and none of them is near the annotation.
+    """
+    if folder is not None:
+        prefix = "" if folder in ("", ".") else folder.strip("/") + "/"
+        return prefix if _count(files, prefix, names) else None
+    by_last: dict[str, list[str]] = {}
+    for name in names[:_TRIED]:
+        by_last.setdefault(posixpath.basename(name), []).append(name)
+    likely = {
+        path.removesuffix(name)
+        for path in files
+        for name in by_last.get(posixpath.basename(path), ())
+        if path == name or path.endswith(f"/{name}")
+    }
+    counts = {prefix: _count(files, prefix, names) for prefix in likely}
+    if not counts:
+        return None
+    most = max(counts.values())
+    best = sorted(prefix for prefix, count in counts.items() if count == most)
+    if len(best) == 1:
+        return best[0]
+    for place in near:
+        prefix = "" if place in ("", ".") else place + "/"
+        if prefix in best:
+            return prefix
+    raise DataError(
+        f"Got the pictures in {len(best)} folders, {', '.join(p or '.' for p in best[:5])}; expected one. "
+        "Say it by pictures=FOLDER."
+    )
+
+
+def _count(files: Mapping[str, Source], prefix: str | None, names: Sequence[str]) -> int:
+    return 0 if prefix is None else sum(prefix + name in files for name in names)

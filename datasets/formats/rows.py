@@ -1,0 +1,249 @@
+"""A row a face: CSV with a header, or a JSON list of objects.
+
+The header says what the numbers are. The picture is one of `image`, `picture`, `file_name`, `filename`, `path`,
+`image_id`, `iname`. The box is `x1, y1, x2, y2` (also `xmin, ymin, xmax, ymax`, `left, top, right, bottom`) or
+`x, y, width, height` (also `x, y, w, h`), in pixels, continuous, origin top-left; or, in JSON, a `bbox` of x, y,
+width, height. A row whose box is empty says that the picture has no face; pictures that no row names are not annotated.
+`ignore` 1 means: neither to be found nor background. `label`, `class` or `category` names the category. Other columns
+of whole numbers from -128 to 127 are attributes. Beside corners, `width` and `height` are the picture's. Written
+numbers come back as they were.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import posixpath
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ...errors import AnnotationError
+from ..places import Tree
+from .annotated import (
+    BAD_NAME,
+    NOT_LABELLED,
+    AnnotatedPicture,
+    Annotation,
+    Box,
+    Faults,
+    choose_category,
+    clean_name,
+    fault_of_box,
+    others_left_out,
+    picture_of,
+)
+from .coco import corners_of, load_json
+from .json_lines import line_of
+
+TITLE, JSON_TITLE = "CSV", "JSON rows"
+EXPECTED = "a .csv file whose header has image and x1, y1, x2, y2 (or x, y, width, height)"
+JSON_EXPECTED = "a .json file with a list of objects that have an image and a bbox"
+
+_PICTURE = ("image", "picture", "file_name", "filename", "path", "image_id", "iname")
+_CORNERS = (("x1", "y1", "x2", "y2"), ("xmin", "ymin", "xmax", "ymax"), ("left", "top", "right", "bottom"))
+_SIDES = (("x", "y", "width", "height"), ("x", "y", "w", "h"))
+_CATEGORY = ("label", "class", "category", "class_name")
+_DELIMITERS = ",;\t"
+
+_Place = str | Callable[[], str]
+_Row = tuple[_Place, Mapping[str, Any]]
+
+
+def find(tree: Tree) -> list[str]:
+    """Return the .csv files that look like this format."""
+    return [
+        path
+        for path in tree.files
+        if path.lower().endswith((".csv", ".tsv")) and _delimiter(tree.text(path).partition("\n")[0]) is not None
+    ]
+
+
+def find_json(tree: Tree) -> list[str]:
+    """Return the .json files that look like this format."""
+    found = []
+    for path in tree.files:
+        if path.lower().endswith(".json"):
+            text = tree.text(path).lstrip()
+            named = any(f'"{column}"' in text for column in _PICTURE)
+            if text[:1] == "[" and '"bbox"' in text and named and '"score"' not in text:
+                found.append(path)
+    return found
+
+
+def read(tree: Tree, path: str, category: str | None = None) -> Annotation:
+    """Read one CSV file.
+
+    Raises:
+        AnnotationError: with file and line of each fault.
+        UsageError: the category is not there, or has to be chosen.
+    """
+    where, text = tree.where(path), tree.text(path)
+    delimiter = _delimiter(text.partition("\n")[0])
+    if delimiter is None:
+        raise AnnotationError(f"{where}:1: got the header {text.partition(chr(10))[0][:100]!r}, expected {EXPECTED}.")
+    reader = csv.DictReader(io.StringIO(text), delimiter=delimiter, restkey="", strict=True)
+    reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
+
+    def rows() -> Iterator[_Row]:
+        try:
+            yield from ((f"{where}:{reader.line_num}", row) for row in reader)
+        except csv.Error as error:
+            raise AnnotationError(f"{where}:{reader.line_num}: got {error}, expected CSV.") from error
+
+    return _read(rows(), list(reader.fieldnames), posixpath.dirname(path), where, category)
+
+
+def read_json(tree: Tree, path: str, category: str | None = None) -> Annotation:
+    """Read one JSON file; see `read`."""
+    where, text = tree.where(path), tree.text(path)
+    document = load_json(text, where)
+    if not isinstance(document, list):
+        raise AnnotationError(f"{where}:1: got an object, expected a list of rows.")
+    faults = Faults()
+    columns: dict[str, None] = {}
+    rows: list[_Row] = []
+    for index, entry in enumerate(document):
+
+        def place(index: int = index) -> str:
+            return f"{where}:{line_of(text, index)}"
+
+        if not isinstance(entry, dict):
+            faults.add(place, "got no object, expected one with an image and a bbox")
+            continue
+        row = {key.lower(): value for key, value in entry.items()}
+        columns |= dict.fromkeys(row)
+        rows.append((place, row))
+    faults.raise_any()
+    return _read(iter(rows), list(columns), posixpath.dirname(path), where, category)
+
+
+def write(pictures: Sequence[AnnotatedPicture]) -> str:
+    """Write the text of a CSV file; a picture without faces is a row with empty cells."""
+    labels = list(dict.fromkeys(label for picture in pictures for label in picture.attributes))
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["image", "x1", "y1", "x2", "y2", "ignore", *labels])
+    for picture in pictures:
+        for row, corners in enumerate(picture.boxes.tolist()):
+            values = [int(picture.attributes[label][row]) for label in labels]
+            cells = ["" if value == NOT_LABELLED else value for value in values]
+            writer.writerow([picture.name, *map(repr, corners), int(picture.ignore[row]), *cells])
+        if not len(picture.boxes):
+            writer.writerow([picture.name, *[""] * (5 + len(labels))])
+    return out.getvalue()
+
+
+def write_json(pictures: Sequence[AnnotatedPicture]) -> str:
+    """Write the text of a JSON file; a picture without faces is a row whose bbox is null."""
+    rows: list[dict[str, Any]] = []
+    for picture in pictures:
+        for row, (x1, y1, x2, y2) in enumerate(picture.boxes.tolist()):
+            labels = {name: int(values[row]) for name, values in picture.attributes.items()}
+            kept = {name: value for name, value in labels.items() if value != NOT_LABELLED}
+            bbox = [x1, y1, x2 - x1, y2 - y1]
+            rows.append({"image": picture.name, "bbox": bbox, "ignore": int(picture.ignore[row]), **kept})
+        if not len(picture.boxes):
+            rows.append({"image": picture.name, "bbox": None})
+    return json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
+
+
+def _delimiter(header: str) -> str | None:
+    """What stands between the columns, where the header has those that are needed."""
+    for delimiter in _DELIMITERS:
+        columns = [name.strip().lower().strip('"') for name in header.lstrip("\ufeff").strip().split(delimiter)]
+        if _first(_PICTURE, columns) and _box_columns(columns):
+            return delimiter
+    return None
+
+
+def _first(names: Sequence[str], columns: Sequence[str]) -> str | None:
+    return next((name for name in names if name in columns), None)
+
+
+def _box_columns(columns: Sequence[str]) -> tuple[str, ...]:
+    return next((names for names in (*_CORNERS, *_SIDES) if set(names) <= set(columns)), ())
+
+
+def _read(rows: Iterator[_Row], columns: Sequence[str], folder: str, where: str, category: str | None) -> Annotation:
+    named, labelled = _first(_PICTURE, columns), _first(_CATEGORY, columns)
+    box = () if "bbox" in columns else _box_columns(columns)
+    if named is None or not (box or "bbox" in columns):
+        raise AnnotationError(f"{where}:1: got the columns {', '.join(columns)}; expected an image and a box.")
+    sized = box in _CORNERS and {"width", "height"} <= set(columns)
+    used = {named, labelled, "bbox", "ignore", *box, *(("width", "height") if sized else ())}
+    others = [name for name in columns if name and name not in used]
+    unusable: set[str] = set()
+    faults = Faults()
+    faces: list[tuple[str, str, Box]] = []
+    sizes: dict[str, tuple[int, int] | None] = {}
+    for place, row in rows:
+        name = clean_name(str(row.get(named) or ""))
+        if name is None or row.get("") is not None:
+            got = f"the picture {row.get(named)!r}, {BAD_NAME}" if name is None else "more cells than the header has"
+            faults.add(place, f"got {got}")
+            continue
+        sizes[name] = sizes.get(name) or (_size(row) if sized else None)
+        corners = _corners(row, box)
+        if corners is None:
+            continue
+        ignore = str(row.get("ignore") or "0").strip().lower()
+        if ignore not in ("0", "1", "true", "false"):
+            corners = f"got ignore {ignore!r}, expected 0 or 1"
+        if isinstance(corners, str):
+            faults.add(place, corners)
+            continue
+        labels = {other: _whole(row.get(other)) for other in others}
+        unusable |= {other for other, value in labels.items() if value is None}
+        kept = {other: NOT_LABELLED if value is None else value for other, value in labels.items()}
+        text = str(row.get(labelled) or "").strip() if labelled else ""
+        faces.append((name, text, Box(corners, ignore in ("1", "true"), kept)))
+    faults.raise_any()
+    chosen = choose_category(category, sorted({text for _, text, _ in faces if text}), where)
+    boxes: dict[str, list[Box]] = {name: [] for name in sizes}
+    left_out = 0
+    for name, text, face in faces:
+        if text and text != chosen:
+            left_out += 1
+            continue
+        face.labels = {label: value for label, value in face.labels.items() if label not in unusable}
+        boxes[name].append(face)
+    notes = list(others_left_out(chosen, left_out))
+    if unusable:
+        notes.append(
+            f"Columns that are not whole numbers from -128 to 127 are left out: {', '.join(sorted(unusable))}."
+        )
+    return Annotation(tuple(picture_of(n, some, sizes[n]) for n, some in boxes.items()), (folder,), tuple(notes))
+
+
+def _corners(row: Mapping[str, Any], box: Sequence[str]) -> tuple[float, float, float, float] | str | None:
+    """The corners of a row's box, what is wrong with it, or None where it is empty."""
+    if not box:
+        return corners_of(row["bbox"]) if row.get("bbox") not in (None, []) else None
+    cells = [row.get(name) for name in box]
+    if all(cell is None or cell == "" or (isinstance(cell, str) and not cell.strip()) for cell in cells):
+        return None
+    try:
+        a, b, c, d = (float(cell) for cell in cells if cell is not None)
+    except (TypeError, ValueError):
+        return f"got {', '.join(f'{n} {c!r}' for n, c in zip(box, cells, strict=True))}, expected four numbers"
+    corners = (a, b, c, d) if tuple(box) in _CORNERS else (a, b, a + c, b + d)
+    return fault_of_box(corners) or corners
+
+
+def _size(row: Mapping[str, Any]) -> tuple[int, int] | None:
+    try:
+        return int(row["width"]), int(row["height"])
+    except (TypeError, ValueError):
+        return None
+
+
+def _whole(cell: Any) -> int | None:
+    """The attribute in a cell; `NOT_LABELLED` where it is empty, None where it is no such number."""
+    if cell is None or cell == "":
+        return NOT_LABELLED
+    try:
+        value = int(cell)
+    except (TypeError, ValueError):
+        return None
+    return value if -128 <= value <= 127 else None
