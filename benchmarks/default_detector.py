@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..detectors import Detections, Detector, RGBImage, create
+from ..detectors.pictures import check_picture
 from ..detectors.resized import ResizedDetector
 from ..detectors.wrapped import WrappedDetector
 from ..errors import ResultsError
@@ -34,7 +35,12 @@ class ThresholdedDetector(WrappedDetector):
         self.score_floor = max(threshold, detector.score_floor)
 
     def detect(self, image: RGBImage) -> Detections:
-        """Find the faces in one picture."""
+        """Find the faces in one picture.
+
+        Raises:
+            UsageError: `image` is no uint8 (height, width, 3); this is where users enter.
+        """
+        check_picture(image)
         return self._detector.detect(image).above(self.operating_threshold)
 
 

@@ -150,14 +150,18 @@ def accuracy_verdict(change: AccuracyChange, max_ap_loss: float, *, identical: b
         f"AP ({name}) {change.base:.4f} → {change.head:.4f}, {found.value:+.4f} "
         f"({100 * found.confidence:.4g} %: {found.low:+.4f} to {found.high:+.4f}), limit −{max_ap_loss:g}"
     ).replace("-", "−")
+    needed = _needed_pictures(change, max_ap_loss)
     if change.pictures < FEWEST_PICTURES:
-        few = f"{change.pictures} pictures with a face are too few, use {FEWEST_PICTURES} or more"
+        enough = max(FEWEST_PICTURES, needed or 0)
+        count = f"{change.pictures} picture{'s' * (change.pictures != 1)} with a face"
+        few = f"{count} can show nothing, use {FEWEST_PICTURES} or more"
+        if enough > FEWEST_PICTURES:
+            few += f"; by the width of this interval about {enough:,} would decide it"
         return Verdict("inconclusive", f"{numbers}; {few}", "pictures")
     if found.high < -max_ap_loss:
         return Verdict("fail", numbers)
     if found.low >= -max_ap_loss:
         return Verdict("pass", numbers)
-    needed = _needed_pictures(change, max_ap_loss)
     if needed is None:
         return Verdict(
             "inconclusive", f"{numbers}; the difference is at the limit: more pictures would hardly decide it", "person"
@@ -176,7 +180,7 @@ def _judge(cell: CellComparison, primary: str, limits: DetectorLimits) -> list[J
     if cell.detections is not None:
         same = cell.detections.identical
         found.append(("accuracy", accuracy_verdict(cell.accuracy_on(primary), limits.max_ap_loss, identical=same)))
-        if "predictions" not in cell.base or "predictions" not in cell.head:
+        if cell.base["rounds"] or cell.head["rounds"]:
             found.append(("latency", _latency(cell, limits.max_slowdown)))
         if limits.max_memory_growth is not None:
             found.append(("memory", _memory(cell, limits.max_memory_growth)))
@@ -201,7 +205,7 @@ def _completed(cell: CellComparison) -> Verdict:
 
 def _latency(cell: CellComparison, max_slowdown: float) -> Verdict:
     if cell.latency is None:
-        why = "one side has no timings: predictions from a file. Measure it with facebench run"
+        why = "one side has no timings: predictions from a file, or a run by an executor; measure it: facebench run"
         return Verdict("inconclusive", why, "measurement")
     if cell.indicative:
         ratio = cell.latency.ratio.value
@@ -237,14 +241,19 @@ def _memory(cell: CellComparison, max_growth: float) -> Verdict:
 def _needed_pictures(change: AccuracyChange, max_ap_loss: float) -> int | None:
     """Say about how many pictures would decide, as an interval shrinks with the square root of their number.
 
-    None where a hundred times as many would not: the difference is at the limit.
+    Where the difference lies so near the limit that a hundred times as many would not, as many as make half of the
+    interval as narrow as the limit: before that nobody can say that it is at the limit. None where it already is.
     """
     found = change.difference
     room = found.value + max_ap_loss
     half = found.value - found.low if room > 0 else found.high - found.value
-    if room == 0 or half <= 0 or (half / room) ** 2 > 100:
+    if half <= 0:
         return None
-    return math.ceil(change.pictures * (half / room) ** 2)
+    if abs(room) * 10 < half:
+        if half <= max_ap_loss or max_ap_loss == 0:
+            return None
+        room = max_ap_loss
+    return math.ceil(round(change.pictures * (half / room) ** 2, 6))
 
 
 def _state(side: str, cell: StoredCell) -> str:

@@ -17,6 +17,7 @@ models_app = typer.Typer(help="The model files that detectors load.", no_args_is
 @detectors_app.command("list")
 def detectors_list(as_json: Json = False) -> None:
     """List the detectors, and what is missing to run those that cannot."""
+    from rich.markup import escape
     from rich.table import Table
 
     from ..detectors import default_specs, names, resolve
@@ -55,7 +56,9 @@ def detectors_list(as_json: Json = False) -> None:
         parameters = ", ".join(f"{name}={value}" for name, value in row["parameters"].items())
         how = ". To mend:" if row["state"].startswith("unavailable") else ", or by:"
         state = row["state"] + (f"{how} {row['mend']}" if row["mend"] else "")
-        table.add_row(row["detector"], row["family"], row["package"], row["scores"], parameters, state)
+        # 'facebench[torch]' is no markup
+        texts = (row["detector"], row["family"], row["package"], row["scores"], parameters, state)
+        table.add_row(*map(escape, texts))
     stdout().print(table)
 
 

@@ -25,8 +25,11 @@ _VIDEOS = frozenset((".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".
 
 def detect_command(
     sources: Annotated[
-        list[str], typer.Argument(help="Pictures, folders of pictures, a video, or the number of a camera.")
-    ],
+        list[str] | None, typer.Argument(help="Pictures, folders of pictures, a video, or the number of a camera.")
+    ] = None,
+    sample: Annotated[
+        bool, typer.Option("--sample", help="No picture at hand: write sample.png to the folder of -o and look at it.")
+    ] = False,
     detector: Annotated[str, typer.Option(help="A detector, or default: the picked one.")] = "default",
     device: Annotated[Device, typer.Option(help="cpu or cuda; for a named detector.")] = "cpu",
     emotions: Annotated[bool, typer.Option("--emotions", help="Name the emotion of every face too.")] = False,
@@ -46,6 +49,13 @@ def detect_command(
     every: Annotated[int, typer.Option(min=1, help="Of a video: look at every n-th frame.")] = 1,
 ) -> None:
     """Find the faces in pictures or a video, and their emotions: JSON lines, and copies with both drawn in."""
+    if sample == bool(sources) or (sample and output is None):
+        got = "no picture" if not sample else "--sample and pictures" if sources else "--sample without -o"
+        raise UsageError(
+            f"got {got}, expected pictures, a folder, a video or a camera; or, where you have none at hand: "
+            "facebench detect --sample -o out"
+        )
+    sources = sources or []
     video = _video(sources)
     if video is not None and not emotions:
         raise UsageError(f"got the video {video} without --emotions, which is what videos are read for; add it")
@@ -54,7 +64,7 @@ def detect_command(
             f"got -o {output} for {'a video' if video is not None else 'pictures'}, expected "
             f"{'a file that ends in .mp4' if video is not None else 'a folder'}"
         )
-    pictures = [] if video is not None else _pictures(sources)
+    pictures = [_sample(output)] if sample and output is not None else [] if video is not None else _pictures(sources)
     found_by = _load(detector, device)
     with ExitStack() as stack:
         stack.callback(found_by.close)
@@ -81,6 +91,18 @@ def _load(detector: str, device: Device) -> Detector:
     # at the size and with the threads that it was picked with
     fetch_models([resolve(picked_or(detector))], stderr(), strict=True)
     return load_default()
+
+
+def _sample(folder: Path) -> Path:
+    """Write a scene of the embedded data set, to be looked at like a picture of the user's."""
+    from ..benchmarks.results import write_atomically
+    from ..datasets import load
+
+    source = load("scenes?count=1").samples[0].source
+    assert isinstance(source, bytes), "scenes are composed in memory"
+    path = folder / "sample.png"
+    write_atomically(path, source)
+    return path
 
 
 def _video(sources: list[str]) -> Path | int | None:

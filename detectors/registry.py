@@ -69,13 +69,27 @@ class DetectorSpec:
                 f"{self.name} needs the module{'s' * (len(absent) > 1)} {', '.join(absent)}",
                 self.adapter.mend_packages(),
             )
-        for model in self.models():
-            if model_store.locate(model) is None:
-                return UnavailableError(
-                    f"{self.name} needs the model file {model!r}, which is not on this machine",
-                    f"facebench models fetch {model}",
-                )
+        if files := self.unfetched():
+            named = f"file {files[0]!r}, which is" if len(files) == 1 else f"files {', '.join(files)}, which are"
+            return UnavailableError(
+                f"{self.name} needs the model {named} not on this machine", f"facebench models fetch {' '.join(files)}"
+            )
         return None
+
+    def unfetched(self) -> list[str]:
+        """Return the names in models.toml of the files that this detector needs and that are not on this machine."""
+        return [model for model in self.models() if model_store.locate(model) is None]
+
+    def state(self) -> str:
+        """Say in a few words whether this detector can run here: what is missing, or what its first use will fetch."""
+        missing = self.missing()
+        if missing is None:
+            return "available"
+        absent = self.unfetched()
+        packaged = all(map(_is_importable, self.adapter.requires))
+        if packaged and not model_store.is_offline() and all(model_store.model_file(name).sources for name in absent):
+            return f"model{'s' * (len(absent) > 1)} not fetched yet: fetched on first use"
+        return f"unavailable: {missing}"
 
 
 def _is_importable(module: str) -> bool:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from ..benchmarks.default_detector import load_default
 from ..datasets.fer import EMOTIONS
 from ..detectors import Detections, Detector, RGBImage
-from ..errors import ContractError, UsageError
+from ..detectors.pictures import check_picture
+from ..errors import ContractError
 from .crops import DEFAULT_POLICY, CropPolicy, as_policy, can_align, crop
 
 
@@ -168,9 +169,7 @@ class EmotionPipeline:
             UsageError: the picture is not of this kind.
             ContractError: the classifier's answer is none.
         """
-        if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            got = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-            raise UsageError(f"got {got} as a picture, expected uint8 (h, w, 3) RGB; decode files with datasets.decode")
+        check_picture(image)
         start = self._clock()
         found = self.detector.detect(image)
         detected = self._clock()

@@ -39,7 +39,7 @@ _ADVICE: Mapping[tuple[Criterion, Need | None], str] = {
         "Latency at the limit, which more rounds would not decide: look at the change and decide as a person, measure "
         "on more pictures, or allow a larger max_slowdown."
     ),
-    ("accuracy", "pictures"): "Accuracy: measure on more annotated pictures, or allow a larger max_ap_loss.",
+    ("accuracy", "pictures"): "Accuracy: measure on more annotated pictures; the reason says about how many.",
     ("accuracy", "person"): (
         "Accuracy at the limit, which more pictures would hardly decide: look at the change and decide as a person, or "
         "allow a larger max_ap_loss."

@@ -144,10 +144,10 @@ def gallery(summary: Summary) -> Gallery:
         pictures.append(
             Picture(
                 image_id=preview.image_id,
-                source=_data_uri(run.path / "previews" / preview.file),
+                source=data_uri(run.path / "previews" / preview.file),
                 width=preview.width,
                 height=preview.height,
-                ignored=_path(faces[~counted], preview.scale),
+                ignored=box_path(faces[~counted], preview.scale),
                 layers=[_layer(outcome, place, preview) for outcome in outcomes],
                 differs=len({outcome.found[start:stop][counted].tobytes() for outcome in outcomes}) > 1,
             )
@@ -168,21 +168,21 @@ def _layer(outcome: Outcomes, place: int, preview: Preview) -> Layer:
     missed, alarms = to_find & ~outcome.found, int(false_alarm.sum())
     found = f"{int(hit.sum())} of {int(to_find.sum())} faces found" if to_find.any() else "no face to be found"
     return Layer(
-        hits=_path(outcome.boxes[hit], preview.scale),
-        false_alarms=_path(outcome.boxes[false_alarm], preview.scale),
-        dropped=_path(outcome.boxes[here & ~hit & ~false_alarm], preview.scale),
-        found=_path(outcome.faces.boxes[to_find & outcome.found], preview.scale),
-        missed=_path(outcome.faces.boxes[missed], preview.scale),
+        hits=box_path(outcome.boxes[hit], preview.scale),
+        false_alarms=box_path(outcome.boxes[false_alarm], preview.scale),
+        dropped=box_path(outcome.boxes[here & ~hit & ~false_alarm], preview.scale),
+        found=box_path(outcome.faces.boxes[to_find & outcome.found], preview.scale),
+        missed=box_path(outcome.faces.boxes[missed], preview.scale),
         faces_missed=int(missed.sum()),
         alarms=alarms,
         text=f"{found}, {alarms} false alarm{'' if alarms == 1 else 's'}",
     )
 
 
-def _path(boxes: NDArray[np.float64], scale: float) -> str:
+def box_path(boxes: NDArray[np.float64], scale: float) -> str:
     """Return boxes as SVG path data, to a tenth of a pixel.
 
-    >>> _path(np.array([[0.0, 10.0, 20.06, 40.0]]), 0.5)
+    >>> box_path(np.array([[0.0, 10.0, 20.06, 40.0]]), 0.5)
     'M0 5h10v15h-10z'
     """
     corners = np.round(boxes * scale, 1)
@@ -192,7 +192,12 @@ def _path(boxes: NDArray[np.float64], scale: float) -> str:
     )
 
 
-def _data_uri(path: Path) -> str:
+def data_uri(path: Path) -> str:
+    """Return a stored JPEG as a data URI.
+
+    Raises:
+        ResultsError: it cannot be read.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -137,7 +137,7 @@ def _by_slice(summary: Summary, analysis: Analysis, metric: Metric, wanted: Call
     places = [place for place, part in enumerate(parts) if wanted(part) and part.faces]
     groups: dict[str, list[Heading]] = {}
     for part in (parts[place] for place in places):
-        heading = Heading(part.name, f"{part.faces:,}", _few(part))
+        heading = Heading(part.name, f"{part.faces:,}", is_few(part))
         groups.setdefault(part.group, []).append(heading)
     return Grid(
         "detector",
@@ -146,7 +146,7 @@ def _by_slice(summary: Summary, analysis: Analysis, metric: Metric, wanted: Call
             (
                 Heading(label),
                 [
-                    _cell(getattr(part, metric), shade=True, few=_few(part))
+                    _cell(getattr(part, metric), shade=True, few=is_few(part))
                     for part in (cell.slices[place] for place in places)
                 ],
             )
@@ -155,7 +155,8 @@ def _by_slice(summary: Summary, analysis: Analysis, metric: Metric, wanted: Call
     )
 
 
-def _few(part: SliceScore) -> bool:
+def is_few(part: SliceScore) -> bool:
+    """Whether a slice holds so few faces, or on so few pictures, that its numbers say little."""
     return part.faces < FEW_FACES or part.pictures < FEW_PICTURES
 
 

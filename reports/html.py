@@ -18,12 +18,14 @@ from ..benchmarks.pick_rule import Rule
 from ..benchmarks.ranking import pick
 from ..benchmarks.results import RunFolder, write_atomically
 from ..benchmarks.scoring.slices import DEMOGRAPHICS_CAVEAT
+from ..benchmarks.stress_scores import score_stress
 from ..benchmarks.summary import Row, Summary
 from ..detectors import Device
 from ..errors import UsageError
 from .compared_runs import compared_runs
 from .comparison import MARKS, WORDS, standings
 from .curves import curves, precision_against_recall
+from .detail_grids import calibration_grid, error_grid
 from .emotion_scores import FILE_NAME
 from .emotions import emotions_section
 from .figures import accuracy_against_latency, points
@@ -35,6 +37,8 @@ from .latency import WHAT_IS_TIMED, decode_sentence, latency_section, operating_
 from .latency_figure import DOTS, latency_strips, strips
 from .numbers import row_label
 from .reading import READING
+from .row_figures import calibration_figure, cost_figure, error_figure, slice_figure
+from .stress import stress_section
 from .table import Column, columns, floor_sentence, standing
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -112,6 +116,13 @@ def render(
     curve_figures = _widths(lambda width: precision_against_recall(ends, summary.primary, width)) if ends else {}
     calls = strips(summary)
     latency_figures = _widths(lambda width: latency_strips(calls, width)) if calls else {}
+    row_figures = {
+        "costs": cost_figure(summary),
+        "recall": slice_figure(summary, analysis, "recall"),
+        "exact": slice_figure(summary, analysis, "exact"),
+        "errors": error_figure(summary, analysis),
+        "calibration": calibration_figure(summary, analysis),
+    }
     not_drawn = [row_label(row) for row in summary.rows if row_label(row) not in {point.label for point in drawn}]
     document = summary.run.document
     emotions = emotions_section((emotion_run or summary.run).path / FILE_NAME, evaluation)
@@ -153,9 +164,12 @@ def render(
         marks=MARKS,
         verdicts=WORDS,
         curve_figures=curve_figures,
+        row_figures={name: (figure, _widths(figure.svg)) if figure else None for name, figure in row_figures.items()},
         protocols=protocols(summary, analysis),
         slices={name: slice_grid(summary, analysis, name) for name in ("recall", "exact")},
         events={name: event_grid(summary, analysis, name) for name in ("recall", "exact")},
+        errors=error_grid(summary, analysis),
+        calibration=calibration_grid(summary, analysis),
         perceived=perceived_grid(summary, analysis),
         caveat=DEMOGRAPHICS_CAVEAT,
         few_faces=FEW_FACES,
@@ -165,6 +179,7 @@ def render(
         gallery=gallery(summary) if pictures else Gallery([], []),
         with_pictures=pictures,
         emotions=emotions,
+        stress=stress_section(summary.run, score_stress(summary.run, summary.resampled), pictures=pictures),
         commands=reproduce(
             summary, emotion_run, scored=emotions is not None, others=len(comparisons), pictures=pictures
         ),

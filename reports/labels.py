@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +102,20 @@ def place_labels(
         placed.append(best)
         taken.append(best)
     return placed
+
+
+def folded(label: str, letters: int) -> str:
+    r"""Break a name after colons and commas, so that no line is longer than `letters` where that can be.
+
+    >>> folded("haar:scale_factor=1.05,min_size=9", 24)
+    'haar:scale_factor=1.05,\nmin_size=9'
+    """
+    lines = [""]
+    for part in re.split(r"(?<=[:,])", label):
+        if lines[-1] and len(lines[-1]) + len(part) > letters:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(line.strip() for line in lines)
 
 
 def _places(anchor: tuple[float, float], size: tuple[float, float]) -> Iterator[Rect]:

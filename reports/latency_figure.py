@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..benchmarks.summary import Summary
 from .figures import family_colours, scale_ms
+from .labels import folded
 from .numbers import row_label
 from .svg import INK, draw
 
@@ -84,20 +84,6 @@ def thinned(rising: NDArray[np.float64], most: int = DOTS) -> NDArray[np.float64
     if len(rising) <= most:
         return rising
     return rising[np.linspace(0, len(rising) - 1, most).round().astype(np.int64)]
-
-
-def folded(label: str, letters: int) -> str:
-    r"""Break a name after colons and commas, so that no line is longer than `letters` where that can be.
-
-    >>> folded("haar:scale_factor=1.05,min_size=9", 24)
-    'haar:scale_factor=1.05,\nmin_size=9'
-    """
-    lines = [""]
-    for part in re.split(r"(?<=[:,])", label):
-        if lines[-1] and len(lines[-1]) + len(part) > letters:
-            lines.append("")
-        lines[-1] += part
-    return "\n".join(line.strip() for line in lines)
 
 
 def latency_strips(drawn: Sequence[Strip], width_px: int = 900) -> str:

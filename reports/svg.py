@@ -6,10 +6,11 @@ light and dark, and no style attribute is left, so a strict content security pol
 
 from __future__ import annotations
 
+import hashlib
 import io
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,7 +19,14 @@ INK = "#010203"
 """Stands for the page's text colour until the SVG is finished."""
 
 
-def draw(paint: Callable[[Figure], None], *, width_px: int, height_px: float, title: str) -> str:
+def draw(
+    paint: Callable[[Figure], None],
+    *,
+    width_px: int,
+    height_px: float,
+    title: str,
+    layout: Literal["constrained"] | None = "constrained",
+) -> str:
     """Let `paint` fill an empty figure and return it as SVG text, the same for the same painting.
 
     Args:
@@ -26,6 +34,7 @@ def draw(paint: Callable[[Figure], None], *, width_px: int, height_px: float, ti
         width_px: width of the drawing; text keeps its size.
         height_px: its height.
         title: what is read out instead of the drawing.
+        layout: None where `paint` places its axes itself.
     """
     import matplotlib as mpl
     import seaborn as sns
@@ -45,7 +54,7 @@ def draw(paint: Callable[[Figure], None], *, width_px: int, height_px: float, ti
         ),
     }
     with sns.axes_style("whitegrid"), mpl.rc_context(style):
-        figure = Figure((width_px / 72, height_px / 72), dpi=72, facecolor="none", layout="constrained")
+        figure = Figure((width_px / 72, height_px / 72), dpi=72, facecolor="none", layout=layout)
         paint(figure)
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
@@ -77,7 +86,31 @@ def for_page(svg: str, title: str) -> str:
     for name in ("width", "height", "version"):
         root.attrib.pop(name, None)
     root.attrib |= {"xmlns": "http://www.w3.org/2000/svg", "role": "img", "aria-label": title}
+    _name_ids(root)
     return ET.tostring(root, encoding="unicode")
+
+
+def _name_ids(root: ET.Element) -> None:
+    """Number the ids in the order in which they stand, after a name made of all that is drawn.
+
+    Matplotlib's own are the same for equal parts of two figures of one page, where a reference finds the first of them,
+    even in a figure that is not shown; and those of clip paths can differ from one process to the next.
+    """
+    numbers = {element.attrib["id"]: str(number) for number, element in enumerate(root.iterfind(".//*[@id]"))}
+    _rename_ids(root, numbers)
+    name = hashlib.sha256(ET.tostring(root)).hexdigest()[:8]
+    _rename_ids(root, {number: f"f{name}-{number}" for number in numbers.values()})
+
+
+def _rename_ids(root: ET.Element, names: Mapping[str, str]) -> None:
+    for element in root.iter():
+        for attribute, value in element.attrib.items():
+            if attribute == "id":
+                element.attrib["id"] = names[value]
+            elif attribute == "href":
+                element.attrib["href"] = f"#{names[value.removeprefix('#')]}"
+            elif value.startswith("url(#"):
+                element.attrib[attribute] = f"url(#{names[value[5:-1]]})"
 
 
 def _presentation(style: str) -> dict[str, str]:

@@ -92,6 +92,33 @@ def test_detect_with_the_picked_default(run_folder, tmp_path):
     assert "not a picture" in lines[1]["error"] and "unreadable" in lines[2]["error"]
 
 
+def test_detect_has_a_sample_for_whom_no_picture_is_at_hand(tmp_path):
+    done = facebench("detect", "--sample", "--detector", "haar", "-o", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (line,) = [json.loads(line) for line in done.stdout.splitlines()]
+    assert line["picture"] == "out/sample.png" and len(line["faces"]) >= 2
+    for name in (line["picture"], line["overlay"]):
+        with Image.open(tmp_path / name) as picture:
+            assert picture.mode == "RGB" and min(picture.size) > 400
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["sample.faces.jpg", "sample.png"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "got no picture, expected pictures"),
+        (["-o", "out"], "got no picture, expected pictures"),
+        (["--sample"], "got --sample without -o, expected pictures"),
+        (["--sample", "a.png", "-o", "out"], "got --sample and pictures, expected"),
+        (["--sample", "-o", "out.mp4"], "got -o out.mp4 for pictures, expected a folder"),
+    ],
+)
+def test_detect_says_what_it_looks_at(arguments, words, tmp_path):
+    done = facebench("detect", *arguments, cwd=tmp_path)
+    assert done.returncode == 2 and words in " ".join(done.stderr.split())
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -159,7 +186,21 @@ def test_detectors_list_says_what_is_missing_and_how_to_mend_it(tmp_path):
     )
     assert {"ssd", "yunet", "centerface", "face-recognition"} <= set(rows)
     assert rows["haar"]["state"] == "available"
+    assert rows["yunet"]["state"] == "model not fetched yet: fetched on first use"
     assert rows["yunet"]["mend"] == "facebench models fetch yunet"
+    assert rows["ssd"]["mend"] == "facebench models fetch ssd-net ssd-weights"
+    offline = facebench("detectors", "list", "--json", FACEBENCH_OFFLINE="1", **settings)
+    states = {row["detector"]: row["state"] for row in json.loads(offline.stdout)}
+    assert states["haar"] == "available" and states["yunet"].startswith("unavailable: yunet needs the model file")
+
+
+def test_the_table_of_detectors_leaves_extras_in_the_commands_that_mend(monkeypatch):
+    from facebench.cli import app
+    from typer.testing import CliRunner
+
+    monkeypatch.setitem(sys.modules, "mtcnn", None)
+    done = CliRunner().invoke(app, ["detectors", "list"])
+    assert "'facebench[mtcnn]'" in done.stdout, "what is in brackets is no markup"
 
 
 def test_offline_run_goes_on_with_what_is_there(tmp_path):

@@ -221,6 +221,26 @@ def test_the_detector_of_the_tutorial_keeps_the_contract_and_is_measured(faceben
 
 
 @pytest.mark.slow
+def test_the_detector_of_the_tutorial_takes_parameters_as_it_says(facebench, tmp_path, monkeypatch):
+    with_parameters = blocks(PAGES["docs/adding-a-detector.md"], "python")[1]
+    init = with_parameters.partition("    def __init__")
+    start, _, detect = tutorial().partition("    def detect")
+    detect = detect.replace(" 1.2,", " self._scale_factor,").replace("(24, 24)", "self._sizes")
+    imports = "from facebench.errors import UsageError\n"
+    code = imports + start.partition("    def __init__")[0] + "".join(init[1:]) + "\n    def detect" + detect
+    (tmp_path / "my_detector.py").write_text(code, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "my_detector", raising=False)
+    (line,) = (line for name, line in LINES if name == "docs/adding-a-detector.md" and "sizes=" in " ".join(line))
+    status, out, err = facebench(*line)
+    assert status == 0 and "FAIL" not in out, out + err
+    status, _, err = facebench("detectors", "check", "my_detector:MyDetector:scale_factor=0.9")
+    assert status == 2 and "got scale_factor=0.9, expected more than 1" in err
+    status, _, err = facebench("detectors", "check", "my_detector:MyDetector:sizes=30")
+    assert status == 2 and "expected 2 values separated by '/', got 1" in err
+
+
+@pytest.mark.slow
 def test_without_its_sorting_the_kit_says_what_the_tutorial_says(tmp_path, monkeypatch):
     code = tutorial()
     without = re.sub(r"^.*found\.sort.*\n", "", code, flags=re.MULTILINE)

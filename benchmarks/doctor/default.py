@@ -81,4 +81,5 @@ def _without_model(detector: str, absent: Sequence[ModelFile], offline: bool) ->
         return _finding("load", "problem", found, meaning)
     if offline:
         return _finding("load", "problem", f"{found}; FACEBENCH_OFFLINE is set", _FAILS, f"FACEBENCH_OFFLINE=0 {mend}")
-    return _finding("load", "warning", found, "its first use brings it from the network.", mend)
+    fetched_later = f"the model {' and '.join(names)} of {detector} is not fetched yet"
+    return _finding("load", "note", fetched_later, "the first use fetches it from the network.", mend)

@@ -72,7 +72,7 @@ def models(found: Models, needed: Mapping[str, Sequence[str]]) -> list[Finding]:
     verified = f"{here} of {len(needed)} files that built-in detectors need are here, verified"
     findings = [
         _model("places", "ok", f"searched: {places}{offline}"),
-        _model("verified", level, verified, "" if level == "ok" else "detectors that need none of the others can run."),
+        _model("verified", level, verified, "" if level == "ok" else "the others are listed below."),
     ]
     missing = [status.file for status in found.statuses if status.path is None and status.file.name in needed]
     fetchable = [file for file in missing if file.sources]
@@ -88,12 +88,12 @@ def models(found: Models, needed: Mapping[str, Sequence[str]]) -> list[Finding]:
 
 def _fetchable(files: Sequence[ModelFile], needed: Mapping[str, Sequence[str]], offline: bool) -> Finding:
     names = " ".join(file.name for file in files)
-    found = f"not here: {names} ({sum(file.bytes for file in files) / 1e6:.1f} MB)"
+    found = f"not fetched yet: {names} ({sum(file.bytes for file in files) / 1e6:.1f} MB)"
     detectors, mend = _detectors_of(files, needed), f"facebench models fetch {names}"
     if offline:
         meaning = f"{detectors} cannot run while FACEBENCH_OFFLINE is set."
         return _model("missing", "warning", found, meaning, f"FACEBENCH_OFFLINE=0 {mend}")
-    meaning = f"{detectors} cannot run before; facebench run brings the files that it needs."
+    meaning = f"the first use of {detectors} fetches what it needs; fetch them now before you go offline."
     return _model("missing", "note", found, meaning, mend)
 
 

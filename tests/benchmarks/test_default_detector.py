@@ -19,7 +19,7 @@ from facebench.benchmarks.default_detector import (
 )
 from facebench.detectors import Detections
 from facebench.detectors.stages import StageClock
-from facebench.errors import ResultsError
+from facebench.errors import ResultsError, UsageError
 
 HAAR = {
     "schema": SCHEMA,
@@ -73,7 +73,8 @@ def test_only_what_reaches_the_threshold_comes_back(tmp_path: Path) -> None:
         clock=StageClock(),
         detect=lambda image: Detections.from_arrays([[0, 0, 1, 1]] * 3, [0.9, 0.5, 0.4]),
     )
-    assert ThresholdedDetector(inner, 0.5).detect(None).scores.tolist() == pytest.approx([0.9, 0.5])
+    picture = np.zeros((2, 2, 3), np.uint8)
+    assert ThresholdedDetector(inner, 0.5).detect(picture).scores.tolist() == pytest.approx([0.9, 0.5])
 
 
 @pytest.mark.parametrize("content", [None, "", "[]", '{"schema": "facebench.default", "schema_version": 99}'])
@@ -94,3 +95,9 @@ def test_where_the_default_is_looked_for(tmp_path, monkeypatch):
     assert default_file().resolve() == tmp_path / "default_detector.json"
     monkeypatch.setenv("FACEBENCH_DEFAULT", "elsewhere.json")
     assert str(default_file()) == "elsewhere.json"
+
+
+def test_a_picture_of_another_kind_is_told_from_a_fault_of_the_detector(tmp_path: Path) -> None:
+    write_pick(HAAR, tmp_path / "pick.json")
+    with pytest.raises(UsageError, match=r"got float32 .*expected uint8"):
+        load_default(tmp_path / "pick.json").detect(np.zeros((9, 9, 3), np.float32))

@@ -39,7 +39,7 @@ MODELS = {
     "one that nobody needs is missing": (known(), "missing", None, ()),
     "some are missing": (
         known("one"), "missing", "note",
-        ("two three (3.0 MB)", "yunet, ssd cannot run before", "facebench models fetch two three"),
+        ("not fetched yet: two three (3.0 MB)", "first use of yunet, ssd fetches", "facebench models fetch two three"),
     ),
     "how many are missing": (known("one"), "verified", "note", ("1 of 3",)),
     "missing and offline": (
@@ -155,7 +155,8 @@ DEFAULTS = {
         ("yunet needs cv2", "pip install x", "load_default(),"),
     ),
     "a model is missing": (
-        PICK, says(**GONE), False, "load", "warning", ("its first use brings it", "facebench models fetch yunet"),
+        PICK, says(**GONE), False, "load", "note",
+        ("the model yunet of yunet is not fetched yet", "first use fetches it", "facebench models fetch yunet"),
     ),
     "a model is missing offline": (
         PICK, says(**GONE), True, "load", "problem", ("FACEBENCH_OFFLINE is set", "FACEBENCH_OFFLINE=0 facebench"),

@@ -33,8 +33,9 @@ NAN = math.nan
     ("found", "outcome", "needs", "words"),
     [
         (change(NAN, NAN), "inconclusive", "pictures", "no face counts"),
-        (change(-0.9, -0.8, pictures=5), "inconclusive", "pictures", "5 pictures with a face are too few, use 6"),
-        (change(0.0, 0.0, pictures=5), "inconclusive", "pictures", "too few"),
+        (change(-0.9, -0.8, pictures=5), "inconclusive", "pictures", "5 pictures with a face can show"),
+        (change(0.0, 0.0, pictures=1), "inconclusive", "pictures", "1 picture with a face can show nothing, use 6 or"),
+        (change(-0.09, 0.05, pictures=5), "inconclusive", "pictures", "more; by the width of this interval about 245 "),
         (change(-0.03, -0.02), "fail", None, "0.5000 → 0.4750, −0.0250 (95 %: −0.0300 to −0.0200), limit −0.01"),
         (change(-0.02, -0.01), "inconclusive", "pictures", "about 40 pictures"),
         (change(-0.0101, 0.02), "inconclusive", "pictures", "about 41 pictures with a face would decide it"),
@@ -42,11 +43,14 @@ NAN = math.nan
         (change(0.0, 0.0), "pass", None, "+0.0000"),
         (change(0.1, 0.2), "pass", None, "+0.1500"),
         (change(-0.012, -0.008), "inconclusive", "person", "more pictures would hardly decide it"),
+        (change(-0.111, 0.089, pictures=12), "inconclusive", "pictures", "about 1,200 pictures with a face"),
+        (change(-0.021, 0.0, value=-0.01), "inconclusive", "person", "more pictures would hardly decide it"),
         (change(-0.03, -0.008, value=-0.02), "inconclusive", "pictures", "about 58 pictures"),
     ],
     ids=[
-        "no face", "large on few pictures", "nothing on few pictures", "wholly below", "reaches the limit from below",
-        "just over the limit", "reaches the limit from above", "no change", "gain", "at the limit", "probably a loss",
+        "no face", "large on few pictures", "nothing on one picture", "anything on few pictures", "wholly below",
+        "reaches the limit from below", "just over the limit", "reaches the limit from above", "no change", "gain",
+        "at the limit", "near the limit by a wide interval", "at the limit by a narrow one", "probably a loss",
     ],
 )  # fmt: skip
 def test_accuracy(found, outcome, needs, words):
@@ -58,6 +62,8 @@ def test_identical_detections_pass_on_however_few_pictures():
     assert accuracy_verdict(change(0.0, 0.0, pictures=1), 0.0, identical=True).outcome == "pass"
 
 
+NOT_TIMED = {"rounds": 0}
+FROM_A_FILE = NOT_TIMED | {"predictions": {"remarks": []}}
 SLOWED = {"ms": times(factor=1.3, seed=5)}
 
 
@@ -82,9 +88,9 @@ SLOWED = {"ms": times(factor=1.3, seed=5)}
             {"failed_pictures": {PICTURES[2]: "broke"}}, {"failed_pictures": {PICTURES[2]: "broke"}},
             {"completed": "pass", "accuracy": "pass", "latency": "pass"}, 0,
         ),
-        ({}, {"predictions": {"remarks": []}}, {"completed": "pass", "accuracy": "pass", "latency": "inconclusive"}, 3),
+        ({}, NOT_TIMED, {"completed": "pass", "accuracy": "pass", "latency": "inconclusive"}, 3),
         (
-            {"predictions": {"remarks": []}}, {"predictions": {"remarks": []}},
+            FROM_A_FILE, FROM_A_FILE,
             {"completed": "pass", "accuracy": "pass"}, 0,
         ),
     ],

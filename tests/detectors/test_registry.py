@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import json
 import subprocess
@@ -445,7 +446,6 @@ def no_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("retinaface-onnx", "retinaface-onnx"),
         ("mediapipe", "mediapipe-full"),
         ("mediapipe:model=short", "mediapipe-short"),
-        ("ssd", "ssd-net"),
         ("yunet", "yunet"),
         ("centerface", "centerface"),
     ],
@@ -469,6 +469,43 @@ def test_weights_of_the_user_need_no_model(tmp_path: Path) -> None:
     file = tmp_path / "mine.pth"
     file.touch()
     assert resolve(f"retinaface:weights={file}").missing() is None
+
+
+@pytest.mark.usefixtures("no_models")
+def test_all_missing_models_are_named_at_once() -> None:
+    missing = resolve("ssd").missing()
+    assert str(missing) == "ssd needs the model files ssd-net, ssd-weights, which are not on this machine"
+    assert missing is not None and missing.mend == "facebench models fetch ssd-net ssd-weights"
+
+
+MODELS_STATES = {
+    "nothing is missing": ("haar", {}, "available"),
+    "offline": ("yunet", {"FACEBENCH_OFFLINE": "1"}, "unavailable: yunet needs the model file 'yunet', which"),
+    "one file is not there yet": ("yunet", {}, "model not fetched yet: fetched on first use"),
+    "two files are not": ("ssd", {}, "models not fetched yet: fetched on first use"),
+}
+
+
+@pytest.mark.usefixtures("no_models")
+@pytest.mark.parametrize(("spec", "settings", "state"), MODELS_STATES.values(), ids=MODELS_STATES)
+def test_the_state_tells_what_the_first_use_fetches_from_what_is_missing(
+    spec: str, settings: dict[str, str], state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FACEBENCH_OFFLINE")
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    assert resolve(spec).state().startswith(state)
+
+
+@pytest.mark.usefixtures("no_models")
+def test_a_model_is_not_only_unfetched_where_nothing_could_use_or_bring_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FACEBENCH_OFFLINE")
+    with monkeypatch.context() as patch:
+        patch.setattr(registry, "_is_importable", lambda module: False)
+        assert resolve("mediapipe").state() == "unavailable: mediapipe needs the module mediapipe"
+    file = registry.model_store.model_file("centerface")
+    monkeypatch.setattr(registry.model_store, "model_file", lambda name: dataclasses.replace(file, sources=()))
+    assert resolve("centerface").state().startswith("unavailable: centerface needs the model file")
 
 
 # --- building

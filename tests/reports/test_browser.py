@@ -348,6 +348,81 @@ def test_the_page_follows_the_colours_of_the_system(browser: Browser, page: Path
     assert (brightness(".chart .wide svg", "color") < 128) is not is_dark
 
 
+FIGURES = {
+    "figure": "Exact AP (hard) against p50 latency",
+    "latency": "Latency of every call",
+    "costs": "Cost of a call by the cost model",
+    "curves": "Precision against recall (hard)",
+    "slices-recall": "Recall at the operating threshold by height, blur, pose",
+    "slices-exact": "Exact AP (hard) by height, blur, pose",
+    "errors": "What each kind of error costs in exact AP (hard)",
+    "calibration": "How far scores are from being probabilities",
+}
+"""Id of the heading above a figure -> how what is read out instead of it begins."""
+
+
+@pytest.mark.parametrize("width", [1440, 800, 390])
+def test_every_figure_is_shown_once_below_its_heading_and_fits(browser: Browser, page: Path, width: int) -> None:
+    browser.open(page, width=width)
+    figures = browser.run(
+        "return [...document.querySelectorAll('.chart')].map((chart) => {"
+        " const shown = [...chart.querySelectorAll('svg')].filter((svg) => svg.checkVisibility());"
+        " const headings = [...document.querySelectorAll('h2, h3')].filter((heading) =>"
+        "  heading.compareDocumentPosition(chart) & Node.DOCUMENT_POSITION_FOLLOWING);"
+        " const box = shown[0].getBoundingClientRect();"
+        " const outside = [...shown[0].querySelectorAll('text, use')].filter((one) => {"
+        "  const b = one.getBoundingClientRect();"
+        "  return b.left < box.left - 1 || b.right > box.right + 1 || b.top < box.top - 1 || b.bottom > box.bottom + 1;"
+        " });"
+        " return [headings.at(-1).id, shown.map((svg) => svg.getAttribute('aria-label')), box.width,"
+        "  outside.map((one) => one.textContent)]; })"
+    )
+    assert {heading for heading, *_ in figures} == set(FIGURES) and len(figures) == len(FIGURES)
+    for heading, labels, across, outside in figures:
+        assert len(labels) == 1 and labels[0].startswith(FIGURES[heading])
+        assert 0.9 * min(width, 960) - 40 < across <= width
+        assert outside == [], heading
+
+
+@pytest.mark.parametrize(("scheme", "ground"), [("light", 1.0), ("dark", 0.008)])
+def test_the_dots_of_figures_stand_out_from_the_ground(
+    browser: Browser, page: Path, scheme: str, ground: float
+) -> None:
+    """At 3 : 1 (WCAG 2.2, 1.4.11)."""
+    browser.open(page, scheme=scheme)
+    colours = browser.run(
+        "return [...new Set([...document.querySelectorAll('.chart .wide use')].map((e) => getComputedStyle(e))"
+        ".map(({ stroke, fill }) => (stroke === 'none' ? fill : stroke)))]"
+    )
+    assert len(colours) >= 4, "three series and ink"
+    for colour in colours:
+        light = luminance([int(part) for part in re.findall(r"\d+", colour)[:3]])
+        brighter, darker = max(light, ground), min(light, ground)
+        assert (brighter + 0.05) / (darker + 0.05) >= 3, (colour, light)
+
+
+def luminance(rgb: list[int]) -> float:
+    """Of WCAG 2.2."""
+    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in (part / 255 for part in rgb)]
+    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+
+
+@pytest.mark.parametrize("heading", ["slices-recall", "slices-exact", "errors", "calibration"])
+def test_the_numbers_of_a_figure_are_folded_below_it_and_open_by_key(
+    browser: Browser, page: Path, heading: str
+) -> None:
+    from selenium.webdriver import Keys
+
+    browser.open(page)
+    fold = f"#{heading} ~ figure ~ details"
+    assert browser.shown(f"{fold} table") == []
+    browser.run("document.querySelector(arguments[0]).focus()", f"{fold} summary")
+    browser.press(Keys.ENTER)
+    (table, *_) = browser.shown(f"{fold} table")
+    heads = [head.text for head in table.find_elements("css selector", "tbody th")]
+    assert len(heads) == 4 and heads[0].startswith("good")
+
+
 @pytest.mark.parametrize("width", [1440, 800, 390])
 def test_no_width_makes_the_page_scroll_sideways(browser: Browser, page: Path, width: int) -> None:
     browser.open(page, width=width)

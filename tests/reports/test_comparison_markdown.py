@@ -120,7 +120,7 @@ def test_the_advice_is_what_the_findings_need_and_nothing_else(mixed, several):
         assert {case for case, words in OPEN.items() if any(words in line for line in advice)} == set(here)
 
 
-ONE_SIDE = {"predictions": {"remarks": []}}
+ONE_SIDE = {"predictions": {"remarks": []}, "rounds": 0}
 BASE_FIRST = ({"rounds_started": [0, 1, 2, 3]}, {"rounds_started": [4, 5, 6, 7], "ms": times(factor=1.3, seed=5)})
 
 

@@ -382,12 +382,14 @@ def test_missing_numbers_are_dashes(blind):
 
 
 def test_hostile_names_are_text_everywhere(page):
-    for section in ("table", "pairs", "protocols", "slices", "depth"):
+    for section in ("table", "latency", "pairs", "protocols", "slices", "errors", "depth"):
         assert HOSTILE in page.sections[section]
     assert "b" not in {tag for tag, _ in page.elements}
 
 
-@pytest.mark.parametrize("section", ["pairs", "curves", "protocols", "slices", "perceived", "depth"])
+@pytest.mark.parametrize(
+    "section", ["pairs", "curves", "protocols", "slices", "errors", "calibration", "perceived", "depth"]
+)
 def test_the_coverage_stands_beside_the_numbers(page, section):
     assert "3 of 1,234 pictures" in page.sections[section]
 

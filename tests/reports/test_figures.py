@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import sys
 import xml.etree.ElementTree as ET
 
@@ -147,3 +148,32 @@ def test_for_page_turns_style_into_attributes():
         '<svg viewBox="0 0 9 9" xmlns="http://www.w3.org/2000/svg" role="img" aria-label="a title">'
         '<g><text font-size="11px" fill="currentColor" text-anchor="middle">a</text></g></svg>'
     )
+
+
+def test_for_page_numbers_ids_after_what_is_drawn():
+    def drawn(first: str, second: str, end: int) -> str:
+        return for_page(
+            f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 9 9">'
+            f'<defs><path id="{first}" d="M0 0h{end}"/><clipPath id="{second}"><rect/></clipPath></defs>'
+            f'<use xlink:href="#{first}" clip-path="url(#{second})"/></svg>',
+            "a title",
+        )
+
+    one = drawn("m1", "p2", 9)
+    root = ET.fromstring(one)
+    found = [element.attrib["id"] for element in root.iterfind(".//*[@id]")]
+    (use,) = root.iter("{http://www.w3.org/2000/svg}use")
+    assert [use.attrib["href"], use.attrib["clip-path"]] == [f"#{found[0]}", f"url(#{found[1]})"]
+    assert drawn("another", "hash", 9) == one, "whatever they were called"
+    assert drawn("0", "1", 9) == drawn("1", "0", 9) == one, "even like numbers"
+    assert not set(found) & {e.attrib["id"] for e in ET.fromstring(drawn("m1", "p2", 8)).iterfind(".//*[@id]")}
+
+
+@pytest.mark.parametrize("width", [380, 900])
+def test_every_reference_of_a_figure_leads_into_it_and_no_other_figure_has_that_id(summary, width):
+    svg = accuracy_against_latency(summary, width)
+    ids = {element.attrib["id"] for element in ET.fromstring(svg).iterfind(".//*[@id]")}
+    used = set(re.findall(r'(?:url\(|href=")#([^")]+)', svg))
+    assert used and used <= ids
+    other = ET.fromstring(accuracy_against_latency(summary, width + 1))
+    assert not ids & {element.attrib["id"] for element in other.iterfind(".//*[@id]")}

@@ -199,7 +199,7 @@ def test_a_run_without_latency_has_no_section(tmp_path):
 def test_a_detector_that_was_not_timed_is_named(tmp_path):
     run = make_run(tmp_path)
     add_timed(run, "a")
-    add_timed(run, "from a file", predictions={"missing": 0, "extra": 0, "remarks": []})
+    add_timed(run, "from a file", rounds=0, predictions={"missing": 0, "extra": 0, "remarks": []})
     assert section_of(run).not_timed == ["from a file"]
 
 

@@ -1,0 +1,30 @@
+"""What users hand over as a picture, told apart before a detector fails on it with a message of its own."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import UsageError
+
+
+def check_picture(image: object) -> None:
+    """Check what stands for a picture at a border where users enter; workers get arrays of ours and need no check.
+
+    Args:
+        image: should be uint8 (height, width, 3), RGB.
+
+    Raises:
+        UsageError: it is anything else; for a picture of Pillow's the message says how to convert it.
+    """
+    if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3:
+        return
+    if isinstance(image, np.ndarray):
+        got = f"{image.dtype} {image.shape}"
+        do = "convert grey, alpha or other channels first, and scale to 0 to 255"
+    elif hasattr(image, "convert") and hasattr(image, "mode"):
+        got = f"{type(image).__module__}.{type(image).__name__} of mode {image.mode}"
+        do = 'give numpy.asarray(image.convert("RGB"))'
+    else:
+        got = type(image).__name__
+        do = "read a file with facebench.datasets.decode(path).image"
+    raise UsageError(f"got {got} as a picture, expected uint8 (height, width, 3), RGB: {do}")
