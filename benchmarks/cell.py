@@ -101,7 +101,7 @@ def make_cell(spec: DetectorSpec, dataset: str, protocol: Protocol, device: Devi
     """Gather what identifies a cell."""
     files = {name: model_file(name).sha256 for name in spec.models()}
     for name, value in spec.parameters.items():
-        if isinstance(value, str) and Path(value).is_file():
+        if isinstance(value, (str, Path)) and Path(value).is_file():
             files[f"parameter {name}"] = hashlib.sha256(Path(value).read_bytes()).hexdigest()
     return Cell(
         spec=str(spec),

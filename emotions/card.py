@@ -84,8 +84,8 @@ def _use() -> str:
 
 To show what the choice of a face detector does to a stage that follows it, and for experiments with expressions of
 faces. It reads the expression that people would name, not what somebody feels. It is not made for decisions about
-people: hiring, policing, medicine, education, credit. The European Union's AI Act forbids such systems at workplaces
-and in schools."""
+people: hiring, policing, medicine, education, credit. The European Union's AI Act forbids systems that infer
+emotions at workplaces and in schools, except for medical or safety reasons (article 5(1)(f))."""
 
 
 def _data(facts: CardFacts) -> str:
