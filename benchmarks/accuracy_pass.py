@@ -14,7 +14,7 @@ from ..datasets import Source
 from ..detectors import DetectorSpec
 from ..errors import ResultsError
 from .cell import Cell, kept_from, stored_cell
-from .cell_state import end_cell, finished_before, too_many_failures
+from .cell_state import drop_stale, end_cell, finished_before, too_many_failures
 from .executors import Executor
 from .executors.work import Answer, DetectorTask, Item
 from .journal import Journal, JournalContent, PictureRecord
@@ -53,14 +53,16 @@ def run_accuracy_pass(
     """
     assert plan.executor is not None
     stored = stored_cell(spec, cell)
-    if finished_before(folder, stored["key"]) is not None:
+    journal = Journal(folder.cell_path(stored) / "journal.jsonl")
+    before = finished_before(folder, stored["key"])
+    if before is not None:
+        drop_stale(journal, before["rounds"])
         return
     missing = spec.missing()
     if missing is not None:
         end_cell(folder, stored, JournalContent(), observer, "unavailable", str(missing), mend=missing.mend)
         return
     folder.put_cell(stored)
-    journal = Journal(folder.cell_path(stored) / "journal.jsonl")
     content, places = journal.open_index()
     observer.cell_begins(stored, len(places) + len(content.put_aside), len(usable))
     try:

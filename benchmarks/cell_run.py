@@ -13,7 +13,7 @@ import numpy as np
 from ..detectors import Detections, DetectorSpec, RGBImage
 from ..errors import DetectorRaisedError, WorkerError
 from .cell import Cell, kept_from, stored_cell
-from .cell_state import FAILURES_IN_A_ROW, end_cell, finished_before, too_many_failures
+from .cell_state import FAILURES_IN_A_ROW, drop_stale, end_cell, finished_before, too_many_failures
 from .journal import Journal, JournalContent, PictureRecord, Repeat
 from .pictures import Pictures
 from .plan import Observer, Plan
@@ -61,6 +61,7 @@ class CellRun:
         """Bring the cell to a final state: done, failed or unavailable."""
         before = finished_before(self._folder, self._stored["key"])
         if before is not None and before["rounds"] >= self._plan.rounds:
+            drop_stale(self._journal, before["rounds"])
             return
         if self._missing is not None:
             self._end("unavailable", str(self._missing), mend=self._missing.mend)
@@ -71,7 +72,7 @@ class CellRun:
         else:
             # the finished rounds stay the cell's result until the new ones are there too
             self._stored |= {name: before[name] for name in _KEPT if name in before}
-            self._content = self._journal.open(self._folder.content(before))
+            self._content = self._go_on(self._folder.content(before), before["rounds"])
         self._untimed = any(math.isnan(record.detect_ms) for record in self._content.records.values())
         if self._untimed:
             self._content.starts = [start for start in self._content.starts if "started" in start]
@@ -94,6 +95,14 @@ class CellRun:
         self._folder.write_cell(self._stored, kept, repeats)
         self._end("done", "")
         self._journal.delete()
+
+    def _go_on(self, content: JournalContent, rounds: int) -> JournalContent:
+        """Add what the journal has of later rounds; of the finished ones it has something only after a kill."""
+        repeats, starts = list(content.repeats), list(content.starts)
+        content = self._journal.open(content)
+        content.repeats[len(repeats) :] = [one for one in content.repeats[len(repeats) :] if one.round >= rounds]
+        content.starts[len(starts) :] = [one for one in content.starts[len(starts) :] if one.get("round", 0) >= rounds]
+        return content
 
     def _end(self, status: str, reason: str, mend: str = "") -> None:
         end_cell(

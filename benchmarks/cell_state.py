@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .journal import JournalContent
+from .journal import Journal, JournalContent
 from .plan import Observer
 from .results import RunFolder
 
@@ -17,6 +17,15 @@ _FAILURES_SHARE = 0.02
 def finished_before(folder: RunFolder, key: str) -> dict[str, Any] | None:
     """Return the stored cell of this key where it is done."""
     return next((one for one in folder.cells if one["key"] == key and one["status"] == "done"), None)
+
+
+def drop_stale(journal: Journal, rounds: int) -> None:
+    """Remove the journal of a finished cell, which a kill left behind, unless it holds more than its `rounds`."""
+    if journal.exists:
+        content = journal.open()
+        journal.close()
+        if not any(repeat.round >= rounds for repeat in content.repeats):
+            journal.delete()
 
 
 def too_many_failures(content: JournalContent, in_a_row: int, done: int, usable: Sequence[str]) -> str:
@@ -34,7 +43,9 @@ def too_many_failures(content: JournalContent, in_a_row: int, done: int, usable:
     name, reason = next(reversed(content.put_aside.items()))
     allowed = max(FAILURES_IN_A_ROW, math.ceil(_FAILURES_SHARE * len(usable)))
     if in_a_row >= FAILURES_IN_A_ROW or count > allowed or count >= len(usable):
-        return f"failed on {count} of {done} pictures, last on {name}: {reason}"
+        left = len(usable) - done
+        tried = f"the {done} pictures tried, and was stopped before the other {left}" if left else f"{done} pictures"
+        return f"failed on {count} of {tried}, last on {name}: {reason}"
     return ""
 
 

@@ -7,9 +7,11 @@ import dataclasses
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,7 +105,12 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.landmarks_seen = False
         self._path = path
-        self._file: IO[bytes] | None = None
+        self._file: FileIO | None = None
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a file."""
+        return self._path.exists()
 
     def open(self, content: JournalContent | None = None) -> JournalContent:
         """Read what is there, cut off a torn last line, and open for appending.
@@ -169,12 +176,19 @@ class Journal:
                 with self._path.open("rb") as file:
                     for line in file:
                         event = _parse(line)
+                        if event is None and line.endswith(b"\n"):
+                            raise ResultsError(
+                                f"{self._path} is damaged {whole:,} bytes from its beginning, expected a line of JSON. "
+                                "Remove it to measure its detector anew"
+                            )
                         if event is None:
                             break
                         yield whole, event
                         whole += len(line)
-            self._file = self._path.open("ab")
+            # without a buffer: what a full disk refused must not be tried again when the file is closed
+            self._file = self._path.open("ab", buffering=0)
             self._file.truncate(whole)
+            self._file.seek(whole)
         except OSError as error:
             raise ResultsError(f"cannot open {self._path}: {error.strerror or error}") from error
 
@@ -225,15 +239,17 @@ class Journal:
     def delete(self) -> None:
         """Remove the file once its content lies in the tables."""
         self.close()
-        self._path.unlink(missing_ok=True)
+        with suppress(OSError):  # one that stays does no harm
+            self._path.unlink(missing_ok=True)
 
     def _append(self, event: dict[str, Any]) -> int:
         """Write one line; return where it begins."""
         assert self._file is not None, "open() comes first"
         try:
             place = self._file.tell()
-            self._file.write(json.dumps(event).encode() + b"\n")
-            self._file.flush()
+            line = memoryview(json.dumps(event).encode() + b"\n")
+            while line:
+                line = line[self._file.write(line) :]
         except OSError as error:
             raise ResultsError(
                 f"cannot write {self._path}: {error.strerror or error}. What was measured before is kept; "

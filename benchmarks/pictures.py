@@ -60,17 +60,23 @@ def look_at_pictures(
         UsageError: no picture can be decoded.
     """
     if (folder.path / "pictures.parquet").exists():
-        return usable_ids(folder.pictures(), dataset.name)
-    table = decode_all(dataset, pictures, observer) if executor is None else _decode_by(executor, dataset, observer)
+        table = folder.pictures()
+    else:
+        table = decode_all(dataset, pictures, observer) if executor is None else _decode_by(executor, dataset, observer)
+        folder.write_pictures(table, faces_table(dataset.samples))
+    if "excluded" not in folder.document:  # a run killed between the two files goes on here
+        _note_what_is_odd(dataset, folder, table)
+    return usable_ids(table, dataset.name)
+
+
+def _note_what_is_odd(dataset: Dataset, folder: RunFolder, table: pd.DataFrame) -> None:
     faces = faces_table(dataset.samples)
-    folder.write_pictures(table, faces)
     outside = _count_outside(faces, table[table["verdict"] == "ok"])
     if outside:
         folder.document["dataset"]["notes"].append(f"{outside} annotated boxes lie wholly outside their picture")
     excluded = table.loc[table["verdict"] != "ok", ["image_id", "verdict", "detail"]]
     folder.document["excluded"] = excluded.to_numpy().tolist()
     folder.save()
-    return usable_ids(table, dataset.name)
 
 
 def decode_all(dataset: Dataset, pictures: Pictures, observer: Observer) -> pd.DataFrame:

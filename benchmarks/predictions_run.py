@@ -20,6 +20,7 @@ from . import environment
 from .pictures import describe_dataset, faces_table
 from .predictions import Predictions
 from .results import RunFolder, lock, write_atomically
+from .sealed_tables import table_bytes
 
 PROTOCOL = {"size": "unknown", "score_floor": None}
 """How the pictures were given to the program: a file of predictions does not say."""
@@ -59,7 +60,7 @@ def store_predictions(
     cell = _cell(predictions, dataset, table, threshold, kind)
     with lock(out):
         folder = _open_or_create(dataset, out)
-        write_atomically(folder.cell_path(cell) / "detections.parquet", table.to_parquet(None, index=False))
+        write_atomically(folder.cell_path(cell) / "detections.parquet", table_bytes(table))
         folder.put_cell(cell)
     return folder
 

@@ -26,6 +26,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -35,6 +36,7 @@ import pandas as pd
 from ..detectors import Detections
 from ..errors import ResultsError, RunLockedError, SchemaVersionError
 from .journal import JournalContent, PictureRecord, Repeat
+from .sealed_tables import read_table, table_bytes, write_parts
 
 SCHEMA = "facebench.run"
 SCHEMA_VERSION = 2
@@ -60,7 +62,7 @@ def _whole_or_not(path: Path) -> Iterator[IO[bytes]]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
+        with temporary.open("w+b") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -75,19 +77,14 @@ def _whole_or_not(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _write_table(path: Path, table: pd.DataFrame) -> None:
-    write_atomically(path, table.to_parquet(None, index=False))
+    write_atomically(path, table_bytes(table))
 
 
 def _write_parts(path: Path, parts: Iterator[pd.DataFrame]) -> None:
     """Write tables of the same columns below one another; an empty `parts` gives a table of detections without rows."""
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    first = pa.Table.from_pandas(next(parts, detections_table([])), preserve_index=False)
-    with _whole_or_not(path) as file, parquet.ParquetWriter(file, first.schema) as writer:
-        writer.write_table(first)
-        for part in parts:
-            writer.write_table(pa.Table.from_pandas(part, schema=first.schema, preserve_index=False))
+    first = next(parts, detections_table([]))
+    with _whole_or_not(path) as file:
+        write_parts(file, chain([first], parts))
 
 
 class RunFolder:
@@ -128,6 +125,9 @@ class RunFolder:
                 f"{file} has schema version {document.get('schema_version')!r}, this facebench reads {SCHEMA_VERSION}. "
                 "Use the facebench that wrote it, or measure again into another folder"
             )
+        fault = _fault_of(document)
+        if fault:
+            raise ResultsError(f"{file} is damaged: {fault}. Measure again into another folder")
         return cls(path, document)
 
     @classmethod
@@ -224,6 +224,8 @@ class RunFolder:
             ["image_id", "round", "detect_ms", "cpu_ms", *_STAGES, "pixels", "detections"]
         ].itertuples(index=False):
             known = None if np.isnan(stages).any() else (stages[0], stages[1], stages[2])
+            if number >= cell["rounds"]:
+                continue  # of a round that the cell does not have yet: a kill came between its tables and run.json
             if number == 0:
                 detections = _detections_of(rows.get(name))
                 content.records[name] = PictureRecord(name, detections, detect_ms, pixels, cpu_ms, known)
@@ -234,7 +236,7 @@ class RunFolder:
 
     def _read(self, path: Path) -> pd.DataFrame:
         try:
-            return pd.read_parquet(path)
+            return read_table(path)
         except FileNotFoundError:
             raise ResultsError(f"{path} is missing; measure again with: facebench run --out {self.path}") from None
         except Exception as error:
@@ -264,9 +266,34 @@ def lock(path: Path) -> Iterator[None]:
             f"cannot write into {path}: {error.strerror or error}. Choose another folder with --out"
         ) from error
     try:
+        _sweep(path)
         yield
     finally:
         held.release()
+
+
+def _sweep(path: Path) -> None:
+    """Remove the temporary files of processes that were killed while they wrote."""
+    import psutil
+
+    for left in path.rglob(".*.tmp"):
+        writer = left.name.split(".")[-2]
+        # a container gives the same number again: ours, before we have written anything
+        if writer.isdecimal() and (int(writer) == os.getpid() or not psutil.pid_exists(int(writer))):
+            with suppress(OSError):
+                left.unlink()
+
+
+def _fault_of(document: Mapping[str, Any]) -> str:
+    """Say what keeps run.json from being read at all, or nothing."""
+    cells = document.get("cells")
+    if not isinstance(document.get("dataset"), dict):
+        return f"got {document.get('dataset')!r} as its data set, expected an object"
+    if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
+        return f"got {str(cells)[:60]!r} as its cells, expected a list of objects"
+    needed = ("spec", "status", "protocol", "device", "threads")
+    missing = [name for cell in cells for name in needed if name not in cell]
+    return f"a cell has no {missing[0]!r}" if missing else ""
 
 
 def _place(cell: Mapping[str, Any]) -> tuple[Any, ...]:

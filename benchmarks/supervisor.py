@@ -26,6 +26,8 @@ import numpy as np
 from ..detectors import Detections, Device, RGBImage
 from ..errors import (
     DetectorRaisedError,
+    FacebenchError,
+    ResultsError,
     WorkerDiedError,
     WorkerMemoryError,
     WorkerTimeoutError,
@@ -192,7 +194,12 @@ class DetectorProcess:
             *map(str, files),
             ",".join(map(str, self._cores())),
         ]
-        log = open(self._log or os.devnull, "wb")  # noqa: SIM115, PTH123
+        try:
+            log = open(self._log or os.devnull, "wb")  # noqa: SIM115, PTH123
+        except OSError as error:
+            raise ResultsError(
+                f"cannot write {self._log}: {error.strerror or error}. Free some space or choose another folder"
+            ) from error
         with log, theirs:
             self._process = subprocess.Popen(
                 command,
@@ -264,11 +271,24 @@ class DetectorProcess:
         """Copy the picture into shared memory and return how large that is now."""
         if self._arena is None or len(self._arena) < image.nbytes:
             capacity = -(-image.nbytes // mmap.PAGESIZE) * mmap.PAGESIZE
-            self._arena_file.truncate(capacity)
+            self._make_room(capacity)
             self._arena = mmap.mmap(self._arena_file.fileno(), capacity)
         view = np.frombuffer(self._arena, dtype=np.uint8, count=image.nbytes).reshape(image.shape)
         np.copyto(view, image)
         return len(self._arena)
+
+    def _make_room(self, capacity: int) -> None:
+        """Grow the shared memory, and really: without room behind it, writing a picture would end us by SIGBUS."""
+        try:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(self._arena_file.fileno(), 0, capacity)
+            else:
+                self._arena_file.truncate(capacity)
+        except OSError as error:
+            raise FacebenchError(
+                f"shared memory has no room for a picture of {capacity / 2**20:,.1f} MB: {error.strerror or error}. "
+                "Free some of /dev/shm; a container gets more with --shm-size"
+            ) from error
 
     def _ask(self, task: str, image: RGBImage) -> tuple[Any, ...]:
         height, width = image.shape[:2]

@@ -240,6 +240,13 @@ def _as_file(model: str | ModelFile) -> ModelFile:
     return model_file(model) if isinstance(model, str) else model
 
 
+def _what_is_there(target: Path) -> str:
+    try:
+        return f"has other bytes ({target.stat().st_size}, sha256 {sha256_of(target)})"
+    except OSError:
+        return "is not there"
+
+
 def _title(file: ModelFile) -> str:
     return f"model file {file.name} ({file.file_name}, {file.bytes} bytes, sha256 {file.sha256})"
 
@@ -249,7 +256,7 @@ def _failure(what: str, file: ModelFile, failures: list[str]) -> str:
     folder, target = user_folder(), cache_path(file)
     tried = [
         f"FACEBENCH_MODELS: {f'no file with these bytes in {folder}' if folder else 'not set'}",
-        f"cache: {target} {'has other bytes' if target.exists() else 'is not there'}",
+        f"cache: {target} {_what_is_there(target)}",
         *(failures or [f"{source}: not asked" for source in file.sources]),
     ]
     lines = [f"{what}. Tried:", *(f"- {entry}" for entry in tried)]

@@ -64,7 +64,7 @@ class LocalExecutor:
             running: dict[Future[Any], _Pending] = {}
             whole = False
             try:
-                self._pool = self._pool or _Pool(self.workers)
+                self._pool = self._pool or _start(self.workers)
                 yield from self._work(self._pool, task, chunks, waiting, running)
                 whole = True
             except BrokenProcessPool:
@@ -113,6 +113,16 @@ class LocalExecutor:
                 answer = future.result()
                 del running[future]
                 yield answer
+
+
+def _start(workers: int) -> _Pool:
+    try:
+        return _Pool(workers)
+    except OSError as error:
+        raise WorkerDiedError(
+            f"no worker process can be started: {error.strerror or error}; free some memory and some of the temporary "
+            "folder"
+        ) from error
 
 
 def _next(chunks: Iterator[Sequence[Any]]) -> _Pending | None:
@@ -196,6 +206,10 @@ def _begin(taken: Any, cores: Sequence[int]) -> None:
     global _here  # noqa: PLW0603 - a pool's process has no other place
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent()
+    parent = multiprocessing.parent_process()
+    if parent is not None and not parent.is_alive():
+        # killed while this process was starting, which no signal tells it: it would wait for work for ever
+        os._exit(1)
     with taken.get_lock():
         _here = _Here(taken.value, cores)
         taken.value += 1

@@ -179,9 +179,14 @@ class _Crew:
     def _take(self, reference: Any) -> Any:
         """Return an answer, or None where its actor is gone: another one applies, and the chunk waits."""
         actor, chunk, attempts = self._in_hand.pop(reference)
+        errors = self._ray.exceptions
         try:
             return self._ray.get(reference)
-        except self._ray.exceptions.RayActorError as error:
+        except errors.RayTaskError as error:
+            # the worker's own error, without the text of Ray around it
+            raise error.cause from error
+        except (errors.RayActorError, errors.NodeDiedError, errors.ObjectLostError) as error:
+            # a large answer stays on its node until it is fetched, and is lost with it
             if attempts >= ATTEMPTS:
                 raise WorkerDiedError(
                     f"a chunk of {len(chunk)} pictures lost {ATTEMPTS} actors, last by: {error}. See the cluster's "

@@ -9,7 +9,20 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from . import centerface, degradations, dlib_cnn, haar, hog, mediapipe, mtcnn, retinaface, smallest_face, ssd, yunet
+from . import (
+    centerface,
+    degradations,
+    dlib_cnn,
+    haar,
+    hog,
+    mediapipe,
+    mtcnn,
+    retinaface,
+    scale,
+    smallest_face,
+    ssd,
+    yunet,
+)
 from .drawing import save
 
 IMAGES = Path(__file__).parents[1] / "images"
@@ -25,6 +38,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "centerface": centerface.draw,
     "smallest-face": smallest_face.draw,
     "degradations": degradations.draw,
+    "scale": scale.draw,
 }
 
 

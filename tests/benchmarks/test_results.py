@@ -103,7 +103,7 @@ def test_a_folder_that_is_no_run_says_so(tmp_path, content, error, words):
 
 @pytest.mark.parametrize("damage", [b"", b"PAR1 not really", None])
 def test_a_damaged_table_says_what_to_do(tmp_path, damage):
-    run = RunFolder.create(tmp_path, {})
+    run = RunFolder.create(tmp_path, {"dataset": {}})
     cell = {"spec": "x", "folder": "x-1", "protocol": {}, "device": "cpu", "threads": 1}
     run.write_cell(cell, [record()])
     assert len(run.detections(cell)) == 3
@@ -114,7 +114,7 @@ def test_a_damaged_table_says_what_to_do(tmp_path, damage):
 
 
 def test_cells_without_detections_still_make_tables(tmp_path):
-    run = RunFolder.create(tmp_path, {})
+    run = RunFolder.create(tmp_path, {"dataset": {}})
     cell = {"spec": "x", "folder": "x-1", "protocol": {}, "device": "cpu", "threads": 1}
     run.write_cell(cell, [PictureRecord("a.jpg", Detections.empty(), 1.0, 10)])
     assert len(run.detections(cell)) == 0
@@ -123,7 +123,7 @@ def test_cells_without_detections_still_make_tables(tmp_path):
 
 
 def test_a_cell_is_replaced_by_detector_device_and_threads(tmp_path):
-    run = RunFolder.create(tmp_path, {})
+    run = RunFolder.create(tmp_path, {"dataset": {}})
     for device, threads, status in [("cpu", 1, "running"), ("cuda", 1, "done"), ("cpu", 2, "done"), ("cpu", 1, "done")]:
         run.put_cell({"spec": "x", "protocol": {}, "device": device, "threads": threads, "status": status})
     stored = RunFolder.open(tmp_path).cells

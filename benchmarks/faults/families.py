@@ -1,0 +1,37 @@
+"""The families of faults by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from .corrupt import PICTURES, corrupt
+from .kills import kills
+from .nodes import nodes
+from .table import Row
+from .tampered import tampered
+from .twice import twice
+from .writes import writes
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Faults of one kind.
+
+    Attributes:
+        run: does them: (scratch folder, times, seed) -> rows.
+        times: how often, unless told; 0 for as often as there are places to do it.
+    """
+
+    run: Callable[..., list[Row]]
+    times: int
+
+
+FAMILIES: Mapping[str, Family] = {
+    "kills": Family(kills, 200),
+    "writes": Family(writes, 0),
+    "nodes": Family(nodes, 3),
+    "corrupt": Family(corrupt, PICTURES),
+    "twice": Family(twice, 3),
+    "tampered": Family(tampered, 40),
+}
