@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 from facebench.datasets import Dataset
 from facebench.datasets.base import Faces, Sample
+from facebench.tests.detectors.conftest import available
 from PIL import Image
+
+__all__ = ["available"]
 
 SUPPORT = Path(__file__).parents[1] / "support"
 

@@ -18,7 +18,6 @@ from facebench.benchmarks.results import RunFolder
 from facebench.benchmarks.runner import run
 from facebench.benchmarks.summary import summarise_run
 from facebench.datasets import load
-from facebench.detectors import resolve_all
 from facebench.errors import ResultsError, UnavailableError, UsageError, WorkerDiedError
 
 from .conftest import make_dataset, png
@@ -151,9 +150,9 @@ def tables(folder: RunFolder) -> dict[str, pd.DataFrame]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
-def test_detections_equal_those_of_one_child(tmp_path, workers):
+def test_detections_equal_those_of_one_child(available, tmp_path, workers):
     pictures = load("scenes?count=5")
-    specs = resolve_all(["yunet", "haar", "hog"])
+    specs = [available(spec) for spec in ("yunet", "haar", "hog")]
     one = replace(plan(pictures), detectors=specs)
     alone = run(one, tmp_path / "alone")
     several = run(replace(one, executor=LocalExecutor(workers), rounds=0), tmp_path / "several")

@@ -206,6 +206,17 @@ def test_a_full_disk_takes_half_of_a_write_and_lets_files_go(tmp_path):
     assert (tmp_path / "disk" / "file").read_bytes() == b"12345678ab"
 
 
+def test_a_file_without_a_buffer_stays_without(tmp_path):
+    """The journal is one: a line is on the disk once it was written."""
+    log = os.open(tmp_path / "log", os.O_CREAT | os.O_WRONLY)
+    disk = Disk("full", 1, tmp_path, log)
+    with _opener(disk, open)(tmp_path / "file", "ab", buffering=0) as file:
+        assert file.write(b"ab") == 1 and (tmp_path / "file").read_bytes() == b"a"
+        with pytest.raises(OSError, match="No space left"):
+            file.write(b"b")
+    os.close(log)
+
+
 def test_sixty_corrupt_pictures_are_of_every_kind_and_the_same_for_the_same_seed():
     pictures = make(1)
     assert len(pictures) == 60 and pictures == make(1) and pictures != make(2)
