@@ -108,6 +108,8 @@ def _opener(disk: Disk, plain: Callable[..., Any]) -> Callable[..., Any]:
         if ("r" in mode and "+" not in mode) or not disk.holds(file):
             return plain(file, mode, buffering, *rest, **options)
         raw = _File(disk, file, mode.replace("b", "").replace("t", ""))
+        if buffering == 0:
+            return raw
         buffered = io.BufferedRandom(raw) if "+" in mode else io.BufferedWriter(raw)
         return buffered if "b" in mode else io.TextIOWrapper(buffered, *rest, **options)
 
