@@ -14,6 +14,7 @@ from ..detectors import Detections, DetectorSpec, RGBImage
 from ..errors import DetectorRaisedError, WorkerError
 from .cell import Cell, kept_from, stored_cell
 from .cell_state import FAILURES_IN_A_ROW, drop_stale, end_cell, finished_before, too_many_failures
+from .executors.work import DEATHS_ALLOWED
 from .journal import Journal, JournalContent, PictureRecord, Repeat
 from .pictures import Pictures
 from .plan import Observer, Plan
@@ -236,7 +237,7 @@ class CellRun:
         self._journal.death(name, str(error))
         deaths = self._content.deaths.setdefault(name, [])
         deaths.append(str(error))
-        if len(deaths) >= 2:
+        if len(deaths) >= DEATHS_ALLOWED:
             self._put_aside(name, str(error))
 
     def _put_aside(self, name: str, reason: str) -> None:

@@ -17,8 +17,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Annotated, Any
 
 import typer
@@ -104,15 +105,12 @@ def repeated(dataset: Dataset, pictures: int) -> Dataset:
 class _Stopwatch(Silent):
     """Notes when the pass of the only cell began and ended, and how long its journal was."""
 
-    def __init__(self) -> None:
-        self.begun = self.ended = 0.0
-        self.looked = 0.0
-        self.first_look = 0.0
-        self.folder = Path()
+    def __init__(self, folder: Path) -> None:
+        self.begun = self.ended = self.looked = 0.0
+        self.folder = folder
         self.journal_bytes = 0
 
     def decoding(self, done: int, total: int) -> None:
-        self.first_look = self.first_look or time.perf_counter()
         self.looked = time.perf_counter()
 
     def cell_begins(self, cell: dict[str, Any], done: int, total: int) -> None:
@@ -131,8 +129,7 @@ def run_once(dataset: str, data: Path | None, pictures: int, detector: str, exec
     from .plan import Plan
     from .runner import run
 
-    watch = _Stopwatch()
-    watch.folder = out
+    watch = _Stopwatch(out)
     plan = Plan(
         repeated(load(dataset, root=data), pictures),
         resolve_all([detector]),
@@ -159,25 +156,21 @@ def _watched(command: Sequence[str]) -> tuple[str, float, list[tuple[float, floa
 
     began = time.perf_counter()
     memory = []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with TemporaryFile("w+") as printed, subprocess.Popen(command, stdout=printed) as process:
         watched = psutil.Process(process.pid)
-        while True:
-            try:
+        while process.poll() is None:
+            with suppress(psutil.Error):
                 own = watched.memory_info().rss / 2**20
                 children = sum(_resident_mb(child) for child in watched.children(recursive=True))
                 memory.append((round(time.perf_counter() - began, 1), round(own, 1), round(own + children, 1)))
-            except psutil.Error:
-                pass
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 process.wait(_SAMPLE_S)
-                break
-            except subprocess.TimeoutExpired:
-                continue
         seconds = time.perf_counter() - began
-        printed = process.stdout.read() if process.stdout else ""
+        printed.seek(0)
+        text = printed.read()
     if process.returncode:
         raise SystemExit(f"exit code {process.returncode} of: {' '.join(command)}")
-    return printed, seconds, memory
+    return text, seconds, memory
 
 
 def _resident_mb(process: Any) -> float:

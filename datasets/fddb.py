@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..errors import AnnotationError, DataError, MissingDataError, UsageError
 from .base import Dataset, Faces, Sample
 from .fingerprints import fingerprint
-from .query import check_options, whole_number
+from .query import check_options, draw, whole_number
 
 OPTIONS = ("folds", "sample", "seed")
 FOLDS = 10
@@ -67,10 +67,7 @@ def load(root: Path, options: Mapping[str, str], name: str, *, annotation_only: 
     notes = []
     if len(there) < len(boxes):
         notes.append(f"{len(boxes) - len(there):,} of {len(boxes):,} annotated pictures have no file.")
-    chosen = there
-    if 0 < wanted < len(there):
-        drawn = np.random.default_rng(seed).choice(len(there), wanted, replace=False)
-        chosen = [there[i] for i in np.sort(drawn)]
+    chosen = draw(there, wanted, seed)
     samples = tuple(Sample(f"{one}.jpg", paths[one], _faces(boxes[one])) for one in chosen)
     return Dataset(
         name=name,

@@ -14,7 +14,7 @@ from .formats.annotated import AnnotatedPicture
 from .formats.choice import FORMATS, AnnotatedFolder, Choice, read_folder
 from .images import upright_size
 from .places import Address
-from .query import check_options, whole_number
+from .query import check_options, draw, whole_number
 
 CHOICES = ("format", "annotations", "pictures", "category", "split")
 OPTIONS = (*CHOICES, "sample", "seed")
@@ -49,10 +49,7 @@ def load(place: str | Path, options: Mapping[str, str], name: str, *, annotation
     notes = list(folder.notes)
     if wanted > len(there):
         notes.append(f"sample={wanted} asked for more than the {len(there):,} pictures to draw from; all were taken.")
-    chosen = there
-    if 0 < wanted < len(there):
-        drawn = np.random.default_rng(seed).choice(len(there), wanted, replace=False)
-        chosen = [there[i] for i in np.sort(drawn)]
+    chosen = draw(there, wanted, seed)
     samples = tuple(_sample(one, folder) for one in chosen)
     title = FORMATS[folder.format].title
     return Dataset(

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
+
+import numpy as np
 
 from ..errors import UsageError, did_you_mean
+
+_T = TypeVar("_T")
 
 
 def split_name(name: str) -> tuple[str, dict[str, str]]:
@@ -59,3 +64,15 @@ def whole_number(options: Mapping[str, str], key: str, default: int, *, least: i
     if not least <= value <= most:
         raise UsageError(f"Got {key}={text}, expected a whole number from {least} to {most:,}.")
     return value
+
+
+def draw(there: Sequence[_T], wanted: int, seed: int) -> list[_T]:
+    """Return so many of what is there, drawn without repetition, in the order they had; 0 wanted or too many: all.
+
+    >>> draw("abcd", 2, seed=1)
+    ['b', 'c']
+    """
+    if not 0 < wanted < len(there):
+        return list(there)
+    drawn = np.random.default_rng(seed).choice(len(there), wanted, replace=False)
+    return [there[place] for place in np.sort(drawn)]

@@ -17,7 +17,7 @@ from .base import Dataset, Faces, Sample
 from .demographics import NOBODY_LABELLED, Demographics, read_demographics
 from .fingerprints import fingerprint
 from .images import upright_size
-from .query import check_options, whole_number
+from .query import check_options, draw, whole_number
 from .wider_annotation import LABELS, read_faces, read_list
 
 LISTS = ("easy", "medium", "hard")
@@ -87,9 +87,7 @@ def load(
     if not chosen:
         raise DataError(f"Got no picture for {name!r} among the {len(present):,} that are there; ask for others.")
     notes = _notes(rows, present, chosen, wanted, flags if part == "val" else LISTS)
-    if 0 < wanted < len(chosen):
-        drawn = np.random.default_rng(seed).choice(len(chosen), wanted, replace=False)
-        chosen = [chosen[i] for i in np.sort(drawn)]
+    chosen = draw(chosen, wanted, seed)
 
     lists = tuple(flags) if difficulty is None else (difficulty,)
     samples = tuple(Sample(name, root / pictures / name, _faces(rows[name], name, flags, perceived)) for name in chosen)

@@ -40,15 +40,7 @@ class Worker(Protocol):
 
 
 class Executor(Protocol):
-    """Workers side by side.
-
-    Attributes:
-        name: as it was asked for, such as "local:2".
-        workers: how many there are.
-    """
-
-    name: str
-    workers: int
+    """Workers side by side."""
 
     def map(
         self, make: Callable[[Seat], Worker], chunks: Iterator[Sequence[Any]], *, threads: int = 1, gpu: bool = False

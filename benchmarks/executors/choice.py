@@ -29,7 +29,7 @@ def create_executor(text: str) -> Executor:
         if kind == "local":
             return LocalExecutor(int(rest) if rest else 1)
         if kind == "ray":
-            return RayExecutor(text, **_options(rest))
+            return RayExecutor(**_options(rest))
     except ValueError:
         pass
     raise UsageError(f"got --executor {text!r}; {_EXPECTED}")

