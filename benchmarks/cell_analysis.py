@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -41,7 +41,7 @@ from .scoring.resampled_details import error_cost_intervals, miss_share_interval
 from .scoring.resampled_official import OfficialAP
 from .scoring.resampled_sweep import SweepBands, sweep_bands
 from .scoring.resampling import Ratio, faces_per_picture, operating_ratios
-from .scoring.slices import LABELS, Slice, label_slices, slice_matches, slice_weights, standard_slices
+from .scoring.slices import LABELS, Slice, event_parts, label_slices, slice_matches, slice_weights, standard_slices
 from .scoring.sweep import CurveEnd, Sweep, curve_end, sweep
 from .scoring.thresholds import ThresholdChoice, choose_threshold
 from .scoring.verdicts import faces_not_hit, verdicts
@@ -132,7 +132,7 @@ class CellAnalysis:
         lists: list name, or "overall" -> average precisions.
         operating: precision, recall, f1, false_alarms_per_picture, mean_iou at the operating threshold, over all faces
             that are not ignored.
-        slices: in the order of `standard_slices`, then perceived demographics where labels are given.
+        slices: in the order of `standard_slices`, then events, then perceived demographics where labels are given.
         gaps: perceived label -> best less worst group, in recall at the operating threshold.
         sweep: rates over thresholds, thinned to what a curve of precision over recall shows.
         curve_end: where and how the precision-recall curve ends.
@@ -198,12 +198,12 @@ class CellWork:
         summary: of the run.
         truth: of the run.
         row: of the cell.
-        weights: int32 (draws, pictures).
+        weights: int (draws, pictures).
         as_summary: whether these are the draws of the summary, so that what it holds need not be resampled again.
     """
 
     def __init__(
-        self, summary: Summary, truth: Truth, row: Row, weights: NDArray[np.int32], *, as_summary: bool
+        self, summary: Summary, truth: Truth, row: Row, weights: NDArray[np.integer], *, as_summary: bool
     ) -> None:
         self._truth = truth
         self._row = row
@@ -250,7 +250,9 @@ class CellWork:
             lists={name: self._list(name, mask, overlaps) for name, mask in self._truth.masks.items()},
             operating={name: interval(resample(ratio, self._weights)) for name, ratio in operating.items()},
             slices=[
-                self._slice(part) for part in (*self._slices(), *(part for parts in groups.values() for part in parts))
+                *(self._slice(part) for part in self._slices()),
+                *self._events(),
+                *(self._slice(part) for parts in groups.values() for part in parts),
             ],
             gaps={name: found for name, parts in groups.items() if (found := self._gap(parts)) is not None},
             sweep=thinned,
@@ -319,29 +321,42 @@ class CellWork:
     def _slices(self) -> tuple[Slice, ...]:
         truth = self._truth
         attributes = {name: truth.labels(name) for name in LABELS if name in truth.table}
-        events = [event_of(name) for name in truth.image_ids]
-        named = events if any(events) else None
-        return standard_slices(truth.faces, self._counted, attributes=attributes, events=named)
+        return standard_slices(truth.faces, self._counted, attributes=attributes)
 
     def _slice(self, part: Slice) -> SliceScore:
-        matches, counted = slice_matches(self._matches, part)
+        inside = np.repeat(part.pictures, np.diff(self._matches.face_offsets))
         weights = slice_weights(part, self._weights)
-        return SliceScore(
-            group=part.group,
-            name=part.name,
-            faces=part.size,
-            pictures=len(np.unique(self._truth.faces.picture[part.faces])),
-            exact=interval(resample(ExactAP(matches, counted), weights)),
-            recall=interval(resample(self._recall(part), self._weights)),
-        )
+        return self._scored(part.group, part.name, *slice_matches(self._matches, part), inside, weights)
 
-    def _recall(self, part: Slice) -> Ratio:
-        """Return the recall of a slice at the operating threshold; which box hits a face does not depend on slices."""
-        found, faces = (
-            faces_per_picture(self._matches.face_offsets, mask & part.faces).astype(np.float64)
-            for mask in (self._is_found, self._counted)
+    def _events(self) -> Iterator[SliceScore]:
+        events = [event_of(name) for name in self._truth.image_ids]
+        if any(events):
+            for name, part in event_parts(self._matches, self._counted, events):
+                weights = np.ascontiguousarray(self._weights[:, part.pictures])
+                yield self._scored("event", name, part.matches, part.counted, part.faces, weights)
+
+    def _scored(
+        self,
+        group: str,
+        name: str,
+        matches: Matches,
+        counted: NDArray[np.bool_],
+        inside: NDArray[np.bool_] | NDArray[np.int64],
+        weights: NDArray[np.integer],
+    ) -> SliceScore:
+        """Score a slice; `inside` says which faces of all are those of `matches`.
+
+        Which box hits a face does not depend on slices.
+        """
+        recall = _recall(matches.face_offsets, self._is_found[inside], counted)
+        return SliceScore(
+            group=group,
+            name=name,
+            faces=int(np.count_nonzero(counted)),
+            pictures=int(np.count_nonzero(recall.whole)),
+            exact=interval(resample(ExactAP(matches, counted), weights)),
+            recall=interval(resample(recall, weights)),
         )
-        return Ratio(found, faces)
 
     def _demographic_slices(self) -> dict[str, tuple[Slice, ...]]:
         truth = self._truth
@@ -354,7 +369,8 @@ class CellWork:
         }
 
     def _gap(self, parts: Sequence[Slice]) -> Gap | None:
-        return gap({part.name: resample(self._recall(part), self._weights) for part in parts})
+        offsets = self._matches.face_offsets
+        return gap({part.name: resample(_recall(offsets, self._is_found, part.faces), self._weights) for part in parts})
 
     def _misses(self) -> dict[str, dict[str | int, GroupMisses]]:
         return {
@@ -380,6 +396,12 @@ class CellWork:
         if kind != "probability" or not len(self._scores) or self._scores.min() < 0 or self._scores.max() > 1:
             return None
         return kind, min(max(float(self._row.cell["start"]["score_floor"]), 0.0), 1.0)
+
+
+def _recall(offsets: NDArray[np.int64], found: NDArray[np.bool_], counted: NDArray[np.bool_]) -> Ratio:
+    """Return the share of the counted faces that are found; offsets as in `PictureBoxes`."""
+    part, whole = (faces_per_picture(offsets, mask).astype(np.float64) for mask in (found & counted, counted))
+    return Ratio(part, whole)
 
 
 def _thinned(whole: Sweep) -> Sweep:

@@ -3,12 +3,13 @@
 A slice of faces is scored like an official list of WIDER FACE: all other faces are ignored, neither missed nor a false
 alarm when found. False alarms belong to no face and stay whole, so AP and precision fall as a slice gets smaller:
 compare detectors on one slice, and slices with one another by recall at a score threshold. A slice of pictures takes
-their false alarms along and has no such fault.
+their false alarms along and has no such fault. Events are slices of pictures too, but of a large data set too many to
+hold a mask for each: they are cut out one after another, by `event_parts`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from ...errors import UsageError
 from .counting import Counts, count
 from .matching import Matches, PictureBoxes
-from .verdicts import select_pictures
+from .verdicts import Part, select_pictures, split_pictures
 
 HEIGHTS_PX = {"tiny": (-np.inf, 16.0), "small": (16.0, 32.0), "medium": (32.0, 96.0), "large": (96.0, np.inf)}
 """Name -> lowest height and the height it stays below."""
@@ -65,15 +66,13 @@ def standard_slices(
     counted: NDArray[np.bool_],
     *,
     attributes: Mapping[str, NDArray[np.integer]] | None = None,
-    events: Sequence[str] | None = None,
 ) -> tuple[Slice, ...]:
-    """Return all slices that can be made, group by group, empty ones included.
+    """Return all slices that can be made, group by group, empty ones included; events apart.
 
     Args:
         faces: all annotated faces.
         counted: bool (faces,): the faces to divide, such as those of the hard list; the others count in no slice.
         attributes: name -> whole numbers (faces,). Those in `LABELS` make a group each, others are passed over.
-        events: the event of each picture; each makes a slice of pictures.
 
     Raises:
         UsageError: on arrays of another length.
@@ -93,10 +92,6 @@ def standard_slices(
         slices.append(
             _of_pictures(faces, counted, "faces a picture", name, (per_picture >= fewest) & (per_picture <= most))
         )
-    if events is not None:
-        _check("events", events, faces.pictures)
-        labels = np.array(events, dtype=np.str_)
-        slices += [_of_pictures(faces, counted, "event", name, labels == name) for name in dict.fromkeys(events)]
     return tuple(slices)
 
 
@@ -126,6 +121,23 @@ def label_slices(
     return tuple(Slice(name, group, counted & (codes == code), everywhere) for code, name in enumerate(names))
 
 
+def event_parts(matches: Matches, counted: NDArray[np.bool_], events: Sequence[str]) -> Iterator[tuple[str, Part]]:
+    """Yield each event with its pictures, in the order in which events come first.
+
+    Args:
+        matches: from `match`.
+        counted: bool (faces,): the faces that count.
+        events: the event of each picture.
+
+    Raises:
+        UsageError: on another number of events than of pictures.
+    """
+    _check("events", events, matches.pictures)
+    number = {name: place for place, name in enumerate(dict.fromkeys(events))}
+    of_picture = np.array([number[name] for name in events], dtype=np.int64)
+    return zip(number, split_pictures(matches, counted, of_picture, len(number)), strict=True)
+
+
 def slice_matches(matches: Matches, part: Slice) -> tuple[Matches, NDArray[np.bool_]]:
     """Return matches and mask of counted faces to score a slice with; for `count`, `ExactAP` and their like."""
     if part.pictures.all():
@@ -138,7 +150,7 @@ def count_slice(matches: Matches, part: Slice, *, iou_threshold: float = 0.5) ->
     return count(*slice_matches(matches, part), iou_threshold=iou_threshold)
 
 
-def slice_weights(part: Slice, weights: NDArray[np.int32]) -> NDArray[np.int32]:
+def slice_weights(part: Slice, weights: NDArray[np.integer]) -> NDArray[np.integer]:
     """Return the weights of the slice's own pictures, so that its statistics share the draws of the whole set."""
     return weights if part.pictures.all() else np.ascontiguousarray(weights[:, part.pictures])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -59,8 +60,8 @@ def faces_not_hit(matches: Matches, counted: NDArray[np.bool_], hit: NDArray[np.
     return unfound
 
 
-def select_detections(matches: Matches, chosen: NDArray[np.bool_]) -> Matches:
-    """Return the matches without the detections that are not `chosen`, bool (n,); all faces and pictures stay."""
+def select_detections(matches: Matches, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> Matches:
+    """Return the matches of the `chosen` detections, bool (n,) or rising places; all faces and pictures stay."""
     return replace(
         matches,
         scores=matches.scores[chosen],
@@ -103,6 +104,52 @@ def select_pictures(
         best_face=face_number[part.best_face],
         face_offsets=np.concatenate([[0], np.cumsum(faces[chosen])]).astype(np.int64),
     ), counted[face_chosen]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """Some pictures, with matches as if there were no others.
+
+    Attributes:
+        pictures: int64 (k,): which ones, rising.
+        faces: int64 (m,): their faces, rising.
+        matches: of these; pictures and faces are numbered anew, `detection` still names rows of the whole.
+        counted: bool (m,): the faces of the list.
+    """
+
+    pictures: NDArray[np.int64]
+    faces: NDArray[np.int64]
+    matches: Matches
+    counted: NDArray[np.bool_]
+
+
+def split_pictures(matches: Matches, counted: NDArray[np.bool_], part: NDArray[np.int64], parts: int) -> Iterator[Part]:
+    """Yield what `select_pictures` makes of each part of the pictures, looking at the whole once and not once a part.
+
+    Args:
+        matches: from `match`.
+        counted: bool (faces,): the faces of the list.
+        part: int64 (pictures,): which part each picture is in, from 0 to below `parts`.
+        parts: how many there are.
+    """
+    faces = np.diff(matches.face_offsets)
+    pictures_of, faces_of, rows_of = (
+        np.split(np.argsort(of, kind="stable"), np.cumsum(np.bincount(of, minlength=parts))[:-1])
+        for of in (part, np.repeat(part, faces), part[matches.picture])
+    )
+    picture_number = np.empty(matches.pictures, dtype=np.int64)
+    # The last place serves best_face -1, no face.
+    face_number = np.full(matches.faces + 1, -1, dtype=np.int64)
+    for some, within, rows in zip(pictures_of, faces_of, rows_of, strict=True):
+        picture_number[some], face_number[within] = np.arange(len(some)), np.arange(len(within))
+        whole = select_detections(matches, rows)
+        found = replace(
+            whole,
+            picture=picture_number[whole.picture],
+            best_face=face_number[whole.best_face],
+            face_offsets=np.concatenate([[0], np.cumsum(faces[some])]).astype(np.int64),
+        )
+        yield Part(some, within, found, counted[within])
 
 
 def first_half(pictures: int, seed: int) -> NDArray[np.bool_]:

@@ -12,6 +12,7 @@ from facebench.benchmarks.scoring.slices import (
     DEMOGRAPHICS_CAVEAT,
     Slice,
     count_slice,
+    event_parts,
     label_slices,
     slice_matches,
     slice_weights,
@@ -60,11 +61,11 @@ def test_faces_a_picture(faces: int, name: str) -> None:
     assert sum(part.pictures for part in slices).tolist() == [0, 1]
 
 
-def test_labels_and_events() -> None:
+def test_labels() -> None:
     faces = PictureBoxes.from_pictures([column(20, 20), column(20), column(20)])
     counted = np.array([True, True, True, False])
     attributes = {"blur": np.array([0, 2, 1, 2], np.int8), "invalid": np.zeros(4, np.int8), "pose": np.ones(4, np.int8)}
-    slices = by_name(standard_slices(faces, counted, attributes=attributes, events=["fair", "parade", "fair"]))
+    slices = by_name(standard_slices(faces, counted, attributes=attributes))
     assert {key: np.flatnonzero(part.faces).tolist() for key, part in slices.items() if key[0] in ("blur", "pose")} == {
         ("blur", "clear"): [0],
         ("blur", "normal"): [2],
@@ -72,10 +73,17 @@ def test_labels_and_events() -> None:
         ("pose", "typical"): [],
         ("pose", "atypical"): [0, 1, 2],
     }
-    assert {group for group, _ in slices} == {"height", "blur", "pose", "faces a picture", "event"}
-    assert slices["event", "fair"].pictures.tolist() == [True, False, True]
-    assert slices["event", "fair"].faces.tolist() == [True, True, False, False]
-    assert slices["event", "parade"].faces.tolist() == [False, False, True, False]
+    assert {group for group, _ in slices} == {"height", "blur", "pose", "faces a picture"}
+
+
+def test_events() -> None:
+    faces = PictureBoxes.from_pictures([column(20, 20), column(20), column(20)])
+    matches = match(faces, PictureBoxes.from_pictures([[], [], []]), [])
+    parts = dict(event_parts(matches, np.array([True, True, True, False]), ["fair", "parade", "fair"]))
+    assert list(parts) == ["fair", "parade"]
+    assert [part.pictures.tolist() for part in parts.values()] == [[0, 2], [1]]
+    assert [part.faces.tolist() for part in parts.values()] == [[0, 1, 3], [2]]
+    assert [part.counted.tolist() for part in parts.values()] == [[True, True, False], [True]]
 
 
 def test_faces_without_a_label_are_in_no_group() -> None:
@@ -89,15 +97,14 @@ def test_faces_without_a_label_are_in_no_group() -> None:
 
 @many
 @given(seeds)
-def test_a_slice_of_pictures_scores_like_these_pictures_alone(seed: int) -> None:
+def test_an_event_scores_like_its_pictures_alone(seed: int) -> None:
     pictures = scene(seed)
     faces, detections, scores, counted = oracle.to_arrays(pictures)
     matches = match(faces, detections, scores)
     events = [str(i % 2) for i in range(len(pictures))]
-    slices = by_name(standard_slices(faces, counted, events=events))
-    for event in set(events):
+    for event, part in event_parts(matches, counted, events):
         alone = [picture for picture, label in zip(pictures, events, strict=True) if label == event]
-        counts = count_slice(matches, slices["event", event])
+        counts = count(part.matches, part.counted)
         assert exact_average_precision(counts) == pytest.approx(oracle.exact_ap(alone), abs=1e-12, nan_ok=True)
         assert counts.pictures == len(alone)
 
@@ -139,7 +146,8 @@ def test_a_slice_shares_the_draws_of_the_whole_set(seed: int) -> None:
     faces, detections, scores, counted = oracle.to_arrays(pictures)
     matches = match(faces, detections, scores)
     weights = draw_weights(len(pictures), draws=3, seed=seed)
-    part = standard_slices(faces, counted, events=["even" if i % 2 == 0 else "odd" for i in range(len(pictures))])[-1]
+    even = np.arange(len(pictures)) % 2 == 0
+    part = Slice("even", "half", counted & np.repeat(even, np.diff(faces.offsets)), even)
     got = ExactAP(*slice_matches(matches, part))(slice_weights(part, weights))
     for value, row in zip(got, weights.tolist(), strict=True):
         drawn = [
@@ -181,4 +189,4 @@ def test_what_is_refused() -> None:
     with pytest.raises(UsageError, match="blur must have 2 values, got 1"):
         standard_slices(faces, both, attributes={"blur": np.zeros(1, np.int8)})
     with pytest.raises(UsageError, match="events must have 1 values, got 2"):
-        standard_slices(faces, both, events=["a", "b"])
+        event_parts(match(faces, faces, [0.9, 0.8]), both, ["a", "b"])

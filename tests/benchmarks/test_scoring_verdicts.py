@@ -7,7 +7,13 @@ import dataclasses
 import numpy as np
 import pytest
 from facebench.benchmarks.scoring import count, match
-from facebench.benchmarks.scoring.verdicts import first_half, select_detections, select_pictures, verdicts
+from facebench.benchmarks.scoring.verdicts import (
+    first_half,
+    select_detections,
+    select_pictures,
+    split_pictures,
+    verdicts,
+)
 from facebench.errors import UsageError
 from facebench.tests.benchmarks import oracle
 from facebench.tests.benchmarks.oracle import Picture
@@ -58,6 +64,24 @@ def test_chosen_pictures_count_as_if_alone(pictures: list[Picture], bits: int) -
 def test_all_and_none_of_the_pictures(taken: bool) -> None:
     for pictures in DEGENERATE.values():
         assert_same_counts(pictures, [taken] * len(pictures))
+
+
+@settings(max_examples=60, deadline=None)
+@given(pictures_with_ties(), st.lists(st.integers(0, 2), min_size=4, max_size=4))
+def test_a_split_is_one_choice_after_another(pictures: list[Picture], labels: list[int]) -> None:
+    """Parts without a picture among them; to the last bit."""
+    faces, detections, scores, counted = oracle.to_arrays(pictures)
+    matches = match(faces, detections, scores)
+    part_of = np.array(labels[: len(pictures)], dtype=np.int64)
+    parts = list(split_pictures(matches, counted, part_of, 3))
+    for number, part in enumerate(parts):
+        expected, mask = select_pictures(matches, counted, part_of == number)
+        assert part.pictures.tolist() == np.flatnonzero(part_of == number).tolist()
+        assert part.faces.tolist() == np.flatnonzero(np.isin(faces.picture, part.pictures)).tolist()
+        assert part.counted.tolist() == mask.tolist()
+        for field in dataclasses.fields(expected):
+            assert getattr(part.matches, field.name).tolist() == getattr(expected, field.name).tolist(), field.name
+    assert len(parts) == 3
 
 
 def test_left_out_detections_are_as_if_never_made() -> None:
