@@ -45,7 +45,7 @@ def load_candidates(summary: Summary, rows: Sequence[Row], metric: str) -> tuple
         counted &= annotated.boxes[:, 3] - annotated.boxes[:, 1] < SMALL_PX
     drawn = summary.resampled.weights(usable)
     half = halves(len(usable), draws=HALVES, seed=summary.resampled.seed)
-    weights = np.concatenate([np.ones((1, len(usable)), np.int32), drawn, half])
+    weights = np.concatenate([np.ones((1, len(usable)), np.int8), drawn, half])
     ap, p50, p90 = (np.full((len(weights), len(rows)), np.nan) for _ in range(3))
     for place, row in enumerate(rows):
         boxes, found = by_picture(summary.run.detections(row.cell), usable)
@@ -55,8 +55,7 @@ def load_candidates(summary: Summary, rows: Sequence[Row], metric: str) -> tuple
             exact_ap(weights) if known is None else np.concatenate([[known.value], known.samples, exact_ap(half)])
         )
         calls = calls_of(summary.run.timings(row.cell), usable)
-        for level, times in ((0.5, p50), (0.9, p90)):
-            times[:, place] = weighted_quantiles(calls.detect_ms, calls.picture, weights, level)
+        p50[:, place], p90[:, place] = weighted_quantiles(calls.detect_ms, calls.picture, weights, (0.5, 0.9))
     on_draws = Candidates(*(one[: 1 + len(drawn)] for one in (ap, p50, p90)))
     on_halves = Candidates(*(np.concatenate([one[:1], one[1 + len(drawn) :]]) for one in (ap, p50, p90)))
     return on_draws, on_halves

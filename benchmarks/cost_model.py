@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import UsageError
 from .scoring.bootstrap import CONFIDENCE, DRAWS, Interval, draw_weights, percentile_interval
+from .scoring.resampling import weighted_sums
 
 FEWEST_PICTURES = 4
 """Three figures pass through any three pictures."""
@@ -166,10 +167,11 @@ def _fit(relative: NDArray[np.float64], weights: NDArray[np.floating | np.intege
     length[length == 0] = 1.0
     scaled = relative / length
     products = np.einsum("ij,ik->ijk", scaled, scaled).reshape(len(scaled), 9)
-    values, vectors = np.linalg.eigh((weights @ products).reshape(-1, 3, 3))
+    sums, of_columns = weighted_sums(weights, products, scaled)
+    values, vectors = np.linalg.eigh(sums.reshape(-1, 3, 3))
     kept = values > _ALIKE * values[:, -1:]
     root = np.sqrt(np.where(kept, values, 1.0))
-    right = np.einsum("dji,dj->di", vectors, weights @ scaled)
+    right = np.einsum("dji,dj->di", vectors, of_columns)
     targets = np.where(kept, right / root, 0.0)
     matrices = (root * kept)[:, :, None] * vectors.transpose(0, 2, 1)
     solutions = np.array([nnls(matrix, target)[0] for matrix, target in zip(matrices, targets, strict=True)])

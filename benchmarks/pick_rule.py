@@ -172,11 +172,14 @@ def share(candidates: Candidates, chosen: NDArray[np.int64], first: int) -> floa
     return float((chosen[1:][defined] == first).mean()) if defined.any() else math.nan
 
 
-def halves(pictures: int, *, draws: int, seed: int) -> NDArray[np.int32]:
-    """Return random halves of the pictures as weights: int32 (draws, pictures), 1 for those in it; the rest 0."""
+def halves(pictures: int, *, draws: int, seed: int) -> NDArray[np.int8]:
+    """Return random halves of the pictures as weights: int8 (draws, pictures), 1 for those in it; the rest 0."""
     # ranks of random numbers: the raw stream stays the same in every release of NumPy, as for `draw_weights`
-    raw = np.random.PCG64(seed).random_raw(draws * pictures).reshape(draws, pictures)
-    return (raw.argsort(axis=1).argsort(axis=1) < pictures // 2).astype(np.int32)
+    stream = np.random.PCG64(seed)
+    inside = np.zeros((draws, pictures), dtype=np.int8)
+    for half in inside:
+        half[stream.random_raw(pictures).argsort()[: pictures // 2]] = 1
+    return inside
 
 
 def pareto(ap: Sequence[float] | _Floats, p50_ms: Sequence[float] | _Floats) -> list[int]:

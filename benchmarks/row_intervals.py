@@ -106,9 +106,6 @@ def latency_intervals(calls: Calls, weights: NDArray[np.integer]) -> dict[str, I
     pictures = weights.shape[1]
     times = np.bincount(calls.picture, minlength=pictures).astype(np.float64)
     seconds = np.bincount(calls.picture, calls.detect_ms / 1000, pictures).astype(np.float64)
-    samples = {
-        "p50_ms": weighted_quantiles(calls.detect_ms, calls.picture, weights, 0.5),
-        "p90_ms": weighted_quantiles(calls.detect_ms, calls.picture, weights, 0.9),
-        "pictures_per_second": Ratio(times, seconds)(weights),
-    }
+    p50, p90 = weighted_quantiles(calls.detect_ms, calls.picture, weights, (0.5, 0.9))
+    samples = {"p50_ms": p50, "p90_ms": p90, "pictures_per_second": Ratio(times, seconds)(weights)}
     return {name: percentile_interval(getattr(calls.summary, name), one) for name, one in samples.items()}

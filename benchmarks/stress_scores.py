@@ -265,7 +265,7 @@ def _same_cell(folder: RunFolder, cell: StoredCell) -> StoredCell | None:
 
 
 def _average_precision(
-    folder: RunFolder, cell: StoredCell, truth: Truth, list_name: str, weights: NDArray[np.int32]
+    folder: RunFolder, cell: StoredCell, truth: Truth, list_name: str, weights: NDArray[np.integer]
 ) -> Resampled:
     boxes, found = by_picture(folder.detections(cell), truth.image_ids)
     matches = match(truth.faces, boxes, found["score"].to_numpy())

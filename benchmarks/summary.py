@@ -43,8 +43,8 @@ class Resampling:
         """What is drawn."""
         return "events" if self.by_event else "pictures"
 
-    def weights(self, image_ids: Sequence[str]) -> NDArray[np.int32]:
-        """Return how often each picture is drawn: int32 (draws, pictures)."""
+    def weights(self, image_ids: Sequence[str]) -> NDArray[np.int8]:
+        """Return how often each picture is drawn: int8 (draws, pictures)."""
         events = [event_of(name) for name in image_ids] if self.by_event else None
         return draw_weights(len(image_ids), draws=self.draws, seed=self.seed, clusters=events)
 
@@ -171,7 +171,7 @@ def _row(
     annotated: PictureBoxes,
     counted: NDArray[np.bool_],
     masks: Mapping[str, NDArray[np.bool_]],
-    weights: NDArray[np.int32],
+    weights: NDArray[np.integer],
     seed: int,
 ) -> Row:
     """Score one cell on the usable pictures; `counted` are the faces that are not ignored, `masks` those of lists."""

@@ -54,6 +54,7 @@ def overlap_intervals(
     iou_threshold: float = 0.5,
 ) -> OverlapIntervals:
     """Return the intervals of `hit_overlap`, whose arguments these are, for weights of int (draws, pictures)."""
+    checked_weights(weights, matches.pictures)
     mean = operating_ratios(matches, counted, score_threshold, iou_threshold=iou_threshold)["mean_iou"]
     hit = verdicts(matches, counted, iou_threshold=iou_threshold).hit & (matches.scores >= score_threshold)
 
@@ -61,21 +62,15 @@ def overlap_intervals(
         part = np.bincount(matches.picture[hit & chosen], minlength=matches.pictures)
         return interval(resample(Ratio(part.astype(np.float64), mean.whole), weights))
 
-    overlap, picture, once = (
-        matches.plain_iou[hit],
-        matches.picture[hit],
-        np.ones((1, matches.pictures), dtype=np.int64),
+    once = np.ones((1, matches.pictures), dtype=np.int8)
+    plain, drawn = (
+        weighted_quantiles(matches.plain_iou[hit], matches.picture[hit], some, QUANTILES) for some in (once, weights)
     )
-
-    def quantile(level: float) -> Resampled:
-        plain = float(weighted_quantiles(overlap, picture, once, level)[0])
-        return Resampled(plain, weighted_quantiles(overlap, picture, weights, level))
-
     # as np.histogram: a bar holds its lower edge, the last one its upper edge too
     place = np.searchsorted(HISTOGRAM_EDGES[:-1], matches.plain_iou, side="right") - 1
     return OverlapIntervals(
         mean=interval(resample(mean, weights)),
-        quantiles=tuple(interval(quantile(level)) for level in QUANTILES),
+        quantiles=tuple(percentile_interval(float(of[0]), samples) for of, samples in zip(plain, drawn, strict=True)),
         shares=tuple(share(matches.plain_iou >= level) for level in SHARE_LEVELS),
         histogram=tuple(share(place == bar) for bar in range(len(HISTOGRAM_EDGES) - 1)),
     )
@@ -106,7 +101,7 @@ def box_bias_intervals(
     picture, differences = hit_differences(
         matches, faces, detections, counted, score_threshold=score_threshold, iou_threshold=iou_threshold
     )
-    once = np.ones((1, matches.pictures), dtype=np.int32)
+    once = np.ones((1, matches.pictures), dtype=np.int8)
 
     def median(column: int) -> Resampled:
         values = differences[:, column]
@@ -123,9 +118,9 @@ def box_bias_intervals(
 
 
 def weighted_quantiles(
-    values: NDArray[np.float64], picture: NDArray[np.int64], weights: NDArray[np.integer], level: float
+    values: NDArray[np.float64], picture: NDArray[np.int64], weights: NDArray[np.integer], level: ArrayLike
 ) -> NDArray[np.float64]:
-    """Return a quantile of the values when each stands there as often as its picture: float64 (draws,).
+    """Return a quantile of the values when each stands there as often as its picture: float64 (draws,), or (k, draws).
 
     Linear between neighbours, as `np.quantile`. The values are sorted once. A draw's weights in that order, summed up,
     say at which place each value's copies end, and the two places about the quantile are looked up among these ends.
@@ -134,7 +129,7 @@ def weighted_quantiles(
         values: float64 (n,).
         picture: int64 (n,): the picture of each value.
         weights: int (draws, pictures).
-        level: of the quantile, 0 to 1; 0.5 is the median.
+        level: of the quantile, 0 to 1; 0.5 is the median. Of k levels together each costs little beyond the first.
 
     Returns:
         nan where no value is drawn.
@@ -143,9 +138,10 @@ def weighted_quantiles(
     >>> weighted_quantiles(np.array([1.0, 2.0, 9.0]), np.array([0, 1, 2]), drawn, 0.5)
     array([ 2.,  5., nan])
     """
-    quantiles = np.full(len(weights), np.nan)
+    levels = np.asarray(level, dtype=np.float64)
+    quantiles = np.full((levels.size, len(weights)), np.nan)
     if len(values) == 0:
-        return quantiles
+        return quantiles.reshape(*levels.shape, len(weights))
     order = np.argsort(values, kind="stable")
     values, picture = values[order], picture[order]
     draws = max(1, _NUMBERS_PER_BLOCK // len(values))
@@ -156,14 +152,15 @@ def weighted_quantiles(
         after = ends[len(values) - 1 :: len(values)]
         before = np.append(0, after[:-1])
         some = np.flatnonzero(after > before)
-        place = (after[some] - before[some] - 1) * level
-        below = np.floor(place).astype(np.int64)
-        lower, upper = (
-            values[np.searchsorted(ends, before[some] + at, side="right") - some * len(values)]
-            for at in (below, np.ceil(place).astype(np.int64))
-        )
-        quantiles[start + some] = lower + (upper - lower) * (place - below)
-    return quantiles
+        for of_level, one in zip(quantiles, levels.ravel().tolist(), strict=True):
+            place = (after[some] - before[some] - 1) * one
+            below = np.floor(place).astype(np.int64)
+            lower, upper = (
+                values[np.searchsorted(ends, before[some] + at, side="right") - some * len(values)]
+                for at in (below, np.ceil(place).astype(np.int64))
+            )
+            of_level[start + some] = lower + (upper - lower) * (place - below)
+    return quantiles.reshape(*levels.shape, len(weights))
 
 
 def unbiased_intervals(

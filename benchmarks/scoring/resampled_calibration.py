@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from .bootstrap import Interval, percentile_interval
 from .calibration import calibration
 from .matching import Matches
-from .resampled_order import RunningSum
-from .resampling import checked_weights, ratio
+from .resampled_order import Rows
+from .resampling import blocks_of_draws, checked_weights, ratio, weighted_sums
 from .verdicts import verdicts
 
 
@@ -52,16 +52,17 @@ def calibration_intervals(
     place = np.clip(np.searchsorted(plain.equal_width.edges[:-1], scores, side="right") - 1, 0, bins - 1)
     # Of a bin's share of the mean, |mean score - hit share| · count / all, the count cancels.
     excess, number = (_by_picture_and_bin(matches.pictures, bins, picture, place, v) for v in (scores - right, None))
-    distance, held = np.abs(weights @ excess), weights @ number
-    worst = np.divide(distance, held, out=np.full(held.shape, -np.inf), where=held > 0).max(axis=1)
     square = np.bincount(picture, (scores - right) ** 2, matches.pictures).astype(np.float64)
+    distance, held, squares = weighted_sums(weights, excess, number, square)
+    distance = np.abs(distance)
+    worst = np.divide(distance, held, out=np.full(held.shape, -np.inf), where=held > 0).max(axis=1)
     total = held.sum(axis=1)
     even = _equal_count_distance(scores, scores - right, picture, weights, bins)
     return {
         "expected_error": percentile_interval(plain.equal_width.expected_error, ratio(distance.sum(axis=1), total)),
         "maximum_error": percentile_interval(plain.equal_width.maximum_error, np.where(total > 0, worst, np.nan)),
         "equal_count_error": percentile_interval(plain.equal_count.expected_error, ratio(even, total)),
-        "brier": percentile_interval(plain.brier, ratio(weights @ square, total)),
+        "brier": percentile_interval(plain.brier, ratio(squares, total)),
     }
 
 
@@ -94,11 +95,13 @@ def _equal_count_distance(
     """
     if len(scores) == 0:
         return np.zeros(len(weights))
-    copies = RunningSum(picture, weights)
-    place = np.arange(bins) * copies.total[:, None].astype(np.int64) // bins
-    first_of_score = np.searchsorted(scores, scores[copies.at(place)], side="left")
-    summed = RunningSum(picture, weights, excess)
-    # Rows before the first bin are not drawn.
-    limits = np.hstack([summed.before(first_of_score), summed.total[:, None]])
-    distance: NDArray[np.float64] = np.abs(np.diff(limits, axis=1)).sum(axis=1)
+    rows, rows_of_excess = (Rows(picture, weights.shape[1], values) for values in (None, excess))
+    distance = np.empty(len(weights))
+    for block in blocks_of_draws(weights, rows.numbers):
+        copies, summed = (some.under(weights[block]) for some in (rows, rows_of_excess))
+        place = np.arange(bins) * copies.total[:, None].astype(np.int64) // bins
+        first_of_score = np.searchsorted(scores, scores[copies.at(place)], side="left")
+        # Rows before the first bin are not drawn.
+        limits = np.hstack([summed.before(first_of_score), summed.total[:, None]])
+        distance[block] = np.abs(np.diff(limits, axis=1)).sum(axis=1)
     return distance

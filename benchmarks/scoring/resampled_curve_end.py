@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from .bootstrap import Interval, Resampled, interval, resample
 from .matching import Matches
 from .resampled_curves import ExactAP
-from .resampled_order import RunningSum
-from .resampling import checked_weights, faces_per_picture, ratio
+from .resampled_order import Rows, RunningSum
+from .resampling import blocks_of_draws, checked_weights, faces_per_picture, ratio, weighted_sums
 from .verdicts import verdicts
 
 
@@ -39,7 +39,7 @@ def curve_end_intervals(
     """
     checked_weights(weights, matches.pictures)
     end = _CurveEnd(matches, counted, iou_threshold=iou_threshold, count_empty_pictures=count_empty_pictures)
-    once = np.ones((1, matches.pictures), dtype=np.int32)
+    once = np.ones((1, matches.pictures), dtype=np.int8)
     ap = average_precision or resample(end.exact_ap, weights)
     plain, drawn = end(once, np.array([ap.value])), end(weights, ap.samples)
     return {name: interval(Resampled(float(plain[name][0]), drawn[name])) for name in plain}
@@ -55,8 +55,9 @@ class _CurveEnd:
         proposal = judged.hit | judged.false_alarm
         if not count_empty_pictures:
             proposal &= (np.diff(matches.face_offsets) > 0)[matches.picture]
-        self._scores, self._picture = matches.scores[proposal], matches.picture[proposal]
-        self._hit = judged.hit[proposal].astype(np.float64)
+        picture, hit = matches.picture[proposal], judged.hit[proposal].astype(np.float64)
+        self._scores = matches.scores[proposal]
+        self._copies, self._hits = (Rows(picture, matches.pictures, values) for values in (None, hit))
         self._faces = faces_per_picture(matches.face_offsets, counted).astype(np.float64)
         self._lowest = np.full(matches.pictures, np.inf)
         np.minimum.at(self._lowest, matches.picture, matches.scores)
@@ -68,8 +69,16 @@ class _CurveEnd:
         self, weights: NDArray[np.integer], average_precision: NDArray[np.float64]
     ) -> Mapping[str, NDArray[np.float64]]:
         """Return each number under each draw, float64 (draws,), of which `average_precision` is given."""
-        copies, hits = RunningSum(self._picture, weights), RunningSum(self._picture, weights, self._hit)
-        total, faces = copies.total, weights @ self._faces
+        blocks = blocks_of_draws(weights, self._copies.numbers)
+        parts = [self._of_block(weights[some], average_precision[some]) for some in blocks]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _of_block(
+        self, weights: NDArray[np.integer], average_precision: NDArray[np.float64]
+    ) -> Mapping[str, NDArray[np.float64]]:
+        copies, hits = self._copies.under(weights), self._hits.under(weights)
+        (faces,) = weighted_sums(weights, self._faces)
+        total = copies.total
         ends = (total > 0) & (faces > 0)
         recall, precision = ratio(hits.total, faces), ratio(hits.total, total)
 

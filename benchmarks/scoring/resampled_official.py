@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from .matching import Matches
 from .resampled_curves import Curve
-from .resampling import checked_weights, faces_per_picture, ratio
+from .resampling import blocks_of_draws, checked_weights, faces_per_picture, ratio, weighted_sums
 from .verdicts import verdicts
 from .wider_protocol import OFFICIAL_THRESHOLDS
 
@@ -41,11 +41,13 @@ class OfficialAP:
 
     def __call__(self, weights: NDArray[np.integer]) -> NDArray[np.float64]:
         """Return official AP under each draw: float64 (draws,)."""
-        faces = (checked_weights(weights, self.pictures) @ self._faces).astype(np.float64)
+        (faces,) = weighted_sums(checked_weights(weights, self.pictures), self._faces)
         found = ratio(np.zeros(len(weights)), faces)
-        drawn = weights > 0
-        high = np.where(drawn, self._highest, -np.inf).max(axis=1, initial=-np.inf)
-        low = np.where(drawn, self._lowest, np.inf).min(axis=1, initial=np.inf)
+        low, high = np.empty(len(weights)), np.empty(len(weights))
+        for block in blocks_of_draws(weights):
+            drawn = weights[block] > 0
+            low[block] = np.where(drawn, self._lowest, np.inf).min(axis=1, initial=np.inf)
+            high[block] = np.where(drawn, self._highest, -np.inf).max(axis=1, initial=-np.inf)
         # Most draws share their extreme scores with others, and so the threshold that each detection passes first.
         extremes, group = np.unique(np.column_stack([low, high]), axis=0, return_inverse=True)
         for number, (lowest, highest) in enumerate(extremes.tolist()):

@@ -1,10 +1,13 @@
 """Places and running sums in a list whose rows are repeated with their pictures, for many draws.
 
 A draw of pictures repeats rows of a sorted list. To write out the running sum of every row in every draw costs draws
-times rows; here it is kept at every 64th row alone, and the rows between are looked at where somebody asks.
+times rows; here it is kept at every 64th row alone, and the rows between are looked at where somebody asks. `Rows` are
+laid out once; their `RunningSum` is for as many draws as the caller wants to hold at a time.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,32 +16,46 @@ _ROWS = 64
 """Rows between two places where the running sum is kept."""
 
 
-class RunningSum:
-    """Sums of weighted values along a list: what stands before a row, and which row stands at a place.
+class Rows:
+    """A list of rows, each with its picture and a value.
 
     Args:
         picture: int64 (n,): the picture of each row.
-        weights: int (draws, pictures): how often each row of a picture stands there.
+        pictures: how many there are.
         values: float64 (n,): of one copy of each row; None counts the copies.
+
+    Attributes:
+        picture: int64 (blocks, 64), rows beyond the last among them.
+        values: float64 (blocks, 64), 0 for those.
+        by_picture: sparse (blocks, pictures): the sum of the values.
     """
 
-    def __init__(
-        self,
-        picture: NDArray[np.int64],
-        weights: NDArray[np.integer],
-        values: NDArray[np.float64] | None = None,
-    ) -> None:
+    def __init__(self, picture: NDArray[np.int64], pictures: int, values: NDArray[np.float64] | None = None) -> None:
         from scipy.sparse import csr_array
 
         rows = len(picture)
         blocks = rows // _ROWS + 1
         values = np.ones(rows) if values is None else values
         beyond = (0, blocks * _ROWS - rows)
-        self._picture, self._values = (np.pad(a, beyond).reshape(blocks, _ROWS) for a in (picture, values))
-        self._weights = weights
-        row = np.arange(rows) // _ROWS
-        table = csr_array((values, (row, picture)), shape=(blocks, weights.shape[1]))
-        ends = np.cumsum(table @ np.ascontiguousarray(weights.T, dtype=np.float64), axis=0)
+        self.picture, self.values = (np.pad(a, beyond).reshape(blocks, _ROWS) for a in (picture, values))
+        self.by_picture: Any = csr_array((values, (np.arange(rows) // _ROWS, picture)), shape=(blocks, pictures))
+
+    @property
+    def numbers(self) -> int:
+        """How many are kept of a draw."""
+        return len(self.picture) + 1
+
+    def under(self, weights: NDArray[np.integer]) -> RunningSum:
+        """Return the running sums where each row stands as often as its picture, int (draws, pictures), is drawn."""
+        return RunningSum(self, weights)
+
+
+class RunningSum:
+    """Sums of weighted values along `Rows`: what stands before a row, and which row stands at a place."""
+
+    def __init__(self, rows: Rows, weights: NDArray[np.integer]) -> None:
+        self._picture, self._values, self._weights = rows.picture, rows.values, weights
+        ends = np.cumsum(rows.by_picture @ np.ascontiguousarray(weights.T, dtype=np.float64), axis=0)
         self._starts = np.vstack([np.zeros(len(weights)), ends]).T.copy()
 
     @property

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ...errors import UsageError
 from .bootstrap import CONFIDENCE, percentile_interval
 from .matching import Matches
-from .resampling import checked_weights, faces_per_picture
+from .resampling import blocks_of_draws, checked_weights, faces_per_picture, weighted_sums
 from .verdicts import verdicts
 
 _NUMBERS_PER_BLOCK = 1 << 18
@@ -75,15 +75,14 @@ def sweep_bands(
         used[np.diff(matches.face_offsets) == 0] = 0.0
         proposal &= used[matches.picture] > 0
     hit_table, proposal_table = (_accepted(matches, thresholds, chosen) for chosen in (judged.hit, proposal))
-    columns = np.ascontiguousarray(weights.T, dtype=np.float64)
-    faces, pictures = faces_per_picture(matches.face_offsets, counted) @ columns, used @ columns
+    faces, pictures = weighted_sums(weights, faces_per_picture(matches.face_offsets, counted), used)
     hits_before, proposals_before = np.zeros(len(weights)), np.zeros(len(weights))
     bands = np.empty((len(SweepBands._fields), 2, len(thresholds)))
     rows = max(1, _NUMBERS_PER_BLOCK // max(len(weights), 1))
     for start in range(0, len(thresholds), rows):
         some = slice(start, start + rows)
-        hits = hits_before + np.cumsum(hit_table[some] @ columns, axis=0)
-        proposals = proposals_before + np.cumsum(proposal_table[some] @ columns, axis=0)
+        hits = hits_before + np.cumsum(_weighted(hit_table[some], weights), axis=0)
+        proposals = proposals_before + np.cumsum(_weighted(proposal_table[some], weights), axis=0)
         hits_before, proposals_before = hits[-1], proposals[-1]
         fractions = (
             (hits, proposals),
@@ -95,6 +94,14 @@ def sweep_bands(
         for band, (part, whole) in zip(bands, fractions, strict=True):
             band[:, some] = _percentiles(_rate(part, whole), confidence)
     return SweepBands(*(Band(low, high) for low, high in bands))
+
+
+def _weighted(table: Any, weights: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Return what a sparse (m, pictures) sums up to under each draw: float64 (m, draws)."""
+    sums = np.empty((table.shape[0], len(weights)))
+    for some in blocks_of_draws(weights):
+        sums[:, some] = table @ np.ascontiguousarray(weights[some].T, dtype=np.float64)
+    return sums
 
 
 def _rate(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:

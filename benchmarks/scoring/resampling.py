@@ -4,11 +4,14 @@ This is what a bootstrap over pictures needs a thousand times, so everything tha
 once: a `Statistic` is built from a matching, then called with the weights of many draws. It gives exactly the value of
 scoring a data set in which the pictures are really repeated; with all weights 1, the plain score. Here are rates;
 average precision is in `resampled_curves` and `resampled_official`.
+
+The weights of a thousand draws of many pictures are large, and floats made of all of them eight times as large. So
+draws are worked through in blocks, of which only one is ever laid out as floats.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,6 +21,9 @@ from numpy.typing import NDArray
 from ...errors import UsageError
 from .matching import Matches
 from .verdicts import verdicts
+
+NUMBERS_PER_BLOCK = 1 << 22
+"""Pictures times draws laid out together: 32 MB of floats. A thousand draws of 4,000 pictures are one block."""
 
 
 class Statistic(Protocol):
@@ -52,8 +58,8 @@ class Ratio:
 
     def __call__(self, weights: NDArray[np.integer]) -> NDArray[np.float64]:
         """Return the ratio under each draw: float64 (draws,)."""
-        checked_weights(weights, self.pictures)
-        return ratio(weights @ self.part, weights @ self.whole)
+        part, whole = weighted_sums(checked_weights(weights, self.pictures), self.part, self.whole)
+        return ratio(part, whole)
 
 
 def operating_ratios(
@@ -102,6 +108,40 @@ def checked_weights(weights: NDArray[np.integer], pictures: int) -> NDArray[np.i
     if weights.ndim != 2 or weights.shape[1] != pictures or not np.issubdtype(weights.dtype, np.integer):
         raise UsageError(f"weights must be whole numbers (draws, {pictures}), got {weights.dtype} {weights.shape}")
     return weights
+
+
+def blocks_of_draws(weights: NDArray[np.integer], numbers: int = 0) -> Iterator[slice]:
+    """Yield slices of the draws, of as many as may be laid out together; of no draws an empty one.
+
+    Args:
+        weights: (draws, pictures).
+        numbers: that are made of each draw, where these are more than its pictures.
+    """
+    draws = max(1, NUMBERS_PER_BLOCK // max(weights.shape[1], numbers, 1))
+    for start in range(0, max(len(weights), 1), draws):
+        yield slice(start, min(start + draws, len(weights)))
+
+
+def weighted_sums(
+    weights: NDArray[np.integer] | NDArray[np.floating], *values: NDArray[np.number]
+) -> list[NDArray[np.float64]]:
+    """Return `weights @ values` of each of the values, without laying all of the weights out as floats.
+
+    Sums of whole numbers are exact, whatever the blocks. Others can differ in their last bit between sizes of a block.
+
+    Args:
+        weights: (draws, pictures).
+        values: (pictures,) or (pictures, k) each.
+
+    Returns:
+        float64 (draws,) or (draws, k) each.
+    """
+    found = [np.empty((len(weights), *some.shape[1:])) for some in values]
+    for some in blocks_of_draws(weights):
+        rows = weights[some].astype(np.float64)
+        for sums, summands in zip(found, values, strict=True):
+            sums[some] = rows @ summands
+    return found
 
 
 def ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:

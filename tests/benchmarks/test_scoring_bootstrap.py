@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from facebench.benchmarks.scoring import (
     match,
     official_average_precision,
     operating_point,
+    resampling,
 )
 from facebench.benchmarks.scoring.bootstrap import (
     Interval,
@@ -142,6 +144,53 @@ def test_all_weights_one_is_the_plain_score(seed: int) -> None:
     assert got["official"] == pytest.approx([official_average_precision(counts)], abs=1e-12, nan_ok=True)
     point = operating_point(counts, 0.5)
     assert [got[name][0] for name in RATES] == pytest.approx([getattr(point, name) for name in RATES], nan_ok=True)
+
+
+@pytest.mark.parametrize("draws_a_block", [1, 7, 64])
+def test_a_block_of_draws_is_as_good_as_all_of_them(draws_a_block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the last bit; but a mean of numbers that are not whole may be rounded otherwise in another block."""
+    pictures = crowd()
+    weights = draw_weights(len(pictures), draws=70)
+    together = resampled_numbers(pictures, weights)
+    monkeypatch.setattr(resampling, "NUMBERS_PER_BLOCK", draws_a_block * len(pictures))
+    in_blocks = resampled_numbers(pictures, weights)
+    assert together.pop("mean_iou") == pytest.approx(in_blocks.pop("mean_iou"), rel=1e-15, abs=0)
+    assert in_blocks == together
+
+
+@pytest.mark.parametrize(("numbers", "lengths"), [(0, [30, 30, 10]), (90, [10] * 7), (10_000, [1] * 70)])
+def test_a_block_is_as_long_as_its_numbers_allow(
+    numbers: int, lengths: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resampling, "NUMBERS_PER_BLOCK", 900)
+    weights = draw_weights(30, draws=70)
+    blocks = list(resampling.blocks_of_draws(weights, numbers))
+    assert [len(weights[some]) for some in blocks] == lengths
+    assert np.concatenate([np.arange(70)[some] for some in blocks]).tolist() == list(range(70))
+
+
+def test_of_no_draws_there_is_one_empty_block() -> None:
+    assert list(resampling.blocks_of_draws(draw_weights(30, draws=0))) == [slice(0, 0)]
+    (nothing,) = resampling.weighted_sums(draw_weights(30, draws=0), np.ones((30, 2)))
+    assert nothing.shape == (0, 2)
+
+
+def test_sums_hold_no_more_than_a_block_of_floats(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is laid out beside the weights and the answer does not grow with the draws."""
+    monkeypatch.setattr(resampling, "NUMBERS_PER_BLOCK", 8_000)
+    held, values = [], np.arange(2_000.0)
+    for draws in (100, 400):
+        weights = draw_weights(2_000, draws=draws)
+        tracemalloc.start()
+        resampling.weighted_sums(weights, values, values)
+        held.append(tracemalloc.get_traced_memory()[1] - 2 * 8 * draws)
+        tracemalloc.stop()
+    # two blocks of 64 kB: one is made before the last is gone
+    assert max(held) < 135_000
+
+
+def test_weights_take_a_byte_each() -> None:
+    assert draw_weights(3, draws=2).dtype == np.int8
 
 
 def test_official_ap_is_normalised_anew_in_every_draw() -> None:

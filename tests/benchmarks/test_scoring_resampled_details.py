@@ -18,6 +18,7 @@ from facebench.benchmarks.scoring import (
     resampled_boxes,
     resampled_order,
     resampled_sweep,
+    resampling,
 )
 from facebench.benchmarks.scoring.bootstrap import Interval, draw_weights, resample
 from facebench.benchmarks.scoring.calibration import calibration
@@ -46,7 +47,7 @@ from facebench.benchmarks.scoring.resampled_details import (
     miss_share_intervals,
     threshold_choice_interval,
 )
-from facebench.benchmarks.scoring.resampled_order import RunningSum
+from facebench.benchmarks.scoring.resampled_order import Rows
 from facebench.benchmarks.scoring.resampled_sweep import SweepBands, sweep_bands
 from facebench.benchmarks.scoring.sweep import curve_end, sweep
 from facebench.benchmarks.scoring.thresholds import ThresholdChoice, choose_threshold
@@ -288,6 +289,37 @@ def test_many_draws_are_the_draws_one_by_one(block: int, monkeypatch: pytest.Mon
         assert band.high[some] == pytest.approx(np.nanquantile(values[:, some], 0.75, axis=0))
 
 
+def test_several_quantiles_are_the_quantiles_one_by_one() -> None:
+    pictures = [picture for seed in range(8) for picture in scene(seed)]
+    weights = draw_weights(len(pictures), draws=12, seed=3)
+    boxes = laid_out(pictures).boxes
+    levels = (0.05, 0.5, 0.95)
+    for values, picture in ((boxes.boxes[:, 0], boxes.picture), (np.empty(0), np.empty(0, np.int64))):
+        together = weighted_quantiles(values, picture, weights, levels)
+        assert together.shape == (3, 12)
+        for one, level in zip(together, levels, strict=True):
+            assert np.array_equal(one, weighted_quantiles(values, picture, weights, level), equal_nan=True)
+
+
+@pytest.mark.parametrize("draws_a_block", [1, 7])
+def test_a_block_of_draws_is_as_good_as_all_of_them(draws_a_block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every interval in depth: equal, but for the rounding of what is not made of whole numbers."""
+    pictures = as_probabilities([picture for seed in range(8) for picture in scene(seed)])
+    held = Held.of(pictures, count_empty_pictures=True)
+    weights = draw_weights(len(pictures), draws=40)
+    together = resampled(pictures, held, weights)
+    monkeypatch.setattr(resampling, "NUMBERS_PER_BLOCK", draws_a_block * len(pictures))
+    in_blocks = resampled(pictures, held, weights)
+    rounded = {name for name in together if name.startswith("calibration")} | {"overlap mean"}
+    assert {"end crowding", "error missed", "missed large"} <= together.keys() - rounded
+    for name, one in together.items():
+        if name in rounded:
+            expected = pytest.approx((one.low, one.high), rel=1e-14, abs=0)
+            assert (in_blocks[name].low, in_blocks[name].high) == expected, name
+        else:
+            assert in_blocks[name] == one, name
+
+
 @pytest.mark.parametrize("rows_kept", [1, 3, 64])
 @pytest.mark.parametrize("rows", [0, 1, 63, 64, 65, 200])
 def test_places_and_running_sums_of_repeated_rows(rows: int, rows_kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -296,7 +328,7 @@ def test_places_and_running_sums_of_repeated_rows(rows: int, rows_kept: int, mon
     random = np.random.default_rng(rows)
     picture, values = random.integers(0, 5, rows), random.normal(size=rows)
     weights = np.vstack([draw_weights(5, draws=6, seed=2), np.zeros((1, 5), dtype=np.int32)])
-    copies, summed = RunningSum(picture, weights), RunningSum(picture, weights, values)
+    copies, summed = Rows(picture, 5).under(weights), Rows(picture, 5, values).under(weights)
     limits = np.tile(np.arange(rows + 1), (len(weights), 1))
     for draw, row in enumerate(weights):
         each = row[picture]
