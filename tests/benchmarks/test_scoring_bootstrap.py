@@ -14,6 +14,7 @@ from facebench.benchmarks.scoring import (
     match,
     official_average_precision,
     operating_point,
+    resampled_curves,
     resampling,
 )
 from facebench.benchmarks.scoring.bootstrap import (
@@ -238,6 +239,26 @@ def test_exact_ap_is_the_sum_without_rounding() -> None:
         )
         best = np.maximum.accumulate((hits / np.maximum(proposals, 1))[::-1])[::-1]
         assert value == math.fsum(np.repeat(best, np.diff(hits, prepend=0)).tolist()) / (10 * row.sum())
+
+
+@pytest.mark.parametrize(("draws_a_product", "numbers_a_block"), [(1, 1), (16, 1), (3, 1 << 17), (16, 500)])
+def test_average_precision_is_the_same_however_draws_are_put_together(
+    draws_a_product: int, numbers_a_block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures = crowd()
+    weights = draw_weights(len(pictures), draws=70)
+    expected = resampled_numbers(pictures, weights)
+    monkeypatch.setattr(resampled_curves, "_DRAWS_PER_PRODUCT", draws_a_product)
+    monkeypatch.setattr(resampled_curves, "_NUMBERS_PER_BLOCK", numbers_a_block)
+    assert resampled_numbers(pictures, weights) == expected
+
+
+@pytest.mark.parametrize("copies", [(1 << 24) - 1, (1 << 24) + 1, (1 << 30) + 1])
+def test_counts_beyond_single_precision_are_not_rounded(copies: int) -> None:
+    """A face that is found in so many copies of a picture, and one box on no face before all of them."""
+    pictures = [Picture([A], [True], [A], [0.8]), Picture([B], [True], [A], [0.9])]
+    exact = resampled_numbers(pictures, np.array([[copies, 1]], dtype=np.int64))["exact"]
+    assert exact == [pytest.approx((copies / (copies + 1)) ** 2, rel=1e-15, abs=0)]
 
 
 def test_weights_that_are_refused() -> None:
