@@ -237,7 +237,7 @@ class Curve:
             columns = np.ascontiguousarray(drawn.T, dtype=np.float32 if fits else np.float64)
             # NumPy sums whole numbers along the memory many times as fast as floats across it.
             table = np.ascontiguousarray((self.rows @ columns).T, dtype=np.int64).reshape(len(drawn), 2, points)
-            faces = self.faces @ columns
+            faces = drawn @ self.faces
             for start in range(0, len(drawn), draws):
                 counts = table[start : start + draws]
                 before = np.cumsum(counts, axis=2)

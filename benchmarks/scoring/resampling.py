@@ -110,7 +110,7 @@ def checked_weights(weights: NDArray[np.integer], pictures: int) -> NDArray[np.i
     return weights
 
 
-def blocks_of_draws(weights: NDArray[np.integer], numbers: int = 0) -> Iterator[slice]:
+def blocks_of_draws(weights: NDArray[np.number], numbers: int = 0) -> Iterator[slice]:
     """Yield slices of the draws, of as many as may be laid out together; of no draws an empty one.
 
     Args:
@@ -122,9 +122,7 @@ def blocks_of_draws(weights: NDArray[np.integer], numbers: int = 0) -> Iterator[
         yield slice(start, min(start + draws, len(weights)))
 
 
-def weighted_sums(
-    weights: NDArray[np.integer] | NDArray[np.floating], *values: NDArray[np.number]
-) -> list[NDArray[np.float64]]:
+def weighted_sums(weights: NDArray[np.number], *values: NDArray[np.number]) -> list[NDArray[np.float64]]:
     """Return `weights @ values` of each of the values, without laying all of the weights out as floats.
 
     Sums of whole numbers are exact, whatever the blocks. Others can differ in their last bit between sizes of a block.
@@ -138,7 +136,7 @@ def weighted_sums(
     """
     found = [np.empty((len(weights), *some.shape[1:])) for some in values]
     for some in blocks_of_draws(weights):
-        rows = weights[some].astype(np.float64)
+        rows: NDArray[np.float64] = weights[some].astype(np.float64)
         for sums, summands in zip(found, values, strict=True):
             sums[some] = rows @ summands
     return found
