@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from facebench.benchmarks.scoring import (
     match,
     operating_point,
     resampled_boxes,
+    resampled_curves,
     resampled_order,
     resampled_sweep,
     resampling,
@@ -437,6 +439,29 @@ def by_name(scene: Scene, pictures: list[Picture]) -> dict[str, Callable[[NDArra
         "bands": lambda w: sweep_bands(matches, counted, held.thresholds, w),
         "misses": lambda w: miss_share_intervals(matches, counted, labels, w),
     }
+
+
+@pytest.mark.parametrize("name", by_name(laid_out([]), []))
+def test_working_memory_does_not_grow_with_the_draws(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two bytes at most for each further weight, which is one itself; floats of all of them would be eight."""
+    pictures = [Picture([A, B], [True, True], [A], [0.9]), Picture([A], [True], [B, A], [0.8, 0.6])] * 300
+    few, many_ = (draw_weights(len(pictures), draws=draws) for draws in (100, 500))
+    for module, constant in (
+        (resampling, "NUMBERS_PER_BLOCK"),
+        (resampled_boxes, "_NUMBERS_PER_BLOCK"),
+        (resampled_curves, "_NUMBERS_PER_BLOCK"),
+        (resampled_sweep, "_NUMBERS_PER_BLOCK"),
+    ):
+        monkeypatch.setattr(module, constant, 10 * len(pictures))
+    function = by_name(laid_out(pictures), pictures)[name]
+    function(few[:2])
+    held = []
+    for weights in (few, many_):
+        tracemalloc.start()
+        function(weights)
+        held.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert held[1] - held[0] < 2 * (many_.size - few.size)
 
 
 @pytest.mark.parametrize("name", by_name(laid_out([]), []))
