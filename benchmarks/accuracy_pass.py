@@ -24,6 +24,8 @@ from .results import RunFolder
 CHUNK_S = 1.0
 """How much work a chunk is meant to be: small enough to lose, large enough that handing it out costs nothing."""
 LARGEST_CHUNK = 64
+_SHARE = 8
+"""No chunk is more than this part of what is left, so that the last ones are small and workers end together."""
 _ROWS = 4096
 
 
@@ -122,14 +124,18 @@ class _Pass:
         """Cut what is left into chunks of about `CHUNK_S`, as known so far."""
         aside, deaths = set(self._content.put_aside), {name: len(why) for name, why in self._content.deaths.items()}
         there = set(self._places)
-        left = iter([name for name in self._usable if name not in there and name not in aside])
-        while names := list(islice(left, self._chunk_size())):
-            yield [Item(name, sources[name], deaths.get(name, 0)) for name in names]
+        names = [name for name in self._usable if name not in there and name not in aside]
+        left = iter(names)
+        handed_out = 0
+        while chunk := list(islice(left, self._chunk_size(len(names) - handed_out))):
+            handed_out += len(chunk)
+            yield [Item(name, sources[name], deaths.get(name, 0)) for name in chunk]
 
-    def _chunk_size(self) -> int:
+    def _chunk_size(self, left: int) -> int:
         if not self._pictures:
             return 1
-        return max(1, min(LARGEST_CHUNK, round(CHUNK_S * self._pictures / max(self._seconds, 1e-9))))
+        in_time = round(CHUNK_S * self._pictures / max(self._seconds, 1e-9))
+        return max(1, min(LARGEST_CHUNK, in_time, left // _SHARE))
 
     def _write_down(self, answer: Answer) -> None:
         for start in answer.starts:

@@ -118,7 +118,8 @@ class _Stopwatch(Silent):
 
     def cell_ends(self, cell: dict[str, Any]) -> None:
         self.ended = time.perf_counter()
-        self.journal_bytes = (self.folder / "cells" / cell["folder"] / "journal.jsonl").stat().st_size
+        with suppress(FileNotFoundError):  # of a detector that cannot be used, which `run_once` reports
+            self.journal_bytes = (self.folder / "cells" / cell["folder"] / "journal.jsonl").stat().st_size
 
 
 def run_once(dataset: str, data: Path | None, pictures: int, detector: str, executor: str, out: Path) -> dict[str, Any]:

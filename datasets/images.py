@@ -174,7 +174,7 @@ def _rgb(picture: Image.Image) -> NDArray[np.uint8]:
     if picture.mode in ("I", "F"):
         kind = "32-bit integer" if picture.mode == "I" else "floating-point"
         raise ValueError(f"{kind} pixels, which have no fixed range")
-    return np.array(picture.convert("RGB"))
+    return np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))
 
 
 def _orientation(picture: Image.Image) -> int:

@@ -17,6 +17,7 @@ from ...errors import UsageError, WorkerDiedError
 from ..environment import usable_cores
 from ..worker import die_with_parent
 from .base import ATTEMPTS, IN_FLIGHT, Seat, Worker
+from .freed_memory import keep_freed_memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +206,7 @@ def _begin(taken: Any, cores: Sequence[int]) -> None:
     global _here  # noqa: PLW0603 - a pool's process has no other place
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent()
+    keep_freed_memory()
     parent = multiprocessing.parent_process()
     if parent is not None and not parent.is_alive():
         # killed while this process was starting, which no signal tells it: it would wait for work for ever

@@ -12,6 +12,7 @@ from typing import Any
 
 from ...errors import UnavailableError, UsageError, WorkerDiedError
 from .base import ATTEMPTS, IN_FLIGHT, Seat, Worker
+from .freed_memory import keep_freed_memory
 
 _PLACE_S = 300.0
 """How long a cluster may leave a run without any worker."""
@@ -97,6 +98,7 @@ class _Actor:
     """Holds one worker. Its constructor runs on the cluster."""
 
     def __init__(self, make: Callable[[Seat], Worker], seat: Seat) -> None:
+        keep_freed_memory()
         self._worker = make(seat)
 
     def ready(self) -> bool:

