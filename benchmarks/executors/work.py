@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ...datasets import Decoded, Source, decode
 from ...detectors import Device, resolve_all
@@ -163,7 +163,7 @@ class DetectorWorker:
         self._task = task
         self._other = _difference(task)
         self._ahead = ThreadPoolExecutor(1) if task.device != "cpu" else None
-        self._log = tempfile.NamedTemporaryFile(prefix="facebench-worker-")  # noqa: SIM115 - closed by close
+        self._log, path = _nameless_file()
         self._child = DetectorProcess(
             task.spec,
             device=task.device,
@@ -171,7 +171,7 @@ class DetectorWorker:
             score_floor=task.score_floor,
             size=task.protocol.size,
             limits=task.limits,
-            log=Path(self._log.name),
+            log=path,
             cores=seat.cores or None,
         )
 
@@ -196,6 +196,17 @@ class DetectorWorker:
         self._log.close()
         if self._ahead is not None:
             self._ahead.shutdown(cancel_futures=True)
+
+
+def _nameless_file() -> tuple[IO[bytes], Path]:
+    """Return a file and a path to it within this process; on Linux it is gone with the process, however that ends."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close
+    path = Path(f"/proc/self/fd/{file.fileno()}")
+    if path.exists():
+        return file, path
+    file.close()
+    named = tempfile.NamedTemporaryFile(prefix="facebench-worker-")  # noqa: SIM115
+    return named, Path(named.name)
 
 
 class _Chunk:

@@ -29,7 +29,7 @@ from facebench.detectors import Detections
 from facebench.errors import ResultsError, UnavailableError, UsageError, WorkerDiedError
 
 from .conftest import make_dataset, png
-from .test_runner import Counts, Interrupts, plan
+from .test_runner import LIMITS, Counts, Interrupts, plan
 
 pytestmark = pytest.mark.usefixtures("hostile")
 
@@ -221,7 +221,7 @@ def tables(folder: RunFolder) -> dict[str, pd.DataFrame]:
 def test_detections_equal_those_of_one_child(available, tmp_path, workers):
     pictures = load("scenes?count=5")
     specs = [available(spec) for spec in ("yunet", "haar", "hog")]
-    one = replace(plan(pictures), detectors=specs)
+    one = replace(plan(pictures), detectors=specs, limits=replace(LIMITS, picture_s=60.0))
     alone = run(one, tmp_path / "alone")
     several = run(replace(one, executor=LocalExecutor(workers), rounds=0), tmp_path / "several")
     assert list(tables(alone)) == list(tables(several)) == ["yunet", "haar", "hog"]
@@ -343,6 +343,15 @@ def test_pictures_that_cannot_be_decoded_are_left_out_alike(tmp_path):
     several = run(replace(plan(pictures, "Good"), executor=LocalExecutor(2), rounds=0), tmp_path / "several")
     assert several.document["excluded"] == alone.document["excluded"] and len(alone.document["excluded"]) == 2
     assert len(several.detections(several.cells[0])) == 4
+
+
+def test_workers_that_were_ended_leave_no_file_behind(tmp_path, small, monkeypatch):
+    """They are ended by SIGKILL each time, so what they hold must go with them."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    run(replace(plan(small, "Good", "DiesOnce"), executor=LocalExecutor(2), rounds=0), tmp_path / "run")
+    assert not list(temporary.iterdir())
 
 
 def test_rounds_without_an_executor_are_at_least_one(tmp_path, small):
