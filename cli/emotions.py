@@ -39,7 +39,7 @@ def train_command(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="The ONNX file; log, scores and model card go beside it.")
     ] = Path("runs/emotions/emotions.onnx"),
-    epochs: Annotated[int | None, typer.Option(min=1, help="Of the long training; else as many as ours had.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Of each long training; else as many as ours had.")] = None,
     search: Annotated[
         bool,
         typer.Option("--search", help="Compare networks and recipes first, instead of taking our table of trials."),
@@ -67,10 +67,14 @@ def train_command(
         with _EpochBar() as bar:
             if search:
                 run_search(*shipping.training_and_public(pictures, found), trials, device=device, observer=bar.trial)
-            plan = shipping.long_plan(trials, epochs=epochs or shipping.LONG_EPOCHS)
-            log = output.with_name(shipping.LOG.name)
-            result = shipping.train_and_export(
-                pictures, found, output, plan=plan, log=log, device=device, observer=bar.epoch
+            results = shipping.train_and_export(
+                pictures,
+                found,
+                output,
+                plan=shipping.pupil_plan(trials, epochs=epochs),
+                teachers=shipping.teacher_plans(epochs=epochs),
+                device=device,
+                observer=bar.epoch,
             )
     except KeyboardInterrupt:
         typer.echo("facebench: interrupted; the same command goes on after the last whole epoch", err=True)
@@ -79,9 +83,9 @@ def train_command(
     evaluations = _evaluations(classifiers, pictures, ck, repeated)
     options = f" --epochs {epochs}" if epochs else ""
     command = f"facebench emotions train --data FER2013{options}{' --search' * search} -o {output.name}"
-    shipping.write_card(pictures, found, result, output, evaluations, trials=trials, command=command)
+    shipping.write_card(pictures, found, results, output, evaluations, trials=trials, command=command)
     _print_evaluations(evaluations)
-    typer.echo(f"wrote {output} and, beside it, training.jsonl, scores.json and README.md (the model card)")
+    typer.echo(f"wrote {output} and, beside it, the logs of all trainings, scores.json and README.md (the model card)")
 
 
 @emotions_app.command("evaluate")
@@ -206,8 +210,8 @@ class _EpochBar:
     def trial(self, name: str, report: EpochReport) -> None:
         self._show(f"trial {name}", report)
 
-    def epoch(self, report: EpochReport) -> None:
-        self._show("training", report)
+    def epoch(self, name: str, report: EpochReport) -> None:
+        self._show(f"training {name}", report)
 
     def _show(self, title: str, report: EpochReport) -> None:
         self._progress.update(self._task, description=title, completed=report.epoch, total=report.epochs)

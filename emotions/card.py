@@ -11,6 +11,8 @@ from .evaluation import TITLES, notes
 
 Report = Mapping[str, Any]
 """A report as `evaluation.as_json` gives it."""
+Log = Sequence[Mapping[str, Any]]
+"""A training: its plan, then a report for each epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,8 @@ class CardFacts:
         plan: the training plan, as plain values.
         best_epoch: which epoch was kept.
         log: the training log, as plain values.
-        earlier: the log of the long training that was given up, as plain values.
+        teachers: the logs of its teachers: the plan, then the epochs, as plain values.
+        given_up: the same of long trainings whose networks are not shipped.
         trials: the search's table, as plain values.
         audit: what the search for duplicates found, a line each.
         training_pictures: how many were learnt from.
@@ -43,7 +46,8 @@ class CardFacts:
     plan: Mapping[str, Any]
     best_epoch: int
     log: Sequence[Mapping[str, Any]]
-    earlier: Sequence[Mapping[str, Any]]
+    teachers: Sequence[Log]
+    given_up: Sequence[Log]
     trials: Sequence[Mapping[str, Any]]
     audit: Sequence[str]
     training_pictures: int
@@ -115,7 +119,20 @@ def _training(facts: CardFacts) -> str:
     )
     plan = ", ".join(f"{name} {value}" for name, value in facts.plan.items() if not isinstance(value, Mapping))
     changes = ", ".join(f"{name} {value}" for name, value in facts.plan["augmentation"].items())
-    peak = max(facts.earlier, key=lambda report: report["public_accuracy"])
+    shipped: Log = [facts.plan, *facts.log]
+    long = _table(
+        ["network", "recipe", "epochs", "best PublicTest", "at epoch", "at the end", "is"],
+        [
+            *(_long_row(one, "given up") for one in facts.given_up),
+            *(_long_row(one, "teacher") for one in facts.teachers),
+            _long_row(shipped, "shipped"),
+        ],
+    )
+    taught = (
+        f"\n\nThe teachers' mean answer to the same changed picture takes {facts.plan['teaching']:.0%} of each target."
+        if facts.teachers
+        else ""
+    )
     return f"""## Training
 
     {facts.command}
@@ -124,13 +141,30 @@ The search, by the rule in `emotions/search.py`:
 
 {trials}
 
-The recipe that had won was trained for long first and given up: PublicTest was at {_percent(peak["public_accuracy"])}
-after epoch {peak["epoch"]} and at {_percent(facts.earlier[-1]["public_accuracy"])} after epoch {len(facts.earlier)},
-while the training pictures were learnt by heart (`training-adamw.jsonl`). What is shipped was trained by SGD, on
-pictures that are changed more: {plan}. Pictures changed by: {changes}. Kept: epoch {facts.best_epoch}, the best on
-PublicTest. All epochs are in `training.jsonl`.
+Long trainings; what was given up says `emotions/shipping.py`:
+
+{long}{taught}
+
+What is shipped: {plan}. Pictures changed by: {changes}. Kept: epoch {facts.best_epoch}, the best on PublicTest. All
+epochs are in `training.jsonl`, those of the others in the files beside it.
 
 {log}"""
+
+
+def _long_row(log: Log, role: str) -> list[object]:
+    plan, *epochs = log
+    best = max(epochs, key=lambda report: report["public_accuracy"])
+    soft = f", soft labels {plan['soft_labels']:g}" if plan.get("soft_labels") else ""
+    mixed = f", mixup {plan['mixup']:g}" if plan.get("mixup") else ""
+    return [
+        plan["network"],
+        f"{plan['optimiser']}, batch {plan['batch_size']}{mixed}{soft}",
+        f"{len(epochs)} of {plan['epochs']}",
+        _percent(best["public_accuracy"]),
+        best["epoch"],
+        _percent(epochs[-1]["public_accuracy"]),
+        role,
+    ]
 
 
 def _scores(facts: CardFacts) -> str:

@@ -19,7 +19,7 @@ from .keras_mini_xception import mini_xception
 
 SIZE_PX = 48
 SHIPPED_MODEL = Path(__file__).with_name("models") / "emotions.onnx"
-SHIPPED_SHA256 = "70c099c546c86cf287caccb2e51d1771fa090b3a987919c4606a6f1968190c49"
+SHIPPED_SHA256 = "c6bcadf9d463a74b3d2bedd6c0faaed9a22e692f580827ef0b6bded80f383564"
 
 Crops = NDArray[np.uint8] | Sequence[NDArray[np.uint8]]
 

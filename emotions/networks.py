@@ -4,8 +4,9 @@ All of them share the first and the last step: each picture is brought to mean 0
 network, so that nobody who calls the exported file can do it differently, and global average pooling ends them.
 PyTorch is needed for training only; this module is imported by nothing that classifies.
 
-The widths keep every network near 50 million multiplications a face: on one core of an AVX-512 machine, ONNX Runtime
-does about 50 million of them in a millisecond (float32).
+The widths keep the networks that may be shipped near 50 million multiplications a face: on one core of an AVX-512
+machine, ONNX Runtime does about 50 million of them in a millisecond (float32). The two wide ones take about 140 million
+and only teach.
 """
 
 from __future__ import annotations
@@ -66,9 +67,15 @@ def _head(channels: int) -> list[nn.Module]:
     return [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, CLASS_COUNT)]
 
 
-def residual(*, stem: int, widths: Sequence[int], blocks: Sequence[int]) -> nn.Sequential:
-    """A residual network whose 5x5 stem halves the picture and whose stages after the first halve it again."""
-    layers: list[nn.Module] = [Standardise(), *_convolution(1, stem, kernel=5, stride=2)]
+def residual(*, stem: int, widths: Sequence[int], blocks: Sequence[int], deep: bool = False) -> nn.Sequential:
+    """A residual network whose stem halves the picture and whose stages after the first halve it again.
+
+    The stem is one 5x5 convolution or, if it is deep, two of 3x3, of which the first sees the whole picture.
+    """
+    if deep:
+        layers = [Standardise(), *_convolution(1, stem), *_convolution(stem, stem, stride=2)]
+    else:
+        layers = [Standardise(), *_convolution(1, stem, kernel=5, stride=2)]
     channels = stem
     for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
         for block in range(count):
@@ -96,6 +103,8 @@ NETWORKS: MappingProxyType[str, Callable[[], nn.Sequential]] = MappingProxyType(
         "residual-4": lambda: residual(stem=32, widths=(32, 64, 128, 256), blocks=(1, 1, 2, 1)),
         "residual-3": lambda: residual(stem=32, widths=(32, 64, 160), blocks=(1, 1, 2)),
         "plain-5": lambda: plain(widths=(16, 32, 64, 128, 320), convolutions=(2, 2, 2, 3, 2)),
+        "residual-wide": lambda: residual(stem=32, widths=(64, 128, 256), blocks=(1, 1, 2), deep=True),
+        "plain-wide": lambda: plain(widths=(32, 64, 128, 256), convolutions=(2, 2, 2, 3)),
     }
 )
 

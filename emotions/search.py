@@ -5,9 +5,9 @@ own complete one-cycle schedule, with the same seed, the same pictures and the s
 PublicTest accuracy of its averaged weights after the last epoch. First the networks compete under one recipe, then the
 recipes on the network that won. In each round the highest accuracy wins; of equal ones, the one that stands first.
 
-Mixup, label smoothing, soft labels and the strength of augmentation are no part of the search: they pay in long
-trainings and cost in short ones, so short trials would choose too little of them. They are set as the papers that
-`training` cites set them; soft labels, which need an average that has learnt something, are off in the trials.
+Mixup, label smoothing and the strength of augmentation are no part of the search: they pay in long trainings and cost
+in short ones, so short trials would choose too little of them. They are set as the papers that `training` cites set
+them. What long trainings taught about them stands in `shipping`.
 
 Before this search another one was begun and thrown away: with batches of 128, stronger augmentation and blocks that
 start at zero, `residual-4` had reached 44.5 % after its four epochs. Batch size, learning rates, augmentation and the
@@ -70,7 +70,7 @@ class Trial:
 
 
 def plan_of(network: str, recipe: str, *, epochs: int = TRIAL_EPOCHS, seed: int = TRIAL_SEED) -> TrainingPlan:
-    """Return the plan of a network and a recipe; that of a trial is the same with `soft_labels=0`.
+    """Return the plan of a network and a recipe.
 
     Raises:
         UsageError: no recipe is called so.
@@ -165,7 +165,7 @@ def _run(
 ) -> Trial:
     from .training import train
 
-    plan = dataclasses.replace(plan_of(network, recipe, epochs=epochs), soft_labels=0.0)
+    plan = plan_of(network, recipe, epochs=epochs)
     name = f"{network} {recipe}"
     result = train(
         plan,

@@ -4,9 +4,10 @@ Everything random comes from the plan's seed and the number of the epoch. A trai
 last whole epoch and draws what it would have drawn.
 
 The recipe: one-cycle learning rate (Smith & Topin 2018), label smoothing (Szegedy et al. 2016), mixup in the first part
-of the schedule (Zhang et al. 2018), and a moving average of the weights, which is what is scored and shipped (Polyak &
-Juditsky 1992). As soft labels, the average's own predictions can replace a part of the given labels later in the
-schedule (temporal ensembling, Laine & Aila 2017), because a third of FER2013's labels is doubtful.
+of the schedule where it is asked for (Zhang et al. 2018), and a moving average of the weights, which is what is scored
+and shipped (Polyak & Juditsky 1992). Networks trained before can teach: their mean answer to the very picture that is
+shown, changed as it is, takes a part of the target (distillation, Hinton et al. 2015; the same view for teacher and
+pupil, Beyer et al., CVPR 2022). A third of FER2013's labels is doubtful, and what teachers say of a picture is not.
 
 A step is shared by `shards` threads of one core each. They meet once a step; the threads inside an operator, which
 PyTorch would use instead, meet several hundred times, and on a machine that does other things as well each meeting
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import hashlib
 import math
 import os
 import time
@@ -25,7 +27,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
@@ -37,8 +39,9 @@ from ..errors import DataError, DeviceError, UsageError
 from .augment import Augmentation, augment, mixup
 from .networks import CLASS_COUNT, create_network
 
-CHECKPOINT_VERSION = 1
+CHECKPOINT_VERSION = 2
 _SCORING_BATCH = 256
+_Network = TypeVar("_Network", bound=nn.Module)
 _AVERAGE_EVERY = 4
 
 
@@ -60,9 +63,7 @@ class TrainingPlan:
         mixup: alpha of the Beta distribution; 0 turns it off.
         mixup_until: share of the schedule after which pictures are no longer mixed.
         average_decay: of the moving average of the weights, a step.
-        soft_labels: share of each target that the average's own predictions take; 0 turns it off.
-        soft_labels_from: share of the schedule after which they do.
-        soft_labels_every: epochs between two predictions.
+        teaching: share of each target that the teachers' mean answer takes, where there are teachers.
         patience: epochs without a better PublicTest accuracy after which training stops; 0: never.
         seed: of everything random.
         augmentation: how pictures are changed.
@@ -80,9 +81,7 @@ class TrainingPlan:
     mixup: float = 0.2
     mixup_until: float = 0.85
     average_decay: float = 0.999
-    soft_labels: float = 0.4
-    soft_labels_from: float = 0.5
-    soft_labels_every: int = 4
+    teaching: float = 0.0
     patience: int = 0
     seed: int = 1
     augmentation: Augmentation = field(default_factory=Augmentation)
@@ -178,6 +177,7 @@ def train(
     training: LabelledPictures,
     public: LabelledPictures,
     *,
+    teachers: Sequence[nn.Module] = (),
     checkpoint: Path | None = None,
     device: str = "cpu",
     observer: Observer | None = None,
@@ -189,24 +189,28 @@ def train(
         plan: what to train, and how.
         training: pictures to learn from; leave repetitions of held-out pictures out before.
         public: PublicTest, on which the epoch is chosen.
+        teachers: trained networks, in evaluation mode; they are left as they are.
         checkpoint: a file that is written after each epoch, and that training goes on from where it is there.
         device: "cpu" or "cuda".
         observer: called after each epoch.
         clock: gives seconds.
 
     Raises:
-        UsageError: the network is unknown, or the checkpoint was written under another plan or on other pictures.
+        UsageError: the network is unknown, there is a share for teachers without one or the reverse, or the checkpoint
+            was written under another plan, by other teachers or on other pictures.
         DataError: there are fewer pictures than a batch holds.
         DeviceError: CUDA is asked for and not there.
     """
     if device != "cpu" and not (device == "cuda" and torch.cuda.is_available()):
         raise DeviceError(f"asked to train on {device!r}; this torch {torch.__version__} can use only the CPU here")
+    if bool(teachers) != (plan.teaching > 0):
+        raise UsageError(f"got teaching={plan.teaching:g} and {len(teachers)} teachers, expected both or neither")
     if len(training.labels) < plan.batch_size:
         raise DataError(f"got {len(training.labels)} training pictures, expected at least a batch of {plan.batch_size}")
     threads_before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with torch.random.fork_rng(devices=[]), _State(plan, training, public, device) as state:
+        with torch.random.fork_rng(devices=[]), _State(plan, training, public, device, teachers) as state:
             if checkpoint is not None and checkpoint.exists():
                 state.restore(checkpoint)
             while not state.done():
@@ -265,7 +269,14 @@ def predict(
 class _State:
     """All that changes during a training, and its way to a file and back."""
 
-    def __init__(self, plan: TrainingPlan, training: LabelledPictures, public: LabelledPictures, device: str) -> None:
+    def __init__(
+        self,
+        plan: TrainingPlan,
+        training: LabelledPictures,
+        public: LabelledPictures,
+        device: str,
+        teachers: Sequence[nn.Module] = (),
+    ) -> None:
         self.plan, self.training, self.public, self.device = plan, training, public, device
         torch.manual_seed(plan.seed)
         self.network = _channels_last(create_network(plan.network).to(device))
@@ -276,7 +287,8 @@ class _State:
         self.optimiser = _optimiser(plan, self.network)
         self.images = torch.from_numpy(training.images).to(device)
         self.given = functional.one_hot(torch.from_numpy(training.labels.astype(np.int64)), CLASS_COUNT).float()
-        self.own = self.given.clone()
+        self.targets = self.given * (1 - plan.label_smoothing) + plan.label_smoothing / CLASS_COUNT
+        self.teachers = [_channels_last(copy.deepcopy(one).to(device)) for one in teachers]
         self.steps = len(training.labels) // plan.batch_size
         self.replicas = [self.network, *(self._replica() for _ in range(plan.shards - 1))]
         self.pool = ThreadPoolExecutor(plan.shards, initializer=torch.set_num_threads, initargs=(1,))
@@ -303,12 +315,11 @@ class _State:
     def run_epoch(self, elapsed: Callable[[], float]) -> None:
         """Train for one epoch, score the average and add to the log."""
         epoch = len(self.log)
-        targets = self._targets(epoch)
         seeds = (self.plan.seed * 1_000_003 + epoch * 1009 + shard for shard in range(self.plan.shards + 1))
         order, *shards = (torch.Generator().manual_seed(seed) for seed in seeds)
-        chosen = torch.randperm(len(targets), generator=order)[: self.steps * self.plan.batch_size]
+        chosen = torch.randperm(len(self.targets), generator=order)[: self.steps * self.plan.batch_size]
         losses = [
-            self._step(batch, targets, (epoch + step / self.steps) / self.plan.epochs, shards)
+            self._step(batch, (epoch + step / self.steps) / self.plan.epochs, shards)
             for step, batch in enumerate(torch.split(chosen, self.plan.batch_size))
         ]
         logits = predict(self.average, self.public.images, device=self.device, fast=True, pool=self.pool)
@@ -328,24 +339,12 @@ class _State:
         )
         self.log.append(report)
 
-    def _targets(self, epoch: int) -> Tensor:
-        plan = self.plan
-        first = math.ceil(plan.soft_labels_from * plan.epochs)
-        if plan.soft_labels and epoch >= first:
-            if (epoch - first) % plan.soft_labels_every == 0:
-                logits = predict(self.average, self.training.images, device=self.device, fast=True, pool=self.pool)
-                self.own = 0.5 * self.own + 0.5 * logits.softmax(1)
-            targets = self.given.lerp(self.own, plan.soft_labels)
-        else:
-            targets = self.given
-        return targets * (1 - plan.label_smoothing) + plan.label_smoothing / CLASS_COUNT
-
-    def _step(self, batch: Tensor, targets: Tensor, progress: float, random: Sequence[Generator]) -> float:
+    def _step(self, batch: Tensor, progress: float, random: Sequence[Generator]) -> float:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.plan, progress)
         parts = batch.chunk(self.plan.shards)
         jobs = [
-            self.pool.submit(self._differentiate, replica, part, targets[part], progress, generator)
+            self.pool.submit(self._differentiate, replica, part, progress, generator)
             for replica, part, generator in zip(self.replicas, parts, random, strict=True)
         ]
         losses = [job.result() for job in jobs]
@@ -358,20 +357,28 @@ class _State:
         self._follow(round(progress * self.plan.epochs * self.steps))
         return sum(losses) / len(losses)
 
-    def _differentiate(
-        self, network: nn.Sequential, part: Tensor, targets: Tensor, progress: float, random: Generator
-    ) -> float:
+    def _differentiate(self, network: nn.Sequential, part: Tensor, progress: float, random: Generator) -> float:
         """Leave the gradients of one part of a batch in `network` and return its loss."""
         pictures = augment(self.images[part.to(self.device)].float()[:, None], self.plan.augmentation, random)
-        targets = targets.to(self.device)
+        targets = self.targets[part].to(self.device)
         if self.plan.mixup and progress < self.plan.mixup_until:
             pictures, targets = mixup(pictures, targets, self.plan.mixup, random)
+        pictures = pictures.to(memory_format=torch.channels_last)
+        if self.teachers:
+            targets = targets.lerp(self._answers(pictures), self.plan.teaching)
         network.train().zero_grad(set_to_none=True)
         with torch.autocast(self.device, torch.bfloat16):
-            logits = network(pictures.to(memory_format=torch.channels_last))
+            logits = network(pictures)
         loss = functional.cross_entropy(logits.float(), targets)
         loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
+
+    @torch.no_grad()
+    def _answers(self, pictures: Tensor) -> Tensor:
+        """Return the teachers' mean probabilities (n, 7)."""
+        with torch.autocast(self.device, torch.bfloat16):
+            answers = [teacher(pictures).float().softmax(1) for teacher in self.teachers]
+        return torch.stack(answers).mean(0)
 
     @torch.no_grad()
     def _follow(self, step: int) -> None:
@@ -394,7 +401,6 @@ class _State:
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
-            "own": self.own,
             "best": self.best,
             "best_epoch": self.best_epoch,
             "log": [dataclasses.asdict(report) for report in self.log],
@@ -417,7 +423,7 @@ class _State:
             expected = (CHECKPOINT_VERSION, dataclasses.asdict(self.plan), self._fingerprint())
             if (content["version"], content["plan"], content["pictures"]) != expected:
                 raise UsageError(
-                    f"{path} was written under another plan or on other pictures; "
+                    f"{path} was written under another plan, on other pictures or by other teachers; "
                     "give the same ones to go on, or another file to begin anew"
                 )
         except (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, UnpicklingError) as error:
@@ -425,7 +431,6 @@ class _State:
         self.network.load_state_dict(content["network"])
         self.average.load_state_dict(content["average"])
         self.optimiser.load_state_dict(content["optimiser"])
-        self.own = content["own"].cpu()
         self.best = {name: value.cpu() for name, value in content["best"].items()}
         self.best_epoch = content["best_epoch"]
         self.log = [EpochReport(**report) for report in content["log"]]
@@ -433,7 +438,8 @@ class _State:
     def _fingerprint(self) -> list[int]:
         parts = (self.training, self.public)
         sums = [int(part.images.sum(dtype=np.int64)) for part in parts]
-        return [*(len(part.labels) for part in parts), *sums, *(int(part.labels.sum()) for part in parts)]
+        counts = [*(len(part.labels) for part in parts), *sums, *(int(part.labels.sum()) for part in parts)]
+        return [*counts, *map(_weights_hash, self.teachers)]
 
     def result(self) -> TrainingResult:
         """Return the best average."""
@@ -449,10 +455,17 @@ def _optimiser(plan: TrainingPlan, network: nn.Module) -> torch.optim.Optimizer:
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
     if plan.optimiser == "adamw":
-        return torch.optim.AdamW(groups, lr=plan.peak_learning_rate)
-    return torch.optim.SGD(groups, lr=plan.peak_learning_rate, momentum=0.9, nesterov=True)
+        return torch.optim.AdamW(groups, lr=plan.peak_learning_rate, fused=True)
+    return torch.optim.SGD(groups, lr=plan.peak_learning_rate, momentum=0.9, nesterov=True, fused=True)
 
 
-def _channels_last(network: nn.Sequential) -> nn.Sequential:
+def _weights_hash(network: nn.Module) -> int:
+    digest = hashlib.sha256()
+    for value in network.state_dict().values():
+        digest.update(value.cpu().contiguous().numpy().tobytes())
+    return int.from_bytes(digest.digest()[:6], "big")
+
+
+def _channels_last(network: _Network) -> _Network:
     """Lay the weights out as convolutions on a CPU want them."""
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

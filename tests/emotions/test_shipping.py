@@ -48,15 +48,27 @@ def test_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(module, "create_network", lambda _: residual(stem=8, widths=(8, 16), blocks=(1, 1)))
     pictures = fer()
-    plan = module.TrainingPlan(network="tiny", epochs=2, batch_size=16)
-    output, log = tmp_path / "new" / "e.onnx", tmp_path / "log.jsonl"
-    result = shipping.train_and_export(pictures, audit(pictures), output, plan=plan, log=log)
+    plan = module.TrainingPlan(network="tiny", epochs=2, batch_size=16, teaching=0.5)
+    teacher = module.TrainingPlan(network="wide", epochs=1, batch_size=16)
+    output, seen = tmp_path / "new" / "e.onnx", []
+    results = shipping.train_and_export(
+        pictures,
+        audit(pictures),
+        output,
+        plan=plan,
+        teachers=[teacher],
+        observer=lambda name, report: seen.append((name, report.epoch)),
+    )
+    assert seen == [("wide", 1), ("tiny", 1), ("tiny", 2)]
+    assert [result.plan for result in results] == [plan, teacher]
+    result = results[0]
     classifier = EmotionClassifier(output, name="facebench")
     with torch.inference_mode():
         expected = result.network(torch.from_numpy(pictures.images).float()[:, None]).softmax(1).numpy()
     np.testing.assert_allclose(classifier.classify(pictures.images), expected, atol=1e-4)
-    first, *epochs = map(json.loads, log.read_text().splitlines())
-    assert first["epochs"] == 2
+    first, *epochs = map(json.loads, (output.parent / "training.jsonl").read_text().splitlines())
+    assert first["epochs"] == 2 and first["teaching"] == 0.5
+    assert len((output.parent / "training-wide.jsonl").read_text().splitlines()) == 2
     assert [epoch["epoch"] for epoch in epochs] == [1, 2]
     assert epochs[-1] == dataclasses.asdict(result.log[-1])
 
@@ -64,7 +76,7 @@ def test_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table.write_text(json.dumps(dataclasses.asdict(Trial("tiny", "sgd", 4, 1, 0.1234, 1.5, 1000, 60.0))) + "\n")
     others = [classifier, EmotionClassifier(model(), name="other")]
     evaluations = [evaluate(one, pictures) for one in others]
-    shipping.write_card(pictures, audit(pictures), result, output, evaluations, trials=table, command="make it")
+    shipping.write_card(pictures, audit(pictures), results, output, evaluations, trials=table, command="make it")
     assert json.loads(output.with_name("scores.json").read_text()) == as_document(evaluations)
     card = output.with_name("README.md").read_text()
     for part in (
@@ -89,3 +101,18 @@ def test_latency_is_per_face_and_leaves_the_first_calls_out() -> None:
     median, p90 = latency_ms(EmotionClassifier(model(), name="m"), 64, repetitions=10, clock=lambda: next(ticks))
     assert (median, p90) == (pytest.approx(1.0), pytest.approx(1.0))
     assert next(ticks, None) is None
+
+
+def test_the_pupil_is_what_the_search_chose_and_has_teachers(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    table = tmp_path / "trials.jsonl"
+    rows = [
+        Trial("residual-3", "sgd", 4, 1, 0.4, 1.5, 1000, 60.0),
+        Trial("residual-4", "sgd", 4, 1, 0.5, 1.5, 1000, 60.0),
+    ]
+    table.write_text("".join(json.dumps(dataclasses.asdict(row)) + "\n" for row in rows))
+    pupil, teachers = shipping.pupil_plan(table), shipping.teacher_plans()
+    assert pupil.network == "residual-4" and 0 < pupil.teaching <= 1
+    assert [plan.network for plan in teachers] == list(shipping.TEACHERS)
+    assert all(plan.teaching == 0 for plan in teachers)
+    assert {plan.epochs for plan in (shipping.pupil_plan(table, epochs=3), *shipping.teacher_plans(epochs=3))} == {3}

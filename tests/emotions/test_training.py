@@ -25,9 +25,7 @@ from facebench.emotions.training import (  # noqa: E402
 )
 from facebench.errors import DataError, DeviceError, UsageError  # noqa: E402
 
-PLAN = TrainingPlan(
-    network="tiny", epochs=4, batch_size=16, peak_learning_rate=0.05, average_decay=0.9, soft_labels_every=1, seed=3
-)
+PLAN = TrainingPlan(network="tiny", epochs=4, batch_size=16, peak_learning_rate=0.05, average_decay=0.9, seed=3)
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +55,21 @@ def stop_after(epoch: int):
     return observer
 
 
+class Answering(torch.nn.Module):
+    """Gives every picture the same logits: 9 for one class, 0 for the others."""
+
+    def __init__(self, label: int) -> None:
+        super().__init__()
+        self.logits = torch.nn.Parameter(9.0 * torch.eye(7)[label])
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        return self.logits.expand(len(pictures), 7)
+
+
+def answering(label: int) -> torch.nn.Module:
+    return Answering(label).eval()
+
+
 def weights(result) -> dict[str, torch.Tensor]:
     return result.network.state_dict()
 
@@ -66,9 +79,7 @@ def same(a, b) -> bool:
 
 
 def test_it_learns_what_is_easy() -> None:
-    plan = dataclasses.replace(
-        PLAN, epochs=8, mixup=0, soft_labels=0, augmentation=Augmentation(0, 0, 0, 0, 0, 0, 0, 0)
-    )
+    plan = dataclasses.replace(PLAN, epochs=8, mixup=0, augmentation=Augmentation(0, 0, 0, 0, 0, 0, 0, 0))
     result = train(plan, stripes(), stripes(30, seed=1))
     assert result.log[-1].public_accuracy == 1.0
     assert result.log[-1].train_loss < result.log[0].train_loss - 0.3
@@ -87,14 +98,27 @@ def test_the_same_plan_gives_the_same_weights_and_another_seed_others() -> None:
 
 @pytest.mark.parametrize("stopped_after", [1, 2, 3], ids=lambda n: f"stopped after {n} of 4 epochs")
 def test_a_training_that_was_stopped_goes_on_to_the_same_weights(tmp_path: Path, stopped_after: int) -> None:
-    """Soft labels begin in the middle and mixing ends near the end, so each part of the schedule is crossed."""
-    whole = train(PLAN, stripes(), stripes(9))
+    """Mixing ends near the end, so each part of the schedule is crossed; a teacher answers in all of them."""
+    plan, teachers = dataclasses.replace(PLAN, teaching=0.5), [answering(1)]
+    whole = train(plan, stripes(), stripes(9), teachers=teachers)
     checkpoint = tmp_path / "checkpoint"
     with pytest.raises(StopError):
-        train(PLAN, stripes(), stripes(9), checkpoint=checkpoint, observer=stop_after(stopped_after))
+        train(
+            plan,
+            stripes(),
+            stripes(9),
+            teachers=teachers,
+            checkpoint=checkpoint,
+            observer=stop_after(stopped_after),
+        )
     seen: list[int] = []
     resumed = train(
-        PLAN, stripes(), stripes(9), checkpoint=checkpoint, observer=lambda report: seen.append(report.epoch)
+        plan,
+        stripes(),
+        stripes(9),
+        teachers=teachers,
+        checkpoint=checkpoint,
+        observer=lambda report: seen.append(report.epoch),
     )
     assert seen == list(range(stopped_after + 1, 5))
     assert same(whole, resumed)
@@ -164,10 +188,55 @@ def test_two_shards_see_the_whole_batch() -> None:
                 network.eval()
                 network.train = lambda *_, network=network: network
             state.optimiser.step = lambda: None
-            state._step(torch.arange(16), state._targets(0), 0.0, [torch.Generator()] * shards)
+            state._step(torch.arange(16), 0.0, [torch.Generator()] * shards)
             gradients.append([weight.grad for weight in state.network.parameters()])
     for one, two in zip(*gradients, strict=True):
         torch.testing.assert_close(one, two, atol=2e-3, rtol=2e-2)  # bfloat16
+
+
+def test_teachers_are_followed_as_far_as_the_plan_says() -> None:
+    """The loss falls to the entropy of the target: 2 to 1 where three teachers speak alone, 1 to 1 with labels."""
+    plan = dataclasses.replace(PLAN, epochs=40, mixup=0, label_smoothing=0, peak_learning_rate=0.3, teaching=1.0)
+    teachers = [answering(5), answering(5), answering(6)]
+    alone = train(plan, stripes(), stripes(9), teachers=teachers)
+    assert alone.log[-1].train_loss == pytest.approx(-math.log(2 / 3) * 2 / 3 - math.log(1 / 3) / 3, abs=0.03)
+    shared = train(dataclasses.replace(plan, teaching=0.5), stripes(), stripes(9), teachers=[answering(6)])
+    assert shared.log[-1].train_loss == pytest.approx(math.log(2), abs=0.1)
+
+
+def test_a_teacher_is_left_as_it_was() -> None:
+    teacher = answering(5)
+    before = {name: value.clone() for name, value in teacher.state_dict().items()}
+    train(dataclasses.replace(PLAN, epochs=1, teaching=0.5), stripes(), stripes(9), teachers=[teacher])
+    assert all(torch.equal(before[name], value) for name, value in teacher.state_dict().items())
+    assert all(weight.grad is None for weight in teacher.parameters())
+
+
+@pytest.mark.parametrize(
+    ("teaching", "teachers", "says"),
+    [
+        pytest.param(0.5, [], "teaching=0.5 and 0 teachers", id="a share without a teacher"),
+        pytest.param(0.0, [answering(1)], "teaching=0 and 1 teachers", id="a teacher without a share"),
+    ],
+)
+def test_teachers_and_their_share_come_together(teaching: float, teachers: list[torch.nn.Module], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        train(dataclasses.replace(PLAN, teaching=teaching), stripes(), stripes(9), teachers=teachers)
+
+
+def test_a_checkpoint_that_other_teachers_led_to_is_refused(tmp_path: Path) -> None:
+    plan = dataclasses.replace(PLAN, teaching=0.5)
+    with pytest.raises(StopError):
+        train(
+            plan,
+            stripes(),
+            stripes(9),
+            teachers=[answering(1)],
+            checkpoint=tmp_path / "c",
+            observer=stop_after(1),
+        )
+    with pytest.raises(UsageError, match="other teachers"):
+        train(plan, stripes(), stripes(9), teachers=[answering(2)], checkpoint=tmp_path / "c")
 
 
 def test_nothing_global_is_left_changed() -> None:
