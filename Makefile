@@ -28,7 +28,7 @@ demo: setup
 	$(BIN)/facebench report runs/demo --emotions runs/demo-emotions --output report.html
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .
