@@ -18,6 +18,7 @@ from ...datasets import Decoded, Source, decode
 from ...detectors import Device, resolve_all
 from ...errors import DetectorRaisedError, FacebenchError, WorkerError
 from ..cell import Protocol, make_cell
+from ..environment import usable_cores
 from ..journal import PictureRecord
 from ..supervisor import DetectorProcess, Limits
 from .base import Seat
@@ -172,7 +173,8 @@ class DetectorWorker:
             size=task.protocol.size,
             limits=task.limits,
             log=path,
-            cores=seat.cores or None,
+            # not the last core, which a single child takes: all children of a node would be held on it
+            cores=seat.cores or usable_cores(),
         )
 
     def __call__(self, chunk: Sequence[Item]) -> Answer:

@@ -15,9 +15,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from facebench.benchmarks.accuracy_pass import LARGEST_CHUNK, _Pass
+from facebench.benchmarks.cell import Protocol, kept_from, make_cell, stored_cell
+from facebench.benchmarks.environment import usable_cores
 from facebench.benchmarks.executors import LocalExecutor, RayExecutor, create_executor
 from facebench.benchmarks.executors.base import Seat
-from facebench.benchmarks.executors.work import DetectorTask, Item, _Chunk
+from facebench.benchmarks.executors.work import DetectorTask, DetectorWorker, Item, _Chunk
 from facebench.benchmarks.journal import JournalContent
 from facebench.benchmarks.plan import Silent
 from facebench.benchmarks.results import RunFolder
@@ -153,6 +155,26 @@ def test_a_start_of_the_child_does_not_count_as_work(monkeypatch):
     chunk = _Chunk(Child(), "")
     chunk.detect(Item("a", b""), Decoded("ok", np.zeros((4, 4, 3), np.uint8)))
     assert chunk.answer(7.0).seconds == 2.0
+
+
+def test_where_somebody_else_gives_cores_out_children_are_not_all_held_on_the_last(monkeypatch, small):
+    """Two Ray actors of one node were half as fast as they could be while both children shared its last core."""
+    held = []
+
+    class Child:
+        def __init__(self, *_, **options) -> None:
+            held.append(list(options["cores"]))
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr("facebench.benchmarks.executors.work.DetectorProcess", Child)
+    (spec,) = plan(small, "Good").detectors
+    stored = stored_cell(spec, make_cell(spec, small.fingerprint, Protocol(), "cpu", 1))
+    task = DetectorTask.of(stored, kept_from(stored), LIMITS)
+    for seat in (Seat(0), Seat(1, (0,))):
+        DetectorWorker(task, seat).close()
+    assert held == [usable_cores(), [0]]
 
 
 class Blocks:
