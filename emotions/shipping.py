@@ -1,8 +1,8 @@
 """From FER2013 to the shipped classifier: search, teachers, pupil, export, and the scores that its card shows.
 
 What goes in is what `datasets.fer` reads. Learnt from is the study's training part without the pictures that repeat a
-held-out one; epochs and networks are chosen on PublicTest; PrivateTest and the study's 2,867 are looked at once, by
-`measure`, after the export.
+held-out one; epochs and networks are chosen on PublicTest; PrivateTest and the study's 2,867 are looked at once
+for each file that is shipped, after its export.
 """
 
 from __future__ import annotations

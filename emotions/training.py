@@ -7,7 +7,7 @@ The recipe: one-cycle learning rate (Smith & Topin 2018), label smoothing (Szege
 of the schedule where it is asked for (Zhang et al. 2018), and a moving average of the weights, which is what is scored
 and shipped (Polyak & Juditsky 1992). Networks trained before can teach: their mean answer to the very picture that is
 shown, changed as it is, takes a part of the target (distillation, Hinton et al. 2015; the same view for teacher and
-pupil, Beyer et al., CVPR 2022). A third of FER2013's labels is doubtful, and what teachers say of a picture is not.
+pupil, Beyer et al., CVPR 2022), because a third of FER2013's labels is doubtful.
 
 A step is shared by `shards` threads of one core each. They meet once a step; the threads inside an operator, which
 PyTorch would use instead, meet several hundred times, and on a machine that does other things as well each meeting

@@ -158,7 +158,7 @@ def test_a_start_of_the_child_does_not_count_as_work(monkeypatch):
 
 
 def test_where_somebody_else_gives_cores_out_children_are_not_all_held_on_the_last(monkeypatch, small):
-    """Two Ray actors of one node were half as fast as they could be while both children shared its last core."""
+    """Two Ray actors of one node were two thirds as fast as they could be while their children shared its last core."""
     held = []
 
     class Child:
