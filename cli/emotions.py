@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..datasets.fer import FerPictures
     from ..emotions.classifier import EmotionClassifier
     from ..emotions.evaluation import Evaluation
-    from ..emotions.training import EpochReport
+    from ..emotions.training_plan import EpochReport
 
 emotions_app = typer.Typer(help="What follows a detector: the emotions of the faces found.", no_args_is_help=True)
 

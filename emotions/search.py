@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from .training import EpochReport, LabelledPictures, TrainingPlan
+    from .training_plan import EpochReport, LabelledPictures, TrainingPlan
 
 TRIAL_EPOCHS = 4
 TRIAL_SEED = 1
@@ -75,7 +75,7 @@ def plan_of(network: str, recipe: str, *, epochs: int = TRIAL_EPOCHS, seed: int 
     Raises:
         UsageError: no recipe is called so.
     """
-    from .training import TrainingPlan
+    from .training_plan import TrainingPlan
 
     if recipe not in RECIPES:
         raise UsageError(f"no recipe is called {recipe!r}; known: {', '.join(RECIPES)}")

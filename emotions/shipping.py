@@ -28,7 +28,7 @@ from .evaluation import Evaluation, as_json, write_evaluation
 if TYPE_CHECKING:
     from torch.nn import Module
 
-    from .training import EpochReport, LabelledPictures, TrainingPlan, TrainingResult
+    from .training_plan import EpochReport, LabelledPictures, TrainingPlan, TrainingResult
 
 MODELS = Path(__file__).with_name("models")
 TRIALS = MODELS / "trials.jsonl"
@@ -75,7 +75,7 @@ def training_and_public(pictures: FerPictures, found: Audit) -> tuple[LabelledPi
     Raises:
         DataError: there is no PublicTest, or no training picture is clean.
     """
-    from .training import LabelledPictures
+    from .training_plan import LabelledPictures
 
     clean, public = pictures.where(found.clean), pictures.split("public")
     return LabelledPictures(clean.images, clean.labels), LabelledPictures(public.images, public.labels)
@@ -99,7 +99,7 @@ def pupil_plan(trials: Path = TRIALS, *, epochs: int | None = None) -> TrainingP
 
 def _plan(network: str, recipe: Mapping[str, Any], epochs: int | None) -> TrainingPlan:
     from .augment import Augmentation
-    from .training import TrainingPlan
+    from .training_plan import TrainingPlan
 
     changed = {**recipe, "epochs": epochs or recipe["epochs"]}
     return TrainingPlan(network=network, augmentation=Augmentation(**_AUGMENTATION), **changed)

@@ -45,11 +45,12 @@ def test_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch = pytest.importorskip("torch")
     from facebench.emotions import training as module
     from facebench.emotions.networks import residual
+    from facebench.emotions.training_plan import TrainingPlan
 
     monkeypatch.setattr(module, "create_network", lambda _: residual(stem=8, widths=(8, 16), blocks=(1, 1)))
     pictures = fer()
-    plan = module.TrainingPlan(network="tiny", epochs=2, batch_size=16, teaching=0.5)
-    teacher = module.TrainingPlan(network="wide", epochs=1, batch_size=16)
+    plan = TrainingPlan(network="tiny", epochs=2, batch_size=16, teaching=0.5)
+    teacher = TrainingPlan(network="wide", epochs=1, batch_size=16)
     output, seen = tmp_path / "new" / "e.onnx", []
     results = shipping.train_and_export(
         pictures,

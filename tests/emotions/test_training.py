@@ -15,13 +15,12 @@ torch = pytest.importorskip("torch")
 from facebench.emotions import training as module  # noqa: E402
 from facebench.emotions.augment import Augmentation  # noqa: E402
 from facebench.emotions.networks import residual  # noqa: E402
-from facebench.emotions.training import (  # noqa: E402
+from facebench.emotions.training import predict, train  # noqa: E402
+from facebench.emotions.training_plan import (  # noqa: E402
     EpochReport,
     LabelledPictures,
     TrainingPlan,
     learning_rate,
-    predict,
-    train,
 )
 from facebench.errors import DataError, DeviceError, UsageError  # noqa: E402
 
