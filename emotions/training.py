@@ -11,7 +11,8 @@ pupil, Beyer et al., CVPR 2022), because a third of FER2013's labels is doubtful
 
 A step is shared by `shards` threads of one core each. They meet once a step; the threads inside an operator, which
 PyTorch would use instead, meet several hundred times, and on a machine that does other things as well each meeting
-waits for the slower: a step took seven times as long there.
+waits for the slower: a step took seven times as long there. A GPU takes the parts in turn, and starts their kernels by
+itself: `cuda_graphs`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
@@ -35,10 +36,11 @@ from torch.nn import functional
 
 from ..errors import DataError, DeviceError, UsageError
 from .augment import augment, mixup
+from .cuda_graphs import record_training, recorded
 from .networks import CLASS_COUNT, create_network
 from .training_plan import EpochReport, LabelledPictures, Observer, TrainingPlan, TrainingResult, learning_rate
 
-CHECKPOINT_VERSION = 2
+CHECKPOINT_VERSION = 3
 _SCORING_BATCH = 256
 _Network = TypeVar("_Network", bound=nn.Module)
 _AVERAGE_EVERY = 4
@@ -145,12 +147,17 @@ class _State:
         self.log: list[EpochReport] = []
         self.optimiser = _optimiser(plan, self.network)
         self.images = torch.from_numpy(training.images).to(device)
-        self.given = functional.one_hot(torch.from_numpy(training.labels.astype(np.int64)), CLASS_COUNT).float()
-        self.targets = self.given * (1 - plan.label_smoothing) + plan.label_smoothing / CLASS_COUNT
+        given = functional.one_hot(torch.from_numpy(training.labels.astype(np.int64)), CLASS_COUNT).float()
+        self.targets = (given * (1 - plan.label_smoothing) + plan.label_smoothing / CLASS_COUNT).to(device)
         self.teachers = [_channels_last(copy.deepcopy(one).to(device)) for one in teachers]
+        self.fingerprint = self._fingerprint()
         self.steps = len(training.labels) // plan.batch_size
         self.replicas = [self.network, *(self._replica() for _ in range(plan.shards - 1))]
-        self.pool = ThreadPoolExecutor(plan.shards, initializer=torch.set_num_threads, initargs=(1,))
+        self.answers: Callable[[Tensor], Tensor] = self._answers
+        if device == "cuda":
+            self._record()
+        workers = plan.shards if device == "cpu" else 1  # a GPU takes one part after the other
+        self.pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
 
     def __enter__(self) -> Self:
         return self
@@ -164,6 +171,14 @@ class _State:
         for own, shared in zip(replica.parameters(), self.network.parameters(), strict=True):
             own.data = shared.data
         return replica
+
+    def _record(self) -> None:
+        """Let the GPU start its kernels by itself: every part of a batch has the same shape."""
+        shape = self.plan.batch_size // self.plan.shards, self.images.shape[-1]
+        for replica in self.replicas:
+            record_training(replica.train(), *shape)
+        if self.teachers:
+            self.answers = recorded(self._answers, *shape)
 
     def done(self) -> bool:
         """Whether the schedule has ended, or patience has."""
@@ -190,7 +205,7 @@ class _State:
         report = EpochReport(
             epoch=epoch + 1,
             epochs=self.plan.epochs,
-            train_loss=float(np.mean(losses)),
+            train_loss=float(torch.stack(losses).mean()),
             public_accuracy=accuracy,
             best_accuracy=best,
             learning_rate=self.optimiser.param_groups[0]["lr"],
@@ -198,7 +213,7 @@ class _State:
         )
         self.log.append(report)
 
-    def _step(self, batch: Tensor, progress: float, random: Sequence[Generator]) -> float:
+    def _step(self, batch: Tensor, progress: float, random: Sequence[Generator]) -> Tensor:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.plan, progress)
         parts = batch.chunk(self.plan.shards)
@@ -214,28 +229,29 @@ class _State:
             first.div_(len(weights))
         self.optimiser.step()
         self._follow(round(progress * self.plan.epochs * self.steps))
-        return sum(losses) / len(losses)
+        return torch.stack(losses).mean()
 
-    def _differentiate(self, network: nn.Sequential, part: Tensor, progress: float, random: Generator) -> float:
+    def _differentiate(self, network: nn.Sequential, part: Tensor, progress: float, random: Generator) -> Tensor:
         """Leave the gradients of one part of a batch in `network` and return its loss."""
-        pictures = augment(self.images[part.to(self.device)].float()[:, None], self.plan.augmentation, random)
-        targets = self.targets[part].to(self.device)
+        part = part.to(self.device)
+        pictures, targets = self.images[part].float()[:, None], self.targets[part]
+        pictures = augment(pictures, self.plan.augmentation, random)
         if self.plan.mixup and progress < self.plan.mixup_until:
             pictures, targets = mixup(pictures, targets, self.plan.mixup, random)
         pictures = pictures.to(memory_format=torch.channels_last)
         if self.teachers:
-            targets = targets.lerp(self._answers(pictures), self.plan.teaching)
+            targets = targets.lerp(self.answers(pictures), self.plan.teaching)
         network.train().zero_grad(set_to_none=True)
-        with torch.autocast(self.device, torch.bfloat16):
+        with torch.autocast(self.device, torch.bfloat16, cache_enabled=False):
             logits = network(pictures)
         loss = functional.cross_entropy(logits.float(), targets)
         loss.backward()  # type: ignore[no-untyped-call]
-        return float(loss.detach())
+        return loss.detach()
 
     @torch.no_grad()
     def _answers(self, pictures: Tensor) -> Tensor:
         """Return the teachers' mean probabilities (n, 7)."""
-        with torch.autocast(self.device, torch.bfloat16):
+        with torch.autocast(self.device, torch.bfloat16, cache_enabled=False):
             answers = [teacher(pictures).float().softmax(1) for teacher in self.teachers]
         return torch.stack(answers).mean(0)
 
@@ -251,19 +267,21 @@ class _State:
             else:
                 kept.copy_(new)
 
+    def _running(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
+        return {"network": self.network, "average": self.average, "optimiser": self.optimiser}
+
     def save(self, path: Path) -> None:
-        """Write everything; a crash leaves the file of the epoch before."""
-        content = {
+        """Write all that going on needs, and of an ended training what it gave; a crash leaves the file before."""
+        content: dict[str, Any] = {
             "version": CHECKPOINT_VERSION,
             "plan": dataclasses.asdict(self.plan),
-            "pictures": self._fingerprint(),
-            "network": self.network.state_dict(),
-            "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "pictures": self.fingerprint,
             "best": self.best,
             "best_epoch": self.best_epoch,
             "log": [dataclasses.asdict(report) for report in self.log],
         }
+        if not self.done():
+            content["running"] = {name: value.state_dict() for name, value in self._running().items()}
         part = path.with_name(f"{path.name}.part")
         with part.open("wb") as stream:
             torch.save(content, stream)
@@ -279,7 +297,7 @@ class _State:
         """
         try:
             content = torch.load(path, map_location=self.device, weights_only=True)
-            expected = (CHECKPOINT_VERSION, dataclasses.asdict(self.plan), self._fingerprint())
+            expected = (CHECKPOINT_VERSION, dataclasses.asdict(self.plan), self.fingerprint)
             if (content["version"], content["plan"], content["pictures"]) != expected:
                 raise UsageError(
                     f"{path} was written under another plan, on other pictures or by other teachers; "
@@ -287,9 +305,8 @@ class _State:
                 )
         except (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, UnpicklingError) as error:
             raise UsageError(f"{path} is no checkpoint of a training ({error}); remove it to begin anew") from error
-        self.network.load_state_dict(content["network"])
-        self.average.load_state_dict(content["average"])
-        self.optimiser.load_state_dict(content["optimiser"])
+        for name, value in content.get("running", {}).items():
+            self._running()[name].load_state_dict(value)
         self.best = {name: value.cpu() for name, value in content["best"].items()}
         self.best_epoch = content["best_epoch"]
         self.log = [EpochReport(**report) for report in content["log"]]
