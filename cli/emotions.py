@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -63,22 +65,19 @@ def train_command(
         console.print("this replaces the classifier that comes with facebench", style="yellow")
     output.parent.mkdir(parents=True, exist_ok=True)
     trials = output.with_name(shipping.TRIALS.name) if search else shipping.TRIALS
-    try:
-        with _EpochBar() as bar:
-            if search:
-                run_search(*shipping.training_and_public(pictures, found), trials, device=device, observer=bar.trial)
-            results = shipping.train_and_export(
-                pictures,
-                found,
-                output,
-                plan=shipping.pupil_plan(trials, epochs=epochs),
-                teachers=shipping.teacher_plans(epochs=epochs),
-                device=device,
-                observer=bar.epoch,
-            )
-    except KeyboardInterrupt:
-        typer.echo("facebench: interrupted; the same command goes on after the last whole epoch", err=True)
-        raise SystemExit(130) from None
+    if search:
+        with _training("trial ") as observer:
+            run_search(*shipping.training_and_public(pictures, found), trials, device=device, observer=observer)
+    with _training("training ") as observer:
+        results = shipping.train_and_export(
+            pictures,
+            found,
+            output,
+            plan=shipping.pupil_plan(trials, epochs=epochs),
+            teachers=shipping.teacher_plans(epochs=epochs),
+            device=device,
+            observer=observer,
+        )
     classifiers = [load_classifier(str(output), "facebench"), load_classifier("mini-xception")]
     evaluations = _evaluations(classifiers, pictures, ck, repeated)
     options = f" --epochs {epochs}" if epochs else ""
@@ -119,6 +118,40 @@ def evaluate_command(
         typer.echo(json.dumps(as_document(evaluations), indent=1))
     else:
         _print_evaluations(evaluations)
+
+
+@emotions_app.command("copies")
+def copies_command(
+    data: Fer = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Results as JSON; checkpoints go beside it.")] = Path(
+        "runs/copies/copies.json"
+    ),
+    epochs: Annotated[int | None, typer.Option(min=1, help="Of each training; else 44.")] = None,
+    device: Annotated[Device, typer.Option(help="cpu or cuda.")] = "cpu",
+) -> None:
+    """Train one recipe with FER2013's copies of held-out pictures left in and taken out: what is memory worth?"""
+    from ..datasets.duplicates import audit
+    from ..emotions import copies, shipping
+    from ..emotions.evaluation_text import copies_table
+
+    shipping.require_torch()
+    pictures = _fer(data)
+    with stderr().status("looking for pictures of the training part that repeat one held out"):
+        found = audit(pictures)
+    plan = shipping.copies_plan(epochs=epochs)
+    with _training("copies left in: ") as observer:
+        trials = copies.measure_copies(
+            pictures,
+            copies.learnt_from(pictures, found),
+            copies.held_out_parts(pictures, found),
+            plan,
+            folder=output.parent,
+            device=device,
+            observer=observer,
+        )
+    copies.write_trials(trials, plan, device, output)
+    typer.echo(copies_table(trials))
+    typer.echo(f"wrote {output}")
 
 
 @emotions_app.command("score")
@@ -187,39 +220,29 @@ def score_command(
     typer.echo(f"wrote {folder.path / FILE_NAME}; `facebench report {run}` shows it")
 
 
-class _EpochBar:
-    """A bar over the epochs, and a line for each where there is no terminal."""
+@contextmanager
+def _training(title: str) -> Iterator[Callable[[str, EpochReport], None]]:
+    """Yield an observer that shows a bar over the epochs and prints a line for each; an interruption is told."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    def __init__(self) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    console = stderr()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
 
-        self._console = stderr()
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._progress = Progress(
-            *columns, console=self._console, transient=True, disable=not self._console.is_terminal
-        )
-        self._task = self._progress.add_task("training", total=None)
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def trial(self, name: str, report: EpochReport) -> None:
-        self._show(f"trial {name}", report)
-
-    def epoch(self, name: str, report: EpochReport) -> None:
-        self._show(f"training {name}", report)
-
-    def _show(self, title: str, report: EpochReport) -> None:
-        self._progress.update(self._task, description=title, completed=report.epoch, total=report.epochs)
-        self._console.print(
-            f"{title}, epoch {report.epoch} of {report.epochs}: loss {report.train_loss:.3f}, PublicTest "
+    def show(name: str, report: EpochReport) -> None:
+        progress.update(task, description=f"{title}{name}", completed=report.epoch, total=report.epochs)
+        console.print(
+            f"{title}{name}, epoch {report.epoch} of {report.epochs}: loss {report.train_loss:.3f}, PublicTest "
             f"{report.public_accuracy:.1%}, best {report.best_accuracy:.1%}, {report.seconds:.0f} s",
             highlight=False,
         )
+
+    try:
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+            task = progress.add_task(title, total=None)
+            yield show
+    except KeyboardInterrupt:
+        typer.echo("facebench: interrupted; the same command goes on after the last whole epoch", err=True)
+        raise SystemExit(130) from None
 
 
 def _fer(data: Path | None) -> FerPictures:

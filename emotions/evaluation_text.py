@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from ..benchmarks.scoring.bootstrap import Interval
+from .copies import CopiesTrial
 from .evaluation import TITLES, Evaluation, notes
 from .metrics import ClassificationReport
 from .study_claim import StudyClaim
@@ -20,6 +21,16 @@ def text_table(evaluations: Sequence[Evaluation]) -> str:
             parts += [f"{title}, by class", _per_class(report), f"{title}, answered (per cent of the row)"]
             parts.append(_confusion(report))
     return "\n\n".join([*parts, *notes(name for one in evaluations for name in one.reports), *StudyClaim().sentences])
+
+
+def copies_table(trials: Sequence[CopiesTrial]) -> str:
+    """Return trainings with and without copies as text: a row each, accuracy in per cent with its interval."""
+    parts = list(trials[0].counts)
+    head = ["copies left in", "learnt from", *(f"{name} ({trials[0].counts[name]:,})" for name in parts)]
+    rows = [
+        [trial.left_in, f"{trial.pictures:,}", *(_percent(trial.accuracy[name]) for name in parts)] for trial in trials
+    ]
+    return _aligned([head, *rows])
 
 
 def _overall(evaluations: Sequence[Evaluation]) -> str:

@@ -34,6 +34,7 @@ MODELS = Path(__file__).with_name("models")
 TRIALS = MODELS / "trials.jsonl"
 LOG = MODELS / "training.jsonl"
 SCORES = MODELS / "scores.json"
+COPIES = MODELS / "copies.json"
 GIVEN_UP = ("training-adamw.jsonl", "training-soft-labels.jsonl")
 """Logs of long trainings whose networks are not shipped.
 
@@ -84,6 +85,11 @@ def training_and_public(pictures: FerPictures, found: Audit) -> tuple[LabelledPi
 def teacher_plans(*, epochs: int | None = None) -> tuple[TrainingPlan, ...]:
     """Return the plans of the networks that teach; each trains on one core."""
     return tuple(_plan(network, _TEACHER, epochs) for network in TEACHERS)
+
+
+def copies_plan(*, epochs: int | None = None) -> TrainingPlan:
+    """Return the plan that `copies` trains with and without copies: a teacher's, a little longer, on two cores."""
+    return _plan("plain-wide", {**_TEACHER, "shards": 2}, epochs or 44)
 
 
 def pupil_plan(trials: Path = TRIALS, *, epochs: int | None = None) -> TrainingPlan:
