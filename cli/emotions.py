@@ -1,4 +1,4 @@
-"""Verbs of the emotion stage: train, evaluate, score."""
+"""Verbs of the emotion stage: train, evaluate, copies, score."""
 
 from __future__ import annotations
 
@@ -130,14 +130,18 @@ def copies_command(
     device: Annotated[Device, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Train one recipe with FER2013's copies of held-out pictures left in and taken out: what is memory worth?"""
-    from ..datasets.duplicates import audit
+    from ..datasets.duplicates import audit, summary
     from ..emotions import copies, shipping
     from ..emotions.evaluation_text import copies_table
 
     shipping.require_torch()
-    pictures = _fer(data)
-    with stderr().status("looking for pictures of the training part that repeat one held out"):
+    console, pictures = stderr(), _fer(data)
+    for split in copies.HELD_OUT:
+        pictures.split(split)  # says what is missing before the long search
+    with console.status("looking for pictures of the training part that repeat one held out"):
         found = audit(pictures)
+    for line in summary(pictures, found):
+        console.print(line, highlight=False, soft_wrap=True)
     plan = shipping.copies_plan(epochs=epochs)
     with _training("copies left in: ") as observer:
         trials = copies.measure_copies(
@@ -145,11 +149,11 @@ def copies_command(
             copies.learnt_from(pictures, found),
             copies.held_out_parts(pictures, found),
             plan,
-            folder=output.parent,
+            output=output,
             device=device,
             observer=observer,
         )
-    copies.write_trials(trials, plan, device, output)
+    copies.write_trials(trials, plan, output)
     typer.echo(copies_table(trials))
     typer.echo(f"wrote {output}")
 

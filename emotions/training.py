@@ -153,7 +153,7 @@ class _State:
         self.fingerprint = self._fingerprint()
         self.steps = len(training.labels) // plan.batch_size
         self.replicas = [self.network, *(self._replica() for _ in range(plan.shards - 1))]
-        self.answers: Callable[[Tensor], Tensor] = self._answers
+        self.recorded_answers: Callable[[Tensor], Tensor] | None = None
         if device == "cuda":
             self._record()
         workers = plan.shards if device == "cpu" else 1  # a GPU takes one part after the other
@@ -164,6 +164,9 @@ class _State:
 
     def __exit__(self, *_: object) -> None:
         self.pool.shutdown()
+        self.recorded_answers = None
+        for replica in self.replicas:
+            replica.__dict__.pop("forward", None)  # a recorded one holds itself, and the memory of its graphs
 
     def _replica(self) -> nn.Sequential:
         """Return a network with the same weights in the same memory, and gradients and statistics of its own."""
@@ -178,7 +181,7 @@ class _State:
         for replica in self.replicas:
             record_training(replica.train(), *shape)
         if self.teachers:
-            self.answers = recorded(self._answers, *shape)
+            self.recorded_answers = recorded(self._answers, *shape)
 
     def done(self) -> bool:
         """Whether the schedule has ended, or patience has."""
@@ -240,7 +243,7 @@ class _State:
             pictures, targets = mixup(pictures, targets, self.plan.mixup, random)
         pictures = pictures.to(memory_format=torch.channels_last)
         if self.teachers:
-            targets = targets.lerp(self.answers(pictures), self.plan.teaching)
+            targets = targets.lerp((self.recorded_answers or self._answers)(pictures), self.plan.teaching)
         network.train().zero_grad(set_to_none=True)
         with torch.autocast(self.device, torch.bfloat16, cache_enabled=False):
             logits = network(pictures)
@@ -297,8 +300,12 @@ class _State:
         """
         try:
             content = torch.load(path, map_location=self.device, weights_only=True)
-            expected = (CHECKPOINT_VERSION, dataclasses.asdict(self.plan), self.fingerprint)
-            if (content["version"], content["plan"], content["pictures"]) != expected:
+            if content["version"] != CHECKPOINT_VERSION:
+                raise UsageError(
+                    f"{path} has version {content['version']}, expected {CHECKPOINT_VERSION}: another facebench "
+                    "wrote it; remove it to begin anew"
+                )
+            if (content["plan"], content["pictures"]) != (dataclasses.asdict(self.plan), self.fingerprint):
                 raise UsageError(
                     f"{path} was written under another plan, on other pictures or by other teachers; "
                     "give the same ones to go on, or another file to begin anew"

@@ -26,8 +26,8 @@ class TrainingPlan:
         network: a name in `networks.NETWORKS`.
         epochs: length of the one-cycle schedule.
         batch_size: pictures a step; the rest of an epoch that fills no batch is left out.
-        shards: parts that a batch is cut into, a thread each; batch normalisation and mixup see one part at a time, so
-            the number is part of the result.
+        shards: parts that a batch is cut into, on a CPU a thread each; batch normalisation and mixup see one part at
+            a time, so the number is part of the result.
         optimiser: "sgd" (Nesterov, momentum 0.9) or "adamw".
         peak_learning_rate: the top of the cycle.
         warm_up: share of the schedule before the top.

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from facebench.benchmarks.scoring.bootstrap import Interval
+from facebench.cli import app
 from facebench.datasets.duplicates import audit
+from facebench.datasets.fer import EMOTIONS
 from facebench.emotions import copies, shipping
 from facebench.emotions.evaluation_text import copies_table
+from facebench.errors import DataError
 from facebench.tests.emotions.test_shipping import fer
+from typer.testing import CliRunner
 
 
 def test_near_copies_are_left_in_alone_and_then_equal_ones_too() -> None:
-    """Training picture 0 is pixel-equal to one of PublicTest, 6 is the mirror of one of PrivateTest."""
+    """Training picture 0 is pixel-equal to one of PublicTest, 6 is the mirror of one of PrivateTest; 7 repeats 1."""
     pictures = fer()
+    pictures.images[1], pictures.images[2] = pictures.images[7], 0  # a repetition within training, and a blank
+    pictures.labels[1] = pictures.labels[7]
     learnt = copies.learnt_from(pictures, audit(pictures))
     train = pictures.part == "train"
     assert tuple(learnt) == copies.LEFT_IN
-    assert set(np.flatnonzero(train & ~learnt["none"])) == {0, 6}
+    assert set(np.flatnonzero(train & ~learnt["none"])) == {0, 2, 6, 7}
     assert set(np.flatnonzero(train & ~learnt["near"])) == {0}
     assert (learnt["all"] == train).all()
 
@@ -34,40 +42,51 @@ def test_held_out_pictures_are_told_apart_by_whether_training_repeats_them() -> 
         assert (parts[f"{name}-new"] ^ parts[f"{name}-repeated"] == pictures.is_in(name)).all()
 
 
-def test_the_whole_way_gains_on_what_is_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Noise can only be learnt by heart: with all copies left in, the repeated picture is known and no other is."""
-    pytest.importorskip("torch")
+def test_each_training_gets_its_pictures_and_is_scored_on_each_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands in for training knows by heart what it was given, mirrored too, and calls all else class 6."""
+    torch = pytest.importorskip("torch")
     from facebench.emotions import training as module
-    from facebench.emotions.augment import Augmentation
-    from facebench.emotions.networks import residual
-    from facebench.emotions.training_plan import TrainingPlan
+    from facebench.emotions.training_plan import TrainingPlan, TrainingResult
 
-    monkeypatch.setattr(module, "create_network", lambda _: residual(stem=8, widths=(16, 32), blocks=(1, 1)))
     pictures = fer()
-    still = Augmentation(mirror=0, rotation_deg=0, scale=0, stretch=0, shift=0, gamma=0, erase=0)
-    plan = TrainingPlan(network="tiny", epochs=25, batch_size=14, mixup=0, average_decay=0.5, augmentation=still)
-    found, seen = audit(pictures), []
-    pictures.labels[4] = pictures.labels[0]
-    trials = copies.measure_copies(
-        pictures,
-        copies.learnt_from(pictures, found),
-        copies.held_out_parts(pictures, found),
-        plan,
-        folder=tmp_path,
-        observer=lambda name, report: seen.append((name, report.epoch)),
-    )
-    assert seen == [(name, epoch) for name in copies.LEFT_IN for epoch in range(1, 26)]
-    assert [trial.pictures for trial in trials] == [28, 29, 30]
-    assert trials[2].accuracy["public-repeated"].value == 1
-    assert trials[2].accuracy["private-new"].value < 0.7
-    assert trials[2].counts["public-new"] == 9
+    pictures.labels[[4, 5]] = pictures.labels[[0, 6]] = 1, 2
+    pictures.labels[pictures.labels == 6] = 0
+    seen: list[tuple[set[bytes], Path]] = []
 
-    path = tmp_path / "copies.json"
-    copies.write_trials(trials, plan, "cpu", path)
+    def know_by_heart(plan, training, public, *, checkpoint, device, observer):
+        known = {}
+        for image, label in zip(training.images, training.labels, strict=True):
+            known[image.tobytes()] = known[image[:, ::-1].tobytes()] = int(label)
+
+        class Memory(torch.nn.Module):
+            def forward(self, batch):
+                answers = [known.get(image.numpy().astype(np.uint8).tobytes(), 6) for image in batch[:, 0]]
+                return 9 * torch.nn.functional.one_hot(torch.tensor(answers), 7).float()
+
+        seen.append(({image.tobytes() for image in training.images}, checkpoint))
+        assert (public.images == pictures.images[pictures.usage == "PublicTest"]).all()
+        return TrainingResult(plan, Memory(), 1, ())
+
+    monkeypatch.setattr(module, "train", know_by_heart)
+    found, plan, path = audit(pictures), TrainingPlan(), tmp_path / "new" / "c.json"
+    learnt, parts = copies.learnt_from(pictures, found), copies.held_out_parts(pictures, found)
+    trials = copies.measure_copies(pictures, learnt, parts, plan, output=path)
+    for trial, (images, checkpoint) in zip(trials, seen, strict=True):
+        assert images == {image.tobytes() for image in pictures.images[learnt[trial.left_in]]}
+        assert trial.pictures == len(images) and checkpoint == path.with_suffix(f".{trial.left_in}.checkpoint")
+        assert trial.counts == {name: int(mask.sum()) for name, mask in parts.items()}
+        assert trial.accuracy["public-new"].value == trial.accuracy["private-new"].value == 0
+    right = [[trial.accuracy[f"{name}-repeated"].value for name in copies.HELD_OUT] for trial in trials]
+    assert right == [[0, 0], [0, 1], [1, 1]]
+    assert trials[2].accuracy["private"].value == 0.1
+
+    copies.write_trials(trials, plan, path)
     document = json.loads(path.read_text())
-    assert document["plan"]["epochs"] == 25
-    assert document["trials"][2]["accuracy"]["public-repeated"][0] == 1
+    assert document["plan"]["network"] == plan.network
     assert [trial["left_in"] for trial in document["trials"]] == list(copies.LEFT_IN)
+    assert document["trials"][1]["accuracy"]["private-repeated"][0] == 1
 
 
 def test_the_table_has_a_row_a_training() -> None:
@@ -77,8 +96,19 @@ def test_the_table_has_a_row_a_training() -> None:
     assert "all" in text and "1,234" in text and "50.0 (40.0 to 60.0)" in text and "public (10)" in text
 
 
+def test_without_the_names_that_tell_the_split_it_is_said_at_once(tmp_path: Path) -> None:
+    for number, emotion in enumerate(EMOTIONS):
+        for part in ("train", "test"):
+            where = tmp_path / f"kaggle_dataset_{part}" / emotion / f"face{number}.png"
+            where.parent.mkdir(parents=True)
+            where.write_bytes(cv2.imencode(".png", np.full((48, 48), 7 * number, np.uint8))[1].tobytes())
+    result = CliRunner().invoke(app, ["emotions", "copies", "--data", str(tmp_path), "-o", str(tmp_path / "c.json")])
+    assert isinstance(result.exception, DataError) and "PublicTest" in str(result.exception)
+
+
 def test_the_page_shows_what_the_committed_file_says() -> None:
     document = json.loads(shipping.COPIES.read_text())
+    assert document["plan"] == dataclasses.asdict(shipping.copies_plan())
     page = (shipping.MODELS.parents[1] / "docs" / "emotions.md").read_text()
     for trial in document["trials"]:
         shown = [

@@ -150,6 +150,35 @@ def test_a_checkpoint_of_another_training_is_refused(
         train(plan, training, stripes(9), checkpoint=checkpoint)
 
 
+def test_an_ended_training_keeps_its_result_alone(tmp_path: Path) -> None:
+    with pytest.raises(StopError):
+        train(PLAN, stripes(), stripes(9), checkpoint=tmp_path / "c", observer=stop_after(2))
+    assert "running" in torch.load(tmp_path / "c", weights_only=True)
+    train(PLAN, stripes(), stripes(9), checkpoint=tmp_path / "c")
+    assert "running" not in torch.load(tmp_path / "c", weights_only=True)
+
+
+def test_a_checkpoint_of_another_version_says_so(tmp_path: Path) -> None:
+    train(dataclasses.replace(PLAN, epochs=1), stripes(), stripes(9), checkpoint=tmp_path / "c")
+    content = torch.load(tmp_path / "c", weights_only=True)
+    torch.save({**content, "version": 2}, tmp_path / "c")
+    with pytest.raises(UsageError, match="has version 2, expected 3"):
+        train(dataclasses.replace(PLAN, epochs=1), stripes(), stripes(9), checkpoint=tmp_path / "c")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.filterwarnings("ignore:The AccumulateGrad node", "ignore:Attempting to run cuBLAS")
+@pytest.mark.parametrize("taught", [False, True], ids=["alone", "taught"])
+def test_recorded_kernels_train_as_others_do(monkeypatch: pytest.MonkeyPatch, taught: bool) -> None:
+    plan = dataclasses.replace(PLAN, teaching=0.5 * taught)
+    teachers = [residual(stem=8, widths=(8,), blocks=(1,)).eval().requires_grad_(False)] * taught
+    recorded = train(plan, stripes(), stripes(9), teachers=teachers, device="cuda")
+    monkeypatch.setattr(module._State, "_record", lambda _: None)
+    plain = train(plan, stripes(), stripes(9), teachers=teachers, device="cuda")
+    for one, other in zip(recorded.log, plain.log, strict=True):
+        assert one.train_loss == pytest.approx(other.train_loss, abs=2e-3)
+
+
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04cut"], ids=["empty", "text", "cut zip"])
 def test_a_broken_checkpoint_is_told(tmp_path: Path, content: bytes) -> None:
     checkpoint = tmp_path / "c"
