@@ -232,7 +232,7 @@ def _count(scores: StressScores) -> str:
 
 def _told_apart(tied: Sequence[str], rows: Mapping[str, StressRow]) -> str:
     if len(tied) > 1:
-        others = " and ".join(rows[key].label for key in tied[1:])
+        others = ", ".join(rows[key].label for key in tied[1:])
         return f"; these pictures cannot tell it from {others}"
     return "; that it is ahead of every other is clear" if len(rows) > 1 else ""
 
