@@ -21,6 +21,7 @@ from . import (
     scale,
     smallest_face,
     ssd,
+    stress,
     yunet,
 )
 from .drawing import save
@@ -32,6 +33,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "dlib-cnn": dlib_cnn.draw,
     "mtcnn": mtcnn.draw,
     "ssd": ssd.draw,
+    "stress": stress.draw,
     "retinaface": retinaface.draw,
     "mediapipe": mediapipe.draw,
     "yunet": yunet.draw,
