@@ -65,7 +65,8 @@ def average_precision_by_severity(scores: StressScores, width_px: int = 900) -> 
             sns.despine(ax=axes)
         for axes in panels[len(kinds) :]:
             axes.set_visible(False)
-        figure.supxlabel("severity; 0: the pictures as they are", fontsize=12, color=INK)
+        for axes in panels[(down - 1) * across : len(kinds)]:
+            axes.set_xlabel("severity", fontsize=12, color=INK)  # a label of the figure would lie on the legend
         figure.supylabel(f"exact AP, {scores.list_name}", fontsize=12, color=INK)
         figure.legend(loc="outside lower left", ncols=columns, frameon=False, fontsize=11, handlelength=3)
 
