@@ -238,6 +238,7 @@ def _training(title: str) -> Iterator[Callable[[str, EpochReport], None]]:
             f"{title}{name}, epoch {report.epoch} of {report.epochs}: loss {report.train_loss:.3f}, PublicTest "
             f"{report.public_accuracy:.1%}, best {report.best_accuracy:.1%}, {report.seconds:.0f} s",
             highlight=False,
+            soft_wrap=True,
         )
 
     try:
