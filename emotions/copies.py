@@ -25,9 +25,10 @@ from ..benchmarks.scoring.bootstrap import Interval
 from ..datasets.duplicates import Audit
 from ..datasets.fer import EMOTIONS, FerPictures
 from .metrics import classification_report
+from .shipping import labelled
 
 if TYPE_CHECKING:
-    from .training_plan import EpochReport, LabelledPictures, TrainingPlan
+    from .training_plan import EpochReport, TrainingPlan
 
 LEFT_IN = ("none", "near", "all")
 HELD_OUT = ("public", "private")
@@ -91,7 +92,7 @@ def measure_copies(
     Args:
         pictures: all of FER2013.
         learnt: from `learnt_from`.
-        held_out: from `held_out_parts`.
+        held_out: from `held_out_parts`, with "public" among them.
         plan: has no teachers.
         output: where results will go; checkpoints go beside it, and an interrupted call goes on from them.
         device: "cpu" or "cuda".
@@ -104,11 +105,11 @@ def measure_copies(
 
     output.parent.mkdir(parents=True, exist_ok=True)
     trials = []
-    public = _labelled(pictures, held_out["public"])
+    public = labelled(pictures.where(held_out["public"]))
     for name, mask in learnt.items():
         result = train(
             plan,
-            _labelled(pictures, mask),
+            labelled(pictures.where(mask)),
             public,
             checkpoint=output.with_suffix(f".{name}.checkpoint"),
             device=device,
@@ -129,9 +130,3 @@ def write_trials(trials: Sequence[CopiesTrial], plan: TrainingPlan, path: Path) 
     """Write what was trained and what came of it as JSON."""
     content = {"plan": dataclasses.asdict(plan), "trials": [trial.as_json() for trial in trials]}
     write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
-
-
-def _labelled(pictures: FerPictures, mask: NDArray[np.bool_]) -> LabelledPictures:
-    from .training_plan import LabelledPictures
-
-    return LabelledPictures(pictures.images[mask], pictures.labels[mask])

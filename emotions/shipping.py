@@ -34,7 +34,6 @@ MODELS = Path(__file__).with_name("models")
 TRIALS = MODELS / "trials.jsonl"
 LOG = MODELS / "training.jsonl"
 SCORES = MODELS / "scores.json"
-COPIES = MODELS / "copies.json"
 GIVEN_UP = ("training-adamw.jsonl", "training-soft-labels.jsonl")
 """Logs of long trainings whose networks are not shipped.
 
@@ -76,10 +75,18 @@ def training_and_public(pictures: FerPictures, found: Audit) -> tuple[LabelledPi
     Raises:
         DataError: there is no PublicTest, or no training picture is clean.
     """
+    return labelled(pictures.where(found.clean)), labelled(pictures.split("public"))
+
+
+def labelled(pictures: FerPictures) -> LabelledPictures:
+    """Return the pictures as `training.train` takes them.
+
+    Raises:
+        DataError: there is none.
+    """
     from .training_plan import LabelledPictures
 
-    clean, public = pictures.where(found.clean), pictures.split("public")
-    return LabelledPictures(clean.images, clean.labels), LabelledPictures(public.images, public.labels)
+    return LabelledPictures(pictures.images, pictures.labels)
 
 
 def teacher_plans(*, epochs: int | None = None) -> tuple[TrainingPlan, ...]:
