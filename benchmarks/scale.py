@@ -160,9 +160,9 @@ def _watched(command: Sequence[str]) -> tuple[str, float, list[tuple[float, floa
     with TemporaryFile("w+") as printed, subprocess.Popen(command, stdout=printed) as process:
         watched = psutil.Process(process.pid)
         while process.poll() is None:
-            with suppress(psutil.Error):
-                own = watched.memory_info().rss / 2**20
-                children = sum(_resident_mb(child) for child in watched.children(recursive=True))
+            own = _resident_mb(watched)
+            if own > 0:  # one that has ended holds nothing before it is gone
+                children = sum(map(_resident_mb, _children(watched)))
                 memory.append((round(time.perf_counter() - began, 1), round(own, 1), round(own + children, 1)))
             with suppress(subprocess.TimeoutExpired):
                 process.wait(_SAMPLE_S)
@@ -172,6 +172,15 @@ def _watched(command: Sequence[str]) -> tuple[str, float, list[tuple[float, floa
     if process.returncode:
         raise SystemExit(f"exit code {process.returncode} of: {' '.join(command)}")
     return text, seconds, memory
+
+
+def _children(process: Any) -> list[Any]:
+    import psutil
+
+    try:
+        return list(process.children(recursive=True))
+    except psutil.Error:
+        return []
 
 
 def _resident_mb(process: Any) -> float:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
+from facebench.benchmarks import scale
 from facebench.benchmarks.scale import Measurement, main, repeated
 
 from .conftest import make_dataset
@@ -46,6 +48,15 @@ def test_a_run_is_measured_with_its_memory_and_what_comes_after_it(tmp_path, cap
     assert [one["pictures"] for one in document["afterwards"]] == [7, 4]
     assert all(one["report_bytes"] > 100_000 and one["table_s"] > 0 for one in document["afterwards"])
     assert "7 pictures, local:1" in capsys.readouterr().out
+
+
+def test_a_process_that_has_ended_is_no_sample_of_its_memory(monkeypatch):
+    """Between its end and its parent's notice a process is still listed and holds nothing."""
+    held = iter([0.0, 30.0])
+    monkeypatch.setattr(scale, "_resident_mb", lambda _: next(held, 0.0))
+    monkeypatch.setattr(scale, "_SAMPLE_S", 0.05)
+    printed, _, memory = scale._watched([sys.executable, "-c", "import time; time.sleep(0.5); print(7)"])
+    assert (printed.strip(), [(own, whole) for _, own, whole in memory]) == ("7", [(30.0, 30.0)])
 
 
 def test_a_detector_that_fails_ends_the_measurement(tmp_path, hostile, capfd):
