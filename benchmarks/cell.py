@@ -22,10 +22,10 @@ class Protocol:
     """How pictures are given to a detector; part of a result's identity.
 
     Attributes:
-        size: "original", "long=640" (the longer side becomes 640 px) or "short=1600,max=2150" (the shorter side becomes
-            1600 px unless the longer would pass 2150). Resizing is inside the clock, boxes come back in the
-            picture's own pixels.
+        size: as `detectors.resized` describes it: "original", "long=640", "original+long=320". Resizing is inside
+            the clock, boxes come back in the image's own pixels.
         score_floor: keep detections down to this score, or None for each detector's own floor (`DetectorInfo`).
+            Times are taken at the threshold, not here.
 
     Raises:
         UsageError: the size is written wrongly.
@@ -54,6 +54,8 @@ class Cell:
         device: "cpu" or "cuda".
         threads: CPU threads.
         machine: processor and cores.
+        threshold: score from which a detection is a face, at which it is timed; None: the detector's own, which
+            parameters and code decide.
     """
 
     spec: str
@@ -67,6 +69,7 @@ class Cell:
     device: Device
     threads: int
     machine: str
+    threshold: float | None = None
 
     @property
     def key(self) -> str:
@@ -88,6 +91,8 @@ def cell_label(cell: Mapping[str, Any]) -> str:
     'haar, long=640, 2 threads'
     """
     parts = [str(cell["spec"])]
+    if cell.get("threshold") is not None:
+        parts.append(f"from {cell['threshold']:.4g}")
     if cell["protocol"]["size"] not in ("original", "unknown"):
         parts.append(str(cell["protocol"]["size"]))
     if cell["device"] != "cpu":
@@ -97,7 +102,9 @@ def cell_label(cell: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def make_cell(spec: DetectorSpec, dataset: str, protocol: Protocol, device: Device, threads: int) -> Cell:
+def make_cell(
+    spec: DetectorSpec, dataset: str, protocol: Protocol, device: Device, threads: int, threshold: float | None = None
+) -> Cell:
     """Gather what identifies a cell."""
     files = {name: model_file(name).sha256 for name in spec.models()}
     for name, value in spec.parameters.items():
@@ -115,6 +122,7 @@ def make_cell(spec: DetectorSpec, dataset: str, protocol: Protocol, device: Devi
         device=device,
         threads=threads,
         machine=machine(),
+        threshold=threshold,
     )
 
 

@@ -32,8 +32,11 @@ class CellRun:
     A picture on which the detector raises, or on which its child dies twice, is put aside: the detector gets no
     detections on it, and the table says how many. Three in a row, or more than 2 % of all, fail the cell.
 
-    Later rounds only time the pictures again, each in a fresh child, and count where the detections differ. Where the
-    detections came without times, from an accuracy pass, the first round is such a one too.
+    Detections, for whole curves, go down to the score floor; times are taken at the threshold, as the detector is used.
+    So a pass at the floor, untimed, comes before the timed rounds, each of which is a fresh child at the threshold and
+    counts where its detections differ from those of the pass that reach the threshold. Where an accuracy pass of an
+    executor brought the detections, that is the first pass. A detector whose floor is its threshold needs no such pass:
+    its first round brings detections and times.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class CellRun:
         self._content = JournalContent()
         self._failures_in_a_row = 0
         self._untimed = False
+        self._floor: float | None = None
 
     def finish(self) -> None:
         """Bring the cell to a final state: done, failed or unavailable."""
@@ -74,17 +78,28 @@ class CellRun:
             # the finished rounds stay the cell's result until the new ones are there too
             self._stored |= {name: before[name] for name in _KEPT if name in before}
             self._content = self._go_on(self._folder.content(before), before["rounds"])
-        self._untimed = any(math.isnan(record.detect_ms) for record in self._content.records.values())
-        if self._untimed:
-            self._content.starts = [start for start in self._content.starts if "started" in start]
-        self._observer.cell_begins(self._stored, self._done(), len(self._usable) * self._plan.rounds)
+            self._floor = before["start"]["score_floor"] if before["start"] else None
+        first_pass = [start for start in self._content.starts if not start.get("timed")]
+        if first_pass:
+            self._floor = first_pass[0]["score_floor"]
+        if before is None or not before["rounds"]:
+            self._untimed = any(math.isnan(record.detect_ms) for record in self._content.records.values())
+        self._observer.cell_begins(self._stored, self._done(), len(self._usable) * (self._plan.rounds + self._extra()))
         try:
-            reason = self._measure(0, self._one_of_the_first_round, set(self._content.records))
+            reason = self._measure(0, self._one_of_the_first_pass, set(self._content.records), kept_from(self._stored))
             for number in range(0 if self._untimed else 1, self._plan.rounds):
                 there = {repeat.image_id for repeat in self._content.repeats if repeat.round == number}
-                reason = reason or self._measure(number, functools.partial(self._one_of_a_later_round, number), there)
+                one = functools.partial(self._one_of_a_timed_round, number)
+                reason = reason or self._measure(number, one, there, None)
         finally:
             self._journal.close()
+        self._content.starts = [start for start in self._content.starts if start.get("timed")]
+        if self._content.starts:
+            # the cell's start says both: from where on detections are stored, and from where on they were timed
+            start = self._content.starts[0]
+            floor = start["score_floor"] if self._floor is None else self._floor
+            timed_from = start.get("timed_from", start["score_floor"])
+            self._content.starts[0] = {**start, "score_floor": floor, "timed_from": timed_from}
         if reason:
             self._end("failed", reason)
             self._journal.delete()
@@ -117,13 +132,23 @@ class CellRun:
             rounds=self._plan.rounds,
         )
 
+    def _extra(self) -> int:
+        """Return 1 where an untimed pass is likely to come first, for the bar; the child alone knows its threshold."""
+        asked = self._stored["threshold"]
+        threshold = self._stored["info"]["operating_threshold"] if asked is None else asked
+        return int(self._untimed or kept_from(self._stored) < threshold)
+
     def _done(self) -> int:
-        """Count the timed calls that are there, a picture put aside as one a round."""
-        timed = 0 if self._untimed else len(self._content.records)
-        return timed + len(self._content.repeats) + len(self._content.put_aside) * self._plan.rounds
+        """Count the calls that are there, an image put aside as one a round."""
+        passes = self._plan.rounds + self._extra()
+        return len(self._content.records) + len(self._content.repeats) + len(self._content.put_aside) * passes
 
     def _measure(
-        self, number: int, one: Callable[[DetectorProcess, str, RGBImage], str], there: Collection[str]
+        self,
+        number: int,
+        one: Callable[[DetectorProcess, str, RGBImage], str],
+        there: Collection[str],
+        score_floor: float | None,
     ) -> str:
         """Run what a round misses in a fresh child; return why the cell fails, or an empty string.
 
@@ -133,14 +158,15 @@ class CellRun:
         names = [name for name in names if name not in there and name not in self._content.put_aside]
         if not names:
             return ""
-        plan, stored = self._plan, self._stored
+        stored = self._stored
         with DetectorProcess(
             stored["spec"],
-            device=plan.device,
+            device=stored["device"],
             threads=stored["threads"],
-            score_floor=kept_from(stored),
+            score_floor=score_floor,
+            threshold=stored["threshold"],
             size=stored["protocol"]["size"],
-            limits=plan.limits,
+            limits=self._plan.limits,
             log=self._folder.cell_path(stored) / "worker.log",
         ) as child:
             for name in names:
@@ -150,10 +176,10 @@ class CellRun:
                 self._observer.picture_done()
         return ""
 
-    def _one_of_the_first_round(self, child: DetectorProcess, name: str, image: RGBImage) -> str:
+    def _one_of_the_first_pass(self, child: DetectorProcess, name: str, image: RGBImage) -> str:
         while name not in self._content.records and name not in self._content.put_aside:
             if not child.running:
-                reason = self._start(child, name, 0)
+                reason = self._start(child, name, 0, first_pass=True)
                 if reason:
                     return reason
             self._try(child, name, image)
@@ -161,8 +187,8 @@ class CellRun:
         done = len(content.records) + len(content.put_aside)
         return too_many_failures(content, self._failures_in_a_row, done, self._usable)
 
-    def _one_of_a_later_round(self, number: int, child: DetectorProcess, name: str, image: RGBImage) -> str:
-        """Time a picture again; what fails now and did not before is counted, and three in a row fail the cell."""
+    def _one_of_a_timed_round(self, number: int, child: DetectorProcess, name: str, image: RGBImage) -> str:
+        """Time an image; what fails now and did not before is counted, and three in a row fail the cell."""
         if not child.running:
             reason = self._start(child, name, number)
             if reason:
@@ -174,7 +200,7 @@ class CellRun:
             if child.running:
                 answer = child.detect(image)
                 found = answer.detections
-                same = _equal(found, first.detections)
+                same = _equal(found, first.detections.above(self._threshold(number)))
                 repeat = Repeat(number, name, answer.detect_ms, answer.cpu_ms, answer.stages_ms, len(found), same)
                 self._content.see_memory(answer.peak_rss_mb, answer.device_memory_mb)
         except WorkerError as error:
@@ -186,12 +212,25 @@ class CellRun:
             return f"failed on {FAILURES_IN_A_ROW} pictures in a row in round {number + 1}, last on {name}: {failure}"
         return ""
 
-    def _start(self, child: DetectorProcess, name: str, number: int) -> str:
-        """Start a child and warm it up on the picture that comes next; return why it cannot be loaded."""
+    def _threshold(self, number: int) -> float:
+        """Return the score from which this round's child answers: its own cut, repeated on what the first pass has."""
+        return float(next(one for one in reversed(self._content.starts) if one["round"] == number)["score_floor"])
+
+    def _start(self, child: DetectorProcess, name: str, number: int, *, first_pass: bool = False) -> str:
+        """Start a child, warm it up where it is timed; return why it cannot be used, or an empty string."""
         try:
-            start = {"round": number, "started": time.time(), **dataclasses.asdict(child.start())}
+            begun = child.start()
         except WorkerError as error:
             return f"cannot be loaded: {error}"
+        if first_pass and np.float32(begun.score_floor) < np.float32(begun.operating_threshold):
+            self._untimed = True
+        timed = not (first_pass and self._untimed)
+        start = {"round": number, "timed": timed, "started": time.time(), **dataclasses.asdict(begun)}
+        if not timed:
+            self._floor = begun.score_floor
+            self._content.starts.append(start)
+            self._journal.start(start)
+            return ""
         try:
             first = child.detect(self._pictures.get(name))
             start["first_call_s"] = first.detect_ms / 1000
@@ -226,11 +265,12 @@ class CellRun:
         found = answer.detections
         record = PictureRecord(name, found, answer.detect_ms, pixels, answer.cpu_ms, answer.stages_ms)
         if self._untimed:
-            # an accuracy pass left part of this to do; a round that is timed in part would be none
+            # what it takes at the floor is not what it takes as it is used
             record = PictureRecord(name, found, math.nan, pixels)
-        self._journal.picture(record, answer.peak_rss_mb, answer.device_memory_mb)
+        memory = (0.0, None) if self._untimed else (answer.peak_rss_mb, answer.device_memory_mb)
+        self._journal.picture(record, *memory)
         self._content.records[name] = record
-        self._content.see_memory(answer.peak_rss_mb, answer.device_memory_mb)
+        self._content.see_memory(*memory)
         self._failures_in_a_row = 0
 
     def _count_death(self, name: str, error: WorkerError) -> None:

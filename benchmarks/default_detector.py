@@ -1,47 +1,31 @@
-"""The file that names the default detector: written by `facebench pick`, read by pipelines."""
+"""The file that names the default: the picked setting, written by `facebench pick`, read by pipelines."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..detectors import Detections, Detector, RGBImage, create
-from ..detectors.pictures import check_picture
-from ..detectors.resized import ResizedDetector
-from ..detectors.wrapped import WrappedDetector
-from ..errors import ResultsError
+from ..detectors import Detector
+from ..detectors.setting import Setting
+from ..errors import ResultsError, UsageError
 from .results import write_atomically
 
 SCHEMA = "facebench.default"
-SCHEMA_VERSION = 2
-"""2: the size at which pictures are given, and the threads. Version 1 is read: the original size, one thread."""
+SCHEMA_VERSION = 3
+"""3: what to load stands in one object, `setting`. Version 2 had its fields beside the others; version 1 no size and no
+threads, which were the original size and one thread. Both are read."""
 FILE_NAME = "default_detector.json"
 BUILT_IN = Path(__file__).parents[1] / FILE_NAME
+_REMEDY = "Write one with: facebench pick RUN"
 
 
 def write_pick(choice: dict[str, Any], path: Path) -> None:
     """Write default_detector.json, whole or not at all."""
     write_atomically(path, (json.dumps(choice, indent=2) + "\n").encode())
-
-
-class ThresholdedDetector(WrappedDetector):
-    """A detector that returns only what reaches its operating threshold."""
-
-    def __init__(self, detector: Detector, threshold: float) -> None:
-        super().__init__(detector)
-        self.operating_threshold = threshold
-        self.score_floor = max(threshold, detector.score_floor)
-
-    def detect(self, image: RGBImage) -> Detections:
-        """Find the faces in one picture.
-
-        Raises:
-            UsageError: `image` is no uint8 (height, width, 3); this is where users enter.
-        """
-        check_picture(image)
-        return self._detector.detect(image).above(self.operating_threshold)
 
 
 def default_file() -> Path:
@@ -53,41 +37,70 @@ def default_file() -> Path:
     return here if here.is_file() else BUILT_IN
 
 
-def load_default(path: Path | None = None, *, threads: int | None = None) -> Detector:
-    """Build the picked detector in this process.
+def default_setting(path: str | Path | None = None) -> Setting:
+    """Return what the default is: detector, threshold, size, device and threads, exactly as they were measured.
+
+    Args:
+        path: a file written by `facebench pick`; by default as `default_file` finds it.
+
+    Raises:
+        ResultsError: the file cannot be read, or is not such a file.
+    """
+    return read_pick(Path(path) if path is not None else default_file())[1]
+
+
+def load_default(path: str | Path | None = None, *, threads: int | None = None) -> Detector:
+    """Build the picked detector in this process, in the setting that was measured.
 
     Args:
         path: a file written by `facebench pick`; by default as `default_file` finds it.
         threads: CPU threads; None for as many as it was measured with.
 
     Raises:
-        ResultsError: the file cannot be read, or is no such file.
+        ResultsError: the file cannot be read, or is not such a file.
+        UsageError: `threads` is not a whole number of at least 1.
         UnavailableError: the detector's package or model is missing.
         DeviceError: its device cannot be used here.
     """
-    choice = read_pick(path or default_file())
-    detector = create(choice["detector"], device=choice["device"], threads=threads or choice["threads"])
-    if choice["size"] != "original":
-        detector = ResizedDetector(detector, choice["size"])
-    return ThresholdedDetector(detector, float(choice["threshold"]))
+    setting = default_setting(path)
+    return (setting if threads is None else replace(setting, threads=threads)).build()
 
 
-def read_pick(path: Path) -> dict[str, Any]:
+def read_pick(path: Path) -> tuple[dict[str, Any], Setting]:
     """Read and check a default_detector.json.
 
+    Returns:
+        The whole document in the form of `SCHEMA_VERSION`, and its setting.
+
     Raises:
-        ResultsError: it cannot be read, or is no such file.
+        ResultsError: it cannot be read, or is not such a file.
     """
     try:
         choice = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
+        raise ResultsError(f"cannot read the default detector from {path}: {error}. {_REMEDY}") from error
+    if not isinstance(choice, dict) or choice.get("schema") != SCHEMA:
+        raise ResultsError(f'{path} is not a default detector: expected an object with "schema": "{SCHEMA}". {_REMEDY}')
+    version = choice.get("schema_version")
+    if version in (1, 2) and not isinstance(version, bool):
+        choice = _from_before(choice)
+    elif version != SCHEMA_VERSION:
         raise ResultsError(
-            f"cannot read the default detector from {path}: {error}. Write one with: facebench pick RUN"
-        ) from error
-    if isinstance(choice, dict) and (choice.get("schema"), choice.get("schema_version")) == (SCHEMA, 1):
-        choice |= {"schema_version": SCHEMA_VERSION, "size": "original", "threads": 1}
-    if not isinstance(choice, dict) or (choice.get("schema"), choice.get("schema_version")) != (SCHEMA, SCHEMA_VERSION):
-        raise ResultsError(
-            f"{path} is not a default detector of schema version {SCHEMA_VERSION}; write one with: facebench pick RUN"
+            f"{path} has schema version {version!r}, this facebench reads 1 to {SCHEMA_VERSION}. {_REMEDY}"
         )
-    return choice
+    stored = choice.get("setting")
+    if not isinstance(stored, dict):
+        raise ResultsError(f'{path}: got {stored!r} as its "setting", expected an object. {_REMEDY}')
+    try:
+        return choice, Setting.from_json(stored)
+    except UsageError as error:
+        raise ResultsError(f"{path}: {error}. {_REMEDY}") from error
+
+
+def _from_before(choice: Mapping[str, Any]) -> dict[str, Any]:
+    """Put the fields of version 1 or 2 where version 3 has them; what is missing is found out when they are checked."""
+    usual = {"size": "original", "threads": 1} if choice["schema_version"] == 1 else {}
+    names = {"detector": "spec", "threshold": "threshold", "size": "size", "device": "device", "threads": "threads"}
+    setting = {new: choice[old] for old, new in names.items() if old in choice}
+    rest = {name: value for name, value in choice.items() if name not in names}
+    return {**rest, "schema_version": SCHEMA_VERSION, "setting": usual | setting}

@@ -4,14 +4,15 @@ On shared machines the same program differs by tenths of a percent within a job 
 versions are compared within one job. Each round starts three fresh children, because two processes of the same code
 differ too, by where their memory happens to lie: the base, the head, and the base again. Every picture then goes to all
 three and back (A B C C B A), beginning with another child each time: a drift of the machine is shared by all. What the
-two children of the base show against each other is the noise that a difference must rise above.
+two children of the base show against each other is the noise that a difference must rise above. Times are taken at each
+detector's threshold, as it is used; detections below it, for curves, come from a pass of their own before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 from pathlib import Path
 from typing import Any, Protocol
@@ -64,7 +65,7 @@ class Interleaved:
         base_ms: float64 (rounds, pictures), milliseconds: the geometric mean of the two calls; nan where one failed.
         head_ms: the same of the head.
         again_ms: the same of the second child of the base.
-        base_detections: of the first round; None where the call failed.
+        base_detections: down to the score floor; None where the call failed.
         head_detections: the same of the head.
         base_start: of the base's first child.
         head_start: of the head's first child.
@@ -109,7 +110,7 @@ def interleave(
         device: "cpu" or "cuda".
         threads: CPU threads of each child; all are pinned to the same cores, and one works at a time.
         size: `Protocol.size`.
-        score_floors: of base and head; None for the detector's operating threshold.
+        score_floors: of the detections of base and head; None for the detector's operating threshold.
         limits: time and memory of each child.
         observer: hears of the progress.
 
@@ -119,24 +120,22 @@ def interleave(
     """
     if rounds < 1 or not image_ids:
         raise UsageError(f"got {rounds} rounds of {len(image_ids)} pictures, expected at least one of each")
-    sides = (("base", base, score_floors[0]), ("head", head, score_floors[1]), ("again", base, score_floors[0]))
+    sides = (("base", base), ("head", head), ("again", base))
     logs = np.full((3, 2, rounds, len(image_ids)), np.nan)
     found: list[list[Detections | None]] = [[None] * len(image_ids) for _ in sides]
-    failures: dict[str, dict[str, str]] = {name: {} for name, *_ in sides}
+    failures: dict[str, dict[str, str]] = {name: {} for name, _ in sides}
     starts: list[Start] = []
+    options: dict[str, Any] = {"device": device, "threads": threads, "size": size, "limits": limits}
+    floors: list[float | None] = [None, None]
+    for which, ((name, side), floor) in enumerate(zip(sides, score_floors, strict=False)):
+        if floor is not None:
+            with DetectorProcess(side.spec, score_floor=floor, python=side.python, **options) as child:
+                floors[which] = _find_below(child, name, side, image_ids, pictures, found[which], failures[name])
     for number in range(rounds):
         with ExitStack() as stack:
             children = []
-            for name, side, floor in sides:
-                child = DetectorProcess(
-                    side.spec,
-                    device=device,
-                    threads=threads,
-                    score_floor=floor,
-                    size=size,
-                    limits=limits,
-                    python=side.python,
-                )
+            for name, side in sides:
+                child = DetectorProcess(side.spec, python=side.python, **options)
                 children.append(stack.enter_context(child))
                 starts.append(_start(child, name, side, pictures.get(image_ids[0])))
             for place, image_id in enumerate(image_ids):
@@ -151,14 +150,44 @@ def interleave(
                         failures[sides[which][0]][image_id] = str(error)
                         continue
                     logs[which, turn, number, place] = np.log(answer.detect_ms)
-                    if number == 0:
+                    if number == 0 and (which > 1 or floors[which] is None):
                         found[which][place] = answer.detections
                 if observer is not None:
                     observer.picture_done(number * len(image_ids) + place + 1, rounds * len(image_ids))
     base_ms, head_ms, again_ms = np.exp(logs.mean(axis=1))
-    return Interleaved(
-        base, head, list(image_ids), base_ms, head_ms, again_ms, found[0], found[1], starts[0], starts[1], failures
+    base_start, head_start = (
+        start if floor is None else replace(start, score_floor=floor)
+        for start, floor in zip(starts[:2], floors, strict=True)
     )
+    return Interleaved(
+        base, head, list(image_ids), base_ms, head_ms, again_ms, found[0], found[1], base_start, head_start, failures
+    )
+
+
+def _find_below(
+    child: DetectorProcess,
+    name: str,
+    side: Side,
+    image_ids: Sequence[str],
+    pictures: Pictures,
+    found: list[Detections | None],
+    failures: dict[str, str],
+) -> float | None:
+    """Fill in what a side finds down to its floor; return that floor, None where it is the threshold anyway."""
+    try:
+        start = child.start()
+    except WorkerError as error:
+        raise type(error)(f"{name} ({side.label}): {error}") from None
+    if start.score_floor >= start.operating_threshold:
+        return None
+    for place, image_id in enumerate(image_ids):
+        try:
+            found[place] = child.detect(pictures.get(image_id)).detections
+        except WorkerError as error:
+            if not child.running:
+                raise
+            failures[image_id] = str(error)
+    return start.score_floor
 
 
 def _there_and_back(order: Sequence[int]) -> Iterator[tuple[int, int]]:

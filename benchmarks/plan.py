@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Protocol
 
 from ..datasets import Dataset
 from ..detectors import DetectorSpec, Device
+from ..detectors.setting import Setting
+from .cell import Cell, make_cell
 from .cell import Protocol as CellProtocol
 from .executors.base import Executor
 from .supervisor import Limits
@@ -52,7 +55,7 @@ class Plan:
 
     Attributes:
         dataset: the pictures.
-        detectors: the detectors, each a row.
+        detectors: the detectors, each a row, at their own thresholds.
         protocols: how pictures are given; each makes rows of its own.
         device: "cpu" or "cuda".
         threads: CPU threads of each child; each count makes rows of its own.
@@ -61,7 +64,9 @@ class Plan:
             later ones show how far the same code differs from process to process. 0, with an executor: no picture is
             timed.
         executor: brings the detections of all cells in by several workers first; then nothing runs beside the child
-            that is timed. None: the first timed round brings them.
+            that is timed. None: a pass of one child at the score floor brings them, before the timed rounds.
+        settings: further rows, each exactly as it stands, such as the picked default; protocols, device and threads
+            are not for them, but the score floor of the first protocol is.
     """
 
     dataset: Dataset
@@ -72,3 +77,21 @@ class Plan:
     limits: Limits = dataclasses.field(default_factory=Limits)
     rounds: int = 1
     executor: Executor | None = None
+    settings: Sequence[Setting] = ()
+
+    def cells(self) -> list[tuple[DetectorSpec, Cell]]:
+        """Return what is to be measured, a row each: the settings first; of equal ones the first alone.
+
+        Raises:
+            UsageError: a setting names a detector that is not known.
+        """
+        fingerprint, floor = self.dataset.fingerprint, self.protocols[0].score_floor
+        rows = []
+        for setting in self.settings:
+            spec, protocol = setting.resolve(), CellProtocol(setting.size, floor)
+            rows.append(
+                (spec, make_cell(spec, fingerprint, protocol, setting.device, setting.threads, setting.threshold))
+            )
+        for spec, protocol, threads in product(self.detectors, self.protocols, self.threads):
+            rows.append((spec, make_cell(spec, fingerprint, protocol, self.device, threads)))
+        return list({cell.key: (spec, cell) for spec, cell in reversed(rows)}.values())[::-1]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..detectors.setting import Setting
 from ..errors import UsageError, did_you_mean
 from .candidates import load_candidates, metrics, threshold_for
 from .cell import cell_label
@@ -65,12 +66,14 @@ def pick(summary: Summary, rule: Rule, *, demo: bool = False) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
-        "detector": winner.cell["spec"],
-        "threshold": wish.score_threshold if wish is not None and wish.reached else own,
+        "setting": Setting(
+            winner.cell["spec"],
+            wish.score_threshold if wish is not None and wish.reached else own,
+            winner.cell["protocol"]["size"],
+            winner.cell["device"],
+            winner.cell["threads"],
+        ).to_json(),
         "own_threshold": own,
-        "size": winner.cell["protocol"]["size"],
-        "device": winner.cell["device"],
-        "threads": winner.cell["threads"],
         "demo": bool(dataset["demo"]),
         "rule": rule.as_json(metric),
         "winner": found.figures(order[0]),

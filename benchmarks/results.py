@@ -213,13 +213,13 @@ class RunFolder:
             content.starts.append(cell["start"])
         content.see_memory(cell["peak_rss_mb"] or 0.0, cell.get("device_memory_mb"))
         rows = dict(iter(found.groupby("image_id", sort=False)))
-        if not cell["rounds"]:
-            seen = self.pictures().query("verdict == 'ok'")
-            for name, width, height in seen[["image_id", "width", "height"]].itertuples(index=False):
-                if name not in content.put_aside:
-                    detections = _detections_of(rows.get(name))
-                    content.records[name] = PictureRecord(name, detections, math.nan, width * height)
-            return content
+        # an image whose first timing failed has detections all the same
+        seen = self.pictures().query("verdict == 'ok'")
+        for name, width, height in seen[["image_id", "width", "height"]].itertuples(index=False):
+            if name not in content.put_aside:
+                content.records[name] = PictureRecord(
+                    name, _detections_of(rows.get(name)), math.nan, int(width) * int(height)
+                )
         for name, number, detect_ms, cpu_ms, *stages, pixels, count in timings[
             ["image_id", "round", "detect_ms", "cpu_ms", *_STAGES, "pixels", "detections"]
         ].itertuples(index=False):
@@ -227,7 +227,7 @@ class RunFolder:
             if number >= cell["rounds"]:
                 continue  # of a round that the cell does not have yet: a kill came between its tables and run.json
             if number == 0:
-                detections = _detections_of(rows.get(name))
+                detections = content.records[name].detections
                 content.records[name] = PictureRecord(name, detections, detect_ms, pixels, cpu_ms, known)
             else:
                 # whether it was the same is counted in the cell already
@@ -297,7 +297,8 @@ def _fault_of(document: Mapping[str, Any]) -> str:
 
 
 def _place(cell: Mapping[str, Any]) -> tuple[Any, ...]:
-    return cell["spec"], cell["device"], cell["threads"], tuple(sorted(cell["protocol"].items(), key=str))
+    protocol = tuple(sorted(cell["protocol"].items(), key=str))
+    return cell["spec"], cell.get("threshold"), cell["device"], cell["threads"], protocol
 
 
 def _from_version_1(document: dict[str, Any]) -> dict[str, Any]:

@@ -10,14 +10,13 @@ import dataclasses
 import datetime
 from collections.abc import Sequence
 from contextlib import closing, nullcontext
-from itertools import product
 from pathlib import Path
 
 from ..detectors import DetectorSpec
 from ..errors import UsageError
 from . import environment
 from .accuracy_pass import run_accuracy_pass
-from .cell import Cell, make_cell
+from .cell import Cell
 from .cell_run import CellRun
 from .floor import measure_floor
 from .pictures import Pictures, describe_dataset, look_at_pictures
@@ -36,7 +35,7 @@ def run(plan: Plan, out: Path, observer: Observer | None = None) -> RunFolder:
         ResultsError: the folder cannot be written, or another process writes into it.
         WorkerDiedError: workers of the executor end again and again, whatever they are given.
     """
-    for threads in plan.threads:
+    for threads in (*plan.threads, *(setting.threads for setting in plan.settings)):
         environment.checked_threads(threads)
     fewest = 0 if plan.executor else 1
     if plan.rounds < fewest:
@@ -46,10 +45,7 @@ def run(plan: Plan, out: Path, observer: Observer | None = None) -> RunFolder:
         folder = _open_or_create(plan, out)
         pictures = Pictures(plan.dataset.samples)
         usable = look_at_pictures(plan.dataset, folder, pictures, observer, plan.executor)
-        cells = [
-            (spec, make_cell(spec, plan.dataset.fingerprint, protocol, plan.device, threads))
-            for spec, protocol, threads in product(plan.detectors, plan.protocols, plan.threads)
-        ]
+        cells = plan.cells()
         if plan.executor is not None:
             sources = {sample.image_id: sample.source for sample in plan.dataset.samples}
             for spec, cell in cells:

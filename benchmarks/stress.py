@@ -22,9 +22,7 @@ from typing import Any
 
 from ..datasets.degradations import KINDS, Degradation
 from ..datasets.degraded import degrade
-from ..detectors import DetectorSpec
 from ..errors import ResultsError, UsageError
-from .cell import make_cell
 from .cell_state import finished_before
 from .documents import read_document
 from .plan import Observer, Plan, Silent
@@ -100,13 +98,17 @@ def run_stress(
     observer = observer or Silent()
     folder = run(plan, out, observer)
     found = {cell["spec"] for cell in folder.cells if cell["status"] == "done"}
-    plan = replace(plan, detectors=[spec for spec in plan.detectors if str(spec) in found])
+    plan = replace(
+        plan,
+        detectors=[spec for spec in plan.detectors if str(spec) in found],
+        settings=[setting for setting in plan.settings if str(setting.resolve()) in found],
+    )
     degraded = {one: degrade(plan.dataset, one, seed) for one in degradations}
     _write_index(folder, {one: dataset.fingerprint for one, dataset in degraded.items()}, seed)
     for one, dataset in degraded.items():
         there = replace(plan, dataset=dataset)
         place = out / FOLDER / Condition(one, one.words, dataset.fingerprint).folder
-        if plan.detectors and not _finished(there, place):
+        if (plan.detectors or plan.settings) and not _finished(there, place):
             run(there, place, _Named(observer, str(one)))
     index = read_index(folder)
     assert index is not None, "it was written above"
@@ -187,17 +189,9 @@ def _finished(plan: Plan, out: Path) -> bool:
     if not (out / "run.json").exists():
         return False
     folder = RunFolder.open(out)
-    return folder.document["dataset"]["fingerprint"] == plan.dataset.fingerprint and all(
-        _done(folder, plan, spec) for spec in plan.detectors
-    )
-
-
-def _done(folder: RunFolder, plan: Plan, spec: DetectorSpec) -> bool:
-    cells = (
-        make_cell(spec, plan.dataset.fingerprint, protocol, plan.device, threads)
-        for protocol, threads in product(plan.protocols, plan.threads)
-    )
-    found = [finished_before(folder, cell.key) for cell in cells]
+    if folder.document["dataset"]["fingerprint"] != plan.dataset.fingerprint:
+        return False
+    found = [finished_before(folder, cell.key) for _, cell in plan.cells()]
     return all(cell is not None and cell["rounds"] >= plan.rounds for cell in found)
 
 

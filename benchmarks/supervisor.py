@@ -66,7 +66,7 @@ class Start:
         library_threads: threads of the libraries loaded, and cores in the child's mask.
         threads_put_back: library -> (threads that it had given itself on import, threads now).
         operating_threshold: score from which the detector means "face".
-        score_floor: lowest score that it returns in this run.
+        score_floor: lowest score that this child returns.
     """
 
     spawn_s: float
@@ -122,7 +122,9 @@ class DetectorProcess:
         spec: spec string; it is resolved again inside the child.
         device: "cpu" or "cuda".
         threads: CPU threads, and cores that the child is pinned to.
-        score_floor: keep detections down to this score; None for the detector's operating threshold.
+        score_floor: keep detections down to this score; None to run the detector exactly as it is used, at its
+            threshold.
+        threshold: score from which a detection is a face; None for the detector's own.
         size: `Protocol.size`.
         limits: time and memory.
         log: file for what the child prints; None throws it away.
@@ -139,6 +141,7 @@ class DetectorProcess:
         device: Device = "cpu",
         threads: int = 1,
         score_floor: float | None = None,
+        threshold: float | None = None,
         size: str = "original",
         limits: Limits | None = None,
         log: Path | None = None,
@@ -152,6 +155,7 @@ class DetectorProcess:
             "device": device,
             "threads": threads,
             "score_floor": score_floor,
+            "threshold": threshold,
             "size": size,
         }
         self._limits = limits or Limits()

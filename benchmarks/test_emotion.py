@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from facebench.benchmarks.default_detector import default_file, load_default, read_pick
+from facebench.benchmarks.default_detector import default_setting, load_default
 from facebench.benchmarks.plan import Plan
 from facebench.benchmarks.runner import run
 from facebench.datasets import decode, load
@@ -67,7 +67,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.benchmark(group="emotions: video")
 def test_video(clip: Path, shipped: EmotionClassifier, tmp_path: Path, benchmark: Any, say: list[str]) -> None:
     """The picked detector: a video goes in and comes out with overlays."""
-    picked = read_pick(default_file())["detector"]
+    picked = default_setting().spec
     for model in resolve(picked).models():
         model_store.fetch(model)
     pipeline = EmotionPipeline(load_default(), classifier=shipped)
@@ -91,11 +91,13 @@ def test_end_to_end(
     """Find and name: the score that compares detectors; by default the picked one and haar."""
     fer = pytestconfig.getoption("--expressions")
     dataset = load("expression-scenes", root=fer) if fer else load("expression-scenes:demo")
-    picked = read_pick(default_file())["detector"]
-    specs = resolve_all(split_list(pytestconfig.getoption("--detectors")) or list(dict.fromkeys([picked, "haar"])))
-    for model in {model for spec in specs for model in spec.models()}:
+    named = split_list(pytestconfig.getoption("--detectors"))
+    settings = [] if named else [default_setting()]
+    specs = resolve_all(named or ["haar"])
+    for model in {model for spec in [*specs, *(one.resolve() for one in settings)] for model in spec.models()}:
         model_store.fetch(model)
-    folder = run(Plan(dataset, specs, device=pytestconfig.getoption("--device")), tmp_path / "run")
+    plan = Plan(dataset, specs, device=pytestconfig.getoption("--device"), settings=settings)
+    folder = run(plan, tmp_path / "run")
     [table] = benchmark.pedantic(score_run, (folder, dataset, shipped), rounds=1)
     for row in table.rows:
         of, rates = row.score.totals, row.score.rates

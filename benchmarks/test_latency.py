@@ -67,8 +67,7 @@ def test_latency(benchmark: Any, spec: DetectorSpec, summary: Summary, row: Row,
         "p90_ms": row.latency.p90_ms,
     }
     inside: list[float] = []
-    options = {"device": row.cell["device"], "score_floor": row.cell["start"]["score_floor"]}
-    with DetectorProcess(str(spec), **options) as child:
+    with DetectorProcess(str(spec), device=row.cell["device"]) as child:
         child.start()
 
         def detect(image: RGBImage) -> None:

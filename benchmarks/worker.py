@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..detectors import Detector, RGBImage
 
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Version of these messages: the child may be another installed version of facebench."""
 
 
@@ -49,7 +49,7 @@ def _serve(connection: Connection, arena_file: int) -> None:
     kind, config = connection.recv()
     assert kind == "load", kind
     try:
-        detector, report = _load(config)
+        detector, inner, report = _load(config)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, the parent hears of it
         connection.send(("raised", _explain(error)))
         return
@@ -64,30 +64,30 @@ def _serve(connection: Connection, arena_file: int) -> None:
         if arena is None or len(arena) != capacity:
             arena = mmap.mmap(arena_file, capacity, mmap.MAP_SHARED, mmap.PROT_READ)
         image = _view(arena, height, width)
-        answer = _answer(detector, image) if task == "detect" else _check(detector, image, config["threads"])
+        answer = _answer(detector, image) if task == "detect" else _check(inner, image, config["threads"])
         connection.send(answer)
 
 
-def _load(config: dict[str, Any]) -> tuple[Detector, dict[str, Any]]:
-    """Import and build the detector; report what the libraries say of device and threads."""
+def _load(config: dict[str, Any]) -> tuple[Detector, Detector, dict[str, Any]]:
+    """Import and build the detector; report what the libraries say of device and threads.
+
+    Returns:
+        The detector as it is asked, the one inside it whose arrays are the library's own, and the report.
+    """
     began = time.perf_counter()
-    from ..detectors import create
-    from ..detectors.resized import ResizedDetector
+    from ..detectors.setting import Setting
     from ..detectors.thread_counts import limit, read_back
 
     limit(config["threads"])
     imported = time.perf_counter()
-    detector = create(
-        config["spec"], device=config["device"], threads=config["threads"], score_floor=config["score_floor"]
-    )
+    setting = Setting(config["spec"], config["threshold"], config["size"], config["device"], config["threads"])
+    detector, inner = setting.build_from(config["score_floor"])
     loaded = time.perf_counter()
     used = detector.device_used()
     if used != config["device"]:
         from ..errors import DeviceError
 
         raise DeviceError(f"asked for {config['device']}, but the detector runs on {used}")
-    if config["size"] != "original":
-        detector = ResizedDetector(detector, config["size"])
     # some vision packages change the threads of OpenCV when they are imported
     changed = limit(config["threads"])
     report = {
@@ -97,10 +97,10 @@ def _load(config: dict[str, Any]) -> tuple[Detector, dict[str, Any]]:
         "threads_used": detector.threads_used(),
         "library_threads": read_back(),
         "threads_put_back": changed,
-        "operating_threshold": float(detector.operating_threshold),
+        "operating_threshold": float(detector.operating_threshold if setting.threshold is None else setting.threshold),
         "score_floor": float(detector.score_floor),
     }
-    return detector, report
+    return detector, inner, report
 
 
 def _answer(detector: Detector, image: RGBImage) -> tuple[Any, ...]:

@@ -12,10 +12,13 @@ import typer
 from ..errors import ModelStoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
     from ..benchmarks.summary import Summary
     from ..detectors import Detector, DetectorSpec
+    from ..detectors.setting import Setting
     from ..emotions import EmotionClassifier
 
 Device = Literal["cpu", "cuda"]
@@ -108,20 +111,55 @@ def print_summary(summary: Summary, as_json: bool) -> None:
     )
 
 
-def picked_or(spec: str) -> str:
-    """Return a spec as it is, or that of the picked detector for "default"."""
-    from ..benchmarks.default_detector import default_file, read_pick
+def read_detectors(
+    given: list[str] | None, *, device: Device | None, sizes: Sequence[str], threads: Sequence[int]
+) -> tuple[list[DetectorSpec], list[Setting]]:
+    """Read --detectors: specs to be run as the other options say, and the picked default in its own setting.
 
-    return str(read_pick(default_file())["detector"]) if spec == "default" else spec
+    Args:
+        given: comma-separated specs, "default" among them perhaps; nothing: all built-in detectors.
+        device: that was asked for; None: the default's as picked.
+        sizes: likewise; none: as picked; of several, each makes a setting.
+        threads: likewise.
+
+    Raises:
+        UsageError: an unknown detector or parameter, or a value that is out of range.
+        ResultsError: the file of the default cannot be read.
+    """
+    from dataclasses import replace
+    from itertools import product
+
+    from .. import detectors as registry
+    from ..benchmarks.default_detector import default_setting
+
+    named = [spec for text in given or [] for spec in registry.split_list(text)]
+    others = [spec for spec in named if spec != "default"]
+    settings = []
+    if "default" in named:
+        picked = default_setting()
+        settings = [
+            replace(picked, device=device or picked.device, size=size, threads=count)
+            for size, count in product(sizes or [picked.size], threads or [picked.threads])
+        ]
+    return registry.resolve_all(others or ([] if named else registry.default_specs())), settings
 
 
-def create_fetched(text: str, device: Device) -> Detector:
-    """Bring what a detector needs and create it."""
-    from ..detectors import create, resolve
+def build_fetched(text: str, device: Device | None) -> Detector:
+    """Fetch what a detector needs and build it, "default" in the setting that was picked.
 
-    spec = resolve(text)
-    fetch_models([spec], stderr(), strict=True)
-    return create(spec, device=device)
+    Args:
+        text: a spec, or "default".
+        device: None: as picked, and the CPU for a detector that is named.
+    """
+    from dataclasses import replace
+
+    from ..benchmarks.default_detector import default_setting
+    from ..detectors.setting import Setting
+
+    picked = default_setting() if text == "default" else Setting(text)
+    setting = replace(picked, device=device or picked.device)
+    fetch_models([setting.resolve()], stderr(), strict=True)
+    return setting.build()
 
 
 def load_classifier(name: str, title: str | None = None) -> EmotionClassifier:

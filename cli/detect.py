@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import MissingDataError, ResultsError, UsageError
-from .console import Device, create_fetched, fetch_models, load_classifier, picked_or, stderr
+from .console import Device, build_fetched, load_classifier, stderr
 
 if TYPE_CHECKING:
     from ..detectors import Detector, RGBImage
@@ -31,7 +31,9 @@ def detect_command(
         bool, typer.Option("--sample", help="No picture at hand: write sample.png to the folder of -o and look at it.")
     ] = False,
     detector: Annotated[str, typer.Option(help="A detector, or default: the picked one.")] = "default",
-    device: Annotated[Device, typer.Option(help="cpu or cuda; for a named detector.")] = "cpu",
+    device: Annotated[
+        Device | None, typer.Option(help="cpu or cuda; else as picked, and cpu for a named detector.")
+    ] = None,
     emotions: Annotated[bool, typer.Option("--emotions", help="Name the emotion of every face too.")] = False,
     classifier: Annotated[
         str, typer.Option(help="For emotions: facebench, mini-xception or an ONNX file.")
@@ -65,7 +67,7 @@ def detect_command(
             f"{'a file that ends in .mp4' if video is not None else 'a folder'}"
         )
     pictures = [_sample(output)] if sample and output is not None else [] if video is not None else _pictures(sources)
-    found_by = _load(detector, device)
+    found_by = build_fetched(detector, device)
     with ExitStack() as stack:
         stack.callback(found_by.close)
         pipeline = None
@@ -80,17 +82,6 @@ def detect_command(
             _film(video, pipeline, output, lines, every)
         elif not _look(_Looker(found_by, pipeline), pictures, output, lines):
             raise typer.Exit(1)
-
-
-def _load(detector: str, device: Device) -> Detector:
-    from ..benchmarks.default_detector import load_default
-    from ..detectors import resolve
-
-    if detector != "default":
-        return create_fetched(detector, device)
-    # at the size and with the threads that it was picked with
-    fetch_models([resolve(picked_or(detector))], stderr(), strict=True)
-    return load_default()
 
 
 def _sample(folder: Path) -> Path:

@@ -8,14 +8,15 @@ from typing import Annotated, Literal
 import typer
 
 from ..errors import UsageError
-from .console import Data, Device, Json, PredictionsFormat, RunPath, fetch_models, picked_or, print_summary, stderr
+from .console import Data, Device, Json, PredictionsFormat, RunPath, fetch_models, print_summary, read_detectors, stderr
 
 
 def run_command(
     detectors: Annotated[
         list[str] | None,
         typer.Option(
-            help="Comma-separated, such as haar,ssd:confidence=0.4; default is the picked one; else all built-in ones."
+            help="Comma-separated, such as haar,ssd:confidence=0.4; default is the picked one, in the setting that was "
+            "picked unless --size, --threads or --device say otherwise; else all built-in ones."
         ),
     ] = None,
     dataset: Annotated[
@@ -25,10 +26,16 @@ def run_command(
     out: Annotated[Path, typer.Option(help="Results folder; what is there is not measured again.")] = Path(
         "runs/latest"
     ),
-    device: Annotated[Device, typer.Option(help="cpu or cuda.")] = "cpu",
-    threads: Annotated[str, typer.Option(help="CPU threads of each detector; 1,2 measures both.")] = "1",
+    device: Annotated[Device | None, typer.Option(help="cpu (the default) or cuda.")] = None,
+    threads: Annotated[
+        str | None, typer.Option(help="CPU threads of each detector, 1 by default; 1,2 measures both.")
+    ] = None,
     size: Annotated[
-        list[str] | None, typer.Option(help="original (the default), long=640 or short=1600,max=2150; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            help="original (the default), long=640, short=1600,max=2150 or several at once, original+long=320; may be "
+            "repeated."
+        ),
     ] = None,
     sizes: Annotated[
         str, typer.Option(help="Longer sides to sweep, such as 320,640,1024: each a row, with its own AP and latency.")
@@ -56,7 +63,6 @@ def run_command(
 ) -> None:
     """Measure detectors on a data set, print the table; resume what is there."""
     from .. import datasets
-    from .. import detectors as registry
     from ..benchmarks.cell import Protocol
     from ..benchmarks.executors import create_executor
     from ..benchmarks.plan import Plan
@@ -65,22 +71,21 @@ def run_command(
     from ..benchmarks.summary import summarise_run
     from ..benchmarks.supervisor import Limits
 
-    given = [spec for text in detectors or [] for spec in registry.split_list(text)]
-    specs = registry.resolve_all([picked_or(spec) for spec in given] or registry.default_specs())
-    given_sizes = [*(size or []), *(f"long={side}" for side in _whole_numbers("--sizes", sizes))]
-    protocols = [Protocol(one, score_floor) for one in dict.fromkeys(given_sizes or ["original"])]
-    counts = list(dict.fromkeys(_whole_numbers("--threads", threads)))
+    given_sizes = list(dict.fromkeys([*(size or []), *(f"long={side}" for side in _whole_numbers("--sizes", sizes))]))
+    protocols = [Protocol(one, score_floor) for one in given_sizes or ["original"]]
+    counts = list(dict.fromkeys(_whole_numbers("--threads", threads or "")))
+    specs, settings = read_detectors(detectors, device=device, sizes=given_sizes, threads=counts)
     limits = Limits(picture_s=picture_timeout, memory_mb=memory_limit)
     workers = create_executor(executor) if executor else None
     console = stderr()
     pictures = datasets.load(dataset, root=data)
     console.print(f"{pictures.name}: {pictures.coverage}. {pictures.description}", soft_wrap=True, highlight=False)
-    fetch_models(specs, console)
+    fetch_models([*specs, *(one.resolve() for one in settings)], console)
     timed = rounds if rounds is not None else int(workers is None)
-    plan = Plan(pictures, specs, protocols, device, counts, limits, timed, workers)
+    plan = Plan(pictures, specs, protocols, device or "cpu", counts or [1], limits, timed, workers, settings)
     passes = int(timed > 0) + int(workers is not None)
     try:
-        with RichObserver(console, passes * len(specs) * len(protocols) * len(counts)) as observer:
+        with RichObserver(console, passes * len(plan.cells())) as observer:
             folder = run(plan, out, observer)
     except KeyboardInterrupt:
         typer.echo(f"facebench: interrupted; the same command goes on where it stopped ({out})", err=True)

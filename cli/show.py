@@ -123,7 +123,7 @@ def pick_command(
     if as_json:
         typer.echo(json.dumps(choice, indent=2))
         return
-    typer.echo(f"{choice['detector']}: {choice['rule']['text']}")
+    typer.echo(f"{choice['setting']['spec']}: {choice['rule']['text']}")
     for reason in choice["reasons"]:
         typer.echo(f"  - {reason}")
     if choice["runner_up"]:

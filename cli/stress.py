@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import UsageError
-from .console import ByEvent, Data, Device, Json, fetch_models, picked_or, stderr, stdout
+from .console import ByEvent, Data, Device, Json, fetch_models, read_detectors, stderr, stdout
 
 if TYPE_CHECKING:
     from ..benchmarks.stress_scores import StressScores
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 def stress_command(
     detectors: Annotated[
         list[str] | None,
-        typer.Option(help="Comma-separated, such as haar,yunet; default is the picked one; else all built-in ones."),
+        typer.Option(
+            help="Comma-separated, such as haar,yunet; default is the picked one, in the setting that was picked "
+            "unless --size or --device say otherwise; else all built-in ones."
+        ),
     ] = None,
     dataset: Annotated[str, typer.Option(help="Data set, such as scenes or wider-face:val, as it is.")] = "scenes",
     data: Data = None,
@@ -29,8 +32,11 @@ def stress_command(
     ] = "",
     severities: Annotated[str, typer.Option(help="Among 1 to 5.")] = "1,2,3,4,5",
     seed: Annotated[int, typer.Option(min=0, help="Of what is drawn at random in the degradations.")] = 0,
-    device: Annotated[Device, typer.Option(help="cpu or cuda.")] = "cpu",
-    size: Annotated[str, typer.Option(help="original, long=640 or short=1600,max=2150.")] = "original",
+    device: Annotated[Device | None, typer.Option(help="cpu (the default) or cuda.")] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(help="original (the default), long=640, short=1600,max=2150, or original+long=320."),
+    ] = None,
     executor: Annotated[
         str, typer.Option(help="Who does the work: local, local:4 for so many processes, or ray; no time is taken.")
     ] = "local",
@@ -41,7 +47,6 @@ def stress_command(
 ) -> None:
     """Run detectors on degraded pictures, rank them by what they keep of their AP; resume what is there."""
     from .. import datasets
-    from .. import detectors as registry
     from ..benchmarks.cell import Protocol
     from ..benchmarks.executors import create_executor
     from ..benchmarks.plan import Plan
@@ -54,17 +59,25 @@ def stress_command(
     from ..reports.stress import to_json
 
     wanted = all_degradations(_parts(kinds) or list(KINDS), _severities(severities))
-    given = [spec for text in detectors or [] for spec in registry.split_list(text)]
-    specs = registry.resolve_all([picked_or(spec) for spec in given] or registry.default_specs())
+    specs, settings = read_detectors(detectors, device=device, sizes=[size] if size else [], threads=[])
     limits = Limits(picture_s=picture_timeout, memory_mb=memory_limit)
     console = stderr()
     pictures = datasets.load(dataset, root=data)
     console.print(f"{pictures.name}: {pictures.coverage}. {pictures.description}", soft_wrap=True, highlight=False)
-    fetch_models(specs, console)
+    fetch_models([*specs, *(one.resolve() for one in settings)], console)
     with closing(create_executor(executor)) as workers:
-        plan = Plan(pictures, specs, [Protocol(size)], device, limits=limits, rounds=0, executor=workers)
+        plan = Plan(
+            pictures,
+            specs,
+            [Protocol(size or "original")],
+            device or "cpu",
+            limits=limits,
+            rounds=0,
+            executor=workers,
+            settings=settings,
+        )
         try:
-            with RichObserver(console, len(specs) * (1 + len(wanted))) as observer:
+            with RichObserver(console, len(plan.cells()) * (1 + len(wanted))) as observer:
                 folder = run_stress(plan, out, wanted, seed=seed, observer=observer)
         except KeyboardInterrupt:
             typer.echo(f"facebench: interrupted; the same command goes on where it stopped ({out})", err=True)

@@ -1,24 +1,42 @@
-"""Pictures resized before a detector sees them, boxes scaled back: the `size` of a protocol."""
+"""Images resized before a detector sees them, boxes scaled back: the `size` of a protocol.
+
+A size is `original`, `long=640` (the longer side becomes 640 px), `short=1600,max=2150` (the shorter side becomes 1600
+px unless the longer one would pass 2150), or several of them joined by `+`: `original+long=320` shows the detector the
+image and a copy of 320 px, and merges what it finds. Networks trained on crowds miss faces that fill the image; in the
+small copy they find them.
+"""
 
 from __future__ import annotations
 
 import re
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..errors import UsageError
 from .base import Detections, Detector, RGBImage
+from .boxes import non_maximum_suppression
 from .wrapped import WrappedDetector
 
 _SIZE = re.compile(r"original|long=(?P<long>[1-9]\d*)|short=(?P<short>[1-9]\d*)(,max=(?P<max>[1-9]\d*))?")
+MERGE_IOU = 0.45
+"""Of boxes of several copies that overlap more, the one with the lower score is dropped."""
 
 
 def check_size(size: str) -> None:
     """Raise UsageError where a size is written wrongly."""
-    if not _SIZE.fullmatch(size):
-        raise UsageError(f"size {size!r}: expected original, long=PIXELS or short=PIXELS,max=PIXELS")
+    parts = size.split("+")
+    if not all(_SIZE.fullmatch(part) for part in parts):
+        raise UsageError(
+            f"size {size!r}: expected original, long=PIXELS or short=PIXELS,max=PIXELS; several are joined by +, such "
+            "as original+long=320"
+        )
+    if len(set(parts)) < len(parts):
+        raise UsageError(f"size {size!r}: expected each part once")
 
 
 def scale_for(size: str, height: int, width: int) -> float:
-    """Return the factor by which a size scales a picture.
+    """Return the factor by which a size of one part scales an image.
 
     >>> scale_for("long=640", 960, 1280)
     0.5
@@ -32,15 +50,25 @@ def scale_for(size: str, height: int, width: int) -> float:
     return min(scale, int(match["max"]) / max(height, width)) if match["max"] else scale
 
 
-class ResizedDetector(WrappedDetector):
-    """A detector that sees every picture at a given size; its boxes are pixels of the picture given.
+def resized(detector: Detector, size: str) -> Detector:
+    """Return the detector as it answers at a size: itself for "original".
 
-    Pictures shrink by area averaging and grow bilinearly (OpenCV's INTER_AREA and INTER_LINEAR). The resizing is part
-    of `detect`, so of its time.
+    Raises:
+        UsageError: the size is written wrongly.
+    """
+    return detector if size == "original" else ResizedDetector(detector, size)
+
+
+class ResizedDetector(WrappedDetector):
+    """A detector that sees every image at a given size, or at several; its boxes are pixels of the image given.
+
+    Images shrink by area averaging and grow bilinearly (OpenCV's INTER_AREA and INTER_LINEAR). The resizing is part
+    of `detect`, so of its time. Of several sizes the first one always runs, a further one only where it is smaller
+    than the first; what all of them find is merged by greedy non-maximum suppression at an IoU of `MERGE_IOU`.
 
     Args:
         detector: what to wrap; it is closed with this one.
-        size: "original", "long=640" or "short=1600,max=2150"; see `benchmarks.cell.Protocol`.
+        size: as the module describes it.
 
     Raises:
         UsageError: the size is written wrongly.
@@ -49,15 +77,20 @@ class ResizedDetector(WrappedDetector):
     def __init__(self, detector: Detector, size: str) -> None:
         check_size(size)
         super().__init__(detector)
-        self._size = size
+        self._sizes = size.split("+")
 
     def detect(self, image: RGBImage) -> Detections:
-        """Find the faces in one picture."""
+        """Find the faces in one image."""
+        height, width = image.shape[:2]
+        first, *further = (scale_for(size, height, width) for size in self._sizes)
+        scales = [first, *(scale for scale in further if scale < first)]
+        found = [self._at_scale(image, scale) for scale in scales]
+        return found[0] if len(found) == 1 else _merged(found)
+
+    def _at_scale(self, image: RGBImage, scale: float) -> Detections:
         import cv2
-        import numpy as np
 
         height, width = image.shape[:2]
-        scale = scale_for(self._size, height, width)
         new = max(1, round(width * scale)), max(1, round(height * scale))
         if new == (width, height):
             return self._detector.detect(image)
@@ -66,3 +99,18 @@ class ResizedDetector(WrappedDetector):
         factor = np.array([width / new[0], height / new[1]], dtype=np.float32)
         points = None if found.landmarks is None else found.landmarks * factor
         return Detections(found.boxes * np.tile(factor, 2), found.scores, points)
+
+
+def _merged(parts: list[Detections]) -> Detections:
+    boxes = np.concatenate([part.boxes for part in parts])
+    scores = np.concatenate([part.scores for part in parts])
+    keep = non_maximum_suppression(boxes, _above_zero(scores), MERGE_IOU)
+    landmarks = [part.landmarks for part in parts if part.landmarks is not None]
+    # an image without faces may come without landmarks from a detector that has them
+    points = np.concatenate(landmarks)[keep] if sum(map(len, landmarks)) == len(boxes) and landmarks else None
+    return Detections.from_arrays(boxes[keep], scores[keep], points)
+
+
+def _above_zero(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return ranks that order as the scores do; suppression asks for scores above 0, and margins are not."""
+    return np.argsort(np.argsort(scores, kind="stable"), kind="stable").astype(np.float32) + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .base import Detector, Device
+from .stages import StageClock
 
 
 class WrappedDetector(Detector):
@@ -19,7 +20,8 @@ class WrappedDetector(Detector):
         self.threads = detector.threads
         self.operating_threshold = detector.operating_threshold
         self.score_floor = detector.score_floor
-        self.clock = detector.clock
+        # a third party's detector may do without the constructor of its base
+        self.clock = getattr(detector, "clock", None) or StageClock()
         self._detector = detector
 
     def device_used(self) -> Device:

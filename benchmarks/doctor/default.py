@@ -30,14 +30,13 @@ def default(machine: Machine, file: Path, *, offline: bool) -> list[Finding]:
     """
     origin = _origin(machine, file)
     try:
-        choice = read_pick(file)
+        choice, setting = read_pick(file)
     except ResultsError as error:
         mends = {"FACEBENCH_DEFAULT": "unset FACEBENCH_DEFAULT", "the working folder": f"mv {file} {file}.unreadable"}
         mend = mends.get(origin, "pip install --force-reinstall --no-deps facebench")
         return [_finding("file", "problem", str(error), _FAILS, mend)]
-    detector = str(choice.get("detector"))
-    settings = f"threshold {choice.get('threshold')}, size {choice['size']}, {choice.get('device')}"
-    found = f"{detector}, {settings}, from {file} ({origin})"
+    detector = setting.spec
+    found = f"{detector}, {setting.words}, from {file} ({origin})"
     return [_finding("file", "ok", found), *_measured(choice), _loaded(machine, detector, offline)]
 
 

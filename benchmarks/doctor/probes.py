@@ -85,9 +85,9 @@ def default() -> dict[str, Any]:
     """
     import numpy as np
 
-    from ...detectors import model_store, resolve
+    from ...detectors import model_store
     from ...errors import FacebenchError, OfflineError
-    from ..default_detector import default_file, load_default, read_pick
+    from ..default_detector import default_setting, load_default
 
     # a detector named package.module:Class may lie in the working folder; last, so that it hides no library
     sys.path.append(os.getcwd())  # noqa: PTH109
@@ -95,7 +95,7 @@ def default() -> dict[str, Any]:
     try:
         return answer | {"faces": len(load_default().detect(np.full((240, 320, 3), 128, np.uint8)))}
     except OfflineError as error:
-        needed = resolve(read_pick(default_file())["detector"]).models()
+        needed = default_setting().resolve().models()
         absent = [name for name in needed if model_store.locate(name) is None]
         return answer | {"fault": _first_line(error), "absent": absent}
     except FacebenchError as error:

@@ -124,6 +124,7 @@ class DetectorTask:
         device: "cpu" or "cuda".
         threads: CPU threads.
         score_floor: keep detections down to this score.
+        threshold: score from which a detection is a face; None for the detector's own.
         limits: time and memory of the child.
         expected: what must be the same in the worker as here: the code, the models and the packages of the cell.
     """
@@ -133,6 +134,7 @@ class DetectorTask:
     device: Device
     threads: int
     score_floor: float
+    threshold: float | None
     limits: Limits
     expected: Mapping[str, Any]
 
@@ -145,6 +147,7 @@ class DetectorTask:
             stored["device"],
             stored["threads"],
             score_floor,
+            stored["threshold"],
             limits,
             {name: stored[name] for name in _SAME_EVERYWHERE},
         )
@@ -170,6 +173,7 @@ class DetectorWorker:
             device=task.device,
             threads=task.threads,
             score_floor=task.score_floor,
+            threshold=task.threshold,
             size=task.protocol.size,
             limits=task.limits,
             log=path,

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from facebench.benchmarks.default_detector import ThresholdedDetector
 from facebench.detectors import Detections, Detector, DetectorInfo, RGBImage
 from facebench.detectors.resized import ResizedDetector
+from facebench.detectors.setting import ThresholdedDetector
 from facebench.errors import UsageError
 
 
