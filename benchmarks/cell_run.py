@@ -61,6 +61,7 @@ class CellRun:
         self._failures_in_a_row = 0
         self._untimed = False
         self._floor: float | None = None
+        self._found_before = False
 
     def finish(self) -> None:
         """Bring the cell to a final state: done, failed or unavailable."""
@@ -79,6 +80,7 @@ class CellRun:
             self._stored |= {name: before[name] for name in _KEPT if name in before}
             self._content = self._go_on(self._folder.content(before), before["rounds"])
             self._floor = before["start"]["score_floor"] if before["start"] else None
+            self._found_before = True
         first_pass = [start for start in self._content.starts if not start.get("timed")]
         if first_pass:
             self._floor = first_pass[0]["score_floor"]
@@ -87,19 +89,14 @@ class CellRun:
         self._observer.cell_begins(self._stored, self._done(), len(self._usable) * (self._plan.rounds + self._extra()))
         try:
             reason = self._measure(0, self._one_of_the_first_pass, set(self._content.records), kept_from(self._stored))
-            for number in range(0 if self._untimed else 1, self._plan.rounds):
+            first = before["rounds"] if before is not None else int(not self._untimed)
+            for number in range(first, self._plan.rounds):
                 there = {repeat.image_id for repeat in self._content.repeats if repeat.round == number}
                 one = functools.partial(self._one_of_a_timed_round, number)
                 reason = reason or self._measure(number, one, there, None)
         finally:
             self._journal.close()
-        self._content.starts = [start for start in self._content.starts if start.get("timed")]
-        if self._content.starts:
-            # the cell's start says both: from where on detections are stored, and from where on they were timed
-            start = self._content.starts[0]
-            floor = start["score_floor"] if self._floor is None else self._floor
-            timed_from = start.get("timed_from", start["score_floor"])
-            self._content.starts[0] = {**start, "score_floor": floor, "timed_from": timed_from}
+        self._put_timed_start_first()
         if reason:
             self._end("failed", reason)
             self._journal.delete()
@@ -120,6 +117,15 @@ class CellRun:
         content.starts[len(starts) :] = [one for one in content.starts[len(starts) :] if one.get("round", 0) >= rounds]
         return content
 
+    def _put_timed_start_first(self) -> None:
+        """Make the first timed start the cell's: it says from where on detections are stored and were timed."""
+        starts = sorted(self._content.starts, key=lambda start: not start.get("timed"))
+        if starts and starts[0].get("timed"):
+            floor = starts[0]["score_floor"] if self._floor is None else self._floor
+            timed_from = starts[0].get("timed_from", starts[0]["score_floor"])
+            starts[0] = {**starts[0], "score_floor": floor, "timed_from": timed_from}
+        self._content.starts = starts
+
     def _end(self, status: str, reason: str, mend: str = "") -> None:
         end_cell(
             self._folder,
@@ -136,12 +142,13 @@ class CellRun:
         """Return 1 where an untimed pass is likely to come first, for the bar; the child alone knows its threshold."""
         asked = self._stored["threshold"]
         threshold = self._stored["info"]["operating_threshold"] if asked is None else asked
-        return int(self._untimed or kept_from(self._stored) < threshold)
+        return int(not self._found_before and (self._untimed or kept_from(self._stored) < threshold))
 
     def _done(self) -> int:
         """Count the calls that are there, an image put aside as one a round."""
-        passes = self._plan.rounds + self._extra()
-        return len(self._content.records) + len(self._content.repeats) + len(self._content.put_aside) * passes
+        extra = self._extra()
+        records = sum(bool(extra) or math.isfinite(one.detect_ms) for one in self._content.records.values())
+        return records + len(self._content.repeats) + len(self._content.put_aside) * (self._plan.rounds + extra)
 
     def _measure(
         self,

@@ -92,7 +92,7 @@ def end_cell(
 def _rounds(stored: Mapping[str, Any], content: JournalContent) -> dict[str, Any]:
     """When each round began, and what the later ones gave that the first had not."""
     known = dict(enumerate(stored["rounds_started"]))
-    for start in content.starts:
+    for start in (start for start in content.starts if start.get("timed")):
         known.setdefault(start.get("round", 0), start.get("started", math.nan))
     failed = sum(math.isnan(repeat.detect_ms) for repeat in content.repeats)
     return {

@@ -206,7 +206,7 @@ class RunFolder:
         _write_table(folder / "timings.parquet", _timings_table([], []))
 
     def content(self, cell: Mapping[str, Any]) -> JournalContent:
-        """Return what a finished cell holds as its journal would have held it, for going on with more rounds."""
+        """Return what a finished cell holds, for going on with more rounds: detections and, apart from them, times."""
         timings, found = self.timings(cell), self.detections(cell)
         content = JournalContent(put_aside=dict(cell["failed_pictures"]))
         if cell["rounds"]:
@@ -220,18 +220,14 @@ class RunFolder:
                 content.records[name] = PictureRecord(
                     name, _detections_of(rows.get(name)), math.nan, int(width) * int(height)
                 )
-        for name, number, detect_ms, cpu_ms, *stages, pixels, count in timings[
-            ["image_id", "round", "detect_ms", "cpu_ms", *_STAGES, "pixels", "detections"]
+        for name, number, detect_ms, cpu_ms, *stages, count in timings[
+            ["image_id", "round", "detect_ms", "cpu_ms", *_STAGES, "detections"]
         ].itertuples(index=False):
             known = None if np.isnan(stages).any() else (stages[0], stages[1], stages[2])
             if number >= cell["rounds"]:
                 continue  # of a round that the cell does not have yet: a kill came between its tables and run.json
-            if number == 0:
-                detections = content.records[name].detections
-                content.records[name] = PictureRecord(name, detections, detect_ms, pixels, cpu_ms, known)
-            else:
-                # whether it was the same is counted in the cell already
-                content.repeats.append(Repeat(number, name, detect_ms, cpu_ms, known, count, True))
+            # whether it was the same is counted in the cell already
+            content.repeats.append(Repeat(number, name, detect_ms, cpu_ms, known, count, True))
         return content
 
     def _read(self, path: Path) -> pd.DataFrame:

@@ -270,4 +270,5 @@ def test_run_json_states_what_was_measured(tmp_path, small):
     assert document["cells"][0]["protocol"] == {"size": "original", "score_floor": None}
     assert document["floor"]["round_trip_ms"] > document["floor"]["detect_ms"] > 0
     assert document["environment"]["packages"]["numpy"]
-    assert document["cells"][0]["start"]["operating_threshold"] == 0.5
+    start = document["cells"][0]["start"]
+    assert (start["operating_threshold"], start["score_floor"], start["timed_from"]) == (0.5, 0.5, 0.5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ INFO = DetectorInfo(
     trained_on=(),
     reference="tests",
     operating_threshold=0.5,
+    score_floor=0.5,
 )
 
 
@@ -32,6 +34,28 @@ class Good(Detector):
     def detect(self, image):
         height, width = image.shape[:2]
         return Detections.from_arrays([[width / 4, height / 4, width / 2, height / 2]], [0.9])
+
+
+class Floored(Good):
+    """Has boxes below its threshold too, for curves; at a floor it returns what lies above that."""
+
+    info = replace(INFO, score_floor=0.1)
+
+    def detect(self, image):
+        scores = np.array([0.9, 0.5, 0.3, 0.1], np.float32)
+        height, width = image.shape[:2]
+        boxes = np.array([[40, 30, 80, 60], [0, 0, 8, 8], [16, 0, 24, 8], [32, 0, 40, 8]], np.float32)
+        boxes *= np.array([width / 160, height / 120] * 2, np.float32)
+        keep = scores >= np.float32(self.score_floor)
+        return Detections.from_arrays(boxes[keep], scores[keep])
+
+
+class ForgetsBelow(Floored):
+    """Finds other boxes when it is given a higher floor, as weighted suppression does."""
+
+    def detect(self, image):
+        found = super().detect(image)
+        return Detections(found.boxes + np.float32(self.score_floor), found.scores)
 
 
 class Nothing(Good):
