@@ -89,8 +89,8 @@ class Detections:
         return records
 
     def above(self, threshold: float) -> Detections:
-        """Return the detections with a score of at least `threshold`."""
-        keep = self.scores >= threshold
+        """Return the detections with a score of at least `threshold`, both compared as float32."""
+        keep = self.scores >= float(threshold)
         return Detections(self.boxes[keep], self.scores[keep], None if self.landmarks is None else self.landmarks[keep])
 
 

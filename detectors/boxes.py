@@ -6,6 +6,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
+def just_below(score: float) -> float:
+    """Return the next smaller float32.
+
+    Libraries disagree on whether a score that equals their threshold passes; ours does. An adapter gives its library
+    this and filters the answer with `Detections.above`.
+    """
+    return float(np.nextafter(np.float32(score), np.float32(-np.inf)))
+
+
 def xywh_to_xyxy(boxes: ArrayLike) -> NDArray[np.float32]:
     """Convert x, y, width, height to x1, y1, x2, y2; float32 (n, 4)."""
     array = np.array(boxes, dtype=np.float32).reshape(-1, 4)

@@ -80,7 +80,7 @@ class CenterFace(Detector):
         self.clock.inference()
         heat, sizes, offsets, points = self._session.run(list(_OUTPUTS), {"input.1": blob})
         self.clock.post()
-        row, column = np.nonzero(heat[0, 0] > self.score_floor)
+        row, column = np.nonzero(heat[0, 0] >= self.score_floor)
         scores = heat[0, 0, row, column]
         # channels come as y before x
         size = np.exp(sizes[0][::-1, row, column].T) * _STRIDE

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 
 import numpy as np
 
@@ -19,10 +18,8 @@ from ..errors import DeviceError
 from . import devices, thread_counts
 from .base import Detections, Detector, Device, RGBImage
 from .finished import unfinished
+from .probe_images import FACE, colour_probes, portrait, small_portrait
 from .registry import DetectorSpec, create, resolve
-
-FACE = (177, 60, 272, 176)
-"""The face in `portrait`, x1, y1, x2, y2."""
 
 _SCORE_TOLERANCE = 0.005
 _BOX_TOLERANCE = 0.35
@@ -41,39 +38,6 @@ class Finding:
     check: str
     ok: bool
     detail: str
-
-
-def portrait() -> RGBImage:
-    """Return Eileen Collins, 512×512, public domain (NASA), from scikit-image's wheel; a copy that may be changed."""
-    return _decoded_portrait().copy()
-
-
-@cache
-def _decoded_portrait() -> RGBImage:
-    import cv2
-
-    encoded = np.frombuffer((files("skimage") / "data" / "astronaut.png").read_bytes(), dtype=np.uint8)
-    bgr = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), dtype=np.uint8)
-    return np.ascontiguousarray(bgr[:, :, ::-1])
-
-
-def _small_portrait() -> RGBImage:
-    """Return 312×288 pixels of the portrait, for checks that need a face and no exact size: a third of the time."""
-    return portrait()[:288, 64:376].copy()
-
-
-def colour_probes() -> tuple[RGBImage, RGBImage]:
-    """Return two pictures of a face that mean something else once red and blue are swapped.
-
-    The first holds the grey portrait in red and green and nothing in blue; the second in red, half of it in green, and
-    its negative in blue.
-    """
-    import cv2
-
-    grey = cv2.cvtColor(portrait(), cv2.COLOR_RGB2GRAY)
-    flat = np.full_like(grey, 128)
-    half = (grey // 2 + 64).astype(np.uint8)
-    return np.dstack([grey, grey, flat]), np.dstack([grey, half, 255 - grey])
 
 
 def check_detector(spec: str | DetectorSpec, *, device: Device = "cpu", threads: int = 1) -> list[Finding]:
@@ -117,6 +81,7 @@ def check_detector(spec: str | DetectorSpec, *, device: Device = "cpu", threads:
         ("picture is not modified", _check_not_modified),
         ("same answer twice", _check_twice),
         ("score floor", lambda it: _check_score_floor(it, answer())),
+        ("same boxes at a higher floor", lambda it: _check_higher_floor(it, resolved, answer())),
     )
     findings = [_run(name, check, detector) for name, check in checks]
     detector.close()
@@ -304,7 +269,7 @@ def _check_picture(detector: Detector, image: RGBImage) -> str:
 
 
 def _check_non_contiguous(detector: Detector) -> str:
-    image = _small_portrait()
+    image = small_portrait()
     one, two = _detect(detector, image[:, ::-1].copy()[:, ::-1]), _detect(detector, image)
     _require_equal(one, two)
     return f"{len(one)} equal boxes"
@@ -312,23 +277,23 @@ def _check_non_contiguous(detector: Detector) -> str:
 
 def _check_twice(detector: Detector) -> str:
     """Look twice, then once more after another picture: some networks keep its size, trackers its faces."""
-    one, two = _detect(detector, _small_portrait()), _detect(detector, _small_portrait())
+    one, two = _detect(detector, small_portrait()), _detect(detector, small_portrait())
     _require_equal(one, two)
     _detect(detector, portrait()[20:240, 120:332])
-    _require_equal(two, _detect(detector, _small_portrait()), " after a picture of another size")
+    _require_equal(two, _detect(detector, small_portrait()), " after a picture of another size")
     return f"{len(one)} equal boxes"
 
 
 def _check_read_only(detector: Detector) -> str:
-    image = _small_portrait()
+    image = small_portrait()
     image.setflags(write=False)
     return f"{len(_detect(detector, image))} boxes"
 
 
 def _check_not_modified(detector: Detector) -> str:
-    image = _small_portrait()
+    image = small_portrait()
     _detect(detector, image)
-    _require(bool((image == _small_portrait()).all()), "the picture given was changed; work on a copy")
+    _require(bool((image == small_portrait()).all()), "the picture given was changed; work on a copy")
     return "unchanged"
 
 
@@ -343,6 +308,25 @@ def _check_score_floor(detector: Detector, found: Detections) -> str:
         inside = lowest >= 0 and highest <= 1 + 1e-6
         _require(inside, f"probabilities must lie in 0 to 1, got {lowest:.3f} to {highest:.3f}")
     return f"lowest {lowest:.3f}, floor {detector.score_floor:g}"
+
+
+def _check_higher_floor(detector: Detector, spec: DetectorSpec, found: Detections) -> str:
+    """A threshold is chosen on boxes found at the floor; whoever builds the detector with it must get the same ones."""
+    lowest, own = detector.score_floor, detector.operating_threshold
+    if detector.info.score_kind == "none" or lowest >= own:
+        return "no floor below its own threshold"
+    between = found.scores[found.scores < own]
+    # a score that was found, where there is one: it must count at a floor that equals it
+    middle = float(between[len(between) // 2]) if len(between) else (lowest + own) / 2
+    for floor in (middle, own):
+        with closing(create(spec, device=detector.device, threads=detector.threads, score_floor=floor)) as higher:
+            _require_equal(
+                found.above(floor),
+                _detect(higher, portrait()),
+                f" with score_floor={floor:g} instead of {lowest:g}",
+                ": run the library at one floor always, and drop what scores less with Detections.above",
+            )
+    return f"equal boxes at {middle:g} and {own:g}"
 
 
 def _run_cuda(spec: DetectorSpec, device: Device, threads: int) -> Finding:
@@ -380,10 +364,10 @@ def _pair(scores: tuple[float, ...] | list[float]) -> str:
     return " and ".join(f"{score:.3f}" for score in scores)
 
 
-def _require_equal(one: Detections, two: Detections, when: str = "") -> None:
+def _require_equal(one: Detections, two: Detections, when: str = "", advice: str = "") -> None:
     same = np.array_equal(one.boxes, two.boxes) and np.array_equal(one.scores, two.scores)
     if one.landmarks is None or two.landmarks is None:
         same = same and one.landmarks is two.landmarks
     else:
         same = same and np.array_equal(one.landmarks, two.landmarks)
-    _require(same, f"{len(one)} boxes, and {len(two)} that are not the same{when}; expected equal results")
+    _require(same, f"{len(one)} boxes, and {len(two)} that are not the same{when}; expected equal results{advice}")

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import UsageError
 from .base import Detections, Detector, DetectorInfo, Device, RGBImage
+from .boxes import just_below
 
 
 class Hog(Detector):
@@ -63,9 +64,10 @@ class Hog(Detector):
         """Run the five filters."""
         picture = np.ascontiguousarray(image)
         self.clock.inference()
-        found, scores, _ = self._detector.run(picture, self._upsample, self.score_floor)
+        found, scores, _ = self._detector.run(picture, self._upsample, just_below(self.score_floor))
         self.clock.post()
-        return Detections.from_arrays([corners(rectangle) for rectangle in found], list(scores))
+        boxes = [corners(rectangle) for rectangle in found]
+        return Detections.from_arrays(boxes, list(scores)).above(self.score_floor)
 
     def threads_used(self) -> int | None:
         """Dlib runs this detector in the calling thread."""

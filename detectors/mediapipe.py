@@ -19,11 +19,14 @@ class MediaPipe(Detector):
     """BlazeFace on a letter-boxed square of 128 (short range) or 192 (full range) pixels.
 
     The task's one call, which counts as inference, holds the letter-box and the suppression as well. MediaPipe tells
-    nothing of its threads and takes no number.
+    nothing of its threads and takes no number. Its boxes are means of overlapping candidates, weighted by score, so
+    which candidates take part moves them: the task always runs from the card's score floor on, and what scores less
+    than this detector's is dropped afterwards. Boxes therefore differ by pixels from those of a task built with
+    another `min_detection_confidence`, and are the same at every threshold.
 
     Args:
         model: "short" for faces within two metres (selfies), "full" for faces within five (sparse weights).
-        confidence: probability from which a box is a face.
+        confidence: probability from which a box is a face, 0.05 to 1.
     """
 
     info = DetectorInfo(
@@ -55,6 +58,7 @@ class MediaPipe(Detector):
         score_floor: float | None = None,
     ) -> None:
         super().__init__(device=device, threads=threads, score_floor=score_floor, operating_threshold=confidence)
+        self.score_floor = max(self.score_floor, self.info.score_floor)
         with _without_tensorflow():
             import mediapipe
             from mediapipe.tasks.python import vision
@@ -63,7 +67,7 @@ class MediaPipe(Detector):
         self._mediapipe = mediapipe
         options = vision.FaceDetectorOptions(
             base_options=BaseOptions(model_asset_path=str(model_store.fetch(f"mediapipe-{model}"))),
-            min_detection_confidence=self.score_floor,
+            min_detection_confidence=self.info.score_floor,
         )
         self._detector = vision.FaceDetector.create_from_options(options)
 
@@ -75,8 +79,8 @@ class MediaPipe(Detector):
     @classmethod
     def check_parameters(cls, **parameters: Any) -> None:
         """Check ranges."""
-        if not 0 <= parameters["confidence"] <= 1:
-            raise UsageError(f"mediapipe:confidence={parameters['confidence']}: expected 0 to 1")
+        if not cls.info.score_floor <= parameters["confidence"] <= 1:
+            raise UsageError(f"mediapipe:confidence={parameters['confidence']}: expected {cls.info.score_floor:g} to 1")
 
     def detect(self, image: RGBImage) -> Detections:
         """Run one picture through the task."""
@@ -85,7 +89,8 @@ class MediaPipe(Detector):
         found = self._detector.detect(picture).detections
         self.clock.post()
         boxes = [(box.origin_x, box.origin_y, box.width, box.height) for box in (item.bounding_box for item in found)]
-        return Detections.from_arrays(xywh_to_xyxy(boxes), [item.categories[0].score for item in found])
+        scores = [item.categories[0].score for item in found]
+        return Detections.from_arrays(xywh_to_xyxy(boxes), scores).above(self.score_floor)
 
     def close(self) -> None:
         """Close the task."""

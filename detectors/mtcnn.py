@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import DeviceError, UsageError
 from .base import Detections, Detector, DetectorInfo, Device, RGBImage
+from .boxes import just_below
 
 THRESHOLDS = (0.6, 0.7, 0.8)
 """Of the three stages, as the package has them by default."""
@@ -63,7 +64,7 @@ class Mtcnn(Detector):
             "min_face_size": min_face_size,
             "threshold_pnet": thresholds[0],
             "threshold_rnet": thresholds[1],
-            "threshold_onet": thresholds[2],
+            "threshold_onet": just_below(thresholds[2]),
         }
         self._detector = MTCNN(device="GPU:0" if device == "cuda" else "CPU:0")
         if self.device_used() != device:
@@ -85,7 +86,8 @@ class Mtcnn(Detector):
             np.ascontiguousarray(image), fit_to_image=False, box_format="xyxy", output_type="numpy", **self._options
         ).reshape(-1, 16)
         # the package's docstring says x, y, x, y …; the rows hold the five x before the five y
-        return Detections.from_arrays(rows[:, 1:5], rows[:, 5], rows[:, 6:16].reshape(-1, 2, 5).transpose(0, 2, 1))
+        points = rows[:, 6:16].reshape(-1, 2, 5).transpose(0, 2, 1)
+        return Detections.from_arrays(rows[:, 1:5], rows[:, 5], points).above(self.score_floor)
 
     def device_used(self) -> Device:
         """Read where TensorFlow placed the last layer's weights."""

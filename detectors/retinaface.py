@@ -111,7 +111,7 @@ class RetinaFace(Detector):
             locations, scores, points = self._network(batch)
             devices.synchronise(self.device)
             self.clock.post()
-            keep = scores > self.score_floor
+            keep = scores >= self.score_floor
             offsets, kept, landmarks, rows = (
                 tensor.cpu().numpy() for tensor in (locations[keep], scores[keep], points[keep], keep)
             )

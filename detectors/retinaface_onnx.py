@@ -72,7 +72,7 @@ class RetinaFaceOnnx(Detector):
         self.clock.post()
         answers = []
         for locations, scores, points in zip(*outputs, strict=True):
-            keep = scores[:, 1] > self.score_floor
+            keep = scores[:, 1] >= self.score_floor
             anchors = priors(height, width)[keep]
             answers.append(
                 decode(locations[keep], scores[keep, 1], points[keep], anchors, (height, width), self._nms_threshold)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ..errors import UsageError
 from . import model_store
 from .base import Detections, DetectorInfo, Device, RGBImage
-from .boxes import xywh_to_xyxy
+from .boxes import just_below, xywh_to_xyxy
 from .opencv import OpenCvDetector, to_bgr
 
 SMALLEST_SIDE = 33
@@ -55,8 +55,9 @@ class YuNet(OpenCvDetector):
         super().__init__(device=device, threads=threads, score_floor=score_floor, operating_threshold=confidence)
         import cv2
 
+        lowest = max(0.0, just_below(self.score_floor))
         self._net = cv2.FaceDetectorYN.create(
-            str(model_store.fetch("yunet")), "", (320, 320), self.score_floor, nms_threshold, top_k
+            str(model_store.fetch("yunet")), "", (320, 320), lowest, nms_threshold, top_k
         )
 
     @classmethod
@@ -89,4 +90,5 @@ class YuNet(OpenCvDetector):
         if rows is None:
             return Detections.empty(landmarks=True)
         # its "right eye" is the person's, which is on the left as seen
-        return Detections.from_arrays(xywh_to_xyxy(rows[:, :4]), rows[:, 14], rows[:, 4:14])
+        found = Detections.from_arrays(xywh_to_xyxy(rows[:, :4]), rows[:, 14], rows[:, 4:14])
+        return found.above(self.score_floor)

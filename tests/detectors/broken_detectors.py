@@ -208,6 +208,25 @@ class ScoresThatItDenies(Good):
     info = replace(Good.info, score_kind="none")
 
 
+class DropsWhatEqualsItsFloor(Good):
+    """Finds something uncertain too, as libraries do that keep what scores more than their threshold."""
+
+    def detect(self, image: RGBImage) -> Detections:
+        found = super().detect(image)
+        if len(found) == 0 or self.score_floor >= 0.3:
+            return found
+        points = np.concatenate([found.landmarks, found.landmarks])
+        return Detections.from_arrays(np.tile(found.boxes, (2, 1)), [*found.scores, min(0.3, *found.scores)], points)
+
+
+class WeighsInWhatLiesAboveItsFloor(Good):
+    """As a network does whose boxes are means of all candidates."""
+
+    def detect(self, image: RGBImage) -> Detections:
+        found = super().detect(image)
+        return changed(found, boxes=found.boxes + np.float32(self.score_floor))
+
+
 # --- the answer depends on something else than the picture
 
 

@@ -37,6 +37,7 @@ CHECKS = [
     "picture is not modified",
     "same answer twice",
     "score floor",
+    "same boxes at a higher floor",
     "no silent fall back from cuda",
 ]
 
@@ -123,6 +124,7 @@ ONE_FACE = {
     "picture is not modified",
     "same answer twice",
     "score floor",
+    "same boxes at a higher floor",
 }
 """The checks that look at an answer with a face in it."""
 
@@ -153,12 +155,22 @@ TABLE: list[tuple[str, set[str], str]] = [
     ("TakesBgr", {"colour order"}, r"expected 0\.795 and 0\.172: is the input taken as RGB\?"),
     ("TakesBgrAndDeclaresNothing", {"colour order"}, r"red and blue swapped 1\.000; is the input taken as RGB\?"),
     ("SeesTheMeanOfChannels", {"colour order"}, "cannot tell them apart"),
-    ("GoesBelowTheFloor", {"score floor"}, r"score 0\.0500 is below the floor 0\.1"),
+    ("GoesBelowTheFloor", {"score floor", "same boxes at a higher floor"}, r"score 0\.0500 is below the floor 0\.1"),
     ("ScoresAboveOne", {"score floor"}, "probabilities must lie in 0 to 1, got 1.500"),
     ("ScoresThatItDenies", {"score floor"}, "score_kind is none: every score must be 1"),
+    (
+        "DropsWhatEqualsItsFloor",
+        {"same boxes at a higher floor"},
+        r"2 boxes, and 1 that are not the same with score_floor=0\.3 instead of 0\.1; expected equal results: run the",
+    ),
+    ("WeighsInWhatLiesAboveItsFloor", {"same boxes at a higher floor"}, r"with score_floor=0\.3 instead of 0\.1"),
     # an answer that depends on more than the picture: both checks compare two answers
     ("AnswersByTurns", {"non-contiguous picture", "same answer twice"}, "not the same; expected equal results"),
-    ("RemembersTheLastSize", {"non-contiguous picture", "same answer twice"}, "not the same"),
+    (
+        "RemembersTheLastSize",
+        {"non-contiguous picture", "same answer twice", "same boxes at a higher floor"},
+        "not the same",
+    ),
     # a picture that is not taken as it is; one that may not be written into raises
     ("WritesIntoThePicture", {"picture is not modified", "read-only picture"}, "read-only"),
     ("WritesIntoThePictureIfItMay", {"picture is not modified"}, "the picture given was changed; work on a copy"),
