@@ -14,6 +14,7 @@ from typing import Any
 from ..detectors import DetectorSpec, Device
 from ..detectors.model_store import model_file
 from ..detectors.resized import check_size
+from .code_digest import MEASURING, code_digest
 from .environment import machine, versions
 
 
@@ -47,7 +48,7 @@ class Cell:
         detector: its name.
         parameters: all its parameters, defaults included.
         models: name -> sha256 of every model file it loads.
-        code: hash over the adapter's source, so that an edited adapter is measured again.
+        code: hash over the adapter's code and what measures it, so that an edited adapter is measured again.
         packages: versions of the packages that do the work.
         dataset: fingerprint of the data set.
         protocol: how pictures are given.
@@ -115,7 +116,7 @@ def make_cell(
         detector=spec.name,
         parameters=dict(spec.parameters),
         models=files,
-        code=_code_digest(spec),
+        code=code_digest(spec.adapter.__module__, *MEASURING),
         packages=versions({"numpy", "opencv-contrib-python", spec.adapter.info.package, *_engines(spec)}),
         dataset=dataset,
         protocol=protocol,
@@ -165,28 +166,3 @@ def _engines(spec: DetectorSpec) -> set[str]:
     """Return the distributions behind the modules that an adapter needs."""
     owners = _owners()
     return {owner for module in spec.adapter.requires for owner in owners.get(module.partition(".")[0], [])}
-
-
-def _code_digest(spec: DetectorSpec) -> str:
-    """Hash the adapter's source; for our own adapters, with the helpers beside it."""
-    import inspect
-
-    file = Path(inspect.getfile(spec.adapter))
-    ours = file.parent == Path(__file__).parents[1] / "detectors"
-    helpers = (
-        "base",
-        "wrapped",
-        "resized",
-        "boxes",
-        "opencv",
-        "onnx_runtime",
-        "retinaface_common",
-        "retinaface_network",
-        "dlib_hog",
-        "mtcnn",
-    )
-    sources = [file, *(file.parent / f"{name}.py" for name in helpers)] if ours else [file]
-    digest = hashlib.sha256()
-    for source in sorted(set(sources)):
-        digest.update(source.read_bytes())
-    return digest.hexdigest()[:16]
