@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import doctest
 import importlib
+import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -27,26 +29,35 @@ HEAVY = {
     "cv2", "dlib", "face_recognition", "matplotlib", "mediapipe", "mtcnn", "onnx", "onnxruntime", "pandas", "PIL",
     "pyarrow", "scipy", "seaborn", "skimage", "tensorflow", "torch",
 }  # fmt: skip
-MODULES = sorted(
-    path
-    for folder in ("", *ALLOWED)
-    for path in (ROOT / folder).glob("*.py")
-    if not path.name.startswith(("test_", "conftest"))
-) + sorted(
-    path
-    for part in ("benchmarks/doctor", "benchmarks/scoring", "datasets/formats")
-    for path in (ROOT / part).glob("*.py")
-)
+NO_PRODUCT = {"tests", "docs", "runs", "out", "build", "dist"}
 
 
-def home(path: Path) -> str:
-    parts = path.relative_to(ROOT).parts
+def product_files(root: Path) -> list[Path]:
+    """Return every module that is handed out, at any depth; virtual environments and hidden folders hold none."""
+    found = []
+    for folder, inside, files in os.walk(root):
+        inside[:] = [
+            name
+            for name in inside
+            if not (name in NO_PRODUCT and Path(folder) == root)
+            and not name.startswith(".")
+            and not Path(folder, name, "pyvenv.cfg").exists()
+        ]
+        found += [Path(folder, name) for name in files if name.endswith(".py")]
+    return sorted(path for path in found if not path.name.startswith(("test_", "conftest")))
+
+
+MODULES = product_files(ROOT)
+
+
+def home(path: Path, root: Path = ROOT) -> str:
+    parts = path.relative_to(root).parts
     return parts[0] if len(parts) > 1 else path.stem
 
 
-def imported(path: Path) -> set[str]:
+def imported(path: Path, root: Path = ROOT) -> set[str]:
     """Return the houses that a module imports from, wherever in the file."""
-    depth = len(path.relative_to(ROOT).parts)
+    depth = len(path.relative_to(root).parts)
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.level == depth:
@@ -54,12 +65,59 @@ def imported(path: Path) -> set[str]:
         elif isinstance(node, ast.Import | ast.ImportFrom):
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
             assert not any(name.partition(".")[0] == "facebench" for name in names), f"{path}: import relatively"
-    return {"facebench" if name == "__version__" else name for name in found} - {home(path)}
+    return {"facebench" if name == "__version__" else name for name in found} - {home(path, root)}
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if path.stem != "__init__" or path.parent != ROOT], ids=str)
-def test_nobody_imports_upwards(path):
-    assert imported(path) <= ALLOWED[home(path)]
+def upward(root: Path) -> dict[str, set[str]]:
+    """Return file -> houses that it imports from and may not; the `__init__.py` of the root hands on from all."""
+    found = {}
+    for path in product_files(root):
+        if path != root / "__init__.py":
+            found[str(path.relative_to(root))] = imported(path, root) - ALLOWED[home(path, root)]
+    return {name: houses for name, houses in found.items() if houses}
+
+
+def test_nobody_imports_upwards():
+    assert upward(ROOT) == {}
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "houses"),
+    [
+        ("benchmarks/executors/new.py", "from ...emotions import EmotionPipeline", {"emotions"}),
+        ("benchmarks/faults/new.py", "def late():\n    from ...cli import main", {"cli"}),
+        ("benchmarks/new/deeper/new.py", "from .... import reports", {"reports"}),
+        ("datasets/formats/new.py", "if TYPE_CHECKING:\n    from ...detectors import Detector", {"detectors"}),
+        ("benchmarks/executors/new.py", "from ...detectors import create\nfrom ..plan import Plan\nimport os", set()),
+        (".venv/new.py", "from ..cli import main", set()),
+        ("my-environment/lib/new.py", "from ...cli import main", set()),
+        ("tests/new.py", "import facebench.cli", set()),
+    ],
+)
+def test_an_upward_import_is_seen_wherever_it_is(tmp_path, file, text, houses):
+    (tmp_path / "my-environment").mkdir()
+    (tmp_path / "my-environment" / "pyvenv.cfg").touch()
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / file).write_text(text, encoding="utf-8")
+    assert upward(tmp_path) == ({file: houses} if houses else {})
+
+
+def test_a_folder_without_a_rule_is_seen(tmp_path):
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "new.py").touch()
+    with pytest.raises(KeyError, match="tools"):
+        upward(tmp_path)
+
+
+def test_every_folder_is_in_the_package_and_is_checked():
+    """Neither setuptools nor mypy looks for folders: pyproject.toml and the Makefile list them."""
+    folders = {".".join(("facebench", *path.parent.relative_to(ROOT).parts)) for path in MODULES}
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        assert set(tomllib.load(file)["tool"]["setuptools"]["packages"]) == folders
+    line = next(line for line in (ROOT / "Makefile").read_text(encoding="utf-8").splitlines() if line[:4] == "OURS")
+    checked = [ROOT / name for name in line.partition(":=")[2].split()]
+    assert [path for path in MODULES if not any(path.is_relative_to(one) for one in checked)] == []
+    assert [one for one in checked if not one.exists()] == []
 
 
 def test_scoring_needs_numpy_and_scipy_alone():
@@ -135,8 +193,6 @@ def test_examples_in_docstrings(path):
 
 
 def test_the_version_is_said_once():
-    import tomllib
-
     import facebench
 
     with (ROOT / "pyproject.toml").open("rb") as file:
