@@ -6,10 +6,8 @@ again, so an interrupted call goes on where it stopped.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..benchmarks.cell import cell_label
+from ..benchmarks.code_digest import code_digest
 from ..benchmarks.pictures import Pictures
 from ..benchmarks.results import RunFolder
 from ..benchmarks.scoring import PictureBoxes
@@ -55,7 +54,6 @@ Observer = Callable[[str, int, int], None]
 ANNOTATED = "annotated"
 HALVES_SEED = 0
 _LANDMARKS = [f"{axis}{point}" for point in range(1, 6) for axis in ("lx", "ly")]
-_CODE = ("answers", "classifier", "crops")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -264,7 +262,8 @@ class _Work:
             "variant": variant,
             "thresholds": list(thresholds),
             "policies": list(policies),
-            "code": _code_digest(),
+            # between a box and its emotion, so that edited code is not answered from the file
+            "code": code_digest(f"{__package__}.answers"),
         }
 
     def _progress(self, name: str) -> Callable[[int, int], None]:
@@ -326,12 +325,6 @@ def _found(material: _Material, cell: Mapping[str, Any]) -> FoundBoxes:
     if _LANDMARKS[0] in table:
         points = table[_LANDMARKS].to_numpy(np.float32).reshape(-1, 5, 2)
     return FoundBoxes(boxes, table["score"].to_numpy(), points)
-
-
-def _code_digest() -> str:
-    """Hash the code between a box and its emotion, so that edited code is not answered from the file."""
-    sources = [Path(__file__).with_name(f"{name}.py") for name in _CODE]
-    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
 
 
 def _say_nothing(name: str, done: int, total: int) -> None:
