@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import json
 import os
@@ -14,9 +13,11 @@ import types
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from facebench.benchmarks.cell import Protocol, make_cell
 from facebench.benchmarks.code_digest import MEASURING, code_digest
+from facebench.benchmarks.supervisor import DetectorProcess
 from facebench.detectors import default_specs, resolve
 
 ROOT = Path(__file__).parents[2]
@@ -64,9 +65,9 @@ assert keys() == before
 print(json.dumps(table))
 """
 
-USE = """
-import importlib, json, sys, types
-import numpy as np
+CHILD = """
+import importlib, sys, types
+from pathlib import Path
 
 # an `__init__.py` that runs would load what nobody uses: these hand on one name at a time
 doors = {name: importlib.import_module(name) for name in ("facebench", "facebench.benchmarks", "facebench.detectors")}
@@ -78,25 +79,19 @@ for name, door in doors.items():
     sys.modules[name] = types.ModuleType(name)
     sys.modules[name].__path__, sys.modules[name].__getattr__ = door.__path__, hand_on
 
+class Recorder:
+    log = Path(__file__).with_name("loaded").open("w", buffering=1)
+
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name.startswith("facebench."):
+            cls.log.write("/".join(name.split(".")[1:]) + ".py\\n")
+
+sys.meta_path.insert(0, Recorder)
+sys.argv[1:4] = []  # -P -m facebench.benchmarks.worker
 from facebench.benchmarks import worker
-
-asked = {"spec": sys.argv[1], "device": "cpu", "threads": 1, "score_floor": None, "size": "long=320"}
-detector, _ = worker._load(asked)
-image = np.full((64, 64, 3), 127, np.uint8)
-answers = [worker._answer(detector, image), worker._check(detector, image, 1)]
-assert [answer[0] for answer in answers] == ["found", "checked"], answers
-loaded = [name.split(".")[1:] for name in sys.modules if name.startswith("facebench.") and name not in doors]
-print()
-print(json.dumps(["/".join(parts) + ".py" for parts in loaded]))
+worker.main()
 """
-
-
-def child(script: str, argument: str, path: Path = ROOT.parent) -> str:
-    command = [sys.executable, "-P", "-c", script, argument]
-    environment = {**os.environ, "PYTHONPATH": str(path), "FACEBENCH_OFFLINE": "1"}
-    done = subprocess.run(command, env=environment, cwd=path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()[-1]
 
 
 @pytest.fixture(scope="module")
@@ -108,31 +103,44 @@ def edits(tmp_path_factory) -> dict[str, list[str]]:
     copy = tmp_path_factory.mktemp("edited") / "facebench"
     left_out = shutil.ignore_patterns(".*", "tests", "docs", "runs", "build", "__pycache__")
     shutil.copytree(ROOT, copy, ignore=left_out)
-    table = json.loads(child(EDITS, str(copy), copy.parent))
+    command = [sys.executable, "-P", "-c", EDITS, str(copy)]
+    environment = {**os.environ, "PYTHONPATH": str(copy.parent)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    table = json.loads(done.stdout)
     assert set(table) >= {f"detectors/{file.name}" for file in (ROOT / "detectors").glob("*.py")}
     return table
 
 
-@functools.cache
-def loaded_for(spec: str) -> set[str]:
-    """Return the files of facebench that a child has loaded once it has used a detector."""
-    return set(json.loads(child(USE, spec)))
+def loaded_for(spec: str, folder: Path) -> set[str]:
+    """Return the files of facebench that a child loads when a detector is used in it."""
+    (folder / "child.py").write_text(CHILD, encoding="utf-8")
+    (folder / "python").write_text(
+        f'#!/bin/sh\nexec "{sys.executable}" -P "{folder}/child.py" "$@"\n', encoding="utf-8"
+    )
+    (folder / "python").chmod(0o755)
+    image = np.full((64, 64, 3), 127, np.uint8)
+    with DetectorProcess(spec, size="long=320", python=folder / "python", log=folder / "log") as child:
+        child.start()
+        child.detect(image)
+        child.check(image)
+    return set((folder / "loaded").read_text(encoding="utf-8").split())
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("spec", default_specs())
-def test_a_key_changes_with_each_file_that_its_child_runs_and_with_no_other(spec, edits):
+def test_a_key_changes_with_each_file_that_its_child_runs_and_with_no_other(spec, edits, tmp_path):
     missing = resolve(spec).missing()
     if missing is not None:
         pytest.skip(str(missing))
     # the images are decoded before they come to the child
-    counts = loaded_for(spec) - WITHOUT_EFFECT | {"datasets/images.py"}
+    counts = loaded_for(spec, tmp_path) - WITHOUT_EFFECT | {"datasets/images.py"}
     assert {file for file, changed in edits.items() if spec in changed} == counts
 
 
-def test_what_is_left_out_is_really_there(edits):
+def test_what_is_left_out_is_really_there(edits, tmp_path):
     assert not any(edits.get(file) for file in WITHOUT_EFFECT)
-    assert loaded_for("haar") > WITHOUT_EFFECT
+    assert loaded_for("haar", tmp_path) > WITHOUT_EFFECT
 
 
 def test_what_holds_the_clock_is_in_every_key(edits):
