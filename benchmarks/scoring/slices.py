@@ -95,6 +95,34 @@ def standard_slices(
     return tuple(slices)
 
 
+def face_sizes(faces: PictureBoxes, image_sizes: NDArray[np.integer]) -> dict[str, NDArray[np.float64]]:
+    """Return how large each face is: float64 (faces,) under each name.
+
+    A mask such as `face_sizes(…)["share"] >= 0.2` chooses faces for `count` and its like, as a slice does.
+
+    Args:
+        faces: all annotated faces.
+        image_sizes: (images, 2): width and height of each image in pixels; 0 where they are not known.
+
+    Returns:
+        "height": of the box in pixels. "share": of the image's area that the box covers, from 0 to 1, what lies
+        outside left out; nan where the image's size is not known.
+
+    Raises:
+        UsageError: on another number of sizes than of images.
+
+    >>> faces = PictureBoxes.from_pictures([[[-10, 0, 10, 20]], [[0, 0, 3, 4]]])
+    >>> {name: values.tolist() for name, values in face_sizes(faces, np.array([[40, 20], [0, 0]])).items()}
+    {'height': [20.0, 4.0], 'share': [0.25, nan]}
+    """
+    _check("image_sizes", image_sizes, faces.pictures)
+    sides = np.repeat(np.asarray(image_sizes, dtype=np.float64), np.diff(faces.offsets), axis=0)
+    inside = np.maximum(np.minimum(faces.boxes[:, 2:], sides) - np.maximum(faces.boxes[:, :2], 0.0), 0.0)
+    area = sides.prod(axis=1)
+    share = np.divide(inside.prod(axis=1), area, out=np.full(len(faces), np.nan), where=area > 0)
+    return {"height": faces.boxes[:, 3] - faces.boxes[:, 1], "share": share}
+
+
 def label_slices(
     faces: PictureBoxes,
     counted: NDArray[np.bool_],

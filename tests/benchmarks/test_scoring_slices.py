@@ -13,6 +13,7 @@ from facebench.benchmarks.scoring.slices import (
     Slice,
     count_slice,
     event_parts,
+    face_sizes,
     label_slices,
     slice_matches,
     slice_weights,
@@ -74,6 +75,19 @@ def test_labels() -> None:
         ("pose", "atypical"): [0, 1, 2],
     }
     assert {group for group, _ in slices} == {"height", "blur", "pose", "faces a picture"}
+
+
+def test_the_share_of_a_face_is_what_its_box_covers_of_the_image() -> None:
+    boxes = [
+        [[0, 0, 20, 10], [-20, 90, 20, 110], [-5, -5, 205, 105], [300, 0, 310, 10], [50, 50, 50, 60], [9, 9, 5, 3]],
+        [],
+        [[0, 0, 20, 10]],
+    ]
+    faces = PictureBoxes.from_pictures(boxes)
+    sizes = face_sizes(faces, np.array([[200, 100], [10, 10], [0, 0]]))
+    assert sizes["height"].tolist() == [10, 20, 110, 10, 10, -6, 10]
+    # whole, cut at a corner, larger than its image, outside, of no area, turned inside out, in an image of unknown size
+    np.testing.assert_allclose(sizes["share"], [0.01, 0.01, 1, 0, 0, 0, np.nan])
 
 
 def test_events() -> None:
@@ -186,6 +200,8 @@ def test_what_is_refused() -> None:
     both = np.ones(2, bool)
     with pytest.raises(UsageError, match="counted must have 2 values, got 3"):
         standard_slices(faces, np.ones(3, bool))
+    with pytest.raises(UsageError, match="image_sizes must have 1 values, got 2"):
+        face_sizes(faces, np.ones((2, 2)))
     with pytest.raises(UsageError, match="blur must have 2 values, got 1"):
         standard_slices(faces, both, attributes={"blur": np.zeros(1, np.int8)})
     with pytest.raises(UsageError, match="events must have 1 values, got 2"):
