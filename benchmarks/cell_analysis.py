@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..datasets.demographics import LABELS as PERCEIVED
+from ..datasets.statistics import HEIGHTS_PX
 from .row_intervals import OFFICIAL_DRAWS, exact_draws
 from .scoring import PictureBoxes, count, match
 from .scoring.bootstrap import (
@@ -41,7 +42,16 @@ from .scoring.resampled_details import error_cost_intervals, miss_share_interval
 from .scoring.resampled_official import OfficialAP
 from .scoring.resampled_sweep import SweepBands, sweep_bands
 from .scoring.resampling import Ratio, faces_per_picture, operating_ratios
-from .scoring.slices import LABELS, Slice, event_parts, label_slices, slice_matches, slice_weights, standard_slices
+from .scoring.slices import (
+    HEIGHT,
+    LABELS,
+    Slice,
+    event_parts,
+    label_slices,
+    slice_matches,
+    slice_weights,
+    standard_slices,
+)
 from .scoring.sweep import CurveEnd, Sweep, curve_end, sweep
 from .scoring.thresholds import ThresholdChoice, choose_threshold
 from .scoring.verdicts import faces_not_hit, verdicts
@@ -78,8 +88,8 @@ class SliceScore:
     """One detector on one slice.
 
     Attributes:
-        group: such as "height".
-        name: such as "tiny".
+        group: such as "height in px".
+        name: such as "16–32".
         faces: that count.
         pictures: that hold one of these faces. Of one picture every draw is the same: no width, and no meaning.
         exact: exact AP.
@@ -168,6 +178,7 @@ class Truth:
     """The annotation of the pictures that were scored."""
 
     image_ids: Sequence[str]
+    image_sizes: NDArray[np.int64]
     faces: PictureBoxes
     table: pd.DataFrame
     masks: Mapping[str, NDArray[np.bool_]]
@@ -181,10 +192,11 @@ class Truth:
     @classmethod
     def of_tables(cls, pictures: pd.DataFrame, faces: pd.DataFrame, lists: Sequence[str]) -> Truth:
         """Lay out what pictures.parquet and faces.parquet hold; the pictures are those that could be decoded."""
-        usable = pictures.loc[pictures["verdict"] == "ok", "image_id"].tolist()
+        decoded = pictures[pictures["verdict"] == "ok"]
+        usable = decoded["image_id"].tolist()
         boxes, table = by_picture(faces, usable)
         masks = {name: table[name].to_numpy() > 0 for name in lists}
-        return cls(usable, boxes, table, {**masks, "overall": ~table["ignore"].to_numpy(dtype=bool)})
+        return cls(usable, decoded[["width", "height"]].to_numpy(dtype=np.int64), boxes, table, {**masks, "overall": ~table["ignore"].to_numpy(dtype=bool)})
 
     def labels(self, name: str) -> NDArray[np.int64]:
         """Return an attribute of all faces: int64 (faces,)."""
@@ -321,7 +333,7 @@ class CellWork:
     def _slices(self) -> tuple[Slice, ...]:
         truth = self._truth
         attributes = {name: truth.labels(name) for name in LABELS if name in truth.table}
-        return standard_slices(truth.faces, self._counted, attributes=attributes)
+        return standard_slices(truth.faces, self._counted, truth.image_sizes, attributes=attributes)
 
     def _slice(self, part: Slice) -> SliceScore:
         inside = np.repeat(part.pictures, np.diff(self._matches.face_offsets))
@@ -381,8 +393,9 @@ class CellWork:
     def _miss_labels(self) -> dict[str, NDArray[np.generic]]:
         truth = self._truth
         heights = truth.faces.boxes[:, 3] - truth.faces.boxes[:, 1]
-        bins = np.array(["tiny", "small", "medium", "large"])[np.digitize(heights, [16, 32, 96])]
-        return {"height": bins, **{name: truth.labels(name) for name in ("blur", "occlusion") if name in truth.table}}
+        lowest = [low for low, _ in HEIGHTS_PX.values()]
+        bins = np.array(list(HEIGHTS_PX))[np.digitize(heights, lowest) - 1]
+        return {HEIGHT: bins, **{name: truth.labels(name) for name in ("blur", "occlusion") if name in truth.table}}
 
     def _calibration(self) -> Calibration | None:
         claim = self._claim()

@@ -165,8 +165,10 @@ def data_stats(name: Source, data: Data = None, as_json: Json = False) -> None:
         ("ignored", "of them ignored"),
     ):
         table.add_row(title, f"{found[key]:,}")
-    for kind, count in found["faces_by_height_px"].items():
-        table.add_row(f"faces {kind} px high", f"{count:,}")
+    for key, what in (("faces_by_height_px", "{} px high"), ("faces_by_share", "that fill {} of their image")):
+        for kind, count in found[key].items():
+            if count:
+                table.add_row(f"faces {what.format(kind)}", f"{count:,}")
     for key in ("face_height_px", "picture_width_px", "picture_height_px"):
         if found[key]:
             values = ", ".join(f"{value:,.0f}" for value in found[key].values())

@@ -21,7 +21,7 @@ _PERCEIVED = tuple(column.replace("_", " ") for column in PERCEIVED)
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """What a row or column is, such as "tiny", with the number of its faces."""
+    """What a row or column is, such as "16–32", with the number of its faces."""
 
     text: str
     note: str = ""

@@ -15,8 +15,9 @@ from ..benchmarks.scoring.error_analysis import Kind
 from ..benchmarks.scoring.localisation import HISTOGRAM_EDGES, BoxBias, HitOverlap
 from ..benchmarks.scoring.missed_faces import GroupMisses
 from ..benchmarks.scoring.resampled_sweep import Band
-from ..benchmarks.scoring.slices import HEIGHTS_PX, LABELS
+from ..benchmarks.scoring.slices import LABELS
 from ..benchmarks.summary import Row, Summary
+from ..datasets.statistics import HEIGHTS_PX
 from .curves import ReliabilityDot, reliability_dots
 from .gallery import threshold
 from .numbers import between, between_signed, number_of, plain, row_label, share, signed, with_interval

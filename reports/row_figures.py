@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from ..benchmarks.analysis import Analysis, CellAnalysis, SliceScore
 from ..benchmarks.scoring.bootstrap import Interval
 from ..benchmarks.scoring.error_analysis import Kind
+from ..benchmarks.scoring.slices import HEIGHT, SHARE
 from ..benchmarks.summary import Summary
 from .detail_grids import CALIBRATION, ERRORS
 from .dot_rows import MOST_ROWS, Dots, Panel, Scale, dot_rows
 from .grids import Metric, analysed, is_few
 from .numbers import number_of, row_label
 
-SLICE_GROUPS = ("height", "blur", "occlusion", "pose", "illumination")
+SLICE_GROUPS = (HEIGHT, SHARE, "blur", "occlusion", "pose", "illumination")
 """The kinds of faces that are drawn; the tables hold more."""
 _COSTS = {"base_ms": "whatever the picture", "per_megapixel_ms": "a megapixel", "per_face_ms": "a face found"}
 
@@ -73,7 +74,7 @@ def slice_figure(summary: Summary, analysis: Analysis, metric: Metric) -> RowFig
         Panel(f"by {group}", [dots(place, _with_faces(parts[place])) for place in places])
         for group, places in groups.items()
     ]
-    columns = (len(panels), 2)
+    columns = (len(panels) if len(panels) <= 5 else 3, 2)
     if metric == "exact":
         panels = [
             Panel(f"{group}\n{parts[place].name}\n({parts[place].faces:,}{_dagger(parts[place])})", [dots(place, "")])

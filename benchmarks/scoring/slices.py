@@ -15,13 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...datasets.statistics import HEIGHTS_PX, SHARES, shares
 from ...errors import UsageError
 from .counting import Counts, count
 from .matching import Matches, PictureBoxes
 from .verdicts import Part, select_pictures, split_pictures
 
-HEIGHTS_PX = {"tiny": (-np.inf, 16.0), "small": (16.0, 32.0), "medium": (32.0, 96.0), "large": (96.0, np.inf)}
-"""Name -> lowest height and the height it stays below."""
+HEIGHT, SHARE = "height in px", "share of image"
+"""Groups of slices: by `HEIGHTS_PX` and by `SHARES`."""
 FACES_A_PICTURE = {"1": (1, 1), "2-5": (2, 5), "6-20": (6, 20), "21-100": (21, 100), "over 100": (101, np.inf)}
 """Name -> fewest and most annotated faces, ignored ones included."""
 LABELS = {
@@ -44,8 +45,8 @@ class Slice:
     """A part of a data set.
 
     Attributes:
-        name: within its group, such as "tiny".
-        group: such as "height".
+        name: within its group, such as "16–32".
+        group: such as "height in px".
         faces: bool (faces,): the faces that count; all others are ignored.
         pictures: bool (pictures,): the pictures that are scored; the others are left out with their false alarms.
     """
@@ -64,6 +65,7 @@ class Slice:
 def standard_slices(
     faces: PictureBoxes,
     counted: NDArray[np.bool_],
+    image_sizes: NDArray[np.integer],
     *,
     attributes: Mapping[str, NDArray[np.integer]] | None = None,
 ) -> tuple[Slice, ...]:
@@ -72,17 +74,19 @@ def standard_slices(
     Args:
         faces: all annotated faces.
         counted: bool (faces,): the faces to divide, such as those of the hard list; the others count in no slice.
+        image_sizes: see `face_sizes`; a face of an image whose size is not known is in no slice by share.
         attributes: name -> whole numbers (faces,). Those in `LABELS` make a group each, others are passed over.
 
     Raises:
         UsageError: on arrays of another length.
     """
     _check("counted", counted, len(faces))
-    height = faces.boxes[:, 3] - faces.boxes[:, 1]
+    sizes = face_sizes(faces, image_sizes)
     everywhere = np.ones(faces.pictures, dtype=np.bool_)
     slices = [
-        Slice(name, "height", counted & (height >= low) & (height < high), everywhere)
-        for name, (low, high) in HEIGHTS_PX.items()
+        Slice(name, group, counted & (values >= low) & (values < high), everywhere)
+        for group, values, bins in ((HEIGHT, sizes["height"], HEIGHTS_PX), (SHARE, sizes["share"], SHARES))
+        for name, (low, high) in bins.items()
     ]
     for group, names in LABELS.items():
         if group in (attributes or {}):
@@ -117,10 +121,7 @@ def face_sizes(faces: PictureBoxes, image_sizes: NDArray[np.integer]) -> dict[st
     """
     _check("image_sizes", image_sizes, faces.pictures)
     sides = np.repeat(np.asarray(image_sizes, dtype=np.float64), np.diff(faces.offsets), axis=0)
-    inside = np.maximum(np.minimum(faces.boxes[:, 2:], sides) - np.maximum(faces.boxes[:, :2], 0.0), 0.0)
-    area = sides.prod(axis=1)
-    share = np.divide(inside.prod(axis=1), area, out=np.full(len(faces), np.nan), where=area > 0)
-    return {"height": faces.boxes[:, 3] - faces.boxes[:, 1], "share": share}
+    return {"height": faces.boxes[:, 3] - faces.boxes[:, 1], "share": shares(faces.boxes, sides)}
 
 
 def label_slices(

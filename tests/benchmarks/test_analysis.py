@@ -124,10 +124,19 @@ def test_operating_point(fair, name, value):
 @pytest.mark.parametrize(
     ("group", "name", "faces", "pictures", "exact", "recall"),
     [
-        ("height", "tiny", 1, 1, 0, 0),
-        ("height", "small", 1, 1, 1 / 2, 1),
-        ("height", "medium", 1, 1, 0, 0),
-        ("height", "large", 1, 1, 1 / 2, 1),
+        ("height in px", "below 16", 1, 1, 0, 0),
+        ("height in px", "16–32", 1, 1, 1 / 2, 1),
+        ("height in px", "32–96", 1, 1, 0, 0),
+        ("height in px", "96–200", 1, 1, 1 / 2, 1),
+        ("height in px", "200–400", 0, 0, math.nan, math.nan),
+        ("height in px", "400–1,000", 0, 0, math.nan, math.nan),
+        ("height in px", "from 1,000", 0, 0, math.nan, math.nan),
+        # images of 200 by 100 pixels: B fills 0.7 % of its own, A 2 %, E 12.5 %, C half
+        ("share of image", "below 1 %", 1, 1, 0, 0),
+        ("share of image", "1–5 %", 1, 1, 1 / 2, 1),
+        ("share of image", "5–20 %", 1, 1, 0, 0),
+        ("share of image", "20–50 %", 0, 0, math.nan, math.nan),
+        ("share of image", "from 50 %", 1, 1, 1 / 2, 1),
         # A and C behind the box on no face
         ("blur", "clear", 2, 2, 2 / 3, 1),
         ("blur", "normal", 1, 1, 0, 0),
@@ -153,7 +162,7 @@ def test_slices(fair, group, name, faces, pictures, exact, recall):
 
 
 def test_every_slice_is_in_the_table_above(fair):
-    assert len(fair.slices) == 18
+    assert len(fair.slices) == 26
 
 
 def test_the_gap_between_groups(fair, good):
@@ -250,7 +259,7 @@ def test_recall_of_slices_is_read_at_the_operating_threshold(tmp_path, threshold
     start = runs.add_cell(run, "first", {})["start"] | {"operating_threshold": threshold}
     runs.add_cell(run, "fair", depth_run.FAIR, start=start)
     fair = analyse(summarise_run(run), Resampling(draws=2)).cells[key_of(run, "fair")]
-    for group in ("height", "blur", "pose"):
+    for group in ("height in px", "share of image", "blur", "pose"):
         parts = [part for part in fair.slices if part.group == group and part.faces]
         assert sum(part.faces * part.recall.value for part in parts) == found
     assert fair.operating["recall"].value == found / 4
@@ -276,7 +285,7 @@ def test_missed_faces(fair):
         name: {key: (one.faces, one.unfound) for key, one in groups.items()} for name, groups in fair.misses.items()
     }
     assert found == {
-        "height": {"tiny": (1, 1), "small": (1, 0), "medium": (1, 1), "large": (1, 0)},
+        "height in px": {"below 16": (1, 1), "16–32": (1, 0), "32–96": (1, 1), "96–200": (1, 0)},
         "blur": {0: (2, 0), 1: (1, 1), 2: (1, 1)},
     }
 
@@ -364,15 +373,15 @@ def test_without_lists_all_faces_that_are_not_ignored_count(tmp_path):
     found = analyse(summarise_run(run), Resampling(draws=5)).cells[key_of(run, "fair")]
     assert list(found.lists) == ["overall"]
     assert found.lists["overall"].exact.value == pytest.approx(1 / 3)
-    assert {part.group for part in found.slices} == {"height", "faces a picture", "event"}
-    assert (dict(found.gaps), list(found.misses)) == ({}, ["height"])
+    assert {part.group for part in found.slices} == {"height in px", "share of image", "faces a picture", "event"}
+    assert (dict(found.gaps), list(found.misses)) == ({}, ["height in px"])
 
 
 def test_pictures_without_a_folder_have_no_events(tmp_path):
     run = runs.make_run(tmp_path)
     runs.add_cell(run, "exact", runs.EXACT)
     found = analyse(summarise_run(run), Resampling(draws=5)).cells[key_of(run, "exact")]
-    assert {part.group for part in found.slices} == {"height", "faces a picture"}
+    assert {part.group for part in found.slices} == {"height in px", "share of image", "faces a picture"}
 
 
 @pytest.mark.parametrize("status", [None, "failed"])

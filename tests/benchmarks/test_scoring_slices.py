@@ -10,6 +10,8 @@ from facebench.benchmarks.scoring.resampled_curves import ExactAP
 from facebench.benchmarks.scoring.resampling import operating_ratios
 from facebench.benchmarks.scoring.slices import (
     DEMOGRAPHICS_CAVEAT,
+    HEIGHT,
+    SHARE,
     Slice,
     count_slice,
     event_parts,
@@ -24,6 +26,7 @@ from facebench.errors import UsageError
 from facebench.tests.benchmarks import oracle
 from facebench.tests.benchmarks.test_scoring_properties import scene, seeds
 from hypothesis import given, settings
+from numpy.typing import NDArray
 
 many = settings(max_examples=60, deadline=None)
 
@@ -32,23 +35,46 @@ def column(*heights: float) -> list[list[float]]:
     return [[0.0, 100.0 * i, 20.0, 100.0 * i + height] for i, height in enumerate(heights)]
 
 
+def sides(faces: PictureBoxes) -> NDArray[np.int64]:
+    """Images of 200 by 100 pixels."""
+    return np.tile([200, 100], (faces.pictures, 1))
+
+
 def by_name(slices: tuple[Slice, ...]) -> dict[tuple[str, str], Slice]:
     return {(part.group, part.name): part for part in slices}
 
 
 def test_height() -> None:
-    faces = PictureBoxes.from_pictures([column(15.9, 16, 31.9), [], column(32, 95.9, 96, 0, -2)])
-    slices = by_name(standard_slices(faces, np.array([True] * 7 + [False])))
-    assert {
-        name: np.flatnonzero(part.faces).tolist() for (group, name), part in slices.items() if group == "height"
-    } == {
-        "tiny": [0, 6],
-        "small": [1, 2],
-        "medium": [3, 4],
-        "large": [5],
+    faces = PictureBoxes.from_pictures(
+        [column(15.9, 16, 31.9), [], column(32, 95.9, 96, 199.9, 200, 399.9, 400, 999.9, 1000, 5000, 0, -2)]
+    )
+    slices = by_name(standard_slices(faces, np.array([True] * 14 + [False]), sides(faces)))
+    assert {name: np.flatnonzero(part.faces).tolist() for (group, name), part in slices.items() if group == HEIGHT} == {
+        "below 16": [0, 13],
+        "16–32": [1, 2],
+        "32–96": [3, 4],
+        "96–200": [5, 6],
+        "200–400": [7, 8],
+        "400–1,000": [9, 10],
+        "from 1,000": [11, 12],
     }
-    assert slices["height", "tiny"].size == 2
-    assert slices["height", "tiny"].pictures.all()
+    assert slices[HEIGHT, "below 16"].size == 2
+    assert slices[HEIGHT, "below 16"].pictures.all()
+
+
+def test_share_of_the_image() -> None:
+    """Of 20,000 pixels; the last image's size is not known, so its face is in no slice by share."""
+    areas = [199, 200, 999, 1000, 3999, 4000, 9999, 10_000, 20_000, 500]
+    faces = PictureBoxes.from_pictures([[[0, 0, area / 100, 100] for area in areas], [], [[0, 0, 150, 90]]])
+    counted = np.arange(11) != 9
+    slices = by_name(standard_slices(faces, counted, np.array([[200, 100], [5, 5], [0, 0]])))
+    assert {name: np.flatnonzero(part.faces).tolist() for (group, name), part in slices.items() if group == SHARE} == {
+        "below 1 %": [0],
+        "1–5 %": [1, 2],
+        "5–20 %": [3, 4],
+        "20–50 %": [5, 6],
+        "from 50 %": [7, 8],
+    }
 
 
 @pytest.mark.parametrize(
@@ -57,7 +83,7 @@ def test_height() -> None:
 )
 def test_faces_a_picture(faces: int, name: str) -> None:
     boxes = PictureBoxes.from_pictures([[], column(*[20] * faces)])
-    slices = [part for part in standard_slices(boxes, np.ones(faces, bool)) if part.group == "faces a picture"]
+    slices = [part for part in standard_slices(boxes, np.ones(faces, bool), sides(boxes)) if part.group == "faces a picture"]
     assert [(part.name, part.size) for part in slices if part.pictures.any()] == [(name, faces)]
     assert sum(part.pictures for part in slices).tolist() == [0, 1]
 
@@ -66,7 +92,7 @@ def test_labels() -> None:
     faces = PictureBoxes.from_pictures([column(20, 20), column(20), column(20)])
     counted = np.array([True, True, True, False])
     attributes = {"blur": np.array([0, 2, 1, 2], np.int8), "invalid": np.zeros(4, np.int8), "pose": np.ones(4, np.int8)}
-    slices = by_name(standard_slices(faces, counted, attributes=attributes))
+    slices = by_name(standard_slices(faces, counted, sides(faces), attributes=attributes))
     assert {key: np.flatnonzero(part.faces).tolist() for key, part in slices.items() if key[0] in ("blur", "pose")} == {
         ("blur", "clear"): [0],
         ("blur", "normal"): [2],
@@ -74,7 +100,7 @@ def test_labels() -> None:
         ("pose", "typical"): [],
         ("pose", "atypical"): [0, 1, 2],
     }
-    assert {group for group, _ in slices} == {"height", "blur", "pose", "faces a picture"}
+    assert {group for group, _ in slices} == {HEIGHT, SHARE, "blur", "pose", "faces a picture"}
 
 
 def test_the_share_of_a_face_is_what_its_box_covers_of_the_image() -> None:
@@ -129,8 +155,8 @@ def test_a_slice_of_faces_scores_like_a_list(seed: int) -> None:
     pictures = scene(seed)
     faces, detections, scores, counted = oracle.to_arrays(pictures)
     matches = match(faces, detections, scores)
-    for part in standard_slices(faces, counted):
-        if part.group == "height":
+    for part in standard_slices(faces, counted, sides(faces)):
+        if part.group in (HEIGHT, SHARE):
             listed = score(faces, detections, scores, score_threshold=0, lists={"list": part.faces}).lists["list"]
             got = exact_average_precision(count_slice(matches, part))
             assert got == pytest.approx(listed.exact_ap, abs=1e-12, nan_ok=True)
@@ -142,7 +168,7 @@ def test_groups_of_pictures_share_out_all_hits_and_false_alarms(seed: int) -> No
     faces, detections, scores, counted = oracle.to_arrays(scene(seed))
     matches = match(faces, detections, scores)
     whole = count(matches, counted)
-    parts = [part for part in standard_slices(faces, counted) if part.group == "faces a picture"]
+    parts = [part for part in standard_slices(faces, counted, sides(faces)) if part.group == "faces a picture"]
     empty = Slice("0", "faces a picture", np.zeros(len(faces), bool), np.diff(faces.offsets) == 0)
     counts = [count_slice(matches, part) for part in [*parts, empty]]
 
@@ -199,10 +225,10 @@ def test_what_is_refused() -> None:
     faces = PictureBoxes.from_pictures([column(20, 20)])
     both = np.ones(2, bool)
     with pytest.raises(UsageError, match="counted must have 2 values, got 3"):
-        standard_slices(faces, np.ones(3, bool))
+        standard_slices(faces, np.ones(3, bool), sides(faces))
     with pytest.raises(UsageError, match="image_sizes must have 1 values, got 2"):
         face_sizes(faces, np.ones((2, 2)))
     with pytest.raises(UsageError, match="blur must have 2 values, got 1"):
-        standard_slices(faces, both, attributes={"blur": np.zeros(1, np.int8)})
+        standard_slices(faces, both, sides(faces), attributes={"blur": np.zeros(1, np.int8)})
     with pytest.raises(UsageError, match="events must have 1 values, got 2"):
         event_parts(match(faces, faces, [0.9, 0.8]), both, ["a", "b"])

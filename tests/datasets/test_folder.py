@@ -116,7 +116,10 @@ def test_statistics_count_by_hand(made):
         "ignored": 1,
         "faults": [],
     }
-    assert found["faces_by_height_px"] == {"below 16": 1, "16 to 32": 0, "32 to 96": 2, "96 and more": 0}
+    assert found["faces_by_height_px"] == {
+        "below 16": 1, "16–32": 0, "32–96": 2, "96–200": 0, "200–400": 0, "400–1,000": 0, "from 1,000": 0,
+    }  # fmt: skip
+    assert found["faces_by_share"] == {"below 1 %": 0, "1–5 %": 1, "5–20 %": 1, "20–50 %": 0, "from 50 %": 1}
     assert found["face_height_px"] == {"0": 12.0, "10": 17.6, "50": 40.0, "90": 72.0, "100": 80.0}
     assert found["picture_width_px"]["50"] == 100 and found["picture_height_px"]["50"] == 80
     assert found["attributes"] == {"blur": {"0": 1, "1": 1, "2": 1}}

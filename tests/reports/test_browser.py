@@ -353,8 +353,8 @@ FIGURES = {
     "latency": "Latency of every call",
     "costs": "Cost of a call by the cost model",
     "curves": "Precision against recall (hard)",
-    "slices-recall": "Recall at the operating threshold by height, blur, pose",
-    "slices-exact": "Exact AP (hard) by height, blur, pose",
+    "slices-recall": "Recall at the operating threshold by height in px, share of image, blur, pose",
+    "slices-exact": "Exact AP (hard) by height in px, share of image, blur, pose",
     "errors": "What each kind of error costs in exact AP (hard)",
     "calibration": "How far scores are from being probabilities",
 }

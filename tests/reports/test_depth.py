@@ -125,7 +125,8 @@ def test_protocols(summary, analysis):
 def test_slices(summary, analysis):
     grid = slice_grid(summary, analysis, "recall")
     assert {name: [heading.text for heading in headings] for name, headings in grid.groups} == {
-        "height": ["tiny", "small", "medium", "large"],
+        "height in px": ["below 16", "16–32", "32–96", "96–200"],
+        "share of image": ["below 1 %", "1–5 %", "5–20 %", "from 50 %"],
         "blur": ["clear", "normal", "heavy"],
         "pose": ["typical", "atypical"],
         "faces a picture": ["1", "2-5"],
@@ -149,7 +150,7 @@ def test_few_faces_or_few_pictures_say_little(tmp_path, pictures, faces, few):
     found = summarise_run(run)
     grid = slice_grid(found, analyse(found, Resampling(draws=3)), "recall")
     assert [(heading.note, heading.few) for heading in grid.groups[0][1]] == [(str(pictures * faces), few)]
-    assert [cell.level for cell in grid.rows[0][1]] == [None if few else 9] * 2
+    assert [cell.level for cell in grid.rows[0][1]] == [None if few else 9] * 3
 
 
 def test_events_are_rows_and_folded_away(summary, analysis, page):
@@ -186,11 +187,11 @@ def test_each_detector_in_depth(summary, analysis):
         ("box on no face", "1", f"+.167 ({between_signed(costs['background'])})"),
         ("box badly placed on a face (IoU .1 to .5)", "1", f"+.150 ({between_signed(costs['badly_placed'])})"),
     ]
-    assert [(line.group, line.faces, line.missed, line.share) for line in dict(fair.misses)["height"]] == [
-        ("tiny", "1", "1", "1.00 (1.00–1.00)"),
-        ("small", "1", "0", ".00 (.00–.00)"),
-        ("medium", "1", "1", "1.00 (1.00–1.00)"),
-        ("large", "1", "0", ".00 (.00–.00)"),
+    assert [(line.group, line.faces, line.missed, line.share) for line in dict(fair.misses)["height in px"]] == [
+        ("below 16", "1", "1", "1.00 (1.00–1.00)"),
+        ("16–32", "1", "0", ".00 (.00–.00)"),
+        ("32–96", "1", "1", "1.00 (1.00–1.00)"),
+        ("96–200", "1", "0", ".00 (.00–.00)"),
     ]
     assert [line.group for line in dict(fair.misses)["blur"]] == ["clear", "normal", "heavy"]
     assert fair.unfound == "2 of 4 faces not found at score\u00a0≥\u00a00.5"

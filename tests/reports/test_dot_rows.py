@@ -163,13 +163,14 @@ def test_recall_stands_by_group_and_ap_by_kind_with_the_numbers_of_the_analysis(
     assert recall is not None and exact is not None
     assert recall.names == exact.names == ["good", "fair"]
     assert [(panel.title, [dots.name for dots in panel.dots]) for panel in recall.panels] == [
-        ("by height", ["tiny (1)", "small (1)", "medium (1)", "large (1)"]),
+        ("by height in px", ["below 16 (1)", "16–32 (1)", "32–96 (1)", "96–200 (1)"]),
+        ("by share of image", ["below 1 % (1)", "1–5 % (1)", "5–20 % (1)", "from 50 % (1)"]),
         ("by blur", ["clear (2)", "normal (1)", "heavy (1)"]),
         ("by pose", ["typical (3)", "atypical (1)"]),
     ]
-    assert [panel.title for panel in exact.panels[:2]] == ["height\ntiny\n(1 †)", "height\nsmall\n(1 †)"]
-    assert len(exact.panels) == 9 and all(len(panel.dots) == 1 for panel in exact.panels)
-    # `fair` finds neither the tiny face nor the medium one, see depth_run.py
+    assert [panel.title for panel in exact.panels[:2]] == ["height in px\nbelow 16\n(1 †)", "height in px\n16–32\n(1 †)"]
+    assert len(exact.panels) == 13 and all(len(panel.dots) == 1 for panel in exact.panels)
+    # `fair` finds neither the smallest face nor the third, see depth_run.py
     assert [dots.values[1].value for dots in recall.panels[0].dots] == [0, 1, 0, 1]
     assert [panel.dots[0].values[1].value for panel in exact.panels[:4]] == [0, 0.5, 0, 0.5]
     assert recall.few and all(dots.few for panel in recall.panels for dots in panel.dots)
