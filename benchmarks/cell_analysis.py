@@ -195,8 +195,9 @@ class Truth:
         decoded = pictures[pictures["verdict"] == "ok"]
         usable = decoded["image_id"].tolist()
         boxes, table = by_picture(faces, usable)
+        sizes = decoded[["width", "height"]].to_numpy(dtype=np.int64)
         masks = {name: table[name].to_numpy() > 0 for name in lists}
-        return cls(usable, decoded[["width", "height"]].to_numpy(dtype=np.int64), boxes, table, {**masks, "overall": ~table["ignore"].to_numpy(dtype=bool)})
+        return cls(usable, sizes, boxes, table, {**masks, "overall": ~table["ignore"].to_numpy(dtype=bool)})
 
     def labels(self, name: str) -> NDArray[np.int64]:
         """Return an attribute of all faces: int64 (faces,)."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 24
 """More would make a figure of several screens; the table beneath it holds the rest."""
 Scale = Literal["share", "linear", "symlog"]
-_MARKERS = "osD^v"
+_MARKERS = "osD^vPX"
 _LETTER_PX, _LINE_PX = 6.1, 12
 _DOT_PX, _ROW_PX, _ROW_GAP_PX = 8, 19, 7
 _TITLE_PX, _ENTRY_PX, _AXIS_PX, _GAP_PX = 15, 15, 24, 20

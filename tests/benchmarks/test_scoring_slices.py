@@ -83,7 +83,9 @@ def test_share_of_the_image() -> None:
 )
 def test_faces_a_picture(faces: int, name: str) -> None:
     boxes = PictureBoxes.from_pictures([[], column(*[20] * faces)])
-    slices = [part for part in standard_slices(boxes, np.ones(faces, bool), sides(boxes)) if part.group == "faces a picture"]
+    slices = [
+        part for part in standard_slices(boxes, np.ones(faces, bool), sides(boxes)) if part.group == "faces a picture"
+    ]
     assert [(part.name, part.size) for part in slices if part.pictures.any()] == [(name, faces)]
     assert sum(part.pictures for part in slices).tolist() == [0, 1]
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 import re
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 from facebench.benchmarks.analysis import analyse
 from facebench.benchmarks.scoring.bootstrap import Interval
 from facebench.benchmarks.summary import Resampling, summarise_run
+from facebench.datasets.statistics import HEIGHTS_PX
+from facebench.reports import html
 from facebench.reports.detail_grids import calibration_grid, error_grid
 from facebench.reports.dot_rows import MOST_ROWS, Dots, Panel, dot_rows
 from facebench.reports.html import render
@@ -130,6 +133,22 @@ def test_series_of_a_panel_differ_in_colour_shape_and_height_and_stand_in_the_le
     assert [text for text in texts if text and "(" in text] == ["near (9)", "far (2) †"]
 
 
+def test_as_many_series_as_there_are_heights_differ_in_colour_and_shape_and_stand_out_from_white():
+    """At 3 : 1 (WCAG 2.2, 1.4.11), in the colours that the page's style gives them."""
+    panel = Panel("by height", [Dots(name, [about(0.5)]) for name in HEIGHTS_PX])
+    svg = ET.fromstring(dot_rows(["d"], [panel], title="t", columns=1))
+    marks = {(e.attrib["stroke"], e.attrib["href"]) for e in svg.iter(f"{SVG}use")}
+    assert len({colour for colour, _ in marks}) == len({shape for _, shape in marks}) == len(HEIGHTS_PX)
+    css = (Path(html.__file__).parent / "templates" / "report.css").read_text(encoding="utf-8")
+    light = dict(re.findall(r"--(\w+): (#\w{6});", css.partition("@media")[0]))
+    shown = dict(re.findall(r'\.chart \[stroke="(#\w{6})"\] { stroke: var\(--(\w+)\); }', css))
+    for colour, _ in marks:
+        drawn = light[shown[colour]] if colour in shown else colour
+        red, green, blue = (int(drawn[at : at + 2], 16) / 255 for at in (1, 3, 5))
+        linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in (red, green, blue)]
+        assert 1.05 / (0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05) >= 3, drawn
+
+
 @pytest.mark.parametrize("width_px", [900, 380])
 @pytest.mark.parametrize(
     "name", ["a", "haar:min_neighbors=5,scale_factor=1.05, 2 threads", "x" * 40], ids=["short", "folded", "unbroken"]
@@ -168,7 +187,10 @@ def test_recall_stands_by_group_and_ap_by_kind_with_the_numbers_of_the_analysis(
         ("by blur", ["clear (2)", "normal (1)", "heavy (1)"]),
         ("by pose", ["typical (3)", "atypical (1)"]),
     ]
-    assert [panel.title for panel in exact.panels[:2]] == ["height in px\nbelow 16\n(1 †)", "height in px\n16–32\n(1 †)"]
+    assert [panel.title for panel in exact.panels[:2]] == [
+        "height in px\nbelow 16\n(1 †)",
+        "height in px\n16–32\n(1 †)",
+    ]
     assert len(exact.panels) == 13 and all(len(panel.dots) == 1 for panel in exact.panels)
     # `fair` finds neither the smallest face nor the third, see depth_run.py
     assert [dots.values[1].value for dots in recall.panels[0].dots] == [0, 1, 0, 1]
