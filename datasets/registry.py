@@ -12,7 +12,8 @@ from .query import join_name, split_name
 
 _KNOWN = {
     "scenes": "composed scenes of two people, nothing to download; a demonstration (options: seed, count)",
-    "wider-face:val": "WIDER FACE validation photographs (options: events, sample, seed, difficulty, pictures)",
+    "wider-face:val": "WIDER FACE validation photographs (options: events, sample, seed, difficulty, pictures; "
+    "subset=facebench-130: the images of facebench's own tables)",
     "wider-face:train": "WIDER FACE training photographs (options: events, sample, seed, pictures)",
     "fddb": "FDDB, news photographs, ellipses as boxes (options: folds, sample, seed)",
     "folder": "annotated pictures of your own in --data, or folder:PATH; COCO, VOC, YOLO, CSV, JSON or WIDER text "

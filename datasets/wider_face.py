@@ -21,10 +21,12 @@ from .query import check_options, draw, whole_number
 from .wider_annotation import LABELS, read_faces, read_list
 
 LISTS = ("easy", "medium", "hard")
-OPTIONS = ("events", "sample", "seed", "difficulty", "pictures")
+OPTIONS = ("subset", "events", "sample", "seed", "difficulty", "pictures")
 
 TRAIN_OPTIONS = ("events", "sample", "seed", "pictures")
 
+_SUBSETS = Path(__file__).with_name("subsets")
+"""Files NAME.txt: the images of a subset, a line each."""
 _DEMOGRAPHICS = Path("demographics_val.csv")
 _LIST_FOLDERS = (Path("eval_tools", "ground_truth"), Path("ground_truth"))
 _PARENTS = ("", "wider_face", "WIDER")
@@ -40,12 +42,13 @@ def load(
 
     Args:
         root: the folder that holds WIDER_val and wider_face_split, or the parent of such a folder.
-        options: `events` ("Picnic,19--Couple"), `difficulty` (one of `LISTS`: only pictures that hold a face of that
+        options: `subset` ("facebench-130": the images that facebench's own tables are measured on, all of which must be
+            there), `events` ("Picnic,19--Couple"), `difficulty` (one of `LISTS`: only pictures that hold a face of that
             list, and only that list is scored), `sample` (so many pictures, drawn with `seed`, in official order).
-            They apply in this order, to the pictures that are there. `pictures=there` says so even with
+            They apply in this order, to the images that are there. `pictures=there` says so even with
             `annotation_only`.
         name: the whole name, kept in the result.
-        part: "train" has no official lists and no option `difficulty`.
+        part: "train" has no official lists and no options `subset` and `difficulty`.
         annotation_only: take every annotated picture, whether its file is there or not; no picture is opened, and the
             fingerprint is that of the annotation.
 
@@ -55,7 +58,7 @@ def load(
         scores over all faces, the official lists do not need it.
 
     Raises:
-        UsageError: on an unknown option, event or list.
+        UsageError: on an unknown option, subset, event or list.
         DataError: where pictures or annotation are missing.
         AnnotationError: where the annotation contradicts itself.
     """
@@ -68,6 +71,7 @@ def load(
     if options.get("pictures", "there") != "there":
         raise UsageError(f"Got pictures={options['pictures']}, expected pictures=there: only those that have a file.")
     annotation_only = annotation_only and "pictures" not in options
+    subset = _subset(options["subset"]) if "subset" in options else None
     seed = whole_number(options, "seed", 0, least=0)
     wanted = whole_number(options, "sample", 0, least=1)
     root = _find(root, part, (annotation,) if annotation_only else (pictures, annotation))
@@ -78,7 +82,14 @@ def load(
     if difficulty is not None and difficulty not in flags:
         raise DataError(f"Got no wider_{difficulty}_val.mat under {root / _LIST_FOLDERS[0]}. {mend}")
 
-    present = [name for name in rows if annotation_only or (root / pictures / name).is_file()]
+    named = [name for name in rows if subset is None or name in subset]
+    present = [name for name in named if annotation_only or (root / pictures / name).is_file()]
+    if subset is not None and len(present) < len(subset):
+        absent = sorted(subset.difference(present))
+        raise DataError(
+            f"Got {len(present):,} of the {len(subset):,} images of subset={options['subset']} under "
+            f"{root / pictures}, expected all of them; missing: {_some(absent)}. {mend}"
+        )
     if not present:
         raise DataError(f"Got none of the {len(rows):,} annotated pictures under {root / pictures}. {mend}")
     chosen = _of_events(present, rows, options)
@@ -86,7 +97,7 @@ def load(
         chosen = [name for name in chosen if flags[difficulty][name].any()]
     if not chosen:
         raise DataError(f"Got no picture for {name!r} among the {len(present):,} that are there; ask for others.")
-    notes = _notes(rows, present, chosen, wanted, flags if part == "val" else LISTS)
+    notes = _notes(named, present, chosen, wanted, flags if part == "val" else LISTS)
     chosen = draw(chosen, wanted, seed)
 
     lists = tuple(flags) if difficulty is None else (difficulty,)
@@ -148,6 +159,20 @@ def _read_lists(root: Path, rows: _Rows) -> dict[str, dict[str, NDArray[np.int8]
     return flags
 
 
+def _subset(name: str) -> frozenset[str]:
+    """The image_ids of a subset that this package names."""
+    known = sorted(path.stem for path in _SUBSETS.glob("*.txt"))
+    if name not in known:
+        raise UsageError(f"WIDER FACE val has no subset {name!r}. {did_you_mean(name, known)}")
+    return frozenset((_SUBSETS / f"{name}.txt").read_text(encoding="utf-8").splitlines())
+
+
+def _some(names: Sequence[str], shown: int = 3) -> str:
+    """The first names, and how many others there are."""
+    more = f" and {len(names) - shown:,} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more
+
+
 def _of_events(present: list[str], rows: _Rows, options: Mapping[str, str]) -> list[str]:
     """The pictures of the events asked for, by folder ("19--Couple") or name ("Couple")."""
     if "events" not in options:
@@ -189,7 +214,9 @@ def _doubles(rows: NDArray[np.int32]) -> int:
     return len(rows) - len(np.unique(rows[:, :4], axis=0))
 
 
-def _notes(rows: _Rows, present: Sequence[str], chosen: Sequence[str], wanted: int, flags: Container[str]) -> list[str]:
+def _notes(
+    rows: Sequence[str], present: Sequence[str], chosen: Sequence[str], wanted: int, flags: Container[str]
+) -> list[str]:
     """What is missing."""
     notes = []
     if len(present) < len(rows):

@@ -12,15 +12,17 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import typer
 from facebench import cli
 from facebench.benchmarks.cell_run import WARM_UP_CALLS
 from facebench.benchmarks.latency import SAMPLES_FOR_P99
 from facebench.benchmarks.pick_rule import PRESETS
-from facebench.datasets import known
+from facebench.datasets import known, load
 from facebench.datasets.fer import EMOTIONS
-from facebench.datasets.statistics import HEIGHTS_PX
+from facebench.datasets.images import upright_size
+from facebench.datasets.statistics import HEIGHTS_PX, shares
 from facebench.detectors import check_detector, names, resolve
 from facebench.emotions.scoring import RATES
 from facebench.reports.reading import READING
@@ -197,6 +199,33 @@ def test_what_else_the_pages_name_exists():
     emotions = words_of("docs/emotions.md")
     assert sorted(name.strip("`") for name in column("docs/emotions.md", "number")) == sorted(RATES)
     assert all(emotion in emotions for emotion in EMOTIONS)
+
+
+@pytest.mark.slow
+def test_what_the_130_images_are(shared, facebench):
+    """The numbers of docs/method.md and docs/reading-the-numbers.md, counted again."""
+    samples = load("wider-face:val?subset=facebench-130", root=shared / "data").samples
+    faces = [sample.faces for sample in samples]
+    hard = np.concatenate([some.attributes["hard"] for some in faces]) > 0
+    heights = np.concatenate([some.boxes[:, 3] - some.boxes[:, 1] for some in faces])[hard]
+    sides = np.concatenate([np.tile(upright_size(one.source), (len(one.faces), 1)) for one in samples])
+    share = shares(np.concatenate([some.boxes for some in faces]), sides)[hard]
+    invalid = sum(int(some.ignore.sum()) for some in faces)
+    events, number = len({sample.image_id.partition("/")[0] for sample in samples}), len(hard)
+    method = words_of("docs/method.md")
+    assert f"of {events} of its 61 events; of their {number} faces {number - invalid} count over all" in method
+    assert f"({invalid} are labelled invalid) and {hard.sum()} on the hard list" in method
+    reading = words_of("docs/reading-the-numbers.md")
+    assert f"of the {hard.sum()} faces that count as hard in the README's 130 images" in reading
+    assert f"{(heights >= 400).sum()} are 400 pixels high or more, none is 1,000" in reading and heights.max() < 1000
+    assert "none covers a quarter of its image" in reading and share.max() < 0.25
+    predictions = shared / "data" / "wider_predictions" / "retinaface_mobilenet025_original_size.zip"
+    subset = ("--dataset", "wider-face:val?subset=facebench-130", "--data", shared / "data")
+    code, out, err = facebench("score", predictions, *subset, "--json")
+    assert code == 0, err
+    (row,) = json.loads(out)["rows"]
+    assert f"exact hard AP of .{row['AP_hard'] * 1000:.0f} on them" in method
+    assert f"{100 * (row['AP_hard'] - 0.739):.0f} points more than on all 3,226 images" in method
 
 
 def tutorial() -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from facebench.datasets import Dataset, load
+from facebench.datasets import Dataset, load, wider_face
 from facebench.errors import AnnotationError, DataError, UsageError
 
 from .conftest import MakeWider, write_picture
@@ -125,6 +125,8 @@ def test_a_sample_is_drawn_by_seed_in_official_order(make_wider: MakeWider) -> N
         ("events=Picnik", "no event 'Picnik'. Did you mean Picnic?"),
         ("events=", "expected key=value"),
         ("events=Couple,", "no event ''"),
+        ("subset=facebench-13", "no subset 'facebench-13'. Did you mean facebench-130?"),
+        ("subset=../subsets/facebench-130", "no subset '../subsets/facebench-130'"),
         ("difficulty=heard", "no difficulty 'heard'. Did you mean hard?"),
         ("event=Picnic", "no option 'event'. Did you mean events?"),
         ("sample=0", "sample=0, expected a whole number from 1"),
@@ -195,6 +197,62 @@ def test_the_real_pictures(shared: Path) -> None:
     assert all(np.any(sample.faces.attributes["hard"]) for sample in one.samples)
 
 
+@pytest.fixture
+def subsets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Two subsets by name, of the small WIDER FACE."""
+    folder = tmp_path / "subsets"
+    folder.mkdir()
+    (folder / "mine-3.txt").write_text("22--Picnic/n1.jpg\n0--Parade/p1.jpg\n19--Couple/c2.jpg\n", encoding="utf-8")
+    (folder / "strange.txt").write_text("0--Parade/p1.jpg\n9--Nowhere/x.jpg\n", encoding="utf-8")
+    monkeypatch.setattr(wider_face, "_SUBSETS", folder)
+
+
+@pytest.mark.usefixtures("subsets")
+def test_a_named_subset_is_those_images_in_official_order_whatever_else_is_there(make_wider: MakeWider) -> None:
+    root = make_wider(ROWS, lists=LISTS)
+    some = load("wider-face:val?subset=mine-3", root=root)
+    assert (names(some), some.coverage) == (["p1.jpg", "c2.jpg", "n1.jpg"], "3 of 5 pictures")
+    assert some.others == {"0--Parade/p2.jpg", "19--Couple/c1.jpg"}
+    for query, expected in (
+        ("events=Couple", ["c2.jpg"]),
+        ("difficulty=hard", ["p1.jpg", "n1.jpg"]),
+        ("sample=9", None),
+    ):
+        assert names(load(f"wider-face:val?subset=mine-3&{query}", root=root)) == (expected or names(some))
+    for name in some.others:
+        (root / "WIDER_val" / "images" / name).unlink()
+    alone = load("wider-face:val", root=root)
+    assert (alone.fingerprint, names(alone)) == (some.fingerprint, names(some))
+    again = load("wider-face:val?subset=mine-3", root=root)
+    assert again.fingerprint == some.fingerprint
+    assert not any("have no file" in note for note in again.notes), "nothing of the subset is missing"
+
+
+@pytest.mark.usefixtures("subsets")
+def test_a_subset_is_there_whole_or_not_at_all(make_wider: MakeWider) -> None:
+    root = make_wider(ROWS, missing=["22--Picnic/n1.jpg", "19--Couple/c2.jpg", "0--Parade/p2.jpg"])
+    for query in ("subset=mine-3", "subset=mine-3&events=Parade", "subset=mine-3&pictures=there"):
+        with pytest.raises(DataError) as error:
+            load(f"wider-face:val?{query}", root=root)
+        assert "Got 1 of the 3 images of subset=mine-3" in str(error.value)
+        assert "missing: 19--Couple/c2.jpg, 22--Picnic/n1.jpg. Run `facebench data fetch" in str(error.value)
+    assert len(load("wider-face:val?subset=mine-3", root=root, annotation_only=True)) == 3
+    with pytest.raises(DataError, match=r"Got 1 of the 2 images of subset=strange .* missing: 9--Nowhere/x\.jpg\."):
+        load("wider-face:val?subset=strange", root=root, annotation_only=True)
+
+
+def test_of_many_missing_images_of_a_subset_three_are_named(make_wider: MakeWider) -> None:
+    with pytest.raises(DataError, match=r"Got 0 of the 130 images .* missing: 0--Parade/\S+, \S+, \S+ and 127 more\."):
+        load("wider-face:val?subset=facebench-130", root=make_wider(ROWS))
+
+
+def test_the_real_subset_is_what_the_tables_were_measured_on(shared: Path) -> None:
+    whole = load("wider-face:val", root=shared / "data")
+    subset = load("wider-face:val?subset=facebench-130", root=shared / "data")
+    assert (subset.fingerprint, subset.coverage) == (whole.fingerprint, "130 of 3,226 pictures")
+    assert [sample.image_id for sample in subset.samples] == [sample.image_id for sample in whole.samples]
+
+
 def test_the_annotation_alone_needs_no_picture(make_wider: MakeWider) -> None:
     root = make_wider(ROWS, lists=LISTS, missing=list(ROWS))
     dataset = load("wider-face:val", root=root, annotation_only=True)
@@ -225,7 +283,8 @@ def test_the_training_part_has_no_lists_and_its_own_folders(make_wider: MakeWide
     dataset = load("wider-face:train?events=Couple", root=root)
     assert (names(dataset), dataset.lists, dataset.notes[0][:10]) == (["c1.jpg", "c2.jpg"], (), "Boxes of z")
     assert set(dataset.samples[0].faces.attributes).isdisjoint(LISTS)
-    with pytest.raises(UsageError, match="wider-face:train has no option 'difficulty'"):
-        load("wider-face:train?difficulty=hard", root=root)
+    for option in ("difficulty=hard", "subset=facebench-130"):
+        with pytest.raises(UsageError, match=f"wider-face:train has no option '{option.partition('=')[0]}'"):
+            load(f"wider-face:train?{option}", root=root)
     with pytest.raises(DataError, match="facebench data fetch wider-face:val"):
         load("wider-face:val", root=root)
