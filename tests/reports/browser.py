@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,12 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync"
+    "--disable-background-networking --disable-component-update --disable-sync --remote-debugging-pipe"
 )
+"""`--no-sandbox`, because root may not run Chromium with it; the pipe, because Chromium ends once its driver has."""
+HANG_S = 300
+"""Longer than a page takes on a machine that does much else; only what hangs is ended by it."""
+
 AXE = files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8")
 _FAULTS = """
 const [context, done] = arguments;
@@ -50,6 +55,18 @@ return found;
 """
 
 
+class _Driver(webdriver.ChromeService):
+    """A chromedriver that ends with the process that started it, however that ended."""
+
+    def __init__(self, chromedriver: str) -> None:
+        setpriv = shutil.which("setpriv")
+        self._before = ["--pdeathsig", "KILL", chromedriver] if setpriv else []
+        super().__init__(setpriv or chromedriver)
+
+    def command_line_args(self) -> list[str]:
+        return [*self._before, *super().command_line_args()]
+
+
 class Browser:
     """One browser window; what a page does to it ends with the next `open`."""
 
@@ -59,8 +76,8 @@ class Browser:
         for flag in (*FLAGS.split(), f"--user-data-dir={profile}"):
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-        self._driver = webdriver.Chrome(options, webdriver.ChromeService(chromedriver))
-        self._driver.set_script_timeout(120)
+        self._driver = webdriver.Chrome(options, _Driver(chromedriver))
+        self._driver.set_script_timeout(HANG_S)
         self._devtools("Emulation.setFocusEmulationEnabled", enabled=True)
 
     def close(self) -> None:
@@ -115,7 +132,7 @@ class Browser:
 
     def said(self, css: str) -> str:
         """Wait for an element to say something."""
-        return str(WebDriverWait(self._driver, 20).until(lambda _: self.one(css).text))
+        return str(WebDriverWait(self._driver, HANG_S).until(lambda _: self.one(css).text))
 
     def complaints(self) -> list[str]:
         """Return what the console holds since it was last asked."""

@@ -7,11 +7,14 @@ import io
 import math
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import psutil
 import pytest
 from facebench.benchmarks.analysis import analyse
 from facebench.benchmarks.comparison import compare_runs
@@ -45,16 +48,20 @@ BROKEN = "-broken"
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    for module in ("selenium", "axe_core_python"):
-        pytest.importorskip(module, reason=f"needs {module}: pip install 'facebench[browser]'")
+def programs() -> tuple[str, str]:
+    """Chromium and its driver."""
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     chromedriver = shutil.which("chromedriver")
     if chromium is None or chromedriver is None:
         pytest.skip("needs chromium and chromedriver: apt-get install chromium chromium-driver")
+    return chromium, chromedriver
+
+
+@pytest.fixture(scope="module")
+def browser(programs: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     from facebench.tests.reports.browser import Browser
 
-    browser = Browser(chromium, chromedriver, tmp_path_factory.mktemp("profile"))
+    browser = Browser(*programs, tmp_path_factory.mktemp("profile"))
     yield browser
     browser.close()
 
@@ -497,3 +504,19 @@ def test_without_pictures_nothing_fails(browser: Browser, summary: Summary, tmp_
     assert browser.texts("#rows-shown") == ["2 of 5 rows shown: device cuda."]
     assert browser.complaints() == []
     assert browser.shown("img") == []
+
+
+def test_a_killed_test_leaves_no_browser_behind(programs: tuple[str, str], tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom facebench.tests.reports.browser import Browser\n"
+        "browser = Browser(*sys.argv[1:3], Path(sys.argv[3]))\nprint('ready', flush=True)\nsys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, *programs, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as killed:
+        assert killed.stdout is not None
+        assert killed.stdout.readline() == "ready\n"
+        started = psutil.Process(killed.pid).children(recursive=True)
+        killed.kill()
+    assert len(started) > 2
+    _, alive = psutil.wait_procs(started, timeout=300)
+    assert alive == []
