@@ -284,7 +284,8 @@ def _measure_again(run: RunFolder, name: str) -> list[str]:
         alike = [cell for cell in cells if _setting(cell) == (protocol, device, threads)]
         size, score_floor = protocol
         rounds = max(cell["rounds"] for cell in alike)
-        specs = ",".join(str(cell["spec"]) for cell in alike)
+        # a threshold of its own is that of a default_detector.json, which FACEBENCH_DEFAULT names
+        specs = ",".join("default" if cell.get("threshold") is not None else str(cell["spec"]) for cell in alike)
         parts = ["facebench", "run", "--detectors", specs, "--dataset", document["dataset"]["name"]]
         parts += [] if document["dataset"]["demo"] else ["--data", "DIR"]
         parts += [] if size == "original" else ["--size", size]

@@ -18,8 +18,9 @@ from .grids import Grid, GridCell, Heading
 from .numbers import NONE, between, between_brief, brief, number_of, row_label, share
 
 WHAT_IS_TIMED = (
-    "A latency is the whole detect call: from a decoded picture in memory to arrays on the host, with any scaling of "
-    "the picture and any copy to a device and back inside the clock. Reading and decoding the file come before it."
+    "A latency is the whole detect call at the detector's threshold, as it is used: from a decoded image in memory to "
+    "arrays on the host, with any scaling of the image and any copy to a device and back inside the clock. Reading and "
+    "decoding the file come before it. Boxes below the threshold, which curves need, come from another pass, untimed."
 )
 CANNOT_BE_TOLD = "cannot be told"
 _COLD_START = {"spawn_s": "spawn", "import_s": "import", "load_s": "load", "first_call_s": "first call"}
