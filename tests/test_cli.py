@@ -17,10 +17,15 @@ from PIL import Image
 SUPPORT = Path(__file__).parent / "support"
 
 
+def python_path(first: Path) -> str:
+    """A folder before those that are searched already."""
+    return os.pathsep.join(filter(None, (str(first), os.environ.get("PYTHONPATH"))))
+
+
 def facebench(*arguments: str | Path, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own."""
     command = [sys.executable, "-m", "facebench.cli", *map(str, arguments)]
-    settings = {**os.environ, "COLUMNS": "200", "PYTHONPATH": str(SUPPORT), **environment}
+    settings = {**os.environ, "COLUMNS": "200", "PYTHONPATH": python_path(SUPPORT), **environment}
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=settings, check=False)
 
 
@@ -266,7 +271,7 @@ def test_a_broken_plugin_does_not_hide_the_others(tmp_path):
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-detector\nVersion: 1.0\n")
     (metadata / "entry_points.txt").write_text("[facebench.detectors]\nbroken = no_such_module:Class\n")
-    done = facebench("detectors", "list", "--json", PYTHONPATH=str(tmp_path))
+    done = facebench("detectors", "list", "--json", PYTHONPATH=python_path(tmp_path))
     assert done.returncode == 0, done.stderr
     rows = {row["detector"]: row["state"] for row in json.loads(done.stdout)}
     assert rows["broken"].startswith("broken: ") and "no_such_module" in rows["broken"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -128,7 +129,7 @@ def test_results_of_another_machine_are_refused_unless_told(facebench, tmp_path)
 def good(monkeypatch) -> str:
     """A detector that takes no time to load, importable here and in children."""
     monkeypatch.syspath_prepend(str(SUPPORT))
-    monkeypatch.setenv("PYTHONPATH", str(SUPPORT))
+    monkeypatch.setenv("PYTHONPATH", str(SUPPORT), prepend=os.pathsep)
     return "hostile_detectors:Good"
 
 

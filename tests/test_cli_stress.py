@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -34,7 +35,7 @@ def test_wrong_use(facebench, tmp_path, options, words):
 @pytest.mark.slow
 def test_from_the_command_to_the_report(facebench, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(SUPPORT))
-    monkeypatch.setenv("PYTHONPATH", str(SUPPORT))
+    monkeypatch.setenv("PYTHONPATH", str(SUPPORT), prepend=os.pathsep)
     detectors = "hostile_detectors:Good,hostile_detectors:Raises"
     command = ("stress", "--dataset", "scenes?count=2", "--detectors", detectors, "--out", tmp_path / "run")
     chosen = ("--kinds", "jpeg,scale", "--severities", "1,4")

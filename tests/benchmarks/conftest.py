@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ SUPPORT = Path(__file__).parents[1] / "support"
 def hostile(monkeypatch):
     """Make `hostile_detectors:Name` importable here and in children."""
     monkeypatch.syspath_prepend(str(SUPPORT))
-    monkeypatch.setenv("PYTHONPATH", str(SUPPORT))
+    monkeypatch.setenv("PYTHONPATH", str(SUPPORT), prepend=os.pathsep)
 
 
 def png(width: int, height: int, value: int = 128) -> bytes:

@@ -243,7 +243,7 @@ def tables(folder: RunFolder) -> dict[str, pd.DataFrame]:
 def test_detections_equal_those_of_one_child(available, tmp_path, workers):
     pictures = load("scenes?count=5")
     specs = [available(spec) for spec in ("yunet", "haar", "hog")]
-    one = replace(plan(pictures), detectors=specs, limits=replace(LIMITS, picture_s=60.0))
+    one = replace(plan(pictures), detectors=specs, limits=LIMITS)
     alone = run(one, tmp_path / "alone")
     several = run(replace(one, executor=LocalExecutor(workers), rounds=0), tmp_path / "several")
     assert list(tables(alone)) == list(tables(several)) == ["yunet", "haar", "hog"]

@@ -131,7 +131,7 @@ def test_a_detector_without_the_constructor_of_its_base_runs(tmp_path, small):
 
 
 def test_the_floor_of_the_call_is_below_that_of_the_round_trip():
-    floor = measure_floor(Limits(load_s=60))
+    floor = measure_floor(Limits())
     assert 0 < floor.detect_ms < floor.round_trip_ms
     assert floor.calls == 100
 

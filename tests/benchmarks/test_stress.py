@@ -21,7 +21,7 @@ from facebench.errors import ResultsError, SchemaVersionError, UsageError
 from .conftest import make_dataset, png
 
 pytestmark = pytest.mark.usefixtures("hostile")
-LIMITS = Limits(load_s=60, picture_s=2.0, memory_mb=512)
+LIMITS = Limits(memory_mb=512)
 DARK, SMALL = Degradation("darkness", 2), Degradation("scale", 4)
 
 
