@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import IO
 
 _MARK = "FAULTS_MARK"
-_GRACE_S = 15.0
-LONGEST_S = 300.0
+_GRACE_S = 60.0
+"""Until a process counts as left behind; on a busy machine one needs a while to notice that it should end."""
+LONGEST_S = 900.0
 
 
 @dataclass(frozen=True, slots=True)

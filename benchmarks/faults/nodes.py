@@ -16,6 +16,7 @@ from ..executors import create_executor
 from ..plan import Plan, Silent
 from ..results import RunFolder
 from ..runner import run
+from .command import LONGEST_S
 from .command import run as run_command
 from .detector import SPEC
 from .inspection import faults_of_result
@@ -28,7 +29,7 @@ _PAUSE_MS = 60
 
 
 class _KillsANode(Silent):
-    """Kills a node, not the head, once so many pictures are done and every node has a worker."""
+    """Waits at the first picture until every node has a worker; kills a node, not the head, after so many pictures."""
 
     def __init__(self, cluster: Any, nodes: list[Any], after: int) -> None:
         self._cluster, self._nodes, self._after = cluster, nodes, after
@@ -37,13 +38,11 @@ class _KillsANode(Silent):
 
     def picture_done(self) -> None:
         self._done += 1
-        if self._done >= self._after and self._nodes:
+        if self._done == 1:
+            self.workers_there = _wait_for_workers()
+        if self._done == self._after and self.workers_there == NODES:
             held = _nodes_with_actors()
-            (victim, *_) = [node for node in self._nodes if node.node_id in held] or [None]
-            if victim is None or len(held) < NODES:
-                return
-            self.workers_there = len(held)
-            self._nodes = []
+            victim = next(node for node in self._nodes if node.node_id in held)
             self._cluster.remove_node(victim, allow_graceful=False)
 
 
@@ -55,7 +54,13 @@ def nodes(scratch: Path, *, times: int = 3, seed: int = 1) -> list[Row]:
         times: how often, each on a cluster of its own.
         seed: of the pictures and of the instant.
     """
-    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+    os.environ |= {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        # a machine that does much else starts nodes slowly, and its full memory is no fault of ours
+        "RAY_gcs_server_port_wait_time_s": str(int(LONGEST_S)),
+        "RAY_memory_monitor_refresh_ms": "0",
+    }
     data = write_small(scratch / "pictures", _PICTURES, seed)
     spec = f"{SPEC}:calls={scratch / 'calls'},pause_ms={_PAUSE_MS}"
     random = np.random.default_rng(seed)
@@ -90,8 +95,8 @@ def _on_a_cluster(data: Path, spec: str, out: Path, after: int) -> int:
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     try:
-        others = [cluster.add_node(num_cpus=1) for _ in range(NODES - 1)]
-        cluster.wait_for_nodes()
+        others = [cluster.add_node(num_cpus=1, wait=False) for _ in range(NODES - 1)]
+        cluster.wait_for_nodes(LONGEST_S)
         executor = create_executor(f"ray:workers={NODES},address={cluster.address}")
         observer = _KillsANode(cluster, others, after)
         try:
@@ -102,6 +107,14 @@ def _on_a_cluster(data: Path, spec: str, out: Path, after: int) -> int:
     finally:
         cluster.shutdown()
     return int(observer.workers_there == NODES)
+
+
+def _wait_for_workers() -> int:
+    """Wait until every node has a worker; return how many have one."""
+    deadline = time.perf_counter() + LONGEST_S
+    while len(held := _nodes_with_actors()) < NODES and time.perf_counter() < deadline:
+        time.sleep(0.05)
+    return len(held)
 
 
 def _nodes_with_actors() -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import select
+import subprocess
 import sys
 from pathlib import Path
 
@@ -50,19 +50,25 @@ def test_a_program_that_is_not_there():
     assert answer.code == NO_SUCH_PROGRAM and "no-such-program-anywhere" in answer.fault()
 
 
-def test_a_child_that_hangs_is_killed_with_all_that_it_started(tmp_path):
+def test_a_child_that_hangs_is_killed_with_all_that_it_started(tmp_path, monkeypatch):
     """Its own child holds the pipes open, and would keep whoever reads them waiting."""
-    os.mkfifo(tmp_path / "fifo")
-    reader = os.open(tmp_path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
-    grandchild = f"exec 3> {tmp_path / 'fifo'}; echo ready >&3; exec sleep 3600"
-    answer = run_child(["sh", "-c", f"sh -c '{grandchild}' & wait"], timeout_s=1.0)
-    assert (answer, answer.fault()) == (Answer(None), "no answer in time")
-    os.set_blocking(reader, True)
-    with os.fdopen(reader, "rb") as stream:
-        assert select.select([stream], [], [], 30)[0]
-        assert stream.readline() == b"ready\n"
-        assert select.select([stream], [], [], 30)[0], "the grandchild is alive"
-        assert stream.read() == b""
+    fifo, allowed = tmp_path / "fifo", []
+    os.mkfifo(fifo)
+
+    def time_is_up(child, timeout):
+        """Be called when both children run, however long that took."""
+        allowed.append(timeout)
+        streams.append(fifo.open("rb"))
+        assert streams[0].readline() == b"ready\n"
+        return communicate(child, timeout=0)
+
+    streams, communicate = [], subprocess.Popen.communicate
+    monkeypatch.setattr(subprocess.Popen, "communicate", time_is_up)
+    grandchild = f"exec 3> {fifo}; echo ready >&3; exec sleep 3600"
+    answer = run_child(["sh", "-c", f"sh -c '{grandchild}' & wait"], timeout_s=7.0)
+    assert (answer, answer.fault(), allowed) == (Answer(None), "no answer in time", [7.0])
+    with streams[0] as stream:
+        assert stream.read() == b"", "what the grandchild holds ends with it"
 
 
 # --- modules and packages

@@ -79,7 +79,7 @@ def test_what_a_format_holds_beside_boxes_and_what_it_says_it_loses(tmp_path, na
     assert ("half a pixel" in told) == (name in ("voc", "wider"))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(
     boxes=st.lists(
         st.tuples(*[st.floats(-20, 120, allow_nan=False)] * 2, *[st.floats(0, 150, allow_nan=False)] * 2), max_size=5

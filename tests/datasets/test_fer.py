@@ -245,7 +245,7 @@ def test_no_such_csv(text: bytes, message: str, tmp_path: Path) -> None:
         load_fer(tmp_path)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=300))
 def test_any_bytes_are_read_or_refused_in_our_words(tmp_path: Path, data: bytes) -> None:
     for name in ("fer2013.csv", "x.zip"):
