@@ -28,7 +28,7 @@ demo: setup
 	$(BIN)/facebench report runs/demo --emotions runs/demo-emotions --output report.html
 
 test: setup
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: setup
 	$(BIN)/ruff check .
