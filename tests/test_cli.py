@@ -29,6 +29,14 @@ def facebench(*arguments: str | Path, cwd: Path | None = None, **environment: st
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=settings, check=False)
 
 
+@pytest.fixture
+def in_process(facebench, monkeypatch, tmp_path):
+    """Run the command in this process, in an empty folder: starting Python takes longer than a short command."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    return lambda *arguments: subprocess.CompletedProcess(arguments, *facebench(*arguments))
+
+
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory) -> Path:
     """A finished run of two detectors and one that fails, on a few scenes."""
@@ -118,8 +126,8 @@ def test_detect_has_a_sample_for_whom_no_picture_is_at_hand(tmp_path):
         (["--sample", "-o", "out.mp4"], "got -o out.mp4 for pictures, expected a folder"),
     ],
 )
-def test_detect_says_what_it_looks_at(arguments, words, tmp_path):
-    done = facebench("detect", *arguments, cwd=tmp_path)
+def test_detect_says_what_it_looks_at(arguments, words, tmp_path, in_process):
+    done = in_process("detect", *arguments)
     assert done.returncode == 2 and words in " ".join(done.stderr.split())
     assert list(tmp_path.iterdir()) == []
 
@@ -143,20 +151,20 @@ def test_detect_says_what_it_looks_at(arguments, words, tmp_path):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_wrong_use_is_one_message_and_exit_code_two(tmp_path, arguments, words):
-    done = facebench(*arguments, cwd=tmp_path)
+def test_wrong_use_is_one_message_and_exit_code_two(arguments, words, in_process):
+    done = in_process(*arguments)
     assert done.returncode == 2, done.stderr
     assert words in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
 
 
-def test_another_schema_version_is_refused(tmp_path):
+def test_another_schema_version_is_refused(tmp_path, in_process):
     (tmp_path / "run.json").write_text('{"schema": "facebench.run", "schema_version": 7}')
     for arguments in (
         ["table", tmp_path],
         ["run", "--dataset", "scenes?count=2", "--detectors", "haar", "--out", tmp_path],
     ):
-        done = facebench(*arguments)
+        done = in_process(*arguments)
         assert done.returncode == 2 and "schema version 7" in done.stderr
 
 
@@ -251,7 +259,7 @@ def test_output_into_a_closed_pipe_is_no_error(run_folder):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_detect_sees_the_picture_upright_whatever_the_exif_orientation(tmp_path, orientation):
+def test_detect_sees_the_picture_upright_whatever_the_exif_orientation(tmp_path, orientation, in_process):
     turned = {1: None, 2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}[orientation]
     image = Image.fromarray(portrait())
     stored = image if turned is None else image.transpose(Image.Transpose(turned))
@@ -260,7 +268,7 @@ def test_detect_sees_the_picture_upright_whatever_the_exif_orientation(tmp_path,
     buffer = io.BytesIO()
     stored.save(buffer, "PNG", exif=exif)
     (tmp_path / "p.png").write_bytes(buffer.getvalue())
-    done = facebench("detect", tmp_path / "p.png", "--detector", "haar")
+    done = in_process("detect", tmp_path / "p.png", "--detector", "haar")
     box = json.loads(done.stdout)["faces"][0]["box"]
     assert np.abs(np.array(box) - FACE).max() < 30
 
