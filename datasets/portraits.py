@@ -1,4 +1,4 @@
-"""The two public-domain portraits that `scenes` is composed of, cut out of their backgrounds.
+"""The two public-domain portraits that `scenes` and `close-ups` are composed of, cut out of their backgrounds.
 
 Both files come with packages that facebench needs anyway; none is shipped or downloaded by facebench.
 """

@@ -12,6 +12,8 @@ from .query import join_name, split_name
 
 _KNOWN = {
     "scenes": "composed scenes of two people, nothing to download; a demonstration (options: seed, count)",
+    "close-ups": "composed portraits of two people, faces on 5 to 90 % of the image, nothing to download; "
+    "a demonstration (options: seed, count)",
     "wider-face:val": "WIDER FACE validation photographs (options: events, sample, seed, difficulty, pictures; "
     "subset=facebench-130: the images of facebench's own tables)",
     "wider-face:train": "WIDER FACE training photographs (options: events, sample, seed, pictures)",
@@ -76,6 +78,10 @@ def load(name: str, *, root: Path | None = None, annotation_only: bool = False) 
         from . import scenes
 
         return scenes.load(options, name)
+    if base == "close-ups":
+        from . import close_ups
+
+        return close_ups.load(options, name)
     if base in ("wider-face:val", "wider-face:train"):
         from . import wider_face
 

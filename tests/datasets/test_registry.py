@@ -25,8 +25,9 @@ ROWS = {"0--Parade/a.jpg": [[1, 2, 3, 4, 0, 0, 0, 0, 0, 0]]}
         ("WIDER", "Did you mean wider-face:train or wider-face:val?"),
         (
             "",
-            "Known: ckplus, expression-scenes, expression-scenes:demo, fddb, fer2013:private, fer2013:public, "
-            "fer2013:test, fer2013:train, fer2013:validate, folder, scenes, wider-face:train, wider-face:val.",
+            "Known: ckplus, close-ups, expression-scenes, expression-scenes:demo, fddb, fer2013:private, "
+            "fer2013:public, fer2013:test, fer2013:train, fer2013:validate, folder, scenes, wider-face:train, "
+            "wider-face:val.",
         ),
     ],
 )
@@ -39,6 +40,7 @@ def test_unknown_names(name: str, hint: str) -> None:
 def test_known_names_have_one_line_each() -> None:
     assert [name for name, _ in known()] == [
         "scenes",
+        "close-ups",
         "wider-face:val",
         "wider-face:train",
         "fddb",
