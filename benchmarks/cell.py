@@ -14,6 +14,7 @@ from typing import Any
 from ..detectors import DetectorSpec, Device
 from ..detectors.model_store import model_file
 from ..detectors.resized import check_size
+from ..importable import HEADLESS, OPENCV
 from .code_digest import MEASURING, code_digest
 from .environment import machine, versions
 
@@ -117,7 +118,7 @@ def make_cell(
         parameters=dict(spec.parameters),
         models=files,
         code=code_digest(spec.adapter.__module__, *MEASURING),
-        packages=versions({"numpy", "opencv-contrib-python", spec.adapter.info.package, *_engines(spec)}),
+        packages=versions({"numpy", OPENCV, HEADLESS, spec.adapter.info.package, *_engines(spec)}),
         dataset=dataset,
         protocol=protocol,
         device=device,

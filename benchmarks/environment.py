@@ -16,6 +16,7 @@ PACKAGES = (
     "facebench",
     "numpy",
     "opencv-contrib-python",
+    "opencv-contrib-python-headless",
     "onnxruntime",
     "onnxruntime-gpu",
     "dlib-bin",

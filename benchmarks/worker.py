@@ -168,7 +168,8 @@ def _peak_memory_mb() -> float:
 
 def _explain(error: BaseException) -> str:
     text = str(error).strip() or "no message"
-    return f"{type(error).__name__}: {text}"
+    mend = getattr(error, "mend", "")
+    return f"{type(error).__name__}: {text}" + (f". To mend: {mend}" if mend else "")
 
 
 def die_with_parent() -> None:

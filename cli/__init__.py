@@ -1,8 +1,8 @@
 """The `facebench` command: thin, one function a verb.
 
-Exit codes: 0 done, 1 a check failed (a detector of the run failed, breaks the contract, or the gate fails), 2 wrong use
-or an error, 3 the gate is inconclusive, 130 interrupted. Tables and JSON go to standard output, progress and errors to
-standard error.
+Exit codes: 0 done, 1 a check failed (a detector of the run failed, one that was named is unavailable, one breaks the
+contract, or the gate fails), 2 wrong use or an error, 3 the gate is inconclusive, 130 interrupted. Tables and JSON go
+to standard output, progress and errors to standard error.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from .. import importable
 from ..errors import FacebenchError
 from .catalogue import detectors_app, models_app
 from .compare import compare_command, gate_command
@@ -67,6 +68,12 @@ def main() -> None:
         # the reader of our output has gone (`facebench … | head`)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
+    except (ImportError, OSError) as error:
+        explained = importable.explain(error)
+        if explained is None:
+            raise
+        typer.echo(f"facebench: {explained}\nTo mend: {explained.mend}", err=True)
+        raise SystemExit(2) from None
 
 
 @app.callback(invoke_without_command=True)

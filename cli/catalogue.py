@@ -54,12 +54,14 @@ def detectors_list(as_json: Json = False) -> None:
     table = Table("detector", "family", "package", "scores", "parameters", "state")
     for row in rows:
         parameters = ", ".join(f"{name}={value}" for name, value in row["parameters"].items())
-        how = ". To mend:" if row["state"].startswith("unavailable") else ", or by:"
-        state = row["state"] + (f"{how} {row['mend']}" if row["mend"] else "")
         # 'facebench[torch]' is no markup
-        texts = (row["detector"], row["family"], row["package"], row["scores"], parameters, state)
+        texts = (row["detector"], row["family"], row["package"], row["scores"], parameters, row["state"])
         table.add_row(*map(escape, texts))
     stdout().print(table)
+    # below the table: each command once, in a line that can be copied
+    for command in dict.fromkeys(row["mend"] for row in rows if row["mend"]):
+        which = ", ".join(row["detector"] for row in rows if row["mend"] == command)
+        typer.echo(f"To mend {which}: {command}")
 
 
 @detectors_app.command("check")
@@ -73,7 +75,7 @@ def detectors_check(
     from ..detectors import check_detector, resolve
 
     resolved = resolve(spec)
-    fetch_models([resolved], stderr(), strict=True)
+    fetch_models([resolved], stderr(), strict=True, device=device)
     findings = check_detector(resolved, device=device, threads=threads)
     if as_json:
         typer.echo(

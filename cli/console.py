@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -44,9 +45,32 @@ def stdout() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=240)
 
 
-def fetch_models(specs: list[DetectorSpec], console: Console, strict: bool = False) -> None:
-    """Bring what the detectors need; what cannot be brought makes its detector unavailable, not the command fail."""
-    fetch_missing([name for spec in specs for name in spec.models()], console, strict)
+def fetch_models(
+    specs: list[DetectorSpec], console: Console, strict: bool = False, device: Device | None = None
+) -> None:
+    """Fetch what the detectors need; what cannot be fetched makes its detector unavailable, not the command fail.
+
+    Nothing is fetched for a detector that cannot run here all the same.
+
+    Args:
+        specs: the detectors.
+        console: for progress.
+        strict: raise where a detector cannot run, or a file cannot be fetched.
+        device: where they shall run; None where that is not known yet.
+
+    Raises:
+        UnavailableError: strict, and a detector has not this device, or lacks a package or a library of the system.
+        ModelStoreError: strict, and a file could not be fetched.
+    """
+    wanted: list[str] = []
+    for spec in specs:
+        absent = spec.unfetched()
+        unfit = spec.unfit(device) if absent else None
+        if unfit is None:
+            wanted += absent
+        elif strict:
+            raise unfit
+    fetch_missing(wanted, console, strict)
 
 
 def fetch_missing(models: list[str], console: Console, strict: bool = False) -> None:
@@ -76,6 +100,22 @@ def fetch_model(name: str, console: Console) -> Path:
         return model_store.fetch(
             name, progress=lambda done, total: progress.update(task, completed=done, total=total or None)
         )
+
+
+def any_failed(cells: Iterable[Mapping[str, Any]], named: Sequence[DetectorSpec], device: Device) -> bool:
+    """Whether a detector failed, or one that the user named is unavailable on the device.
+
+    Args:
+        cells: of the run.
+        named: the detectors that were named; those that are measured because none was named may be unavailable.
+        device: where they were to run.
+    """
+    specs = {str(spec) for spec in named}
+    return any(
+        cell["status"] == "failed"
+        or (cell["status"] == "unavailable" and cell["spec"] in specs and cell["device"] == device)
+        for cell in cells
+    )
 
 
 def print_summary(summary: Summary, as_json: bool) -> None:
@@ -158,7 +198,7 @@ def build_fetched(text: str, device: Device | None) -> Detector:
 
     picked = default_setting() if text == "default" else Setting(text)
     setting = replace(picked, device=device or picked.device)
-    fetch_models([setting.resolve()], stderr(), strict=True)
+    fetch_models([setting.resolve()], stderr(), strict=True, device=setting.device)
     return setting.build()
 
 

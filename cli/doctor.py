@@ -61,12 +61,15 @@ def _print(findings: Sequence[Finding]) -> None:
         )
         before = finding.subject
     stdout().print(table)
-    mendable = [
-        finding for level in reversed(LEVELS) for finding in findings if finding.level == level and finding.mend
-    ]
-    if mendable:
+    # a command that helps against several things stands with the worst of them
+    commands: dict[str, Finding] = {}
+    for level in reversed(LEVELS):
+        for finding in findings:
+            if finding.level == level and finding.mend:
+                commands.setdefault(finding.mend, finding)
+    if commands:
         typer.echo("To mend:")
-    for finding in mendable:
-        typer.echo(f"  {finding.level}, {finding.subject}, {finding.check}: {finding.mend}")
+    for command, finding in commands.items():
+        typer.echo(f"  {finding.level}, {finding.subject}, {finding.check}: {command}")
     counts = [f"{sum(one.level == level for one in findings)} {level}" for level in reversed(LEVELS)]
     typer.echo(f"{len(findings)} findings: {', '.join(counts)}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..errors import UsageError, did_you_mean
+from .. import importable
+from ..errors import UnavailableError, UsageError, did_you_mean
 from . import degraded
 from .base import Dataset
 from .query import join_name, split_name
@@ -69,7 +70,18 @@ def load(name: str, *, root: Path | None = None, annotation_only: bool = False) 
     Raises:
         UsageError: on an unknown name or option.
         DataError: where the data are missing or contradict themselves.
+        UnavailableError: where it needs OpenCV, which lacks a library of the system.
     """
+    try:
+        return _load(name, root, annotation_only)
+    except ImportError as error:
+        explained = importable.explain(error)
+        if explained is None:
+            raise
+        raise UnavailableError(f"{name} needs OpenCV, which cannot be loaded: {explained}", explained.mend) from error
+
+
+def _load(name: str, root: Path | None, annotation_only: bool) -> Dataset:
     base, options = split_name(name)
     if not degraded.OPTIONS.isdisjoint(options):
         wanted = degraded.take_options(options, annotation_only=annotation_only)

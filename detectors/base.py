@@ -165,6 +165,8 @@ class Detector(ABC):
     info: ClassVar[DetectorInfo]
     requires: ClassVar[tuple[str, ...]] = ()
     """Modules that must be importable."""
+    must_load: ClassVar[tuple[str, ...]] = ()
+    """Modules and shared libraries that need something of the system, which may lack it though all is installed."""
     extra: ClassVar[str] = ""
     """The extra of facebench that installs them; empty: in the default install."""
     reference_scores: ClassVar[tuple[float, float] | None] = None
@@ -181,10 +183,7 @@ class Detector(ABC):
         score_floor: float | None = None,
         operating_threshold: float | None = None,
     ) -> None:
-        if device not in self.info.devices:
-            raise DeviceError(
-                f"{self.info.name} runs on {' and '.join(self.info.devices)} only ({self.info.package}), got {device!r}"
-            )
+        self.check_device(device)
         if threads < 1:
             raise UsageError(f"{self.info.name}: threads must be at least 1, got {threads}")
         self.device = device
@@ -233,6 +232,14 @@ class Detector(ABC):
     def mend_packages(cls) -> str:
         """Return the command that installs the missing packages."""
         return f"pip install 'facebench[{cls.extra}]'" if cls.extra else "pip install facebench"
+
+    @classmethod
+    def check_device(cls, device: Device) -> None:
+        """Raise DeviceError where the card has not this device; whether the machine has it is seen when it is built."""
+        if device not in cls.info.devices:
+            raise DeviceError(
+                f"{cls.info.name} runs on {' and '.join(cls.info.devices)} only ({cls.info.package}), got {device!r}"
+            )
 
     @classmethod
     def check_parameters(cls, **parameters: Any) -> None:

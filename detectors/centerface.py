@@ -39,6 +39,7 @@ class CenterFace(Detector):
         operating_threshold=0.5,
         score_floor=0.02,
     )
+    must_load = ("cv2",)
     reference_scores = (0.912, 0.89)
 
     def __init__(

@@ -14,7 +14,8 @@ from functools import cache
 
 import numpy as np
 
-from ..errors import DeviceError
+from .. import importable
+from ..errors import DeviceError, UnavailableError
 from . import devices, thread_counts
 from .base import Detections, Detector, Device, RGBImage
 from .finished import unfinished
@@ -53,9 +54,13 @@ def check_detector(spec: str | DetectorSpec, *, device: Device = "cpu", threads:
 
     Raises:
         UsageError: unknown detector or parameter.
-        UnavailableError: a package or model file is missing.
+        UnavailableError: a package or model file is missing, or OpenCV, which the checks need.
+        DeviceError: the device cannot be used.
     """
     resolved = resolve(spec) if isinstance(spec, str) else spec
+    resolved.adapter.check_device(device)
+    if fault := importable.fault("cv2"):
+        raise UnavailableError(f"the checks need OpenCV, which cannot be loaded: {fault}", importable.remedy(fault))
     floor = resolved.adapter.info.score_floor
     libraries = _Libraries()
     try:

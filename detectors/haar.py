@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import UsageError, did_you_mean
+from ..errors import UnavailableError, UsageError, did_you_mean
+from ..importable import OPENCV, requirement
 from .base import Detections, DetectorInfo, Device, RGBImage
 from .boxes import xywh_to_xyxy
 from .opencv import OpenCvDetector
@@ -55,8 +57,15 @@ class Haar(OpenCvDetector):
     ) -> None:
         super().__init__(device=device, threads=threads, score_floor=score_floor)
         import cv2
+        from cv2.data import haarcascades
 
-        self._cascade = cv2.CascadeClassifier(str(_cascade_file(cascade)))
+        file = Path(haarcascades) / f"haarcascade_{cascade}.xml"
+        if not file.is_file():
+            raise UnavailableError(
+                f"haar: OpenCV {cv2.__version__} has no file {file.name}, expected a version that carries its cascades",
+                f"pip install --force-reinstall --no-deps {requirement(OPENCV)}",
+            )
+        self._cascade = cv2.CascadeClassifier(str(file))
         self._scale_factor = scale_factor
         self._min_neighbors = min_neighbors
         self._min_size = min_size
@@ -70,7 +79,7 @@ class Haar(OpenCvDetector):
             )
         if parameters["min_neighbors"] < 0 or parameters["min_size"] < 1:
             raise UsageError("haar: expected min_neighbors of at least 0 and min_size of at least 1 pixel")
-        _cascade_file(parameters["cascade"])
+        _check_cascade(parameters["cascade"])
 
     def detect(self, image: RGBImage) -> Detections:
         """Run the cascade over the grey picture."""
@@ -89,12 +98,10 @@ class Haar(OpenCvDetector):
         return Detections.from_arrays(xywh_to_xyxy(boxes), weights)
 
 
-def _cascade_file(name: str) -> Path:
-    from cv2.data import haarcascades
-
-    folder = Path(haarcascades)
-    file = folder / f"haarcascade_{name}.xml"
-    if not file.is_file():
-        known = [path.stem.removeprefix("haarcascade_") for path in folder.glob("haarcascade_*.xml")]
+def _check_cascade(name: str) -> None:
+    """Look for the name in OpenCV's folder without importing OpenCV, which may lack a library of the system."""
+    spec = find_spec("cv2")
+    folders = [Path(folder, "data") for folder in (spec and spec.submodule_search_locations) or ()]
+    known = [file.stem.removeprefix("haarcascade_") for one in folders for file in one.glob("haarcascade_*.xml")]
+    if known and name not in known:
         raise UsageError(f"haar:cascade={name}: OpenCV has no such cascade. {did_you_mean(name, known)}")
-    return file

@@ -45,6 +45,7 @@ class MediaPipe(Detector):
         "the wheel has no GPU delegate for Python on Linux without a display",
     )
     requires = ("mediapipe",)
+    must_load = ("cv2", "libEGL.so.1", "libGLESv2.so.2")
     extra = "mediapipe"
     reference_scores = (0.908, 0.881)
 

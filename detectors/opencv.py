@@ -11,6 +11,8 @@ from .base import Detector, Device, RGBImage
 class OpenCvDetector(Detector):
     """A detector that runs inside OpenCV: sets OpenCV's thread count and reads it back."""
 
+    must_load = ("cv2",)
+
     def __init__(
         self,
         *,

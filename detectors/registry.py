@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any
 
-from ..errors import UnavailableError, UsageError, did_you_mean
+from .. import importable
+from ..errors import DeviceError, UnavailableError, UsageError, did_you_mean
 from . import model_store
 from .base import Detector, Device
 
@@ -61,14 +62,36 @@ class DetectorSpec:
         """Return the names in models.toml of the files that this detector needs."""
         return self.adapter.model_names(**self.parameters)
 
-    def missing(self) -> UnavailableError | None:
-        """Return what is missing to run this detector, without importing its library; None where nothing is."""
+    def missing(self, device: Device | None = None) -> UnavailableError | None:
+        """Return what is missing to run this detector; None where nothing is. No library is imported in this process.
+
+        Args:
+            device: where it shall run; None not to ask that.
+        """
+        return self.unfit(device) or self._missing_models()
+
+    def unfit(self, device: Device | None = None) -> UnavailableError | None:
+        """Return why it cannot run here whatever is fetched: the device, a package, a library of the system."""
+        try:
+            if device is not None:
+                self.adapter.check_device(device)
+        except DeviceError as error:
+            return UnavailableError(str(error))
         absent = [module for module in self.adapter.requires if not _is_importable(module)]
         if absent:
             return UnavailableError(
                 f"{self.name} needs the module{'s' * (len(absent) > 1)} {', '.join(absent)}",
                 self.adapter.mend_packages(),
             )
+        faults = {name: fault for name in self.adapter.must_load if (fault := importable.fault(name))}
+        if faults:
+            return UnavailableError(
+                f"{self.name} needs {' and '.join(faults)}, which cannot be loaded: {'; '.join(faults.values())}",
+                importable.remedy(*faults.values()),
+            )
+        return None
+
+    def _missing_models(self) -> UnavailableError | None:
         if files := self.unfetched():
             named = f"file {files[0]!r}, which is" if len(files) == 1 else f"files {', '.join(files)}, which are"
             return UnavailableError(
@@ -86,8 +109,8 @@ class DetectorSpec:
         if missing is None:
             return "available"
         absent = self.unfetched()
-        packaged = all(map(_is_importable, self.adapter.requires))
-        if packaged and not model_store.is_offline() and all(model_store.model_file(name).sources for name in absent):
+        fetchable = not model_store.is_offline() and all(model_store.model_file(name).sources for name in absent)
+        if fetchable and self.unfit() is None:
             return f"model{'s' * (len(absent) > 1)} not fetched yet: fetched on first use"
         return f"unavailable: {missing}"
 
@@ -175,11 +198,21 @@ def create(
     """
     resolved = resolve(spec) if isinstance(spec, str) else spec
     try:
+        for name in resolved.adapter.must_load:
+            if ".so" not in name:  # some use it in their first `detect` only
+                importlib.import_module(name)
         return resolved.adapter(device=device, threads=threads, score_floor=score_floor, **resolved.parameters)
-    except ImportError as error:
-        raise UnavailableError(
-            f"{resolved.name} cannot be loaded: {error}", resolved.adapter.mend_packages()
-        ) from error
+    except (ImportError, OSError) as error:
+        if explained := importable.explain(error):
+            missing = resolved.unfit()  # names all, where the error names the first
+            raise missing or UnavailableError(
+                f"{resolved.name} cannot be loaded: {explained}", explained.mend
+            ) from error
+        if not isinstance(error, ImportError):
+            raise
+        # to install again what is there, and fails, would change nothing
+        mend = resolved.adapter.mend_packages() if isinstance(error, ModuleNotFoundError) else ""
+        raise UnavailableError(f"{resolved.name} cannot be loaded: {error}", mend) from error
 
 
 def parameters_of(adapter: type[Detector]) -> dict[str, tuple[Any, Any]]:

@@ -44,6 +44,7 @@ class RetinaFace(Detector):
     )
     requires = ("torch", "retinaface.net")
     extra = "retinaface"
+    must_load = ("cv2",)
     reference_scores = (0.999, 0.999)
 
     def __init__(

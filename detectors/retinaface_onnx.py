@@ -31,6 +31,7 @@ class RetinaFaceOnnx(Detector):
         operating_threshold=OPERATING_THRESHOLD,
         score_floor=0.02,
     )
+    must_load = ("cv2",)
     reference_scores = (0.999, 0.999)
 
     def __init__(

@@ -16,14 +16,15 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ALLOWED = {
     "errors": set(),
+    "importable": {"errors"},
     "downloads": {"errors", "http_download"},
     "http_download": {"downloads"},
-    "detectors": {"errors", "downloads"},
-    "datasets": {"errors", "downloads"},
-    "benchmarks": {"errors", "detectors", "datasets"},
+    "detectors": {"errors", "importable", "downloads"},
+    "datasets": {"errors", "importable", "downloads"},
+    "benchmarks": {"errors", "importable", "detectors", "datasets"},
     "emotions": {"errors", "detectors", "datasets", "benchmarks"},
     "reports": {"errors", "detectors", "datasets", "benchmarks"},
-    "cli": {"errors", "detectors", "datasets", "benchmarks", "emotions", "reports", "facebench"},
+    "cli": {"errors", "importable", "detectors", "datasets", "benchmarks", "emotions", "reports", "facebench"},
 }
 HEAVY = {
     "cv2", "dlib", "face_recognition", "matplotlib", "mediapipe", "mtcnn", "onnx", "onnxruntime", "pandas", "PIL",

@@ -22,6 +22,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from ... import importable
 from ..environment import usable_cores
 
 Level = Literal["ok", "note", "warning", "problem"]
@@ -177,6 +178,7 @@ class Machine:
         encoding: of standard output.
         packages: the installed distributions.
         module: where a module lies, None where there is none; imports nothing.
+        load_fault: why a module or shared library cannot be loaded, asked in a child process; empty where it can.
         run: runs a program with a time limit.
         free_bytes: free space of the disk that holds a folder.
     """
@@ -188,6 +190,7 @@ class Machine:
     encoding: str = field(default_factory=lambda: sys.stdout.encoding or "ascii")
     packages: Sequence[Package] = field(default_factory=installed)
     module: Callable[[str], Path | None] = find_module
+    load_fault: Callable[[str], str] = importable.fault
     run: Run = run_child
     free_bytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free
 

@@ -7,21 +7,19 @@ import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
 from ...detectors import Detector
+from ...importable import HEADLESS, OPENCV, remedy, requirement
 from .facts import Finding, Machine, Package
 
-OPENCV = "opencv-contrib-python"
 _KEEP = {
-    "cv2": (OPENCV,),
+    "cv2": (HEADLESS, OPENCV),
     "onnxruntime": ("onnxruntime-gpu", "onnxruntime"),
     "tensorflow": ("tensorflow", "tensorflow-cpu"),
     "dlib": ("dlib-bin", "dlib"),
 }
-"""Modules that several distributions bring, and which one to keep: the first of these that is there."""
-_SYSTEM_LIBRARIES = {"libGL": "libgl1", "libgthread": "libglib2.0-0", "libSM": "libsm6", "libXext": "libxext6"}
+"""Modules that several distributions bring, and which one to keep: the first of these that is there, else the last."""
 _WHY_ONE = (
     "each overwrites files of the other, and removing one breaks the other: the version that a run stores may not be "
     "the one that ran."
@@ -36,67 +34,62 @@ def packages(machine: Machine) -> list[Finding]:
 
 
 def detectors(machine: Machine, adapters: Mapping[str, type[Detector]]) -> list[Finding]:
-    """Look for the packages of detectors; nothing is imported.
+    """Look for the packages of detectors, and whether those that need something of the system find it.
 
     Args:
         machine: where modules are looked for.
         adapters: detector -> class.
     """
-    absent = {
-        name: modules
-        for name, adapter in adapters.items()
-        if (modules := [module for module in adapter.requires if machine.module(module) is None])
-    }
-    meaning = "facebench run leaves it out, and says so."
+    found = [finding for name, adapter in adapters.items() if (finding := _detector(machine, name, adapter))]
     return [
         Finding(
             "detectors",
             "packages",
-            "note" if absent else "ok",
-            f"the packages of {len(adapters) - len(absent)} of {len(adapters)} built-in detectors are there",
-            "the others can be measured." if absent else "",
+            "note" if found else "ok",
+            f"the packages of {len(adapters) - len(found)} of {len(adapters)} built-in detectors are there",
+            "the others can be measured." if found else "",
         ),
-        *(
-            Finding(
-                "detectors",
-                name,
-                "warning",
-                f"{name} lacks the module{'s' * (len(modules) > 1)} {', '.join(modules)}",
-                meaning,
-                adapters[name].mend_packages(),
-            )
-            for name, modules in absent.items()
-        ),
+        *found,
     ]
+
+
+def _detector(machine: Machine, name: str, adapter: type[Detector]) -> Finding | None:
+    meaning = "facebench run leaves it out, and says so."
+    if absent := [module for module in adapter.requires if machine.module(module) is None]:
+        found = f"{name} lacks the module{'s' * (len(absent) > 1)} {', '.join(absent)}"
+        return Finding("detectors", name, "warning", found, meaning, adapter.mend_packages())
+    if faults := {one: fault for one in adapter.must_load if (fault := machine.load_fault(one))}:
+        found = f"{name} needs {' and '.join(faults)}, which cannot be loaded: {'; '.join(faults.values())}"
+        mend = remedy(*faults.values(), wheels=_opencv_wheels(machine))
+        return Finding("detectors", name, "warning", found, meaning, mend)
+    return None
 
 
 def _opencv(machine: Machine) -> Finding:
     module = machine.module("cv2")
     if module is None:
         meaning = "most detectors and the drawing of pictures need it."
-        return _finding("opencv", "problem", "there is no module cv2", meaning, f"pip install {_requirement(OPENCV)}")
+        return _finding("opencv", "problem", "there is no module cv2", meaning, f"pip install {requirement(OPENCV)}")
+    if fault := machine.load_fault("cv2"):
+        meaning = "most detectors and the drawing of pictures need it."
+        wheels = _opencv_wheels(machine) or [OPENCV]
+        mend = remedy(fault, wheels=wheels) or f"pip install --force-reinstall --no-deps {wheels[0]}"
+        return _finding("opencv", "problem", f"cv2 cannot be imported: {fault}", meaning, mend)
     owners = _owners(machine, module)
     files = _opencv_files(module)
     if not owners:
         meaning = "a run stores no version of OpenCV: results of this machine cannot be told from those of another."
-        mend = f"pip install {_requirement(OPENCV)}"
+        mend = f"pip install {requirement(OPENCV)}"
         return _finding("opencv", "warning", f"cv2 ({files}) belongs to no installed wheel", meaning, mend)
     if len(owners) > 1:
         return _two_owners("opencv", "cv2", owners, f"; the files that are there are those of {files}")
-    if owners[0].name != OPENCV:
-        meaning = f"facebench is tested with {OPENCV} and stores its version alone with a run."
+    if owners[0].name not in _KEEP["cv2"]:
+        meaning = f"facebench is tested with {OPENCV} and stores its version, or that of {HEADLESS}, with a run."
         return _finding("opencv", "warning", f"cv2 is that of {owners[0]}", meaning, _mend("cv2", owners))
     if owners[0].version not in files:
         found = f"cv2 should be {owners[0]}, the files that are there are those of {files}"
-        mend = f"pip install --force-reinstall --no-deps {_requirement(OPENCV)}"
+        mend = f"pip install --force-reinstall --no-deps {owners[0].name}=={owners[0].version}"
         return _finding("opencv", "warning", found, "another wheel was here and left its files.", mend)
-    _, fault = machine.probe("opencv")
-    if fault:
-        meaning = "most detectors and the drawing of pictures need it."
-        # the names that Debian and its like have for what the wheels expect of the system
-        library = next((package for name, package in _SYSTEM_LIBRARIES.items() if name in fault), "")
-        mend = f"sudo apt-get install {library}" if library else f"pip install --force-reinstall {owners[0].name}"
-        return _finding("opencv", "problem", f"cv2 cannot be imported: {fault}", meaning, mend)
     return _finding("opencv", "ok", f"{owners[0]} alone owns cv2")
 
 
@@ -117,8 +110,16 @@ def _two_owners(check: str, module: str, owners: Sequence[Package], more: str = 
 
 def _mend(module: str, owners: Sequence[Package]) -> str:
     names = [package.name for package in owners]
-    keep = next((name for name in _KEEP[module] if name in names), _KEEP[module][0])
-    return f"pip uninstall --yes {' '.join(names)} && pip install {_requirement(keep)}"
+    keep = next((name for name in _KEEP[module] if name in names), _KEEP[module][-1])
+    return f"pip uninstall --yes {' '.join(names)} && pip install {requirement(keep)}"
+
+
+def _opencv_wheels(machine: Machine) -> list[str]:
+    return [
+        package.name
+        for package in machine.packages
+        if re.fullmatch(r"opencv(-contrib)?-python(-headless)?", package.name)
+    ]
 
 
 def _owners(machine: Machine, module: Path) -> list[Package]:
@@ -145,21 +146,13 @@ def _requirements(machine: Machine) -> list[Finding]:
         meaning = "whether the installed versions are those that facebench needs is not known; pip also brings models."
         return [_finding("requirements", "warning", f"pip check: {answer.fault()}", meaning, "python -m ensurepip")]
     faults = [line for line in answer.output.splitlines() if line.startswith("facebench ")]
-    if machine.package("onnxruntime-gpu"):  # the same module, under another name
-        faults = [line for line in faults if " requires onnxruntime, " not in line]
+    # the same modules, under another name
+    for ours, other in (("onnxruntime", "onnxruntime-gpu"), (OPENCV, HEADLESS)):
+        if machine.package(other):
+            faults = [line for line in faults if f" requires {ours}, " not in line]
     if not faults:
         return [_finding("requirements", "ok", "all that facebench requires is there, in versions that it takes")]
     wanted = re.findall(r"(?:requires|has requirement) (.+?),? (?:which|but)", "\n".join(faults))
     mend = f"pip install {' '.join(map(shlex.quote, wanted))}" if wanted else ""
     meaning = "results of versions that facebench was not made for are not to be believed."
     return [_finding("requirements", "warning", " ".join(faults), meaning, mend)]
-
-
-def _requirement(name: str) -> str:
-    """The requirement of facebench for a package, quoted for a shell; its bare name where there is none."""
-    try:
-        lines = requires("facebench") or []
-    except PackageNotFoundError:
-        lines = []
-    found = (line.partition(";")[0].strip() for line in lines if re.match(rf"{re.escape(name)}(?![\w-])", line))
-    return shlex.quote(next(found, name))

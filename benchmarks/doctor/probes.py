@@ -17,17 +17,6 @@ _ASKED = ("wider-face:val?sample=1", "fer2013:public?sample=1", "ckplus")
 """The cheapest questions for which the loaders still read the annotation."""
 
 
-def opencv() -> dict[str, Any]:
-    """Import OpenCV: on a server it fails where a system library is missing.
-
-    Returns:
-        "version".
-    """
-    import cv2
-
-    return {"version": cv2.__version__}
-
-
 def torch() -> dict[str, Any]:
     """Ask PyTorch for its GPUs, and add two numbers on the first one.
 
@@ -150,7 +139,6 @@ def _smallest_model() -> bytes:
 
 
 PROBES: dict[str, Callable[..., dict[str, Any]]] = {
-    "opencv": opencv,
     "torch": torch,
     "onnxruntime": onnxruntime,
     "default": default,

@@ -50,6 +50,7 @@ def made_up(
         "encoding": "utf-8",
         "packages": (),
         "module": lambda name: None,
+        "load_fault": lambda name: "",
         "run": Programs(answers or {}),
         "free_bytes": lambda folder: 10**12,
     }

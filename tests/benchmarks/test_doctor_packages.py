@@ -8,15 +8,24 @@ import pytest
 from facebench.benchmarks.doctor.facts import Answer, Package
 from facebench.benchmarks.doctor.packages import detectors, packages
 from facebench.detectors import Detector, default_specs, resolve
-from facebench.tests.benchmarks.made_up_machine import Programs, assert_says, made_up, only, says
+from facebench.tests.benchmarks.made_up_machine import Programs, assert_says, made_up, only
 
 CONTRIB = 'opencv_version = "4.14.0.94"\ncontrib = True\nheadless = False\nrolling = False\nci_build = True'
 HEADLESS = 'opencv_version = "4.13.0.90"\ncontrib = False\nheadless = True'
-FINE = {"pip": Answer(0, "No broken requirements found.\n"), "opencv": says(version="4.14.0")}
+HEADLESS_CONTRIB = 'opencv_version = "4.14.0.94"\ncontrib = True\nheadless = True'
+FINE = {"pip": Answer(0, "No broken requirements found.\n")}
+NO_LIBGL = "ImportError: libGL.so.1: cannot open shared object file: No such file or directory"
+HEADLESS_WHEEL = {"opencv-contrib-python-headless==4.14.0.94": ("cv2",)}
 
 
-def site(root: Path, wheels: dict[str, tuple[str, ...]], version_file: str | None = CONTRIB, **answers: Answer):
-    """A machine whose site-packages holds wheels, each with its import packages."""
+def site(
+    root: Path,
+    wheels: dict[str, tuple[str, ...]],
+    version_file: str | None = CONTRIB,
+    load_fault: str = "",
+    **answers: Answer,
+):
+    """A machine whose site-packages holds wheels, each with its import packages; cv2 cannot be loaded for a reason."""
     folder = root / "site"
     modules = {"cv2", *(module for owned in wheels.values() for module in owned)}
     if version_file is None:
@@ -33,6 +42,7 @@ def site(root: Path, wheels: dict[str, tuple[str, ...]], version_file: str | Non
         root,
         packages=found,
         module=lambda name: folder / name / "__init__.py" if name in modules else None,
+        load_fault=lambda name: load_fault if name == "cv2" else "",
         answers=FINE | answers,
     )
 
@@ -59,16 +69,27 @@ OPENCV = {
     ),
     "no wheel": ({}, CONTRIB, {}, "warning", ("(opencv-contrib-python 4.14.0.94) belongs to no installed wheel",)),
     "no wheel and no version": ({}, "", {}, "warning", ("(an unknown version) belongs to no",)),
+    "the wheel without windows": (HEADLESS_WHEEL, HEADLESS_CONTRIB, {}, "ok", ("headless 4.14.0.94 alone",)),
+    "two wheels of which one needs no libGL": (
+        {**CONTRIB_WHEEL, **HEADLESS_WHEEL}, HEADLESS_CONTRIB, {}, "warning",
+        ("own cv2 together", "opencv-contrib-python-headless && pip install 'opencv-contrib-python-headless"),
+    ),
     "a system library is missing": (
-        CONTRIB_WHEEL, CONTRIB,
-        {"opencv": Answer(1, "", "Traceback\nImportError: libGL.so.1: cannot open shared object file\n")}, "problem",
-        ("cannot be imported: ImportError: libGL.so.1", "sudo apt-get install libgl1"),
+        CONTRIB_WHEEL, CONTRIB, {"load_fault": NO_LIBGL}, "problem",
+        (
+            "cannot be imported: ImportError: libGL.so.1",
+            "pip uninstall --yes opencv-contrib-python && pip install 'opencv-contrib-python-headless",
+            "apt-get install --yes libgl1",
+        ),
+    ),
+    "a system library is missing, and another wheel is there": (
+        {"opencv-python==4.13.0.90": ("cv2",)}, 'opencv_version = "4.13.0.90"', {"load_fault": NO_LIBGL}, "problem",
+        ("libGL.so.1", "pip uninstall --yes opencv-python && pip install 'opencv-contrib-python-headless"),
     ),
     "its import ends the process": (
-        CONTRIB_WHEEL, CONTRIB, {"opencv": Answer(-11)}, "problem",
-        ("was killed: Segmentation fault", "pip install --force-reinstall opencv-contrib-python"),
+        CONTRIB_WHEEL, CONTRIB, {"load_fault": "the process was killed: Segmentation fault"}, "problem",
+        ("was killed: Segmentation fault", "pip install --force-reinstall --no-deps opencv-contrib-python"),
     ),
-    "its import hangs": (CONTRIB_WHEEL, CONTRIB, {"opencv": Answer(None)}, "problem", ("no answer in time",)),
 }  # fmt: skip
 
 
@@ -85,6 +106,13 @@ def test_the_runtime_of_the_gpu_takes_the_place_of_the_other(tmp_path):
     gpu = Package("onnxruntime-gpu", "1.20")
     with_gpu = made_up(tmp_path, packages=[*alone.packages, gpu], module=alone.module, run=alone.run)
     assert_says(packages(with_gpu), "requirements", "ok")
+
+
+def test_the_wheel_without_windows_takes_the_place_of_the_one_with_them(tmp_path):
+    """Else doctor would advise to undo what it has advised before."""
+    says_missing = Answer(1, "facebench 0.1.0 requires opencv-contrib-python, which is not installed.\n")
+    machine = site(tmp_path, HEADLESS_WHEEL, HEADLESS_CONTRIB, pip=says_missing)
+    assert_says(packages(machine), "requirements", "ok")
 
 
 def test_a_wheel_in_another_folder_is_hidden_and_not_mixed(tmp_path):
@@ -169,8 +197,17 @@ def test_a_detector_without_its_package_is_named_with_its_mend(absent, detector,
     assert_says(found, "packages", "note" if len(found) > 1 else "ok", f"{13 - len(found)} of 12")
 
 
+def test_a_detector_that_cannot_be_loaded_is_named_with_all_that_its_system_lacks(tmp_path):
+    faults = {name: f"OSError: {name}: cannot open shared object file" for name in ("libEGL.so.1", "libGLESv2.so.2")}
+    machine = made_up(tmp_path, module=lambda name: tmp_path, load_fault=lambda name: faults.get(name, ""))
+    found = detectors(machine, adapters())
+    needs = "mediapipe needs libEGL.so.1 and libGLESv2.so.2, which cannot be loaded"
+    assert_says(found, "mediapipe", "warning", needs, "apt-get install --yes libegl1 libgles2")
+    assert [finding.check for finding in found] == ["packages", "mediapipe"]
+
+
 def test_nothing_is_asked_for_a_package_of_a_detector(tmp_path):
-    """Looking for packages starts no process: only pip and OpenCV are asked, and those by `packages`."""
+    """Looking for packages starts no process: only pip is asked, and that by `packages`."""
     programs = Programs(FINE)
     machine = made_up(tmp_path, module=lambda name: None, run=programs)
     assert len(detectors(machine, adapters())) > 1 and programs.asked == []
