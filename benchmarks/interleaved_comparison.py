@@ -105,7 +105,7 @@ def compare_sides(
 def describe_side(spec: str, fingerprint: str, protocol: Protocol, device: Device, threads: int) -> dict[str, Any]:
     """Return what goes into a side in this environment: "cell", as run.json has it, and "environment"."""
     resolved = resolve(spec)
-    missing = resolved.missing()
+    missing = resolved.missing(device)
     if missing is not None:
         raise missing
     cell = make_cell(resolved, fingerprint, protocol, device, threads)

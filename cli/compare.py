@@ -187,7 +187,8 @@ def _measure(base: str, head: str, metric: str | None, resampling: Any, settings
 
     console = stderr()
     left, right = Side(base, settings.get("base_python")), Side(head, settings.get("head_python"))
-    fetch_models([resolve(side.spec) for side in (left, right) if side.python is None], console, strict=True)
+    ours = [resolve(side.spec) for side in (left, right) if side.python is None]
+    fetch_models(ours, console, strict=True, device=settings.get("device", "cpu"))
     pictures = datasets.load(settings.get("dataset", "scenes"), root=settings.get("data"))
     bars = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*bars, console=console, transient=True, disable=not console.is_terminal) as progress:

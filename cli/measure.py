@@ -8,7 +8,18 @@ from typing import Annotated, Literal
 import typer
 
 from ..errors import UsageError
-from .console import Data, Device, Json, PredictionsFormat, RunPath, fetch_models, print_summary, read_detectors, stderr
+from .console import (
+    Data,
+    Device,
+    Json,
+    PredictionsFormat,
+    RunPath,
+    any_failed,
+    fetch_models,
+    print_summary,
+    read_detectors,
+    stderr,
+)
 
 
 def run_command(
@@ -80,7 +91,9 @@ def run_command(
     console = stderr()
     pictures = datasets.load(dataset, root=data)
     console.print(f"{pictures.name}: {pictures.coverage}. {pictures.description}", soft_wrap=True, highlight=False)
-    fetch_models([*specs, *(one.resolve() for one in settings)], console)
+    fetch_models(specs, console, device=device or "cpu")
+    for setting in settings:
+        fetch_models([setting.resolve()], console, device=setting.device)
     timed = rounds if rounds is not None else int(workers is None)
     plan = Plan(pictures, specs, protocols, device or "cpu", counts or [1], limits, timed, workers, settings)
     passes = int(timed > 0) + int(workers is not None)
@@ -99,7 +112,7 @@ def run_command(
         )
     summary = summarise_run(folder)
     print_summary(summary, as_json)
-    if any(row.cell["status"] == "failed" for row in summary.rows):
+    if any_failed(folder.cells, specs if given else [], device):
         raise typer.Exit(1)
 
 

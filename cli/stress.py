@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import UsageError
-from .console import ByEvent, Data, Device, Json, fetch_models, read_detectors, stderr, stdout
+from .console import ByEvent, Data, Device, Json, any_failed, fetch_models, read_detectors, stderr, stdout
 
 if TYPE_CHECKING:
     from ..benchmarks.stress_scores import StressScores
@@ -64,7 +64,9 @@ def stress_command(
     console = stderr()
     pictures = datasets.load(dataset, root=data)
     console.print(f"{pictures.name}: {pictures.coverage}. {pictures.description}", soft_wrap=True, highlight=False)
-    fetch_models([*specs, *(one.resolve() for one in settings)], console)
+    fetch_models(specs, console, device=device or "cpu")
+    for setting in settings:
+        fetch_models([setting.resolve()], console, device=setting.device)
     with closing(create_executor(executor)) as workers:
         plan = Plan(
             pictures,
@@ -88,7 +90,7 @@ def stress_command(
         typer.echo(json.dumps(to_json(scores), indent=2))
     else:
         _print(scores, pictures.coverage)
-    if any(row.missing for row in scores.rows) or any(cell["status"] == "failed" for cell in folder.cells):
+    if any(row.missing for row in scores.rows) or any_failed(folder.cells, specs if given else [], device):
         raise typer.Exit(1)
 
 

@@ -174,23 +174,6 @@ def test_a_results_folder_that_cannot_be_made(tmp_path):
     assert done.returncode == 2 and "Choose another folder with --out" in done.stderr
 
 
-def test_a_device_that_is_not_there_fails_its_cell_with_the_reason(tmp_path):
-    arguments = (
-        "run",
-        "--dataset",
-        "scenes?count=2",
-        "--detectors",
-        "haar",
-        "--device",
-        "cuda",
-        "--out",
-        tmp_path / "r",
-    )
-    done = facebench(*arguments)
-    assert done.returncode == 1
-    assert "haar runs on cpu only" in done.stdout
-
-
 def test_detectors_list_says_what_is_missing_and_how_to_mend_it(tmp_path):
     settings = {"FACEBENCH_CACHE": str(tmp_path), "FACEBENCH_MODELS": ""}
     rows = {row["detector"]: row for row in json.loads(facebench("detectors", "list", "--json", **settings).stdout)}
@@ -220,7 +203,7 @@ def test_offline_run_goes_on_with_what_is_there(tmp_path):
     settings = {"FACEBENCH_CACHE": str(tmp_path / "cache"), "FACEBENCH_MODELS": "", "FACEBENCH_OFFLINE": "1"}
     arguments = ("run", "--dataset", "scenes?count=2", "--detectors", "yunet,haar", "--out", tmp_path / "r")
     done = facebench(*arguments, **settings)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1, "yunet was named"
     assert "unavailable yunet" in done.stderr and "facebench models fetch yunet" in done.stderr
     assert "done haar" in done.stderr
 
