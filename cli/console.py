@@ -102,19 +102,16 @@ def fetch_model(name: str, console: Console) -> Path:
         )
 
 
-def any_failed(cells: Iterable[Mapping[str, Any]], named: Sequence[DetectorSpec], device: Device) -> bool:
-    """Whether a detector failed, or one that the user named is unavailable on the device.
+def any_failed(cells: Iterable[Mapping[str, Any]], named: Iterable[str]) -> bool:
+    """Whether a detector failed, or one that the user named is unavailable.
 
     Args:
         cells: of the run.
-        named: the detectors that were named; those that are measured because none was named may be unavailable.
-        device: where they were to run.
+        named: keys of the cells that the user named; those that are measured because none was named may be unavailable.
     """
-    specs = {str(spec) for spec in named}
+    keys = set(named)
     return any(
-        cell["status"] == "failed"
-        or (cell["status"] == "unavailable" and cell["spec"] in specs and cell["device"] == device)
-        for cell in cells
+        cell["status"] == "failed" or (cell["status"] == "unavailable" and cell["key"] in keys) for cell in cells
     )
 
 
@@ -184,6 +181,17 @@ def read_detectors(
     return registry.resolve_all(others or ([] if named else registry.default_specs())), settings
 
 
+def read_setting(text: str, device: Device | None) -> Setting:
+    """Return the setting that a detector is used in, see `build_fetched`."""
+    from dataclasses import replace
+
+    from ..benchmarks.default_detector import default_setting
+    from ..detectors.setting import Setting
+
+    picked = default_setting() if text == "default" else Setting(text)
+    return replace(picked, device=device or picked.device)
+
+
 def build_fetched(text: str, device: Device | None) -> Detector:
     """Fetch what a detector needs and build it, "default" in the setting that was picked.
 
@@ -191,13 +199,7 @@ def build_fetched(text: str, device: Device | None) -> Detector:
         text: a spec, or "default".
         device: None: as picked, and the CPU for a detector that is named.
     """
-    from dataclasses import replace
-
-    from ..benchmarks.default_detector import default_setting
-    from ..detectors.setting import Setting
-
-    picked = default_setting() if text == "default" else Setting(text)
-    setting = replace(picked, device=device or picked.device)
+    setting = read_setting(text, device)
     fetch_models([setting.resolve()], stderr(), strict=True, device=setting.device)
     return setting.build()
 

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import MissingDataError, ResultsError, UsageError
-from .console import Device, build_fetched, load_classifier, stderr
+from .console import Device, build_fetched, load_classifier, read_setting, stderr
 
 if TYPE_CHECKING:
     from ..detectors import Detector, RGBImage
     from ..emotions import EmotionPipeline, VideoProgress
 
 _PICTURES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"))
+_COPY = ".faces.jpg"
+"""The end of the names of copies with what was found drawn in."""
 _VIDEOS = frozenset((".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"))
 
 
@@ -32,7 +34,7 @@ def detect_command(
     ] = False,
     detector: Annotated[str, typer.Option(help="A detector, or default: the picked one.")] = "default",
     device: Annotated[
-        Device | None, typer.Option(help="cpu or cuda; else as picked, and cpu for a named detector.")
+        Device | None, typer.Option(help="cpu or cuda; else that of the picked detector, and cpu for a named one.")
     ] = None,
     emotions: Annotated[bool, typer.Option("--emotions", help="Name the emotion of every face too.")] = False,
     classifier: Annotated[
@@ -51,6 +53,7 @@ def detect_command(
     every: Annotated[int, typer.Option(min=1, help="Of a video: look at every n-th frame.")] = 1,
 ) -> None:
     """Find the faces in pictures or a video, and their emotions: JSON lines, and copies with both drawn in."""
+
     if sample == bool(sources) or (sample and output is None):
         got = "no picture" if not sample else "--sample and pictures" if sources else "--sample without -o"
         raise UsageError(
@@ -66,7 +69,13 @@ def detect_command(
             f"got -o {output} for {'a video' if video is not None else 'pictures'}, expected "
             f"{'a file that ends in .mp4' if video is not None else 'a folder'}"
         )
-    pictures = [_sample(output)] if sample and output is not None else [] if video is not None else _pictures(sources)
+    if device is not None:
+        # before anything is written, fetched or opened
+        read_setting(detector, device).resolve().adapter.check_device(device)
+    if sample and output is not None:
+        pictures = [_sample(output)]
+    else:
+        pictures = [] if video is not None else _pictures(sources, output)
     found_by = build_fetched(detector, device)
     with ExitStack() as stack:
         stack.callback(found_by.close)
@@ -112,15 +121,29 @@ def _camera(text: str) -> int | None:
     return int(text) if text.isdecimal() and not Path(text).exists() else None
 
 
-def _pictures(sources: list[str]) -> list[Path]:
-    """Return the picture files, those of a folder sorted by name."""
-    pictures = []
+def _pictures(sources: list[str], output: Path | None) -> list[Path]:
+    """Return the image files, those of a folder sorted by name and without the copies that an earlier call wrote."""
+    pictures: list[Path] = []
+    copies = 0
     for path in map(Path, sources):
-        inside = sorted(one for one in path.rglob("*") if one.suffix.lower() in _PICTURES) if path.is_dir() else [path]
+        if not path.is_dir():
+            pictures.append(path)
+            continue
+        files = [one for one in path.rglob("*") if one.suffix.lower() in _PICTURES and not one.is_dir()]
+        inside = sorted(one for one in files if not _is_copy(one, output))
+        left_out = len(files) - len(inside)
+        copies += left_out
         if not inside:
-            raise MissingDataError(f"got the folder {path} without a picture, expected files such as .jpg or .png")
+            but = f" but {left_out} of facebench's own copies (*{_COPY})" if left_out else ""
+            raise MissingDataError(f"got the folder {path} without an image{but}, expected files such as .jpg or .png")
         pictures += inside
+    if copies:
+        typer.echo(f"facebench: left out {copies} of its own copies (*{_COPY} in {output})", err=True)
     return pictures
+
+
+def _is_copy(path: Path, output: Path | None) -> bool:
+    return output is not None and path.name.endswith(_COPY) and path.resolve().parent == output.resolve()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +203,7 @@ def _copies(pictures: list[Path], folder: Path) -> Iterator[Path]:
         numbered = (path.stem if number == 1 else f"{path.stem}.{number}" for number in count(1))
         name = next(name for name in numbered if name not in taken)
         taken.add(name)
-        yield folder / f"{name}.faces.jpg"
+        yield folder / f"{name}{_COPY}"
 
 
 def _film(video: Path | int, pipeline: EmotionPipeline, output: Path | None, lines: Path | None, every: int) -> None:

@@ -112,7 +112,7 @@ def run_command(
         )
     summary = summarise_run(folder)
     print_summary(summary, as_json)
-    if any_failed(folder.cells, specs if given else [], device):
+    if any_failed(folder.cells, [cell.key for _, cell in plan.cells()] if detectors else []):
         raise typer.Exit(1)
 
 

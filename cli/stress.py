@@ -90,7 +90,9 @@ def stress_command(
         typer.echo(json.dumps(to_json(scores), indent=2))
     else:
         _print(scores, pictures.coverage)
-    if any(row.missing for row in scores.rows) or any_failed(folder.cells, specs if given else [], device):
+    if any(row.missing for row in scores.rows) or any_failed(
+        folder.cells, [cell.key for _, cell in plan.cells()] if detectors else []
+    ):
         raise typer.Exit(1)
 
 

@@ -50,11 +50,19 @@ def columns(summary: Summary, analysis: Analysis | None = None) -> list[Column]:
     found += [
         *(_exact_ap(name, f"exact AP, {name}: {exact}") for name in summary.lists),
         *(_official_ap(name, f"AP, {name}: {official}{fewer}") for name in summary.lists),
-        _at_threshold("IoU", "mean IoU of hits at the threshold of the row, the detector's own unless it says another", "mean_iou"),
+        _at_threshold(
+            "IoU", "mean IoU of hits at the threshold of the row, the detector's own unless it says another", "mean_iou"
+        ),
         _at_threshold("precision", "share of boxes on a face, at the threshold of the row", "precision"),
         _at_threshold("recall", "share of faces found, at the threshold of the row", "recall"),
-        _latency("p50 ms", f"median of the whole detect call on decoded images, at the threshold of the row; {others}", "p50_ms"),
-        _latency("p90 ms", f"90th percentile of the whole detect call, at the threshold of the row; {others}", "p90_ms"),
+        _latency(
+            "p50 ms",
+            f"median of the whole detect call on decoded images, at the threshold of the row; {others}",
+            "p50_ms",
+        ),
+        _latency(
+            "p90 ms", f"90th percentile of the whole detect call, at the threshold of the row; {others}", "p90_ms"
+        ),
         _latency("pictures/s", f"pictures over the sum of their detect calls; {others}", "pictures_per_second"),
         _number("start s", "from an empty process to the first result; measured once: no interval", _cold_start_s, 1),
         _number("peak MB", "largest memory of the detector's process; measured once: no interval", _peak_mb, 0),

@@ -118,7 +118,7 @@ def test_a_sweep_prints_every_crop(run_folder: Path, scored: str, classifier: Pa
         (["detect", "clip.mp4", "--emotions", "-o", "out"], "ends in .mp4"),
         (["detect", "none.mp4", "--emotions", "--detector", "haar", "--classifier", "CLASSIFIER"], "cannot read the"),
         (["detect", "97", "--emotions", "--detector", "haar", "--classifier", "CLASSIFIER"], "camera 97 cannot be"),
-        (["detect", ".", "--detector", "haar"], "without a picture"),
+        (["detect", ".", "--detector", "haar"], "without an image"),
         (["detect", "p.jpg", "--emotions", "--detector", "haar", "--classifier", "facebnch"], "Did you mean facebench"),
         (["detect", "p.jpg", "--emotions", "--detector", "haar", "--classifier", "no.onnx"], "cannot be read"),
     ],
