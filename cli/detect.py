@@ -53,7 +53,6 @@ def detect_command(
     every: Annotated[int, typer.Option(min=1, help="Of a video: look at every n-th frame.")] = 1,
 ) -> None:
     """Find the faces in pictures or a video, and their emotions: JSON lines, and copies with both drawn in."""
-
     if sample == bool(sources) or (sample and output is None):
         got = "no picture" if not sample else "--sample and pictures" if sources else "--sample without -o"
         raise UsageError(

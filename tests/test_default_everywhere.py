@@ -1,0 +1,81 @@
+"""What was picked is what runs, by whatever door it is reached: for every built-in detector with scores."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from facebench.benchmarks.results import RunFolder
+from facebench.detectors import default_specs, resolve
+from facebench.detectors.setting import Setting
+
+SCORED = [name for name in default_specs() if resolve(name).adapter.info.score_kind != "none"]
+BELOW_THEIR_OWN = {"haar": 2.0, "hog": -0.3, "dlib-cnn": -0.2}
+"""Haar's own is that of any window: its margin is above. The others are probabilities."""
+
+IN_PROCESS = """
+import contextlib, io, json, sys
+from pathlib import Path
+import facebench
+from facebench import cli
+from facebench.datasets import decode
+
+image = decode(Path(sys.argv[1])).image
+with facebench.load_default() as detector, contextlib.closing(facebench.EmotionPipeline.default()) as pipeline:
+    answers = {"load_default": detector.detect(image).records(), "pipeline": pipeline.find(image).detections.records()}
+sys.argv = ["facebench", "detect", sys.argv[1]]
+with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.suppress(SystemExit):
+    cli.main()
+answers["detect"] = json.loads(printed.getvalue())["faces"]
+print(json.dumps(answers))
+"""
+
+
+def start(arguments: list[str], default: Path) -> str:
+    environment = {**os.environ, "FACEBENCH_DEFAULT": str(default)}
+    done = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip().splitlines()[-1]
+
+
+def kept(folder: RunFolder, threshold: float) -> pd.DataFrame:
+    [cell] = folder.cells
+    assert (cell["status"], cell["threshold"], cell["protocol"]["size"]) == ("done", threshold, "original+long=320")
+    found = folder.detections(cell)
+    return found[found["score"] >= found["score"].dtype.type(threshold)].reset_index(drop=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SCORED)
+def test_every_door_gives_the_boxes_of_the_cell(tmp_path, name):
+    spec = resolve(name)
+    if (missing := spec.missing()) is not None and spec.adapter.requires and not spec.unfetched():
+        pytest.skip(str(missing))
+    threshold = BELOW_THEIR_OWN.get(spec.name, 0.3)
+    if spec.name != "haar":
+        assert threshold < spec.adapter.info.operating_threshold
+    file, data = tmp_path / "default.json", ["--dataset", "scenes?count=1", "--detectors", "default"]
+    setting = Setting(str(spec), threshold, "original+long=320").to_json()
+    file.write_text(json.dumps({"schema": "facebench.default", "schema_version": 3, "setting": setting}))
+
+    command = ["-m", "facebench.cli"]
+    start([*command, "run", *data, "--out", str(tmp_path / "run")], file)
+    run = RunFolder.open(tmp_path / "run")
+    expected = kept(run, threshold)
+    assert run.timings(run.cells[0])["detections"].tolist() == [len(expected)]
+    assert len(expected) > 0 and run.cells[0]["detections_differ"] == 0
+
+    only = ["--kinds", "jpeg", "--severities", "1", "--out", str(tmp_path / "stress")]
+    start([*command, "stress", *data, *only], file)
+    pd.testing.assert_frame_equal(kept(RunFolder.open(tmp_path / "stress"), threshold), expected)
+
+    image = tmp_path / "sample.png"
+    start([*command, "detect", "--sample", "-o", str(tmp_path)], file)
+    boxes = [[round(side, 2) for side in row] for row in expected[["x1", "y1", "x2", "y2"]].to_numpy().tolist()]
+    answers = json.loads(start(["-c", IN_PROCESS, str(image)], file))
+    assert {door: [face["box"] for face in faces] for door, faces in answers.items()} == dict.fromkeys(answers, boxes)
