@@ -105,7 +105,9 @@ def shares(boxes: NDArray[np.floating], sides: NDArray[np.float64]) -> NDArray[n
     """
     inside = np.maximum(np.minimum(boxes[:, 2:], sides) - np.maximum(boxes[:, :2], 0.0), 0.0)
     area = sides.prod(axis=1)
-    return np.divide(inside.prod(axis=1), area, out=np.full(len(boxes), np.nan), where=area > 0)
+    found = np.full(len(boxes), np.nan)
+    np.divide(inside.prod(axis=1), area, out=found, where=area > 0)
+    return found
 
 
 def undecodable(dataset: Dataset, progress: Callable[[int], None] = lambda done: None) -> list[Fault]:
