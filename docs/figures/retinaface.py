@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from facebench.detectors import create
@@ -35,7 +36,8 @@ class Priors:
 def look(picture: Picture) -> Priors:
     """Run the network over a picture and lay its priors beside its answers."""
     height, width = picture.shape[:2]
-    session = create("retinaface-onnx")._session
+    detector: Any = create("retinaface-onnx")
+    session = detector._session
     answers = session.run(["conf"], {"input": network_input(picture)})[0][0, :, 1]
     rows = priors(height, width).astype(np.float64)
     centre, size = rows[:, :2] * (width, height), rows[:, 2:] * (width, height)
