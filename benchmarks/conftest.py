@@ -1,16 +1,18 @@
 """Options and fixtures of `pytest benchmarks`.
 
 `--benchmark-save=NAME` keeps, beside pytest-benchmark's JSON, the run folder that its accuracy came from; so that
-`--benchmark-compare` can compare detections picture by picture, where a bare AP would only show a number.
+`--benchmark-compare` can compare detections image by image, where a bare AP would only show a number. Which saved
+sessions are compared is pytest-benchmark's decision: its own search is used, never repeated here.
 """
 
 from __future__ import annotations
 
-import json
+import importlib
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from facebench.benchmarks.comparison import Comparison, compare_runs
@@ -20,12 +22,15 @@ from facebench.benchmarks.runner import run
 from facebench.benchmarks.summary import Row, Summary, summarise_run
 from facebench.datasets import load
 from facebench.detectors import DetectorSpec, default_specs, model_store, resolve_all, split_list
-from facebench.errors import ModelStoreError
+from facebench.errors import FacebenchError, ModelStoreError
+from filelock import FileLock
 
-_LINES = pytest.StashKey[list[str]]()
+_SPECS = pytest.StashKey[list[DetectorSpec]]()
 _RUN = pytest.StashKey[Path]()
 _RUN_ID = pytest.StashKey[str]()
-_FILE_SCHEME = "file://"
+_RUNS = "facebench-runs"
+_SAID = "facebench"
+_NOT_KEPT = f"its run folder is not beside it. Save with --benchmark-save, and keep {_RUNS} together with the JSON"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,19 +46,78 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--gate-runs", type=int, default=0, help="runs of each gate in test_gate_power.py, 21 s each")
 
 
-def _specs(config: pytest.Config) -> list[DetectorSpec]:
-    return resolve_all(split_list(config.getoption("--detectors")) or default_specs())
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the run of this session, and refuse what could not be measured or compared."""
+    config.stash[_RUN_ID] = uuid.uuid4().hex[:12]
+    try:
+        config.stash[_SPECS] = resolve_all(split_list(config.getoption("--detectors")) or default_specs())
+    except FacebenchError as error:
+        raise pytest.UsageError(f"--detectors: {error}") from error
+    wanted = config.getoption("benchmark_compare", None)
+    # pytest-benchmark ends in a traceback here; where there is nothing of an acceptable name, it warns and goes on
+    if isinstance(wanted, str) and len(Path(wanted).parts) > 2 and not Path(wanted).is_file():
+        raise pytest.UsageError(
+            f"--benchmark-compare {wanted}: no such file; expected a file, NUM or PLATFORM/NUM of a saved session"
+        )
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Refuse before the measurement what pytest-benchmark would fail on after it."""
+    benches = _benchmark_session(session.config)
+    if benches is None or benches.disabled or benches.skip or session.config.getoption("collectonly"):
+        return
+    if benches.compare_fail and not benches.compared_mapping:
+        raise pytest.UsageError(
+            "--benchmark-compare-fail: got no saved session to compare with. Name one in "
+            f"{benches.storage} with --benchmark-compare=NUM, or save one first with --benchmark-save=NAME"
+        )
+    if benches.json and not benches.json.absolute().parent.is_dir():
+        raise pytest.UsageError(f"--benchmark-json {benches.json}: no such folder; create {benches.json.parent} first")
+    if benches.histogram:
+        try:
+            importlib.import_module("pytest_benchmark.histogram")
+        except ImportError as error:
+            raise pytest.UsageError(
+                "--benchmark-histogram: needs packages that are not installed. "
+                "To fix: pip install 'pytest-benchmark[histogram]'"
+            ) from error
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say before the measurement which saved sessions hold times only."""
+    return [
+        f"facebench: accuracy is not compared with {name}: {_NOT_KEPT}"
+        for name, run in _saved(config).items()
+        if run is None
+    ]
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Lift the time limit of tests: the first benchmark waits for all detectors, whose calls have their own limits."""
+    if item.config.getoption("timeout", None) is None:
+        item.add_marker(pytest.mark.timeout(0))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make a benchmark of each detector."""
     if "spec" in metafunc.fixturenames:
-        metafunc.parametrize("spec", _specs(metafunc.config), ids=str)
+        specs = metafunc.config.stash[_SPECS]
+        metafunc.parametrize("spec", specs, ids=str)
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Name the run of this session."""
-    config.stash[_RUN_ID] = uuid.uuid4().hex[:12]
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_benchmark_compare_machine_info(
+    benchmarksession: Any, machine_info: dict[str, Any], compared_benchmark: dict[str, Any]
+) -> Generator[None, object, object]:
+    """Warn of a baseline of another machine also where the storage lies outside the working folder."""
+    try:
+        return (yield)
+    except ValueError:  # pytest-benchmark 5.3 names the storage relative to the working folder in its warning
+        benchmarksession.logger.warning(
+            f"Benchmark machine_info is different. Current: {machine_info} VS saved: "
+            f"{compared_benchmark['machine_info']} (location: {benchmarksession.storage})."
+        )
+        return []
 
 
 @pytest.fixture(scope="session")
@@ -64,70 +128,67 @@ def run_id(pytestconfig: pytest.Config) -> str:
 
 @pytest.fixture(scope="session")
 def summary(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Summary:
-    """All detectors asked for, run over the data set and scored."""
+    """All detectors asked for, run over the data set and scored; by one worker of pytest-xdist, while others wait."""
     wider = pytestconfig.getoption("--wider")
     dataset = load("wider-face:val", root=wider) if wider else load("scenes?count=20")
-    specs = _specs(pytestconfig)
+    specs = pytestconfig.stash[_SPECS]
     for model in {model for spec in specs for model in spec.models()}:
         try:
             model_store.fetch(model)
         except ModelStoreError:
             continue  # its detector is unavailable, which the benchmark of that detector says
     plan = Plan(dataset, specs, device=pytestconfig.getoption("--device"))
-    folder = run(plan, tmp_path_factory.mktemp("run"))
+    session_folder = tmp_path_factory.getbasetemp()
+    if hasattr(pytestconfig, "workerinput"):
+        session_folder = session_folder.parent
+    with FileLock(session_folder / "facebench-run.lock"):
+        folder = run(plan, session_folder / "facebench-run")
     pytestconfig.stash[_RUN] = folder.path
     return summarise_run(folder)
 
 
 @pytest.fixture(scope="session")
-def change(pytestconfig: pytest.Config, summary: Summary) -> Comparison | None:
-    """This session's run against that of `--benchmark-compare`; None without it."""
-    wanted = pytestconfig.getoption("benchmark_compare")
-    if not wanted:
-        return None
-    file = _saved(pytestconfig, "" if wanted is True else str(wanted))
-    ids = {bench["extra_info"].get("run") for bench in json.loads(file.read_text(encoding="utf-8"))["benchmarks"]}
-    for name in sorted(ids - {None}):
-        path = _runs_folder(pytestconfig) / name
-        if path.is_dir():
-            return compare_runs(RunFolder.open(path), summary.run)
-    raise pytest.UsageError(
-        f"{file} was saved without the run behind its accuracy: expected one of {sorted(ids - {None})} in "
-        f"{_runs_folder(pytestconfig)}. Save again with --benchmark-save"
-    )
+def baselines(pytestconfig: pytest.Config, summary: Summary) -> dict[str, Comparison | str]:
+    """This session's run against those of `--benchmark-compare`, by their names; or why it is not compared."""
+    compared: dict[str, Comparison | str] = {}
+    for name, saved_run in _saved(pytestconfig).items():
+        try:
+            compared[name] = compare_runs(RunFolder.open(saved_run), summary.run) if saved_run else _NOT_KEPT
+        except FacebenchError as error:
+            compared[name] = str(error)
+    if not compared and pytestconfig.getoption("benchmark_compare", None):
+        compared["a saved session"] = "--benchmark-compare found none"
+    return compared
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Keep the run where the JSON goes."""
+    """Keep the run beside the JSON that pytest-benchmark has saved."""
     config = session.config
-    folder = config.stash.get(_RUN, None)
-    saving = config.getoption("benchmark_save") or config.getoption("benchmark_autosave")
-    if saving and folder is not None and (folder / "run.json").exists():
-        shutil.copytree(folder, _runs_folder(config) / config.stash[_RUN_ID])
+    benches, run_id = _benchmark_session(config), config.stash[_RUN_ID]
+    if benches is None or not (benches.save or benches.autosave) or not hasattr(benches.storage, "path"):
+        return
+    if any(bench.extra_info.get("run") == run_id for bench in benches.benchmarks if not bench.has_error):
+        shutil.copytree(config.stash[_RUN], benches.storage.path / _RUNS / run_id)
 
 
-def _storage(config: pytest.Config) -> Path:
-    uri = str(config.getoption("benchmark_storage"))
-    if "://" in uri and not uri.startswith(_FILE_SCHEME):
-        raise pytest.UsageError(
-            f"--benchmark-storage {uri}: facebench keeps runs beside the JSON, expected file://PATH"
-        )
-    return Path(uri.removeprefix(_FILE_SCHEME))
+def _benchmark_session(config: pytest.Config) -> Any:
+    """Return pytest-benchmark's session, None where the plug-in is off."""
+    return getattr(config, "_benchmarksession", None)
 
 
-def _runs_folder(config: pytest.Config) -> Path:
-    return _storage(config) / "facebench-runs"
+def _saved(config: pytest.Config) -> dict[str, Path | None]:
+    """Return the names of the saved sessions that pytest-benchmark compares with, and their run folders.
 
-
-def _saved(config: pytest.Config, wanted: str) -> Path:
-    """Return the JSON that pytest-benchmark compares with: the last saved, or by number or path."""
-    if wanted and Path(wanted).is_file():
-        return Path(wanted)
-    files = sorted(_storage(config).glob("*/[0-9][0-9][0-9][0-9]_*.json"), key=lambda file: file.name)
-    matching = [file for file in files if file.name.startswith(wanted)]
-    if not matching:
-        raise pytest.UsageError(f"--benchmark-compare {wanted}: nothing like it in {_storage(config)}")
-    return matching[-1]
+    A run folder lies in the storage of its session, which is not this session's where a file was named.
+    """
+    benches = _benchmark_session(config)
+    saved: dict[str, Path | None] = {}
+    for path, benchmarks in (benches.compared_mapping if benches else {}).items():
+        file = Path(path) if Path(path).is_file() else Path(getattr(benches.storage, "path", "")) / path
+        ids = {benchmark["extra_info"].get("run") for benchmark in benchmarks.values()} - {None}
+        folders = (parent / _RUNS / run_id for parent in file.absolute().parents[:2] for run_id in sorted(ids))
+        saved[str(path)] = next((folder for folder in folders if folder.is_dir()), None)
+    return saved
 
 
 @pytest.fixture
@@ -141,17 +202,25 @@ def row(summary: Summary, spec: DetectorSpec) -> Row:
 
 
 @pytest.fixture
-def say(pytestconfig: pytest.Config) -> Iterator[list[str]]:
-    """Collect lines that are printed after the benchmarks."""
+def say(request: pytest.FixtureRequest) -> list[str]:
+    """Collect lines that are printed after the benchmarks; a report carries them out of a worker of pytest-xdist."""
     lines: list[str] = []
-    yield lines
-    pytestconfig.stash.setdefault(_LINES, []).extend(lines)
+    request.node.user_properties.append((_SAID, lines))
+    return lines
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print what benchmarks had to say in words."""
-    lines = config.stash.get(_LINES, [])
-    if lines:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what benchmarks had to say in words, each line once."""
+    reports = [one for reports in terminalreporter.stats.values() for one in reports]
+    told = [line for one in reports if getattr(one, "when", "") == "call" for line in _told(one)]
+    benches = _benchmark_session(terminalreporter.config)
+    if benches is not None and benches.xdist_warning:
+        told.append("each benchmark ran once and without timings, because pytest-xdist is on: leave -n out to measure")
+    if told:
         terminalreporter.section("facebench")
-        for line in lines:
+        for line in dict.fromkeys(told):
             terminalreporter.write_line(line)
+
+
+def _told(report: pytest.TestReport) -> list[str]:
+    return [line for name, lines in report.user_properties if name == _SAID for line in cast("list[str]", lines)]

@@ -44,10 +44,14 @@ def test_harness_floor(benchmark: Any, tmp_path: Path, say: list[str]) -> None:
 
         benchmark.pedantic(whole_way, rounds=300, warmup_rounds=20)
     journal.close()
+    lines = (tmp_path / "journal.jsonl").read_bytes().splitlines()
+    # --benchmark-cprofile adds a call
+    assert len(lines) >= (1 if benchmark.disabled else 320)
+    if benchmark.disabled:
+        return
     p50, p90 = (float(np.percentile(benchmark.stats.stats.data, q)) * 1000 for q in (50, 90))
     benchmark.extra_info |= {"p50_ms": p50, "p90_ms": p90, "pixels": image.size // 3}
     say.append(f"harness floor, 1024x768 picture: p50 {p50:.3f} ms, p90 {p90:.3f} ms")
-    assert len((tmp_path / "journal.jsonl").read_bytes().splitlines()) == 320
 
 
 def test_latency(benchmark: Any, spec: DetectorSpec, summary: Summary, row: Row, run_id: str) -> None:
@@ -76,7 +80,9 @@ def test_latency(benchmark: Any, spec: DetectorSpec, summary: Summary, row: Row,
         began = time.perf_counter()
         benchmark.pedantic(detect, setup=lambda: ((next(images),), {}), rounds=ROUNDS, warmup_rounds=2)
         elapsed = time.perf_counter() - began
-    assert len(inside) == ROUNDS + 2
+    assert elapsed * 1000 >= sum(inside), "the child cannot have worked longer than we waited"
+    assert len(inside) >= (1 if benchmark.disabled else ROUNDS + 2)
+    if benchmark.disabled:
+        return
     outside = statistics.median(benchmark.stats.stats.data) * 1000
     benchmark.extra_info["outside_over_inside"] = outside / statistics.median(inside[2:])
-    assert elapsed * 1000 >= sum(inside), "the child cannot have worked longer than we waited"
