@@ -31,7 +31,8 @@ LEVELS: tuple[Level, ...] = ("ok", "note", "warning", "problem")
 Subject = Literal["system", "packages", "detectors", "models", "default", "data", "GPU", "timing"]
 
 NO_SUCH_PROGRAM = 127
-PROBE_TIMEOUT_S = 60.0
+PROBE_TIMEOUT_S = 300.0
+"""Only what hangs takes longer: beside other work the TensorFlow of mtcnn alone took 40 s to load."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import re
 from .facts import NO_SUCH_PROGRAM, Finding, Machine
 
 _QUERY = ("name", "driver_version", "memory.total", "memory.used", "utilization.gpu")
-_SMI_TIMEOUT_S = 20.0
+_SMI_TIMEOUT_S = 60.0
 _BUSY_PERCENT = 10.0
 _NONE_LOST = "; there is no GPU that it could use"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ...detectors import Detector
 from ...importable import HEADLESS, OPENCV, remedy, requirement
-from .facts import Finding, Machine, Package
+from .facts import PROBE_TIMEOUT_S, Finding, Machine, Package
 
 _KEEP = {
     "cv2": (HEADLESS, OPENCV),
@@ -141,7 +141,9 @@ def _opencv_files(module: Path) -> str:
 
 def _requirements(machine: Machine) -> list[Finding]:
     """What pip says of facebench's own requirements; that detectors run with other versions than theirs is no news."""
-    answer = machine.run([sys.executable, "-m", "pip", "--disable-pip-version-check", "check"], timeout_s=60.0)
+    answer = machine.run(
+        [sys.executable, "-m", "pip", "--disable-pip-version-check", "check"], timeout_s=PROBE_TIMEOUT_S
+    )
     if answer.code not in (0, 1) or (answer.code == 1 and not answer.output.strip()):
         meaning = "whether the installed versions are those that facebench needs is not known; pip also brings models."
         return [_finding("requirements", "warning", f"pip check: {answer.fault()}", meaning, "python -m ensurepip")]
