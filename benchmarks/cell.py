@@ -131,7 +131,7 @@ def make_cell(
 def stored_cell(spec: DetectorSpec, cell: Cell) -> dict[str, Any]:
     """Return a cell as run.json holds it before anything was measured: a tuple is a list there, and so it is here."""
     identity = {name: value for name, value in asdict(cell).items() if name != "dataset"}
-    plain: dict[str, Any] = json.loads(json.dumps({**identity, "info": asdict(spec.adapter.info)}, default=str))
+    plain: dict[str, Any] = json.loads(json.dumps({**identity, "info": asdict(spec.card())}, default=str))
     return {
         "key": cell.key,
         "folder": cell.folder_name,

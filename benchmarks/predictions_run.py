@@ -14,7 +14,7 @@ import pandas as pd
 
 from ..datasets import Dataset
 from ..datasets.images import upright_size
-from ..detectors.base import ScoreKind
+from ..detectors.base import UNKNOWN, ScoreKind
 from ..errors import DataError, UsageError
 from . import environment
 from .pictures import describe_dataset, faces_table
@@ -119,11 +119,12 @@ def _cell(
             "name": predictions.name,
             "family": "predictions from a file",
             "package": "unknown",
-            "licence": "unknown",
+            "licence": UNKNOWN,
             "score_kind": kind,
             "devices": [],
             "landmarks": False,
-            "trained_on": [],
+            "trained_on": [UNKNOWN],
+            "weights_licence": UNKNOWN,
             "reference": "",
             "operating_threshold": threshold,
             "score_floor": floor,

@@ -34,6 +34,7 @@ import numpy as np
 import pandas as pd
 
 from ..detectors import Detections
+from ..detectors.base import UNKNOWN
 from ..errors import ResultsError, RunLockedError, SchemaVersionError
 from .journal import JournalContent, PictureRecord, Repeat
 from .sealed_tables import read_table, table_bytes, write_parts
@@ -128,6 +129,7 @@ class RunFolder:
         fault = _fault_of(document)
         if fault:
             raise ResultsError(f"{file} is damaged: {fault}. Measure again into another folder")
+        _complete_cards(document["cells"])
         return cls(path, document)
 
     @classmethod
@@ -301,6 +303,14 @@ def _from_version_1(document: dict[str, Any]) -> dict[str, Any]:
     """Give every cell the protocol that version 1 kept for the whole run."""
     cells = [{**cell, "protocol": document["protocol"], "rounds": 1} for cell in document["cells"]]
     return {**document, "schema_version": SCHEMA_VERSION, "cells": cells}
+
+
+def _complete_cards(cells: Sequence[dict[str, Any]]) -> None:
+    """Say what older cards left open: the licence of the weights, and whether all training data are named."""
+    for cell in cells:
+        info = cell.get("info")
+        if isinstance(info, dict) and "weights_licence" not in info:
+            info |= {"weights_licence": UNKNOWN, "trained_on": [*info.get("trained_on", ()), UNKNOWN]}
 
 
 def _timings_table(records: Sequence[PictureRecord], repeats: Sequence[Repeat]) -> pd.DataFrame:

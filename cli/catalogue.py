@@ -28,17 +28,18 @@ def detectors_list(as_json: Json = False) -> None:
             spec = resolve(name)
         except FacebenchError as error:
             # a package of somebody else's that cannot be imported; the others can be listed all the same
-            nothing = dict.fromkeys(("family", "package", "licence", "scores", "mend", "note"), "")
+            nothing = dict.fromkeys(("family", "package", "licence", "weights_licence", "scores", "mend", "note"), "")
             empty: dict[str, Any] = {"devices": [], "trained_on": [], "parameters": {}}
             rows.append({"detector": name, **nothing, **empty, "state": f"broken: {error}"})
             continue
-        missing, info = spec.missing(), spec.adapter.info
+        missing, info = spec.missing(), spec.card()
         rows.append(
             {
                 "detector": str(spec),
                 "family": info.family,
                 "package": info.package,
                 "licence": info.licence,
+                "weights_licence": info.weights_licence,
                 "devices": list(info.devices),
                 "scores": info.score_kind,
                 "trained_on": list(info.trained_on),
@@ -51,11 +52,13 @@ def detectors_list(as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
-    table = Table("detector", "family", "package", "scores", "parameters", "state")
+    table = Table("detector", "package", "licence: code, weights", "trained on", "scores", "parameters", "state")
     for row in rows:
         parameters = ", ".join(f"{name}={value}" for name, value in row["parameters"].items())
         # 'facebench[torch]' is no markup
-        texts = (row["detector"], row["family"], row["package"], row["scores"], parameters, row["state"])
+        licences = ", ".join(filter(None, (row["licence"], row["weights_licence"])))
+        trained = ", ".join(row["trained_on"])
+        texts = (row["detector"], row["package"], licences, trained, row["scores"], parameters, row["state"])
         table.add_row(*map(escape, texts))
     stdout().print(table)
     # below the table: each command once, in a line that can be copied

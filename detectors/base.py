@@ -19,6 +19,8 @@ RGBImage = NDArray[np.uint8]
 
 Device = Literal["cpu", "cuda"]
 ScoreKind = Literal["probability", "margin", "none"]
+UNKNOWN = "unknown"
+"""In place of a licence or a data set of which nothing is published."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,15 +120,18 @@ class DetectorInfo:
         name: the name in a spec string.
         family: the kind of method, such as "cascade" or "single-stage CNN".
         package: the package whose code does the work.
-        licence: licence of code and weights.
+        licence: of the package's code, as an SPDX identifier; several that all hold are joined by " AND ". What the
+            package itself depends on is not looked at.
         score_kind: "probability" (0 to 1), "margin" (unbounded, higher is surer) or "none" (all scores are 1).
         devices: where this adapter can run.
         landmarks: whether results carry landmarks.
-        trained_on: data sets seen in training, for contamination.
+        trained_on: data sets that the weights have seen in training; "unknown" among them where not all are published,
+            none where nothing was learnt. Of weights in the model store models.toml says it: see `DetectorSpec.card`.
         reference: paper or page.
         operating_threshold: score from which the library, by its own defaults, calls a detection a face.
         score_floor: score down to which a benchmark run keeps detections, so that precision-recall curves are whole.
         note: what a reader must know beside the numbers.
+        weights_licence: of the weights, as `licence`; "unknown" where no statement is known. models.toml says it too.
     """
 
     name: str
@@ -136,11 +141,12 @@ class DetectorInfo:
     score_kind: ScoreKind
     devices: tuple[Device, ...]
     landmarks: bool
-    trained_on: tuple[str, ...]
-    reference: str
+    trained_on: tuple[str, ...] = (UNKNOWN,)
+    reference: str = ""
     operating_threshold: float = 0.0
     score_floor: float = 0.0
     note: str = ""
+    weights_licence: str = UNKNOWN
 
 
 class Detector(ABC):
@@ -227,6 +233,11 @@ class Detector(ABC):
     def model_names(cls, **parameters: Any) -> tuple[str, ...]:
         """Return the names in models.toml of the files that these parameters need."""
         return ()
+
+    @classmethod
+    def weights(cls, **parameters: Any) -> tuple[str, ...]:
+        """Return the names in models.toml whose licence and training data are those of the weights in use."""
+        return cls.model_names(**parameters)
 
     @classmethod
     def mend_packages(cls) -> str:

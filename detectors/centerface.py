@@ -34,7 +34,6 @@ class CenterFace(Detector):
         score_kind="probability",
         devices=("cpu", "cuda"),
         landmarks=True,
-        trained_on=("WIDER FACE",),
         reference="Xu et al.: CenterFace: Joint Face Detection and Alignment Using Face as Point, arXiv:1911.03599",
         operating_threshold=0.5,
         score_floor=0.02,

@@ -26,11 +26,10 @@ class DlibCnn(Detector):
         name="dlib-cnn",
         family="CNN over a pyramid",
         package="dlib-bin",
-        licence="BSL-1.0 (code), CC0 (weights)",
+        licence="BSL-1.0",
         score_kind="margin",
         devices=("cpu",),
         landmarks=False,
-        trained_on=("dlib_face_detection_dataset, which includes WIDER FACE pictures",),
         reference="King: Max-Margin Object Detection, arXiv:1502.00046",
         note="dlib-bin is built without CUDA",
     )

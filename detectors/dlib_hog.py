@@ -28,10 +28,11 @@ class Hog(Detector):
         score_kind="margin",
         devices=("cpu",),
         landmarks=False,
-        trained_on=("LFW part, by dlib's author",),
+        trained_on=("LFW",),
         reference="Dalal, Triggs: Histograms of Oriented Gradients for Human Detection, CVPR 2005; dlib.net",
         operating_threshold=0.0,
         score_floor=-0.5,
+        weights_licence="BSL-1.0",
     )
     requires = ("dlib",)
     extra = "dlib"

@@ -27,12 +27,13 @@ class FaceRecognition(Detector):
         score_kind="none",
         devices=("cpu",),
         landmarks=False,
-        trained_on=("see hog and dlib-cnn",),
+        trained_on=("LFW",),
         reference="github.com/ageitgey/face_recognition",
         operating_threshold=1.0,
         score_floor=1.0,
         note="the package hides scores: every box has 1, so its precision-recall curve is one point; "
         "boxes are clipped to the picture",
+        weights_licence="BSL-1.0",
     )
     requires = ("face_recognition", "face_recognition_models", "pkg_resources", "dlib")
     extra = "dlib"
@@ -58,6 +59,11 @@ class FaceRecognition(Detector):
         self._locate = face_recognition.face_locations
         self._model = model
         self._upsample = upsample
+
+    @classmethod
+    def weights(cls, **parameters: Any) -> tuple[str, ...]:
+        """The package face_recognition_models carries the file of `dlib-cnn`; the card tells of HOG's filters."""
+        return ("dlib-cnn",) if parameters["model"] == "cnn" else ()
 
     @classmethod
     def mend_packages(cls) -> str:

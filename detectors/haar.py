@@ -32,15 +32,15 @@ class Haar(OpenCvDetector):
         name="haar",
         family="boosted cascade",
         package="opencv-contrib-python",
-        licence="Intel licence (BSD-3-like)",
+        licence="Apache-2.0",
         score_kind="margin",
         devices=("cpu",),
         landmarks=False,
-        trained_on=("unpublished",),
         reference="Viola, Jones: Rapid Object Detection using a Boosted Cascade of Simple Features, CVPR 2001",
         operating_threshold=float(np.finfo(np.float32).min),
         score_floor=float(np.finfo(np.float32).min),
         note="every window that passes the cascade is a face; the level weight only orders them",
+        weights_licence="LicenseRef-Intel-OpenCV",
     )
     reference_scores = (6.344, 6.875)
 

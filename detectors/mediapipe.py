@@ -37,7 +37,6 @@ class MediaPipe(Detector):
         score_kind="probability",
         devices=("cpu",),
         landmarks=False,
-        trained_on=("Google internal",),
         reference="Bazarevsky et al.: BlazeFace: Sub-millisecond Neural Face Detection, arXiv:1907.05047",
         operating_threshold=0.5,
         score_floor=0.05,

@@ -52,8 +52,8 @@ class ModelFile:
         file_name: what it is called in the cache.
         sha256: 64 lower-case hexadecimal digits.
         bytes: its size.
-        licence: licence of the weights.
-        trained_on: data sets seen in training, for contamination.
+        licence: of the weights, an SPDX identifier where there is one; "unknown" where no statement is known.
+        trained_on: data sets seen in training; "unknown" among them where not all are published.
         description: what it is.
         sources: where it can be had, the preferred one first.
         note: what else a reader must know, such as why there is no source.

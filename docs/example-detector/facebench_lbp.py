@@ -28,11 +28,12 @@ class Lbp(Detector):
         score_kind="none",
         devices=("cpu",),
         landmarks=False,
-        trained_on=("unpublished",),
+        trained_on=("unknown",),
         reference="Liao et al.: Learning Multi-scale Block Local Binary Patterns for Face Recognition, ICB 2007",
         operating_threshold=1.0,
         score_floor=1.0,
         note="no scores: its precision-recall curve is one point",
+        weights_licence="BSD-3-Clause",
     )
     requires = ("skimage",)
 

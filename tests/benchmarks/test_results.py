@@ -132,3 +132,15 @@ def test_a_cell_is_replaced_by_detector_device_and_threads(tmp_path):
         ("cuda", 1, "done"),
         ("cpu", 2, "done"),
     ]
+
+
+@pytest.mark.parametrize(("named", "read"), [(["WIDER FACE"], ["WIDER FACE", "unknown"]), ([], ["unknown"])])
+def test_a_card_of_before_says_nothing_of_its_weights(tmp_path, named, read):
+    """It held one licence for code and weights, and an empty list could mean anything."""
+    cell = {"spec": "a", "status": "done", "protocol": {}, "device": "cpu", "threads": 1}
+    run = RunFolder.create(tmp_path, {"dataset": {}})
+    run.put_cell({**cell, "info": {"licence": "MIT", "trained_on": named}})
+    run.put_cell({**cell, "spec": "b", "info": {"licence": "MIT", "weights_licence": "MIT", "trained_on": named}})
+    old, new = (stored["info"] for stored in RunFolder.open(tmp_path).cells)
+    assert old == {"licence": "MIT", "weights_licence": "unknown", "trained_on": read}
+    assert new == {"licence": "MIT", "weights_licence": "MIT", "trained_on": named}

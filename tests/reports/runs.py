@@ -105,6 +105,7 @@ def add_cell(run: RunFolder, spec: str, found: Found | None = None, ms: float = 
             "package": "numpy",
             "licence": "MIT",
             "score_kind": "probability",
+            "weights_licence": "MIT",
             "trained_on": ["WIDER FACE"],
             "reference": "nobody",
             "note": "",

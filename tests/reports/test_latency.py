@@ -35,7 +35,14 @@ FULL_START = START | {
 
 
 def info(**changes: Any) -> dict[str, Any]:
-    known = {"name": "a", "family": "cascade", "package": "numpy", "licence": "MIT", "score_kind": "probability"}
+    known = {
+        "name": "a",
+        "family": "cascade",
+        "package": "numpy",
+        "licence": "MIT",
+        "weights_licence": "MIT",
+        "score_kind": "probability",
+    }
     return known | {"trained_on": [], "reference": "nobody", "note": "", "devices": ["cpu"]} | changes
 
 
