@@ -21,7 +21,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: setup
 	$(BIN)/facebench run --dataset scenes --out runs/demo
-	$(BIN)/facebench pick runs/demo --demo --output runs/demo/default_detector.json
+	$(BIN)/facebench pick runs/demo --demo --accept-noise --output runs/demo/default_detector.json
 	FACEBENCH_DEFAULT=runs/demo/default_detector.json \
 		$(BIN)/facebench run --detectors default,haar --dataset expression-scenes:demo --out runs/demo-emotions
 	$(BIN)/facebench emotions score runs/demo-emotions

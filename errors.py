@@ -3,6 +3,7 @@
 ```
 FacebenchError                   something facebench can explain; the command prints it and exits with 2
 ├── UsageError                   the call is wrong: an unknown name, a bad value, two options that exclude each other
+├── InconclusiveError            the measurements at hand do not decide it; the command exits with 3
 ├── ContractError                a detector returned something that is not a valid result
 ├── UnavailableError             a package or model file is missing; `mend` is the command that brings it
 ├── DeviceError                  the device asked for cannot really be used
@@ -42,6 +43,10 @@ class FacebenchError(Exception):
 
 class UsageError(FacebenchError):
     """The call is wrong: an unknown name, a bad value, options that exclude each other."""
+
+
+class InconclusiveError(FacebenchError):
+    """What was measured does not decide it: the run is unfinished, or too noisy for what is asked."""
 
 
 class ContractError(FacebenchError):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from .pick_rule import SMALL_FACES, SMALL_PX, Candidates, halves
 from .scoring import PictureBoxes, match
@@ -40,9 +41,7 @@ def load_candidates(summary: Summary, rows: Sequence[Row], metric: str) -> tuple
     """
     usable, annotated, faces = _truth(summary)
     list_name = metrics(summary)[metric]
-    counted = faces[list_name].to_numpy() > 0 if list_name in faces else ~faces["ignore"].to_numpy(dtype=bool)
-    if metric == SMALL_FACES:
-        counted &= annotated.boxes[:, 3] - annotated.boxes[:, 1] < SMALL_PX
+    counted = _counted(summary, metric, annotated, faces)
     drawn = summary.resampled.weights(usable)
     half = halves(len(usable), draws=HALVES, seed=summary.resampled.seed)
     weights = np.concatenate([np.ones((1, len(usable)), np.int8), drawn, half])
@@ -61,6 +60,20 @@ def load_candidates(summary: Summary, rows: Sequence[Row], metric: str) -> tuple
     return on_draws, on_halves
 
 
+def accuracy(summary: Summary, row: Row, metric: str) -> float:
+    """Return one of `metrics` of a finished row on all images.
+
+    Raises:
+        ResultsError: a table of the run is damaged.
+    """
+    if metric != SMALL_FACES:
+        return row.exact_ap(metrics(summary)[metric])
+    usable, annotated, faces = _truth(summary)
+    boxes, found = by_picture(summary.run.detections(row.cell), usable)
+    exact_ap = ExactAP(match(annotated, boxes, found["score"].to_numpy()), _counted(summary, metric, annotated, faces))
+    return float(exact_ap(np.ones((1, len(usable)), np.int8))[0])
+
+
 def threshold_for(summary: Summary, row: Row, precision: float) -> ThresholdChoice:
     """Choose the score threshold at which a detector has a precision, on half of the pictures, over all their faces.
 
@@ -73,6 +86,13 @@ def threshold_for(summary: Summary, row: Row, precision: float) -> ThresholdChoi
     matches = match(annotated, boxes, found["score"].to_numpy())
     counted = ~faces["ignore"].to_numpy(dtype=bool)
     return choose_threshold(matches, counted, precision=precision, seed=summary.resampled.seed)
+
+
+def _counted(summary: Summary, metric: str, annotated: PictureBoxes, faces: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return the faces that a metric counts: bool (faces,)."""
+    list_name = metrics(summary)[metric]
+    counted = faces[list_name].to_numpy() > 0 if list_name in faces else ~faces["ignore"].to_numpy(dtype=bool)
+    return counted & (annotated.boxes[:, 3] - annotated.boxes[:, 1] < SMALL_PX) if metric == SMALL_FACES else counted
 
 
 def _truth(summary: Summary) -> tuple[list[str], PictureBoxes, pd.DataFrame]:

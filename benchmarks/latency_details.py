@@ -52,6 +52,18 @@ class LatencyDetails:
             found.append(f"its core was shared ({self.processor_share:.0%} its own)")
         return found
 
+    @property
+    def noise(self) -> tuple[float, float]:
+        """Return by which factors the latency of a quiet machine may differ at most: (1, 1) without warnings.
+
+        Sharing a core only slows a call, by the part of its wall time that the processor did not have. A drift may have
+        hit the figures either way.
+        """
+        low = high = 1.0
+        if self.drift.flagged and len(self.rounds_p50_ms) > 1:
+            low, high = sorted((self.drift.change.value, 1 / self.drift.change.value))
+        return (low * self.processor_share if self.shared_core else low), high
+
 
 def latency_details(timings: pd.DataFrame, *, one_thread_on_cpu: bool, seed: int = 0) -> LatencyDetails:
     """Look at the timings of a cell.

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -24,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..detectors import Device
+from .requirement import Requirement
 from .scoring.bootstrap import CONFIDENCE
 
 _Floats = NDArray[np.float64]
@@ -43,8 +45,12 @@ class Rule:
         max_p90_ms: leave out detectors slower than this at the 90th percentile, milliseconds.
         max_memory_mb: leave out detectors whose process took more, resident.
         device: leave out cells measured on another device.
-        licences: beginnings of licences that are allowed, such as "MIT"; none: all.
-        not_trained_on: leave out detectors trained on data of a name that holds one of these, such as "WIDER".
+        licences: identifiers that are allowed, such as "MIT", in any case: every licence of code and weights must be
+            one of them; none: all. What is unknown is allowed where "unknown" is among them.
+        not_trained_on: leave out detectors whose weights were trained on data of a name that holds one of these, such
+            as "WIDER", and those whose training data are unknown.
+        unknown_training: let those whose training data are unknown pass `not_trained_on`.
+        requirements: what a detector must reach on slices of the faces, at the threshold it is handed over with.
         precision: that the winner is to have where it is used: its score threshold is chosen for it; None, or where no
             threshold gives it: the detector's own threshold.
     """
@@ -57,30 +63,40 @@ class Rule:
     device: Device = "cpu"
     licences: tuple[str, ...] = ()
     not_trained_on: tuple[str, ...] = ()
+    unknown_training: bool = False
+    requirements: tuple[Requirement, ...] = ()
     precision: float | None = 0.95
 
     def text(self, metric: str) -> str:
         """Say the rule in words."""
         if self.tie is None:
-            tied = f"that these pictures cannot tell from the best exact {metric} (at most {self.most_given_up:g} less)"
+            tied = f"not significantly different from the best in exact {metric} (at most {self.most_given_up:g} less)"
         else:
             tied = f"within {self.tie:g} of the best exact {metric}"
+        limits = self.limits
+        among = f", among those with {', '.join(limits)}" if limits else ""
+        return f"the fastest (p50, {self.device}) of all detectors {tied}{among}"
+
+    @property
+    def limits(self) -> list[str]:
+        """What a candidate must keep, in words."""
         limits = []
         if self.max_p90_ms is not None:
             limits.append(f"p90 of at most {self.max_p90_ms:g} ms")
         if self.max_memory_mb is not None:
             limits.append(f"at most {self.max_memory_mb:g} MB")
         if self.licences:
-            limits.append(f"a licence of {' or '.join(self.licences)}")
+            limits.append(f"code and weights under {' or '.join(self.licences)}")
         if self.not_trained_on:
-            limits.append(f"no training on {' or '.join(self.not_trained_on)}")
-        among = f", among those with {', '.join(limits)}" if limits else ""
-        return f"the fastest (p50, {self.device}) of all detectors {tied}{among}"
+            known = "no known training" if self.unknown_training else "no training"
+            limits.append(f"{known} on {' or '.join(self.not_trained_on)}")
+        return [*limits, *map(str, self.requirements)]
 
     def as_json(self, metric: str) -> dict[str, Any]:
         """Return the rule as plain values, the metric as it was resolved."""
         plain = dataclasses.asdict(self) | {"metric": f"exact {metric}", "text": self.text(metric)}
-        return plain | {"tie": "paired interval" if self.tie is None else self.tie}
+        tie = "paired interval" if self.tie is None else self.tie
+        return plain | {"tie": tie, "requirements": [str(one) for one in self.requirements]}
 
 
 PRESETS: Mapping[str, Rule] = MappingProxyType(
@@ -160,16 +176,39 @@ def winners(candidates: Candidates, rule: Rule, within: _Floats) -> NDArray[np.i
     return np.where(among.any(axis=1), order[:, 0], -1).astype(np.int64)
 
 
-def share(candidates: Candidates, chosen: NDArray[np.int64], first: int) -> float:
-    """Return the share of the draws that choose `first`; draws without a face that counts are left out.
+def also_possible(candidates: Candidates, rule: Rule, within: _Floats, noise: _Floats) -> list[int]:
+    """Return who else could be the rule's choice on all images, by place, where latencies are noisy.
+
+    Each other candidate in turn is given the lowest latency that its noise allows, and the one chosen the highest.
 
     Args:
-        candidates: all pictures first, then the draws.
-        chosen: from `winners`.
-        first: whom all pictures choose.
+        candidates: k detectors.
+        rule: of the choice.
+        within: from `reach`.
+        noise: float64 (k, 2): lowest and highest factor by which the latency of a quiet machine may differ.
     """
-    defined = ~np.isnan(candidates.ap[1:]).all(axis=1)
-    return float((chosen[1:][defined] == first).mean()) if defined.any() else math.nan
+    whole = Candidates(candidates.ap[:1], candidates.p50_ms[:1], candidates.p90_ms[:1])
+    chosen = int(winners(whole, rule, within)[0])
+    others = []
+    for place in range(len(noise)):
+        factors = np.ones(len(noise))
+        factors[place], factors[chosen] = noise[place, 0], noise[chosen, 1]
+        noisy = Candidates(whole.ap, whole.p50_ms * factors, whole.p90_ms * factors)
+        others.append(int(winners(noisy, rule, within)[0]))
+    return sorted(set(others) - {chosen, -1})
+
+
+def shares(candidates: Candidates, chosen: NDArray[np.int64]) -> dict[int, float]:
+    """Return by place the share of the draws that choose it, the largest first; -1 for nobody.
+
+    Draws without a face that counts are left out; none at all where no other is left.
+
+    Args:
+        candidates: all images first, then the draws.
+        chosen: from `winners`.
+    """
+    places = chosen[1:][~np.isnan(candidates.ap[1:]).all(axis=1)].tolist()
+    return {place: count / len(places) for place, count in Counter(places).most_common()}
 
 
 def halves(pictures: int, *, draws: int, seed: int) -> NDArray[np.int8]:

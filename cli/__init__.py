@@ -1,8 +1,8 @@
 """The `facebench` command: thin, one function a verb.
 
 Exit codes: 0 done, 1 a check failed (a detector of the run failed, one that was named is unavailable, one breaks the
-contract, or the gate fails), 2 wrong use or an error, 3 the gate is inconclusive, 130 interrupted. Tables and JSON go
-to standard output, progress and errors to standard error.
+contract, or the gate fails), 2 wrong use or an error, 3 the gate or the pick is inconclusive, 130 interrupted. Tables
+and JSON go to standard output, progress and errors to standard error.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from .. import importable
-from ..errors import FacebenchError
+from ..errors import FacebenchError, InconclusiveError
 from .catalogue import detectors_app, models_app
 from .compare import compare_command, gate_command
 from .data import data_app
@@ -60,7 +60,7 @@ def main() -> None:
     except FacebenchError as error:
         mend = getattr(error, "mend", "")
         typer.echo(f"facebench: {error}" + (f"\nTo mend: {mend}" if mend else ""), err=True)
-        raise SystemExit(2) from None
+        raise SystemExit(3 if isinstance(error, InconclusiveError) else 2) from None
     except KeyboardInterrupt:
         typer.echo("facebench: interrupted", err=True)
         raise SystemExit(130) from None

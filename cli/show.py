@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -66,7 +67,13 @@ def table_command(
 def pick_command(
     run: RunPath,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Where to write the choice; else ./default_detector.json.")
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="Where to write the choice; else ./default_detector.json, or in the run's folder where that file is "
+            "the default that comes with facebench.",
+        ),
     ] = None,
     preset: Annotated[
         str | None, typer.Option(help="realtime-cpu, far-faces, accuracy or tiny-memory; other options change it.")
@@ -77,33 +84,67 @@ def pick_command(
     max_p90_ms: Annotated[float | None, typer.Option(help="Leave out slower detectors.")] = None,
     max_memory_mb: Annotated[float | None, typer.Option(help="Leave out detectors that take more.")] = None,
     tie: Annotated[
-        float | None, typer.Option(help="AP below the best that counts as equal; else what the pictures cannot tell.")
+        float | None,
+        typer.Option(help="AP below the best that counts as equal; else what is not significantly different."),
     ] = None,
     device: Annotated[Device | None, typer.Option(help="cpu or cuda.")] = None,
-    licence: Annotated[list[str] | None, typer.Option(help="Allow it, such as MIT; may be repeated.")] = None,
+    licence: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Allow this licence for code and weights, such as MIT or Apache-2.0, or unknown; may be repeated."
+        ),
+    ] = None,
     not_trained_on: Annotated[
-        list[str] | None, typer.Option(help="Leave out detectors trained on it, such as WIDER; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            help="Leave out detectors trained on it, such as WIDER, and those whose training data are unknown; may be "
+            "repeated."
+        ),
+    ] = None,
+    allow_unknown_training: Annotated[
+        bool, typer.Option("--allow-unknown-training", help="With --not-trained-on: keep those that are unknown.")
+    ] = False,
+    require: Annotated[
+        list[str] | None,
+        typer.Option(
+            help='What a detector must reach on some faces, "recall[share>=.2] >= .95": recall or precision; share of '
+            "the image or height in px; may be repeated."
+        ),
+    ] = None,
+    require_on: Annotated[
+        Path | None, typer.Option(help="Run of the same detectors on which --require is judged; else RUN.")
     ] = None,
     precision: Annotated[
-        float | None, typer.Option(help="Choose its score threshold for this precision; 0.95 unless told.")
+        float | None, typer.Option(help="Aim at this precision with its score threshold; 0.95 unless told.")
     ] = None,
     own_threshold: Annotated[
         bool, typer.Option("--own-threshold", help="Leave the winner its own score threshold.")
     ] = False,
     demo: Annotated[bool, typer.Option("--demo", help="Accept a demonstration data set.")] = False,
+    accept_noise: Annotated[
+        bool, typer.Option("--accept-noise", help="Choose even where noise in the latencies leaves it open.")
+    ] = False,
+    accept_unfinished: Annotated[
+        bool, typer.Option("--accept-unfinished", help="Choose without the cells that have no result yet.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Choose the default detector by a declared rule, with reasons."""
+    """Choose the default detector by a declared rule, with reasons; exit code 3 where the run does not decide it."""
     from dataclasses import replace
 
     from ..benchmarks.default_detector import BUILT_IN, FILE_NAME, write_pick
     from ..benchmarks.pick_rule import PRESETS, Rule
     from ..benchmarks.ranking import pick
+    from ..benchmarks.requirement import Requirement
+    from ..benchmarks.results import RunFolder
     from ..benchmarks.summary import load_summary
 
-    if output is None and Path(FILE_NAME).resolve() == BUILT_IN:
-        raise UsageError(f"{FILE_NAME} here is the default that comes with facebench; name another file with -o")
-    output = output or Path(FILE_NAME)
+    in_run = output is None and Path(FILE_NAME).resolve() == BUILT_IN.resolve()
+    output = output or (run / FILE_NAME if in_run else Path(FILE_NAME))
+    if require_on is not None and not require:
+        raise UsageError(
+            'got --require-on without --require, expected a requirement such as "recall[share>=.2] >= .95"'
+        )
     if preset is not None and preset not in PRESETS:
         raise UsageError(f"there is no preset {preset!r}. {did_you_mean(preset, PRESETS)}")
     given = {
@@ -114,11 +155,20 @@ def pick_command(
         "device": device,
         "licences": tuple(licence or ()) or None,
         "not_trained_on": tuple(not_trained_on or ()) or None,
+        "unknown_training": allow_unknown_training or None,
+        "requirements": tuple(map(Requirement.parse, require or ())) or None,
         "precision": precision,
     }
     rule = PRESETS[preset] if preset else Rule()
     rule = replace(rule, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
-    choice = pick(load_summary(run), replace(rule, precision=None) if own_threshold else rule, demo=demo)
+    choice = pick(
+        load_summary(run),
+        replace(rule, precision=None) if own_threshold else rule,
+        demo=demo,
+        required_on=None if require_on is None else RunFolder.open(require_on),
+        accept_noise=accept_noise,
+        accept_unfinished=accept_unfinished,
+    )
     write_pick(choice, output)
     if as_json:
         typer.echo(json.dumps(choice, indent=2))
@@ -131,4 +181,8 @@ def pick_command(
     front = ", ".join(one["detector"] for one in choice["pareto"])
     typer.echo(f"  - no other is both faster and more accurate than: {front}")
     typer.echo(f"  - measured on {choice['measured_on']}")
-    typer.echo(f"wrote {output}")
+    for name, why in choice["left_out"].items():
+        typer.echo(f"  - left out: {name}: {why}")
+    usual = "facebench detect and facebench.load_default() in this folder use it"
+    elsewhere = f"to use it: export FACEBENCH_DEFAULT={shlex.quote(str(output))}"
+    typer.echo(f"wrote {output}; {usual if output == Path(FILE_NAME) else elsewhere}")

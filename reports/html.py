@@ -217,7 +217,7 @@ def answer(summary: Summary) -> Answer:
     device: Device = "cpu" if "cpu" in devices else "cuda"
     rule = Rule(device=device)
     try:
-        choice = pick(summary, rule, demo=True)
+        choice = pick(summary, rule, demo=True, accept_noise=True, accept_unfinished=True)
     except UsageError as error:
         return Answer("No detector can be chosen.", "", [str(error)])
     winner = next(row for row in done if row.cell["key"] == choice["run"]["cell"])
@@ -239,6 +239,11 @@ def answer(summary: Summary) -> Answer:
         f"The same rule chooses it in {stable['same_on_resamples']:.0%} of {stable['resamples']:,} resamples of the "
         f"pictures, and in {stable['same_on_halves']:.0%} of random halves of them."
     ]
+    if choice["undecided"]:
+        others = ", ".join(choice["undecided"])
+        notes.append(f"By noisy latencies it could be {others} as well: measure again on a quiet machine.")
+    if choice["unfinished"]:
+        notes.append(f"Not finished, and could be chosen with a result: {', '.join(choice['unfinished'])}.")
     reasons = [f"{label} ({why})" for label, why in left_out.items() if why]
     notes += [f"Left out of the choice: {'; '.join(reasons)}."] if reasons else []
     if len(done) < len(summary.rows):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -86,13 +87,13 @@ def test_pick_refuses_a_demonstration_and_takes_it_when_told(run_folder, tmp_pat
     refused = facebench("pick", run_folder, "-o", file)
     assert (refused.returncode, file.exists()) == (2, False)
     assert "its winner is no default" in refused.stderr
-    done = facebench("pick", run_folder, "-o", file, "--demo")
+    done = facebench("pick", run_folder, "-o", file, "--demo", "--accept-noise")
     assert done.returncode == 0, done.stderr
-    assert json.loads(file.read_text())["detector"] in done.stdout
+    assert json.loads(file.read_text())["setting"]["spec"] in done.stdout
 
 
 def test_detect_with_the_picked_default(run_folder, tmp_path):
-    facebench("pick", run_folder, "-o", tmp_path / "default_detector.json", "--demo")
+    facebench("pick", run_folder, "-o", tmp_path / "default_detector.json", "--demo", "--accept-noise")
     Image.fromarray(portrait()).save(tmp_path / "astronaut.png")
     (tmp_path / "broken.jpg").write_bytes(b"no picture")
     files = ("astronaut.png", "broken.jpg", "absent.jpg")
@@ -145,6 +146,11 @@ def test_detect_says_what_it_looks_at(arguments, words, tmp_path, in_process):
         (["run", "--threads", "1000"], "expected 1 to"),
         (["report", "nowhere"], "holds no run"),
         (["pick", "nowhere"], "holds no run"),
+        (
+            ["pick", "nowhere", "--require", "recall[shares>=.2] >= .9"],
+            "unknown attribute 'shares'. Did you mean share?",
+        ),
+        (["pick", "nowhere", "--require-on", "r"], "got --require-on without --require"),
         (["models", "fetch", "yunette"], "Did you mean yunet"),
         (["detectors", "check", "no.such:Class"], "cannot load the detector"),
         (["frobnicate"], "No such command"),
@@ -270,10 +276,52 @@ def test_a_broken_plugin_does_not_hide_the_others(tmp_path):
 
 
 def test_a_pick_does_not_replace_the_default_that_is_shipped(run_folder):
-    """In the folder of the source, where the usual name is that of the built-in file."""
+    """In the folder of the source, where the usual name is that of the built-in file, it lies with its run."""
     from facebench.benchmarks.default_detector import BUILT_IN
 
-    before = BUILT_IN.read_bytes()
-    done = facebench("pick", run_folder, "--demo", cwd=BUILT_IN.parent)
-    assert done.returncode == 2 and "name another file with -o" in done.stderr
+    before, picked = BUILT_IN.read_bytes(), run_folder / "default_detector.json"
+    done = facebench("pick", run_folder, "--demo", "--accept-noise", cwd=BUILT_IN.parent)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == f"wrote {picked}; to use it: export FACEBENCH_DEFAULT={picked}"
+    assert json.loads(picked.read_text())["setting"]["spec"] in done.stdout
     assert BUILT_IN.read_bytes() == before
+
+
+def test_a_pick_is_used_in_the_folder_it_lies_in(run_folder, tmp_path):
+    done = facebench("pick", run_folder, "--demo", "--accept-noise", cwd=tmp_path)
+    assert done.stdout.splitlines()[-1].startswith("wrote default_detector.json; facebench detect")
+    assert (tmp_path / "default_detector.json").is_file()
+
+
+def test_a_pick_says_whom_it_left_out_and_why(run_folder, tmp_path):
+    options = ("--demo", "--accept-noise", "--licence", "MIT", "--licence", "unknown")
+    done = facebench("pick", run_folder, *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert "  - left out: haar: the licence of its code is Apache-2.0; allowed: MIT, unknown" in lines
+    assert any(line.startswith("  - left out: hostile_detectors:Raises: failed: failed on") for line in lines)
+
+
+def test_an_unfinished_run_is_inconclusive(run_folder, tmp_path):
+    document = json.loads((run_folder / "run.json").read_text())
+    for cell in document["cells"]:
+        if cell["spec"] == "haar":
+            cell |= {"status": "running", "reason": ""}
+    shutil.copytree(run_folder, tmp_path / "r")
+    (tmp_path / "r" / "run.json").write_text(json.dumps(document))
+    refused = facebench("pick", "r", "--demo", "--accept-noise", cwd=tmp_path)
+    assert refused.returncode == 3 and "r is unfinished: haar could be chosen with a result" in refused.stderr
+    assert not (tmp_path / "default_detector.json").exists()
+    done = facebench("pick", "r", "--demo", "--accept-noise", "--accept-unfinished", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "  - left out: haar: unfinished: it has no result yet" in done.stdout.splitlines()
+    assert json.loads((tmp_path / "default_detector.json").read_text())["unfinished"] == ["haar"]
+
+
+def test_a_pick_can_demand_a_slice_on_another_run(run_folder, tmp_path):
+    options = ("--demo", "--accept-noise", "--require", "recall[height>=1] >= 0")
+    done = facebench("pick", run_folder, *options, "--require-on", run_folder, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    choice = json.loads(done.stdout)
+    assert choice["rule"]["requirements"] == ["recall[height>=1] >= 0"]
+    assert set(choice["required"]) == {"haar", "hostile_detectors:Good"}

@@ -104,7 +104,7 @@ def _reader(verb: str, folder: Path, data: Path, whole: Path) -> list[str]:
     return {
         "table": ["table", str(folder), "--json"],
         "report": ["report", str(folder), "-o", str(other / "report.html")],
-        "pick": ["pick", str(folder), "--demo", "-o", str(other / "pick.json")],
+        "pick": ["pick", str(folder), "--demo", "--accept-noise", "-o", str(other / "pick.json")],
         "export": ["export", str(folder), "--format", "jsonl", "--force", "-o", str(other / "found.jsonl")],
         "compare": ["compare", str(whole), str(folder), "--json"],
         "run": _run(data, folder),

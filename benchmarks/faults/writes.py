@@ -168,7 +168,8 @@ def _single_file(
     began, tally = time.perf_counter(), _Tally()
     folder = scratch / f"written-{title}-{kind}"
     folder.mkdir()
-    arguments = [title, str(finished), "-o", str(folder / name), *(["--demo"] if title == "pick" else [])]
+    accepted = ["--demo", "--accept-noise"] if title == "pick" else []
+    arguments = [title, str(finished), "-o", str(folder / name), *accepted]
     operations = _operations_of_file(kind, arguments, folder, scratch)
     for number in _chosen(operations, times, random):
         (folder / name).write_bytes(b"the file of before")

@@ -68,7 +68,7 @@ class ThresholdChoice:
             return f"{wish} is out of reach on the {self.choosing_pictures} pictures it was sought on: {best}"
         floor = "; the lowest score returned already does" if self.at_floor else ""
         return (
-            f"{wish}: threshold {self.score_threshold:.4g} gives {self.got:.3g} at recall "
+            f"aimed at {wish}: threshold {self.score_threshold:.4g} gives {self.got:.3g} at recall "
             f"{self.reported_on.recall:.3g} ({halves}{floor})"
         )
 

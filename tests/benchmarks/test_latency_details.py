@@ -61,6 +61,9 @@ def test_a_machine_that_slows_down_is_told(rounds):
     assert slower.drift.flagged
     assert [warning for warning in slower.warnings if "drifted" in warning] == slower.warnings
     assert len(slower.warnings) == (rounds > 1), "one round cannot tell a drift from dearer pictures"
+    low, high = slower.noise
+    # the last third is 1.42 over 1.08 times as slow as the first
+    assert high == (pytest.approx(1.31, abs=0.05) if rounds > 1 else 1) and low == pytest.approx(1 / high)
 
 
 def test_the_order_measured_counts_not_that_of_the_rows():
@@ -79,6 +82,7 @@ def test_a_shared_core_is_told_where_it_can_be_seen(one_thread, shared):
     half = latency_details(table(cpu_ms=lambda whole: whole["cpu_ms"] / 2), one_thread_on_cpu=one_thread)
     assert half.shared_core == shared and half.processor_share == pytest.approx(0.5)
     assert bool(half.warnings) == shared
+    assert half.noise == pytest.approx((0.5 if shared else 1.0, 1.0)), "sharing only slows"
 
 
 def test_what_was_not_measured_is_not_made_up():

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from facebench.benchmarks.candidates import HALVES, load_candidates, metrics, threshold_for
-from facebench.benchmarks.pick_rule import Candidates, Rule, halves, pareto, reach, share, tied, winners
+from facebench.benchmarks.pick_rule import Candidates, Rule, also_possible, halves, pareto, reach, shares, tied, winners
 from facebench.benchmarks.scoring.bootstrap import Resampled, tied_with_best
 from facebench.benchmarks.summary import summarise_run
 from facebench.tests.reports import runs
@@ -38,8 +38,8 @@ def test_undefined_numbers_are_neither_tied_nor_chosen() -> None:
     of = candidates(ap)
     chosen = winners(of, rule, reach(ap, rule))
     assert chosen.tolist() == [0, -1, 1]
-    assert share(of, chosen, 0) == 0, "of the two draws one is undefined"
-    assert math.isnan(share(candidates(ap[:2]), chosen[:2], 0))
+    assert shares(of, chosen) == {1: 1.0}, "of the two draws one is undefined"
+    assert shares(candidates(ap[:2]), chosen[:2]) == {}
 
 
 def test_a_limit_of_time_holds_in_every_draw() -> None:
@@ -47,6 +47,32 @@ def test_a_limit_of_time_holds_in_every_draw() -> None:
     ap = np.array([[0.9, 0.5]] * 3)
     rule = Rule(tie=0, max_p90_ms=60)
     assert winners(Candidates(ap, times, times), rule, reach(ap, rule)).tolist() == [0, 1, -1]
+
+
+QUIET = (1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("p50", "noise", "rule", "others"),
+    [
+        ([10, 12], [QUIET, QUIET], Rule(tie=0.1), []),
+        ([10, 12], [QUIET, (0.9, 1.0)], Rule(tie=0.1), []),
+        ([10, 12], [QUIET, (0.8, 1.0)], Rule(tie=0.1), [1]),  # 9.6 ms in quiet
+        ([10, 12], [(0.5, 1.0), QUIET], Rule(tie=0.1), []),  # noise that only slows cannot make the fastest another
+        ([10, 12], [(0.8, 1.25), QUIET], Rule(tie=0.1), [1]),  # drift may
+        ([10, 12, 12.5], [QUIET, (0.5, 1.0), (0.7, 1.0)], Rule(tie=0.1), [1, 2]),
+        ([10, 12], [QUIET, (0.1, 1.0)], Rule(tie=0), []),  # not tied: its speed does not matter
+        ([10, 65], [QUIET, (0.9, 1.0)], Rule(tie=0, max_p90_ms=60), [1]),  # the more accurate one may keep the limit
+        ([58, 12], [(0.9, 1.1), QUIET], Rule(tie=0, max_p90_ms=60), [1]),  # and the one chosen may not
+    ],
+)
+def test_noise_leaves_open_whom_the_rule_would_choose(
+    p50: list[float], noise: list[tuple[float, float]], rule: Rule, others: list[int]
+) -> None:
+    """Where a limit lies between, the second is the more accurate of the two, else the first."""
+    ap = np.array([[0.9, 0.95 if p50[1] == 65 else 0.89, 0.85][: len(p50)]] * 2)
+    of = candidates(ap, np.array(p50, dtype=float))
+    assert also_possible(of, rule, reach(ap, rule), np.array(noise)) == others
 
 
 @pytest.mark.parametrize(

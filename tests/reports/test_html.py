@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -383,7 +384,7 @@ ONE_MISS = {"group.jpg": runs.EXACT["group.jpg"][:1], runs.HOSTILE: runs.EXACT[r
         (
             [("a", runs.EXACT, 20, {"failed_pictures": {"empty.jpg": "boom"}}), ("b", ONE_MISS, 5, {})],
             "b has the best",
-            "Left out of the choice: a (failed on 1 pictures).",
+            "Left out of the choice: a (failed on 1 image).",
         ),
         ([("a", runs.EXACT, 20, {"device": "cuda"})], "a, cuda has the best", ""),
         (
@@ -395,6 +396,11 @@ ONE_MISS = {"group.jpg": runs.EXACT["group.jpg"][:1], runs.HOSTILE: runs.EXACT[r
             [("a", runs.EXACT, 20, {}), ("b", None, 0, {"status": "failed", "start": None})],
             "a has the best",
             "1 of 2 detectors have no result",
+        ),
+        (
+            [("a", runs.EXACT, 20, {}), ("b", None, 0, {"status": "running", "start": None})],
+            "a has the best",
+            "Not finished, and could be chosen with a result: b.",
         ),
     ],
 )
@@ -408,6 +414,18 @@ def test_the_answer(tmp_path, cells, sentence, note):
     assert stable.startswith("The same rule chooses it in ")
     assert note in " ".join(others)
     assert bool(others) is bool(note)
+
+
+def test_the_answer_says_where_noise_leaves_it_open(tmp_path):
+    """b took 22 ms a picture, half of it on its core: it may be faster than a with 20 ms."""
+    run = runs.make_run(tmp_path)
+    runs.add_cell(run, "a", runs.EXACT, 20)
+    cell = runs.add_cell(run, "b", runs.EXACT, 22)
+    found = run.content(cell).records.values()
+    run.write_cell(cell, [replace(record, cpu_ms=record.detect_ms / 2) for record in found])
+    shown = answer(summarise_run(run))
+    assert shown.sentence.startswith("a has the best exact AP")
+    assert "By noisy latencies it could be b as well: measure again on a quiet machine." in shown.notes
 
 
 @pytest.mark.parametrize(("missed", "winner"), [(1, "quick"), (8, "slow")])
