@@ -60,6 +60,8 @@ def detect_command(
             "facebench detect --sample -o out"
         )
     sources = sources or []
+    if "" in sources:
+        raise UsageError("got an empty name, expected an image, a folder, a video or a camera; is a variable not set?")
     video = _video(sources)
     if video is not None and not emotions:
         raise UsageError(f"got the video {video} without --emotions, which is what videos are read for; add it")

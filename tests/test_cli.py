@@ -124,6 +124,7 @@ def test_detect_has_a_sample_for_whom_no_picture_is_at_hand(tmp_path):
         (["-o", "out"], "got no picture, expected pictures"),
         (["--sample"], "got --sample without -o, expected pictures"),
         (["--sample", "a.png", "-o", "out"], "got --sample and pictures, expected"),
+        ([""], "got an empty name, expected an image"),
         (["--sample", "-o", "out.mp4"], "got -o out.mp4 for pictures, expected a folder"),
     ],
 )
