@@ -107,7 +107,7 @@ def pick_command(
     require: Annotated[
         list[str] | None,
         typer.Option(
-            help='What a detector must reach on some faces, "recall[share>=.2] >= .95": recall or precision; share of '
+            help='What a detector must reach on some faces, "recall\\[share>=.2] >= .95": recall or precision; share of '
             "the image or height in px; may be repeated."
         ),
     ] = None,

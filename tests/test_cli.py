@@ -326,3 +326,20 @@ def test_a_pick_can_demand_a_slice_on_another_run(run_folder, tmp_path):
     choice = json.loads(done.stdout)
     assert choice["rule"]["requirements"] == ["recall[height>=1] >= 0"]
     assert set(choice["required"]) == {"haar", "hostile_detectors:Good"}
+
+
+def _options(command):
+    yield from command.params
+    for inner in getattr(command, "commands", {}).values():
+        yield from _options(inner)
+
+
+def test_no_help_text_loses_a_word_in_brackets():
+    """Rich takes [share>=.2] for markup and prints nothing of it."""
+    from facebench.cli import app
+    from rich.markup import render
+    from typer.main import get_command
+
+    texts = [option.help for option in _options(get_command(app)) if getattr(option, "help", None)]
+    assert len(texts) > 100
+    assert [text for text in texts if render(text).plain != text.replace("\\[", "[")] == []
