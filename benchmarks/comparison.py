@@ -6,6 +6,7 @@ Cells are paired, and both sides of a pair are compared on the same pictures; se
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -185,7 +186,20 @@ def _notes(cell: CellComparison) -> list[str]:
             found.append(f"{cell.label}: {side} gave other detections in {differ} of its own repeated calls")
         if failed:
             found.append(f"{cell.label}: {side} failed on {failed} of its repeated calls")
+    timed_from = [_timed_from(stored) for stored in (cell.base, cell.head)]
+    if cell.latency is not None and timed_from[0] != timed_from[1]:
+        base, head = timed_from
+        found.append(
+            f"{cell.label}: base was timed with boxes from a score of {base:.4g} on, head from {head:.4g} on, so their "
+            "times are of different work"
+        )
     return found
+
+
+def _timed_from(stored: Mapping[str, Any]) -> float:
+    """Return the lowest score of the timed calls; runs of before timed the pass at the floor."""
+    start = stored.get("start") or {}
+    return float(start.get("timed_from", start.get("score_floor", math.nan)))
 
 
 def _primary(dataset: Mapping[str, Any], metric: str | None) -> str:

@@ -33,9 +33,9 @@ def pair_cells(
 ) -> Pairing:
     """Pair the cells of two runs. Protocol, device and threads must be the same in every pair.
 
-    First come the pairs asked for, then cells of the same spec, then what is left alone on both sides: the only cell
-    left with that detector's name in the base, and the only one in the head, such as `haar` and
-    `haar:scale_factor=1.05`.
+    First come the pairs asked for, then cells of the same spec at the same threshold, then those of the same spec, then
+    what is left alone on both sides: the only cell left with that detector's name in the base, and the only one in the
+    head, such as `haar` and `haar:scale_factor=1.05`.
 
     Args:
         base: cells of the base.
@@ -65,7 +65,7 @@ def pair_cells(
             )
         for left, right in alike:
             join(left, right)
-    for naming in (_by_spec, _by_detector):
+    for naming in (_by_spec_and_threshold, _by_spec, _by_detector):
         left_over = _alone(base, naming, partner.keys())
         right_over = _alone(head, naming, taken)
         for name, left in left_over.items():
@@ -117,6 +117,10 @@ def _check_wanted(base: Sequence[StoredCell], head: Sequence[StoredCell], wanted
 
 def _setting(cell: StoredCell) -> tuple[str, str, int]:
     return json.dumps(cell["protocol"], sort_keys=True), str(cell["device"]), int(cell["threads"])
+
+
+def _by_spec_and_threshold(cell: StoredCell) -> tuple[Any, ...]:
+    return cell.get("threshold"), *_by_spec(cell)
 
 
 def _by_spec(cell: StoredCell) -> tuple[Any, ...]:

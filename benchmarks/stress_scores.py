@@ -257,9 +257,13 @@ def _truth(folder: RunFolder, image_ids: Sequence[str]) -> Truth:
 
 def _same_cell(folder: RunFolder, cell: StoredCell) -> StoredCell | None:
     """Return the finished cell of the same detector, protocol, device and threads; None where there is none."""
-    same = ("spec", "protocol", "device", "threads", "parameters", "models", "code")
+    same = ("spec", "threshold", "protocol", "device", "threads", "parameters", "models", "code")
     return next(
-        (one for one in folder.cells if one["status"] == "done" and all(one[name] == cell[name] for name in same)),
+        (
+            one
+            for one in folder.cells
+            if one["status"] == "done" and all(one.get(name) == cell.get(name) for name in same)
+        ),
         None,
     )
 

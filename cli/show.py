@@ -107,8 +107,8 @@ def pick_command(
     require: Annotated[
         list[str] | None,
         typer.Option(
-            help='What a detector must reach on some faces, "recall\\[share>=.2] >= .95": recall or precision; share of '
-            "the image or height in px; may be repeated."
+            help='What a detector must reach on some faces, "recall\\[share>=.2] >= .95": recall or precision; share '
+            "of the image or height in px; may be repeated."
         ),
     ] = None,
     require_on: Annotated[

@@ -228,6 +228,23 @@ def test_a_side_that_disagrees_with_itself_is_noted(tmp_path):
     )
 
 
+def test_sides_timed_at_different_scores_are_noted(tmp_path):
+    """A run of before timed the pass at the floor; a slowdown or a gain would be that of the boxes."""
+    base, head = two(tmp_path)
+    head.cells[0]["start"] |= {"timed_from": 0.75}
+    [note] = compare_runs(base, head).notes
+    assert note.startswith("haar: base was timed with boxes from a score of ") and "head from 0.75 on" in note
+
+
+def test_cells_of_one_spec_pair_by_threshold_first():
+    cells = [
+        {"spec": "haar", "detector": "haar", "threshold": one, "protocol": {}, "device": "cpu", "threads": 1}
+        for one in (None, 0.5)
+    ]
+    assert pair_cells(cells, cells[::-1]).pairs == ((cells[0], cells[0]), (cells[1], cells[1]))
+    assert pair_cells(cells[:1], cells[1:]).pairs == ((cells[0], cells[1]),)
+
+
 @pytest.mark.parametrize(
     ("change", "metric", "words"),
     [
