@@ -162,6 +162,12 @@ class Found:
             f"p50 and p90 were timed at threshold {timed:.4g}; facebench run --detectors default times what was picked"
         ]
 
+    def rounds(self) -> list[str]:
+        """Name the candidates that were timed in fewer rounds than others."""
+        rounds = [row.cell.get("rounds", 1) for row in self.rows]
+        fewer = [f"{self.name(place)} ({one})" for place, one in enumerate(rounds) if one < max(rounds)]
+        return [f"timed in fewer rounds than others ({max(rounds)}): {', '.join(fewer)}"] if fewer else []
+
     def _marks(self, place: int) -> str:
         timing = self.rows[place].timing
         return f", noisy: {', '.join(timing.warnings)}" if timing is not None and timing.warnings else ""

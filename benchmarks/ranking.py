@@ -126,6 +126,7 @@ def pick(
             *found.card(order[0], rule),
             *([] if wish is None else [wish.statement]),
             *found.timed_at(order[0], threshold),
+            *found.rounds(),
             *(f"the run is unfinished: {name} had no result yet and could be chosen with one" for name in unfinished),
             *(f"not decided: by noisy latencies it could be {found.speed(place)}" for place in undecided),
         ],

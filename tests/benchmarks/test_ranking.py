@@ -344,3 +344,9 @@ def test_a_threshold_other_than_the_timed_one_is_said(tmp_path, timed_from, said
     choice = pick(summary(tmp_path, row("a", 0.9, 10, start=start)), Rule())
     timed = f"p50 and p90 were timed at threshold {timed_from}"
     assert any(reason.startswith(timed) for reason in choice["reasons"]) is said
+
+
+def test_fewer_rounds_are_said(tmp_path):
+    rows = [row("a", 0.9, 10, rounds=3), row("b", 0.8, 5, rounds=1)]
+    assert "timed in fewer rounds than others (3): b (1)" in pick(summary(tmp_path, *rows), WITHIN)["reasons"]
+    assert not any("rounds" in reason for reason in pick(summary(tmp_path, rows[0]), WITHIN)["reasons"])
