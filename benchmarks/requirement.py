@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from ..errors import UsageError, did_you_mean
 from .results import RunFolder
-from .scoring import PictureBoxes, match
+from .scoring import match
 from .scoring.bootstrap import Interval, interval, resample
 from .scoring.resampling import operating_ratios
+from .scoring.slices import face_sizes
 from .summary import Resampling, by_picture
 
 METRICS = ("recall", "precision")
@@ -239,24 +240,6 @@ def cell_like(run: RunFolder, cell: Mapping[str, Any], threshold: float) -> Mapp
     if np.float32(floor) > np.float32(threshold):
         return f"{run.path} keeps its boxes from a score of {floor:.4g} on, not {threshold:.4g}"
     return done[0]
-
-
-def face_sizes(faces: PictureBoxes, image_sizes: NDArray[np.integer]) -> dict[str, NDArray[np.float64]]:
-    """Return how large each face is: float64 (faces,) under each name.
-
-    Args:
-        faces: all annotated faces.
-        image_sizes: (images, 2): width and height of each image in pixels; 0 where they are not known.
-
-    Returns:
-        "height": of the box in pixels. "share": of the image's area that the box covers, from 0 to 1, what lies
-        outside left out; nan where the image's size is not known.
-    """
-    sides = np.repeat(np.asarray(image_sizes, dtype=np.float64), np.diff(faces.offsets), axis=0)
-    inside = np.maximum(np.minimum(faces.boxes[:, 2:], sides) - np.maximum(faces.boxes[:, :2], 0.0), 0.0)
-    area = sides.prod(axis=1)
-    share = np.divide(inside.prod(axis=1), area, out=np.full(len(sides), np.nan), where=area > 0)
-    return {"height": faces.boxes[:, 3] - faces.boxes[:, 1], "share": share}
 
 
 def _setting(cell: Mapping[str, Any]) -> tuple[Any, ...]:
