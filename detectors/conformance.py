@@ -19,6 +19,7 @@ from ..errors import DeviceError, UnavailableError
 from . import devices, thread_counts
 from .base import Detections, Detector, Device, RGBImage
 from .finished import unfinished
+from .floor_cost import cost_of_floor
 from .probe_images import FACE, colour_probes, portrait, small_portrait
 from .registry import DetectorSpec, create, resolve
 
@@ -87,6 +88,10 @@ def check_detector(spec: str | DetectorSpec, *, device: Device = "cpu", threads:
         ("same answer twice", _check_twice),
         ("score floor", lambda it: _check_score_floor(it, answer())),
         ("same boxes at a higher floor", lambda it: _check_higher_floor(it, resolved, answer())),
+        (
+            "cost of the score floor",
+            lambda it: cost_of_floor(resolved, portrait(), device=it.device, threads=it.threads),
+        ),
     )
     findings = [_run(name, check, detector) for name, check in checks]
     detector.close()
