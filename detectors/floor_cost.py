@@ -55,6 +55,6 @@ def cost_of_floor(
     if boxes[0] <= MANY_BOXES:
         return seen
     return (
-        f"{seen}. Warning: more than {MANY_BOXES:,} boxes an image make runs slow and tables large; does the card's score "
-        "floor have to be so low (0.02 does for most probabilities)?"
+        f"{seen}. Warning: more than {MANY_BOXES:,} boxes an image make runs slow and tables large; does the card's "
+        "score floor have to be so low (0.02 does for most probabilities)?"
     )
