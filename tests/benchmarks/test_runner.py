@@ -263,10 +263,12 @@ def test_an_edited_adapter_is_measured_again(tmp_path, small, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     first = run(plan(small, "edited_detector:Good"), tmp_path / "run").cells[0]["key"]
-    file.write_text(source + "\n# edited\n", encoding="utf-8")
-    counts = Counts()
-    second = run(plan(small, "edited_detector:Good"), tmp_path / "run", counts).cells[0]["key"]
-    assert first != second and counts.measured == len(small)
+    for edit, measured in (("# edited", 0), ("EDITED = 1", len(small))):
+        file.write_text(f"{source}\n{edit}\n", encoding="utf-8")
+        counts = Counts()
+        folder = run(plan(small, "edited_detector:Good"), tmp_path / "run", counts)
+        assert counts.measured == measured
+    assert len(folder.cells) == 1 and folder.cells[0]["key"] != first
 
 
 def test_run_json_states_what_was_measured(tmp_path, small):
