@@ -430,6 +430,31 @@ def test_a_package_that_quits_the_interpreter(tmp_path: Path, monkeypatch: pytes
     assert caught.value.mend == FACE_RECOGNITION
 
 
+BROKEN = {
+    "a library of the system is missing": (
+        "OSError('libEGL.so.1: cannot open shared object file')", UnavailableError,
+        "apt-get update && apt-get install --yes libegl1",
+    ),
+    "a version that does not fit": ("ImportError('cannot import name load_all')", UnavailableError, ""),
+    "a module of its own is missing": (
+        "ModuleNotFoundError('No module named joblib')", UnavailableError, "pip install 'facebench[dlib]'",
+    ),
+    "an error of its own": ("OSError(28, 'No space left on device')", OSError, None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("raised", "kind", "mend"), BROKEN.values(), ids=BROKEN)
+def test_an_install_is_advised_only_where_it_helps(
+    raised: str, kind: type[Exception], mend: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dlib.py").write_text(f"raise {raised}", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "dlib", raising=False)
+    with pytest.raises(kind) as caught:
+        create("hog")
+    assert getattr(caught.value, "mend", None) == mend
+
+
 @pytest.fixture
 def no_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every package and no model file is there, and none can be brought."""
