@@ -40,6 +40,7 @@ _WITHOUT_EFFECT = frozenset(
     for module in (
         # what is said when something fails
         "errors",
+        "importable",
         # how the bytes of a model or an image come here: their hashes are in the key
         "downloads",
         "http_download",
