@@ -76,8 +76,9 @@ def _load(config: dict[str, Any]) -> tuple[Detector, Detector, dict[str, Any]]:
     """
     began = time.perf_counter()
     from ..detectors.setting import Setting
-    from ..detectors.thread_counts import limit, read_back
+    from ..detectors.thread_counts import declare_own_process, limit, read_back
 
+    declare_own_process()
     limit(config["threads"])
     imported = time.perf_counter()
     setting = Setting(config["spec"], config["threshold"], config["size"], config["device"], config["threads"])

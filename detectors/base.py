@@ -6,13 +6,15 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from functools import partial
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import ContractError, DeviceError, UsageError
+from ..errors import ContractError, DeviceError
 from .stages import StageClock
+from .thread_counts import check_threads
 
 RGBImage = NDArray[np.uint8]
 """A picture: uint8 of shape (height, width, 3), channels red, green, blue."""
@@ -152,13 +154,19 @@ class DetectorInfo:
 class Detector(ABC):
     """A face detector. Adapters implement `__init__` (load everything) and `detect`.
 
+    Threads may share one: an adapter whose library object keeps something between calls lets them take turns (see
+    `per_process`). Processes cannot: pickling hands on the arguments it was built with, and the other side builds it
+    again, as `multiprocessing` with spawn and joblib do. In a forked child the adapters here build what they need when
+    they are first used. `with` closes it at the end.
+
     The keyword-only arguments of an adapter's `__init__`, apart from those below, are its parameters: they can be
     written in a spec string (`haar:scale_factor=1.05`) and are converted by their annotations. Libraries are imported
     in `__init__`, never at module import.
 
     Args:
         device: "cpu" or "cuda"; a device that cannot really be used raises, it never falls back.
-        threads: CPU threads that the library may use.
+        threads: CPU threads that the library may use; a number that the library has once a process is set only where
+            the process belongs to this detector (see `thread_counts.own_process`).
         score_floor: keep detections down to this score, or None for the operating threshold.
         operating_threshold: for adapters to pass on where a parameter sets it; None for the card's.
 
@@ -190,14 +198,28 @@ class Detector(ABC):
         operating_threshold: float | None = None,
     ) -> None:
         self.check_device(device)
-        if threads < 1:
-            raise UsageError(f"{self.info.name}: threads must be at least 1, got {threads}")
         self.device = device
-        self.threads = threads
+        self.threads = check_threads(threads)
         default = self.info.operating_threshold
         self.operating_threshold = default if operating_threshold is None else operating_threshold
         self.score_floor = min(self.operating_threshold, math.inf if score_floor is None else score_floor)
         self.clock = StageClock()
+
+    def __new__(cls, *arguments: Any, **named: Any) -> Self:
+        """Remember the arguments, for pickling."""
+        self = super().__new__(cls)
+        self._built_with = arguments, named
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        arguments, named = self._built_with
+        return partial(type(self), *arguments, **named), ()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
 
     @abstractmethod
     def detect(self, image: RGBImage) -> Detections:
@@ -227,7 +249,7 @@ class Detector(ABC):
         return None
 
     def close(self) -> None:
-        """Free what the detector holds. Called once; the detector is not used afterwards."""
+        """Free what the detector holds; the detector is not used afterwards. A second call does nothing."""
 
     @classmethod
     def model_names(cls, **parameters: Any) -> tuple[str, ...]:

@@ -10,6 +10,8 @@ from ..errors import UsageError
 from . import model_store, onnx_runtime
 from .base import Detections, Detector, DetectorInfo, Device, RGBImage
 from .boxes import non_maximum_suppression
+from .per_process import PerProcess
+from .thread_counts import own_process
 
 _OUTPUTS = ("537", "538", "539", "540")
 _STRIDE = 4
@@ -53,10 +55,11 @@ class CenterFace(Detector):
         super().__init__(device=device, threads=threads, score_floor=score_floor, operating_threshold=confidence)
         import cv2
 
-        cv2.setNumThreads(threads)
+        if own_process():
+            cv2.setNumThreads(threads)
         self._nms_threshold = nms_threshold
         model = _with_free_sizes(str(model_store.fetch("centerface")))
-        self._session = onnx_runtime.open_session(model, device, threads)
+        self._session = PerProcess(lambda: onnx_runtime.open_session(model, device, threads))
 
     @classmethod
     def model_names(cls, **parameters: Any) -> tuple[str, ...]:
@@ -78,7 +81,7 @@ class CenterFace(Detector):
         padded = -(-width // 32) * 32, -(-height // 32) * 32
         blob = cv2.dnn.blobFromImage(np.ascontiguousarray(image), 1.0, padded)
         self.clock.inference()
-        heat, sizes, offsets, points = self._session.run(list(_OUTPUTS), {"input.1": blob})
+        heat, sizes, offsets, points = self._session.get().run(list(_OUTPUTS), {"input.1": blob})
         self.clock.post()
         row, column = np.nonzero(heat[0, 0] >= self.score_floor)
         scores = heat[0, 0, row, column]
@@ -95,13 +98,13 @@ class CenterFace(Detector):
 
     def device_used(self) -> Device:
         """Read the session's provider."""
-        return onnx_runtime.device_of(self._session)
+        return onnx_runtime.device_of(self._session.get())
 
     def threads_used(self) -> int | None:
         """Read the threads of the session and of OpenCV; the larger number."""
         import cv2
 
-        return max(onnx_runtime.threads_of(self._session), int(cv2.getNumThreads()))
+        return max(onnx_runtime.threads_of(self._session.get()), int(cv2.getNumThreads()))
 
 
 def _with_free_sizes(file: str) -> bytes:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
+from typing import Self
 
 import numpy as np
 
@@ -45,6 +46,9 @@ class Finding:
 def check_detector(spec: str | DetectorSpec, *, device: Device = "cpu", threads: int = 1) -> list[Finding]:
     """Build a detector in this process and check that it keeps the contract.
 
+    Meanwhile the process counts as the detector's own: it sets its library's threads. OpenCV and PyTorch get their
+    numbers back at the end; TensorFlow takes a number once only.
+
     Args:
         spec: a spec string, or one that is resolved already.
         device: where it shall run.
@@ -63,11 +67,17 @@ def check_detector(spec: str | DetectorSpec, *, device: Device = "cpu", threads:
     if fault := importable.fault("cv2"):
         raise UnavailableError(f"the checks need OpenCV, which cannot be loaded: {fault}", importable.remedy(fault))
     floor = resolved.adapter.info.score_floor
-    libraries = _Libraries()
-    try:
-        detector = create(resolved, device=device, threads=threads, score_floor=floor)
-    finally:
-        libraries.take_marker_away()
+    with _Libraries() as libraries:
+        try:
+            detector = create(resolved, device=device, threads=threads, score_floor=floor)
+        finally:
+            libraries.take_marker_away()
+        return _findings(detector, resolved, libraries, device, threads)
+
+
+def _findings(
+    detector: Detector, resolved: DetectorSpec, libraries: _Libraries, device: Device, threads: int
+) -> list[Finding]:
     answer = cache(lambda: _detect(detector, portrait()))
     checks: tuple[tuple[str, Callable[[Detector], str]], ...] = (
         ("device claim", _check_device),
@@ -94,7 +104,7 @@ def check_detector(spec: str | DetectorSpec, *, device: Device = "cpu", threads:
         ),
     )
     findings = [_run(name, check, detector) for name, check in checks]
-    detector.close()
+    findings.append(_run("closed twice", _check_closing, detector))
     findings.append(_run_cuda(resolved, device, threads))
     return findings
 
@@ -133,19 +143,32 @@ class _Libraries:
     """
 
     def __init__(self) -> None:
+        import cv2  # noqa: F401 - so that it is among those that are read
+
+        self._before = thread_counts.read_back()
+        self._original = dict(self._before)
+        self._owned = False
+
+    def __enter__(self) -> Self:
         import cv2
 
-        self._original = cv2.getNumThreads()
+        self._owned = thread_counts.declare_own_process()
         cv2.setNumThreads(_MARKER)
-        self._before = thread_counts.read_back()
+        self._before["cv2"] = _MARKER
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """Give OpenCV and PyTorch their numbers back; PyTorch that came with the detector stays as it is."""
+        thread_counts.declare_own_process(self._owned)
+        thread_counts.put_back(self._original)
 
     def take_marker_away(self) -> None:
         """Give OpenCV its number back where the detector left the marker; call this once it has been built."""
         import cv2
 
         if cv2.getNumThreads() == _MARKER:
-            cv2.setNumThreads(self._original)
-            self._before["cv2"] = self._original
+            cv2.setNumThreads(self._original["cv2"])
+            self._before["cv2"] = self._original["cv2"]
 
     def exceeding(self, threads: int) -> list[str]:
         """Say which frameworks would use more threads since then. OpenMP and BLAS pools may be there and idle."""
@@ -318,6 +341,13 @@ def _check_score_floor(detector: Detector, found: Detections) -> str:
         inside = lowest >= 0 and highest <= 1 + 1e-6
         _require(inside, f"probabilities must lie in 0 to 1, got {lowest:.3f} to {highest:.3f}")
     return f"lowest {lowest:.3f}, floor {detector.score_floor:g}"
+
+
+def _check_closing(detector: Detector) -> str:
+    """Whoever closes a detector in a `with` block may have closed it before."""
+    detector.close()
+    detector.close()
+    return "no objection"
 
 
 def _check_higher_floor(detector: Detector, spec: DetectorSpec, found: Detections) -> str:

@@ -10,6 +10,10 @@ from ..errors import UsageError
 from . import model_store
 from .base import Detections, Detector, DetectorInfo, Device, RGBImage
 from .dlib_hog import corners
+from .per_process import PerProcess, refuse_fork
+
+NETWORKS = "dlib's CNN"
+"""What `refuse_fork` calls the library."""
 
 SMALLEST_SIDE = 10
 """Pixels; dlib raises on a picture less than 10 wide or 7 high."""
@@ -17,6 +21,8 @@ SMALLEST_SIDE = 10
 
 class DlibCnn(Detector):
     """A small fully convolutional network over an image pyramid; dlib does all in one call, which counts as inference.
+
+    dlib's networks share threads that no forked child has: where one was used before a fork, the child gets an error.
 
     Args:
         upsample: how often the picture is doubled first. Each step costs four times the time and memory.
@@ -43,7 +49,8 @@ class DlibCnn(Detector):
         super().__init__(device=device, threads=threads, score_floor=score_floor)
         import dlib
 
-        self._detector = dlib.cnn_face_detection_model_v1(str(model_store.fetch("dlib-cnn")))
+        file = str(model_store.fetch("dlib-cnn"))
+        self._detector = PerProcess(lambda: dlib.cnn_face_detection_model_v1(file))
         self._upsample = upsample
 
     @classmethod
@@ -63,8 +70,10 @@ class DlibCnn(Detector):
         """Run the network, unless the picture is smaller than its pyramid can hold."""
         if min(image.shape[:2]) << self._upsample < SMALLEST_SIDE:
             return Detections.empty()
+        refuse_fork(NETWORKS)
         picture = np.ascontiguousarray(image)
-        self.clock.inference()
-        found = self._detector(picture, self._upsample)
+        with self._detector.alone() as detector:
+            self.clock.inference()
+            found = detector(picture, self._upsample)
         self.clock.post()
         return Detections.from_arrays([corners(face.rect) for face in found], [face.confidence for face in found])

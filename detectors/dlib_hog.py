@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import UsageError
 from .base import Detections, Detector, DetectorInfo, Device, RGBImage
 from .boxes import just_below
+from .per_process import PerProcess
 
 
 class Hog(Detector):
@@ -50,7 +51,7 @@ class Hog(Detector):
         super().__init__(device=device, threads=threads, score_floor=score_floor, operating_threshold=adjust_threshold)
         import dlib
 
-        self._detector = dlib.get_frontal_face_detector()
+        self._detector = PerProcess(dlib.get_frontal_face_detector)
         self._upsample = upsample
 
     @classmethod
@@ -64,8 +65,9 @@ class Hog(Detector):
     def detect(self, image: RGBImage) -> Detections:
         """Run the five filters."""
         picture = np.ascontiguousarray(image)
-        self.clock.inference()
-        found, scores, _ = self._detector.run(picture, self._upsample, just_below(self.score_floor))
+        with self._detector.alone() as detector:
+            self.clock.inference()
+            found, scores, _ = detector.run(picture, self._upsample, just_below(self.score_floor))
         self.clock.post()
         boxes = [corners(rectangle) for rectangle in found]
         return Detections.from_arrays(boxes, list(scores)).above(self.score_floor)

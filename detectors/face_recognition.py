@@ -9,10 +9,14 @@ import numpy as np
 
 from ..errors import UnavailableError, UsageError
 from .base import Detections, Detector, DetectorInfo, Device, RGBImage
+from .dlib_cnn import NETWORKS
+from .per_process import ProcessLock, refuse_fork
 
 
 class FaceRecognition(Detector):
     """`face_recognition.face_locations`, one call, which counts as inference.
+
+    The package has one object of dlib's for the whole process, so all detectors of this class take turns.
 
     Args:
         model: "hog" or "cnn", dlib's two detectors.
@@ -38,6 +42,7 @@ class FaceRecognition(Detector):
     requires = ("face_recognition", "face_recognition_models", "pkg_resources", "dlib")
     extra = "dlib"
     reference_scores = (1.0, 0.0)
+    _turn = ProcessLock()
 
     def __init__(
         self,
@@ -50,7 +55,8 @@ class FaceRecognition(Detector):
     ) -> None:
         super().__init__(device=device, threads=threads, score_floor=score_floor)
         try:
-            with warnings.catch_warnings():
+            # the filters are the process's: two threads in here at once would leave them changed
+            with self._turn, warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
                 import face_recognition
         except SystemExit as error:
@@ -82,8 +88,11 @@ class FaceRecognition(Detector):
     def detect(self, image: RGBImage) -> Detections:
         """Call the package; its boxes are top, right, bottom, left, the last two the last pixels inside."""
         picture = np.ascontiguousarray(image)
-        self.clock.inference()
-        found = self._locate(picture, self._upsample, self._model)
+        if self._model == "cnn":
+            refuse_fork(NETWORKS)
+        with self._turn:
+            self.clock.inference()
+            found = self._locate(picture, self._upsample, self._model)
         self.clock.post()
         boxes = [(left, top, right + 1, bottom + 1) for top, right, bottom, left in found]
         return Detections.from_arrays(boxes, np.ones(len(boxes)))

@@ -13,6 +13,7 @@ from ..importable import OPENCV, requirement
 from .base import Detections, DetectorInfo, Device, RGBImage
 from .boxes import xywh_to_xyxy
 from .opencv import OpenCvDetector
+from .per_process import PerProcess
 
 
 class Haar(OpenCvDetector):
@@ -65,7 +66,7 @@ class Haar(OpenCvDetector):
                 f"haar: OpenCV {cv2.__version__} has no file {file.name}, expected a version that carries its cascades",
                 f"pip install --force-reinstall --no-deps {requirement(OPENCV)}",
             )
-        self._cascade = cv2.CascadeClassifier(str(file))
+        self._cascade = PerProcess(lambda: cv2.CascadeClassifier(str(file)))
         self._scale_factor = scale_factor
         self._min_neighbors = min_neighbors
         self._min_size = min_size
@@ -86,14 +87,15 @@ class Haar(OpenCvDetector):
         import cv2
 
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-        self.clock.inference()
-        boxes, _, weights = self._cascade.detectMultiScale3(
-            grey,
-            scaleFactor=self._scale_factor,
-            minNeighbors=self._min_neighbors,
-            minSize=(self._min_size, self._min_size),
-            outputRejectLevels=True,
-        )
+        with self._cascade.alone() as cascade:
+            self.clock.inference()
+            boxes, _, weights = cascade.detectMultiScale3(
+                grey,
+                scaleFactor=self._scale_factor,
+                minNeighbors=self._min_neighbors,
+                minSize=(self._min_size, self._min_size),
+                outputRejectLevels=True,
+            )
         self.clock.post()
         return Detections.from_arrays(xywh_to_xyxy(boxes), weights)
 

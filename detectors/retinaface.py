@@ -14,13 +14,18 @@ import numpy as np
 from ..errors import DeviceError, UsageError
 from . import devices, model_store
 from .base import Detections, Detector, DetectorInfo, Device, RGBImage
+from .per_process import lost_its_threads
 from .retinaface_common import OPERATING_THRESHOLD, by_size, check_thresholds, decode, network_input, priors
+from .thread_counts import own_process
 
 _STORED_WEIGHTS = {"onnx": "retinaface-onnx", "pth": "retinaface-pth"}
 
 
 class RetinaFace(Detector):
     """The network at the size of the picture.
+
+    PyTorch has one number of threads for the whole process, which is set in a process of the detector's own only. A
+    forked child does not have PyTorch's threads, which it would wait for forever: the number becomes 1 there.
 
     Args:
         weights: "onnx" (the values of the file that `retinaface-onnx` runs), "pth" (the original PyTorch weights
@@ -61,7 +66,9 @@ class RetinaFace(Detector):
 
         from .retinaface_network import build_network, load_onnx_weights, load_state_file
 
-        torch.set_num_threads(threads)
+        if own_process():
+            torch.set_num_threads(threads)
+        _do_without_lost_threads(torch)
         if device == "cuda" and not torch.cuda.is_available():
             raise DeviceError(f"PyTorch {torch.__version__} finds no CUDA device; install its CUDA build, or use cpu")
         self._nms_threshold = nms_threshold
@@ -103,6 +110,7 @@ class RetinaFace(Detector):
     def _detect_same_size(self, images: list[RGBImage]) -> list[Detections]:
         import torch
 
+        _do_without_lost_threads(torch)
         height, width = images[0].shape[:2]
         with torch.inference_mode():
             batch = torch.from_numpy(network_input(*images)).to(self.device)
@@ -137,3 +145,8 @@ class RetinaFace(Detector):
         import torch
 
         return torch.cuda.max_memory_allocated(self.device) / 2**20 if self.device_used() == "cuda" else None
+
+
+def _do_without_lost_threads(torch: Any) -> None:
+    if lost_its_threads("PyTorch") and torch.get_num_threads() > 1:
+        torch.set_num_threads(1)

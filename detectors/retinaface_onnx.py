@@ -7,6 +7,7 @@ from typing import Any
 
 from . import model_store, onnx_runtime
 from .base import Detections, Detector, DetectorInfo, Device, RGBImage
+from .per_process import PerProcess
 from .retinaface_common import OPERATING_THRESHOLD, by_size, check_thresholds, decode, network_input, priors
 
 
@@ -44,7 +45,8 @@ class RetinaFaceOnnx(Detector):
     ) -> None:
         super().__init__(device=device, threads=threads, score_floor=score_floor, operating_threshold=confidence)
         self._nms_threshold = nms_threshold
-        self._session = onnx_runtime.open_session(model_store.fetch("retinaface-onnx"), device, threads)
+        file = model_store.fetch("retinaface-onnx")
+        self._session = PerProcess(lambda: onnx_runtime.open_session(file, device, threads))
 
     @classmethod
     def model_names(cls, **parameters: Any) -> tuple[str, ...]:
@@ -68,7 +70,7 @@ class RetinaFaceOnnx(Detector):
         height, width = images[0].shape[:2]
         batch = network_input(*images)
         self.clock.inference()
-        outputs = self._session.run(["loc", "conf", "landmarks"], {"input": batch})
+        outputs = self._session.get().run(["loc", "conf", "landmarks"], {"input": batch})
         self.clock.post()
         answers = []
         for locations, scores, points in zip(*outputs, strict=True):
@@ -81,8 +83,8 @@ class RetinaFaceOnnx(Detector):
 
     def device_used(self) -> Device:
         """Read the session's provider."""
-        return onnx_runtime.device_of(self._session)
+        return onnx_runtime.device_of(self._session.get())
 
     def threads_used(self) -> int | None:
         """Read the session's threads."""
-        return onnx_runtime.threads_of(self._session)
+        return onnx_runtime.threads_of(self._session.get())

@@ -10,6 +10,7 @@ from ..errors import UsageError
 from . import model_store
 from .base import Detections, DetectorInfo, Device, RGBImage
 from .opencv import OpenCvDetector, to_bgr
+from .per_process import PerProcess
 
 
 class Ssd(OpenCvDetector):
@@ -47,7 +48,8 @@ class Ssd(OpenCvDetector):
         import cv2
 
         self._size = size
-        self._net = cv2.dnn.readNetFromCaffe(str(model_store.fetch("ssd-net")), str(model_store.fetch("ssd-weights")))
+        files = str(model_store.fetch("ssd-net")), str(model_store.fetch("ssd-weights"))
+        self._net = PerProcess(lambda: cv2.dnn.readNetFromCaffe(*files))
 
     @classmethod
     def model_names(cls, **parameters: Any) -> tuple[str, ...]:
@@ -68,9 +70,10 @@ class Ssd(OpenCvDetector):
 
         height, width = image.shape[:2]
         blob = cv2.dnn.blobFromImage(to_bgr(image), 1.0, (self._size, self._size), (104.0, 177.0, 123.0))
-        self._net.setInput(blob)
-        self.clock.inference()
-        rows = self._net.forward().reshape(-1, 7)
+        with self._net.alone() as net:
+            net.setInput(blob)
+            self.clock.inference()
+            rows = net.forward().reshape(-1, 7)
         self.clock.post()
         boxes = rows[:, 3:7] * np.array([width, height, width, height], dtype=np.float32)
         keep = (rows[:, 2] >= self.score_floor) & (boxes[:, 2:] >= boxes[:, :2]).all(axis=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,8 +23,8 @@ class StageTimes:
     post: int
 
 
-class StageClock:
-    """Marks two instants inside a call.
+class StageClock(threading.local):
+    """Marks two instants inside a call; each thread has its own marks, so threads may share a detector.
 
     An adapter calls `inference` when its input is ready and `post` when the raw output is there. Whoever measures
     calls `start` before `detect` and `split` after it. A detector whose stages alternate (MTCNN, a tiled one) marks
@@ -32,8 +33,6 @@ class StageClock:
     Args:
         now: a clock in nanoseconds.
     """
-
-    __slots__ = ("_began", "_done", "_marks", "_now", "_start")
 
     def __init__(self, now: Callable[[], int] = time.perf_counter_ns) -> None:
         self._now = now

@@ -2,14 +2,54 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import sys
 from collections.abc import Mapping
+from typing import SupportsIndex
+
+from ..errors import UsageError
 
 FRAMEWORKS = ("cv2", "torch", "tensorflow")
 """Libraries whose own operators run on the number that they tell."""
 
 _NOT_JUDGED = ("cores", "torch_interop")
+
+_own_process = False
+
+
+def declare_own_process(own: bool = True) -> bool:
+    """Declare that this process belongs to one detector, or no longer; return what held before.
+
+    The measuring child does so before it builds one.
+    """
+    global _own_process
+    before, _own_process = _own_process, own
+    return before
+
+
+def own_process() -> bool:
+    """Tell whether a detector may set what its library has once a process.
+
+    OpenCV, PyTorch and TensorFlow have one number of threads for everything in a process. In a user's program that
+    number is the user's: an adapter sets it only where this returns True.
+    """
+    return _own_process
+
+
+def check_threads(threads: object) -> int:
+    """Return a number of threads as an int.
+
+    Raises:
+        UsageError: it is not a whole number from 1 on.
+
+    >>> check_threads(2)
+    2
+    """
+    whole = threads if isinstance(threads, SupportsIndex) and not isinstance(threads, bool) else None
+    if whole is None or operator.index(whole) < 1:
+        raise UsageError(f"got threads={threads!r}, expected a whole number, at least 1: as many CPU threads as to use")
+    return operator.index(whole)
 
 
 def read_back() -> dict[str, int]:
@@ -52,6 +92,13 @@ def limit(threads: int) -> dict[str, tuple[int, int]]:
         torch.set_num_threads(threads)
         changed["torch"] = before, int(torch.get_num_threads())
     return changed
+
+
+def put_back(counts: Mapping[str, int]) -> None:
+    """Give OpenCV and PyTorch the numbers that `read_back` read, where they were loaded already."""
+    for name, setter in (("cv2", "setNumThreads"), ("torch", "set_num_threads")):
+        if name in counts:
+            getattr(sys.modules[name], setter)(counts[name])
 
 
 def exceeding(counts: Mapping[str, int], threads: int) -> list[str]:

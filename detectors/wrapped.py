@@ -1,4 +1,4 @@
-"""A detector around another one: what is asked of it beside pictures, the other one answers."""
+"""A detector around another one: what is asked of it beside images, the other one answers."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from . import model_store
 from .base import Detections, DetectorInfo, Device, RGBImage
 from .boxes import just_below, xywh_to_xyxy
 from .opencv import OpenCvDetector, to_bgr
+from .per_process import PerProcess
 
 SMALLEST_SIDE = 33
 """Pixels; OpenCV 4.14 rounds a smaller side up to 32 and then reads memory that nobody has written."""
@@ -55,9 +56,8 @@ class YuNet(OpenCvDetector):
         import cv2
 
         lowest = max(0.0, just_below(self.score_floor))
-        self._net = cv2.FaceDetectorYN.create(
-            str(model_store.fetch("yunet")), "", (320, 320), lowest, nms_threshold, top_k
-        )
+        file = str(model_store.fetch("yunet"))
+        self._net = PerProcess(lambda: cv2.FaceDetectorYN.create(file, "", (320, 320), lowest, nms_threshold, top_k))
 
     @classmethod
     def model_names(cls, **parameters: Any) -> tuple[str, ...]:
@@ -82,9 +82,10 @@ class YuNet(OpenCvDetector):
         if min(height, width) < SMALLEST_SIDE:
             below, beside = max(0, SMALLEST_SIDE - height), max(0, SMALLEST_SIDE - width)
             bgr = cv2.copyMakeBorder(bgr, 0, below, 0, beside, cv2.BORDER_CONSTANT)
-        self._net.setInputSize((bgr.shape[1], bgr.shape[0]))
-        self.clock.inference()
-        rows: NDArray[Any] | None = self._net.detect(bgr)[1]
+        with self._net.alone() as net:
+            net.setInputSize((bgr.shape[1], bgr.shape[0]))
+            self.clock.inference()
+            rows: NDArray[Any] | None = net.detect(bgr)[1]
         self.clock.post()
         if rows is None:
             return Detections.empty(landmarks=True)

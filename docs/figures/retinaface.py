@@ -37,7 +37,7 @@ def look(picture: Picture) -> Priors:
     """Run the network over a picture and lay its priors beside its answers."""
     height, width = picture.shape[:2]
     detector: Any = create("retinaface-onnx")
-    session = detector._session
+    session = detector._session.get()
     answers = session.run(["conf"], {"input": network_input(picture)})[0][0, :, 1]
     rows = priors(height, width).astype(np.float64)
     centre, size = rows[:, :2] * (width, height), rows[:, 2:] * (width, height)

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from facebench.detectors import Detections, Detector, RGBImage, create
 from facebench.detectors.conformance import portrait
+from facebench.detectors.per_process import PerProcess
 from facebench.detectors.stages import StageClock
-from facebench.detectors.thread_counts import exceeding, limit, read_back
+from facebench.detectors.thread_counts import declare_own_process, exceeding, limit, read_back
 
 WORK = {
     "CascadeClassifier": ("detectMultiScale3",),
@@ -52,8 +53,6 @@ class Spy:
 class NotingClock(StageClock):
     """Notes the marks beside the library's work."""
 
-    __slots__ = ("events",)
-
     def __init__(self, events: list[str]) -> None:
         super().__init__()
         self.events = events
@@ -90,6 +89,7 @@ class Report:
 
 def report(spec: str, allowed: int) -> Report:
     """Build a detector with so many threads and let it look twice, the second time with its library spied upon."""
+    declare_own_process()
     image = np.ascontiguousarray(portrait()[:288, 64:376])  # loads OpenCV; a face, and no more than it needs
     limit(allowed)
     detector = create(spec, threads=allowed)
@@ -98,8 +98,11 @@ def report(spec: str, allowed: int) -> Report:
     told = detector.threads_used(), exceeding(counts, allowed), detector.device_memory_mb()
     events: list[str] = []
     for name in ("_cascade", "_detector", "_locate", "_net", "_network", "_session"):
-        if hasattr(detector, name):
-            setattr(detector, name, Spy(getattr(detector, name), events))
+        held = getattr(detector, name, None)
+        if isinstance(held, PerProcess):
+            setattr(detector, name, PerProcess(lambda held=held: Spy(held.get(), events)))
+        elif held is not None:
+            setattr(detector, name, Spy(held, events))
     detector.clock = NotingClock(events)
     began = detector.clock.start()
     detector.detect(image)

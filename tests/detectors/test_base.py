@@ -203,7 +203,7 @@ def test_a_device_that_is_not_on_the_card_is_refused() -> None:
 
 @pytest.mark.parametrize("threads", [0, -1])
 def test_threads_are_at_least_one(threads: int) -> None:
-    with pytest.raises(UsageError, match=f"nothing: threads must be at least 1, got {threads}"):
+    with pytest.raises(UsageError, match=f"got threads={threads}, expected a whole number, at least 1"):
         Nothing(threads=threads)
 
 

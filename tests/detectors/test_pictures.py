@@ -28,6 +28,8 @@ EXPECTED = " as a picture, expected uint8 (height, width, 3), RGB: "
         (np.zeros((3, 4, 4), np.uint8), "uint8 (3, 4, 4)", "convert grey, alpha"),
         (np.zeros((1, 3, 4, 3), np.uint8), "uint8 (1, 3, 4, 3)", "convert"),
         (np.zeros((3, 4, 3), np.float32), "float32 (3, 4, 3)", "scale to 0 to 255"),
+        (np.zeros((0, 4, 3), np.uint8), "uint8 (0, 4, 3)", "it has no pixels"),
+        (np.zeros((4, 4, 3), np.uint8)[:, 2:2], "uint8 (4, 0, 3)", "it has no pixels"),
     ],
 )
 def test_what_is_no_picture(given, got, do):
@@ -36,9 +38,8 @@ def test_what_is_no_picture(given, got, do):
     assert do in str(caught.value)
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 3), (3, 4, 3), (0, 4, 3)])
+@pytest.mark.parametrize("shape", [(1, 1, 3), (3, 4, 3)])
 def test_what_the_message_advises_is_a_picture(shape):
     check_picture(np.zeros(shape, np.uint8))
     check_picture(np.zeros(shape, np.uint8)[::-1, ::-1, ::-1])
-    if all(shape):
-        check_picture(np.asarray(Image.new("L", shape[:2]).convert("RGB")))
+    check_picture(np.asarray(Image.new("L", shape[:2]).convert("RGB")))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from facebench.detectors import create, default_specs
-from facebench.detectors.mtcnn import _set_device
+from facebench.detectors.mtcnn import _check_device, _set_device
 from facebench.errors import DeviceError
 from facebench.tests.detectors import self_reports
 
@@ -158,6 +158,7 @@ def test_tensorflow_sees_what_it_may_use(gpus: list[str], cuda: bool, device: An
 )
 def test_why_tensorflow_cannot_use_the_device(tensorflow: Any, device: Any, message: str) -> None:
     with pytest.raises(DeviceError, match=message):
+        _check_device(tensorflow, device)
         _set_device(tensorflow, device)
 
 

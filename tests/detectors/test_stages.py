@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from facebench.detectors.stages import StageClock, StageTimes
 
@@ -35,6 +37,17 @@ def test_split(marks: str, instants: tuple[int, ...], end: int, split: StageTime
     for mark in marks:
         clock.inference() if mark == "i" else clock.post()
     assert clock.split(end) == split
+
+
+def test_each_thread_has_its_own_marks() -> None:
+    clock = StageClock(Ticks(10, 11, 12, 13, 33))
+    clock.start()
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(clock.inference).result()
+        pool.submit(clock.post).result()
+    clock.inference()
+    clock.post()
+    assert clock.split(40) == StageTimes(3, 20, 7)
 
 
 def test_marks_outside_a_measured_call_do_not_count() -> None:

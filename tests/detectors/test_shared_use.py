@@ -1,0 +1,214 @@
+"""A detector is shared by threads, sent to other processes and inherited by forked ones, and gives the same answers.
+
+Each adapter runs in a child process of its own: what goes wrong here ends a process.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+from facebench.benchmarks.default_detector import ThresholdedDetector
+from facebench.detectors import create, default_specs, resolve, thread_counts
+from facebench.detectors.per_process import PerProcess, ProcessLock
+from facebench.detectors.resized import ResizedDetector
+from facebench.emotions import EmotionPipeline
+from facebench.errors import UsageError
+from facebench.tests.detectors import shared_use
+from facebench.tests.detectors.broken_detectors import Good
+
+from .conftest import Available
+
+FAST = {"ssd": "ssd:size=96", "face-recognition": "face-recognition:upsample=0"}
+"""Settings at which 800 calls take seconds."""
+
+CASES = [FAST.get(spec, spec) for spec in (*default_specs(), "face-recognition:model=cnn,upsample=0")]
+
+LIBRARIES = {"mtcnn": ("tensorflow", "mtcnn"), "retinaface": ("torch", "onnx"), "centerface": ("onnx", "onnxruntime")}
+"""What is imported before the settings are read, beside `requires`: what a library does when imported is its own."""
+
+NOT_AFTER_A_FORK = {"mtcnn": "TensorFlow", **dict.fromkeys(shared_use.TINY, "dlib's CNN")}
+
+
+def run(function: Any, *arguments: Any) -> Any:
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
+        return process.submit(function, *arguments).result()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("objects", "calls", "wrapped"),
+    [
+        pytest.param(1, 100, False, id="one"),
+        pytest.param(2, 10, False, id="two of a class"),
+        pytest.param(1, 10, True, id="with a size and a threshold"),
+    ],
+)
+@pytest.mark.parametrize("spec", CASES)
+def test_eight_threads_get_the_answers_of_one(
+    spec: str, objects: int, calls: int, wrapped: bool, available: Available
+) -> None:
+    available(spec)
+    wrong, boxes = run(shared_use.threads, spec, objects, calls, wrapped)
+    assert wrong == 0
+    assert boxes >= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spec", CASES)
+def test_a_copy_in_another_process_gives_the_same_answers(spec: str, available: Available) -> None:
+    available(spec)
+    found, told = run(shared_use.copies, spec)
+    assert found[0] == found[1] and found[2] == found[3]
+    assert told[0] == told[1] and told[2] == told[3]
+    assert told[0][2] == 2
+
+
+@pytest.mark.slow
+def test_a_detector_goes_into_a_spawn_pool(available: Available) -> None:
+    """The argument is pickled on its way."""
+    available("yunet")
+    detector = create("yunet", score_floor=0.02)
+    assert run(shared_use.answers, detector, "yunet") == shared_use.answers(detector, "yunet")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spec", CASES)
+def test_a_forked_child_gives_the_same_answers_or_says_why_not(spec: str, available: Available) -> None:
+    """The detector is in use while the process forks, so the lock may be held by a thread that the child lacks."""
+    available(spec)
+    expected, in_children = run(shared_use.forks, spec)
+    assert len(in_children) == 4
+    for found in in_children:
+        if spec in NOT_AFTER_A_FORK:
+            assert found.startswith(f"UsageError: {NOT_AFTER_A_FORK[spec]} was used before this process was forked")
+            continue
+        assert not isinstance(found, str), found
+        for one, other in zip(expected, found, strict=True):
+            # PyTorch has one thread there, and adds up in another order
+            np.testing.assert_allclose(one, other, rtol=0, atol=0.01 if spec == "retinaface" else 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spec", CASES)
+def test_the_process_stays_as_it_was(spec: str, available: Available) -> None:
+    resolved = available(spec)
+    libraries = (*resolved.adapter.requires, *LIBRARIES.get(spec, ()))
+    assert run(shared_use.changed_settings, spec, libraries) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["", "del detector", "detector.close()", "detector.close(); detector.close()"])
+def test_mediapipe_ends_without_a_word(how: str, available: Available) -> None:
+    available("mediapipe")
+    code = "import sys\nfrom facebench.detectors import create\ndetector = create('mediapipe')\n"
+    ended = subprocess.run([sys.executable, "-c", f"{code}{how}"], capture_output=True, text=True)
+    assert "Traceback" not in ended.stderr
+    assert ended.returncode == 0
+
+
+# --- without a library
+
+
+GOOD = f"{Good.__module__}:Good"
+
+
+def test_a_strangers_detector_is_pickled_with_its_arguments() -> None:
+    detector = create(GOOD, threads=2, score_floor=0.2)
+    wrapped = ThresholdedDetector(ResizedDetector(detector, "long=300"), 0.3)
+    again = pickle.loads(pickle.dumps(wrapped))
+    assert type(again) is ThresholdedDetector
+    assert (again.threads, again.score_floor, again.operating_threshold) == (2, 0.3, 0.3)
+    face = shared_use.images("yunet")[0]
+    assert shared_use.contents(again.detect(face)) == shared_use.contents(wrapped.detect(face))
+
+
+def test_a_pipeline_is_pickled_and_closed() -> None:
+    with EmotionPipeline(create(GOOD), "margin=0.2") as pipeline:
+        again = pickle.loads(pickle.dumps(pipeline))
+        face = shared_use.portrait()
+        one, other = pipeline(face), pickle.loads(pickle.dumps(pipeline))(face)
+    assert again.policy == pipeline.policy
+    assert len(one) == 1
+    np.testing.assert_array_equal(one.probabilities, other.probabilities)
+
+
+def test_a_detector_closes_at_the_end_of_with() -> None:
+    closed = []
+
+    class Noting(Good):
+        def close(self) -> None:
+            closed.append(self)
+
+    with Noting() as detector:
+        assert closed == []
+    assert closed == [detector]
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_opencv_is_set_in_a_process_of_the_detectors_own_only(own: bool) -> None:
+    import cv2
+
+    cv2.setNumThreads(2)
+    before = thread_counts.declare_own_process(own)
+    try:
+        detector = create(GOOD, threads=1)
+    finally:
+        thread_counts.declare_own_process(before)
+    assert detector.threads_used() == cv2.getNumThreads() == (1 if own else 2)
+
+
+@pytest.mark.parametrize("threads", [0, -1, True, 1.5, "2", None, np.float32(2)])
+def test_a_number_of_threads_that_is_none(threads: Any) -> None:
+    with pytest.raises(UsageError, match="expected a whole number, at least 1"):
+        create(GOOD, threads=threads)
+
+
+def test_a_number_of_threads_of_numpy() -> None:
+    threads = create(GOOD, threads=np.int64(3)).threads  # type: ignore[arg-type]
+    assert (threads, type(threads)) == (3, int)
+
+
+def lock_held_at_the_fork() -> str:
+    lock = ProcessLock()
+    lock.__enter__()
+
+    def child() -> str:
+        with lock:
+            return "entered"
+
+    return str(shared_use.in_fork(child, 20))
+
+
+def test_a_lock_that_was_held_at_the_fork_is_free_in_the_child() -> None:
+    assert run(lock_held_at_the_fork) == "entered"
+
+
+def builds_of_parent_and_child() -> tuple[int, int, int]:
+    processes: list[int] = []
+
+    def build() -> int:
+        processes.append(os.getpid())
+        return os.getpid()
+
+    held = PerProcess(build)
+    parent = held.get()
+    with held.alone() as same:
+        assert same == parent
+    child = shared_use.in_fork(lambda: (held.get(), held.get(), len(processes)), 20)
+    return int(child[0] != parent), int(child[0] == child[1]), int(child[2])
+
+
+def test_a_forked_child_builds_once() -> None:
+    assert run(builds_of_parent_and_child) == (1, 1, 2)
+
+
+def test_resolved_cases_name_every_detector() -> None:
+    assert {resolve(spec).name for spec in CASES} == {resolve(spec).name for spec in default_specs()}
