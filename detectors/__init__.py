@@ -2,7 +2,9 @@
 
 from .base import Detections, Detector, DetectorInfo, Device, RGBImage
 from .conformance import Finding, check_detector
+from .per_process import PerProcess
 from .registry import DetectorSpec, create, default_specs, names, resolve, resolve_all, split_list
+from .thread_counts import own_process
 
 __all__ = [
     "Detections",
@@ -11,11 +13,13 @@ __all__ = [
     "DetectorSpec",
     "Device",
     "Finding",
+    "PerProcess",
     "RGBImage",
     "check_detector",
     "create",
     "default_specs",
     "names",
+    "own_process",
     "resolve",
     "resolve_all",
     "split_list",
