@@ -6,10 +6,8 @@ import functools
 import math
 import multiprocessing
 import os
-import resource
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -29,6 +27,7 @@ from facebench.benchmarks.supervisor import Answer, Start
 from facebench.datasets import Decoded, load
 from facebench.detectors import Detections
 from facebench.errors import ResultsError, UnavailableError, UsageError, WorkerDiedError
+from facebench.tests.support.pool_workers import Blocks, Cores, Doubles
 
 from .conftest import make_dataset, png
 from .test_runner import LIMITS, Counts, Interrupts, plan
@@ -73,25 +72,6 @@ def test_ray_that_is_not_installed_is_named_with_its_mend(monkeypatch):
     with pytest.raises(UnavailableError, match="Ray") as caught:
         create_executor("ray")
     assert caught.value.mend == "pip install 'facebench[ray]'"
-
-
-class Doubles:
-    """A worker that answers with twice the number, and falls over where a file says so."""
-
-    def __init__(self, folder: Path, times: int, seat: Seat) -> None:
-        self.folder, self.times, self.seat = folder, times, seat
-
-    def __call__(self, chunk):
-        for number in chunk:
-            fallen = self.folder / f"{number}.fallen"
-            before = len(fallen.read_text()) if fallen.exists() else 0
-            if number == 7 and before < self.times:
-                fallen.write_text("x" * (before + 1))
-                os._exit(9)
-        return [2 * number for number in chunk]
-
-    def close(self) -> None:
-        """Hold nothing."""
 
 
 def chunks(count: int, taken: list[int] | None = None):
@@ -177,42 +157,12 @@ def test_where_somebody_else_gives_cores_out_children_are_not_all_held_on_the_la
     assert held == [usable_cores(), [0]]
 
 
-class Blocks:
-    """Takes and frees blocks of a picture's size; says how many pages it touched and how many were asked for anew."""
-
-    def __init__(self, seat):
-        pass
-
-    def __call__(self, chunk):
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        for _ in range(50):
-            blocks = [np.ones(700_000, np.uint8) for _ in range(4)]
-            del blocks
-        return 50 * 4 * 700_000 // resource.getpagesize(), resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-
-    def close(self):
-        pass
-
-
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks glibc")
 def test_a_worker_finds_the_memory_of_the_last_picture_again():
     executor = LocalExecutor(1)
     *_, (touched, faults) = executor.map(Blocks, chunks(2))
     executor.close()
     assert faults < touched / 100
-
-
-class Cores:
-    """A worker that says which cores it may use."""
-
-    def __init__(self, seat: Seat) -> None:
-        self.seat = seat
-
-    def __call__(self, chunk):
-        return self.seat.cores, tuple(sorted(os.sched_getaffinity(0)))
-
-    def close(self) -> None:
-        """Hold nothing."""
 
 
 def test_workers_have_cores_of_their_own():
