@@ -33,6 +33,8 @@ PICTURES, LABELS, NAMES = "images", "labels", "data.yaml"
 
 _YAML = ("data.yaml", "data.yml", "dataset.yaml")
 _LISTS = ("classes.txt", "obj.names", "classes.names")
+_PARTS = (-1.0, 2.0)
+"""Centre and size of a box as parts of the picture's size; what lies beyond is taken for pixels."""
 _ROW = re.compile(r"\s*\d+(\s+[-+.\deE]+){4}\s*")
 
 
@@ -119,13 +121,26 @@ def read(tree: Tree, path: str, category: str | None = None) -> Annotation:
 
 
 def write(picture: AnnotatedPicture, size: tuple[int, int]) -> str:
-    """Write the file of one picture."""
+    """Write the file of one picture.
+
+    Raises:
+        DataError: a box so far outside the picture that it could not be read again.
+    """
     width, height = size
     lines = []
     for x1, y1, x2, y2 in picture.boxes.tolist():
         parts = ((x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height)
+        if not _are_parts(parts):
+            raise DataError(
+                f"Got the box {x1:g}, {y1:g}, {x2:g}, {y2:g} of {picture.name}, which is {width}×{height}; YOLO text "
+                "can hold none that lies more than the picture's size outside it. Remove the box."
+            )
         lines.append("0 " + " ".join(f"{part:.10f}" for part in parts))
     return "".join(f"{line}\n" for line in lines)
+
+
+def _are_parts(numbers: Sequence[float]) -> bool:
+    return all(_PARTS[0] <= value <= _PARTS[1] for value in numbers)
 
 
 def _pictures_folder(labels: str) -> str:
@@ -157,7 +172,7 @@ def _rows(tree: Tree, path: str, faults: Faults) -> list[tuple[int, int, list[fl
             kind = " (more are an outline)" if len(numbers) > 5 else kind
             got = text if len(text) <= 60 else text[:57] + "..."
             faults.add(f"{tree.where(path)}:{line}", f"got {got!r}, expected class and four numbers{kind}")
-        elif not all(-1 <= value <= 2 for value in numbers):
+        elif not _are_parts(numbers):
             faults.add(f"{tree.where(path)}:{line}", f"got {text!r}, expected parts of the picture's size, 0 to 1")
         else:
             rows.append((line, number, numbers))
