@@ -21,7 +21,7 @@ OPENCV = "opencv-contrib-python"
 HEADLESS = f"{OPENCV}-headless"
 """The same modules without windows: it needs no library of the system but C and C++."""
 
-_TIMEOUT_S = 60.0
+_TIMEOUT_S = 300.0
 _OPENCV_WHEELS = (OPENCV, "opencv-python", HEADLESS, "opencv-python-headless")
 # library -> the Debian package that holds it
 _OF_OPENCV = {

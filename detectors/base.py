@@ -185,10 +185,12 @@ class Detector(ABC):
     extra: ClassVar[str] = ""
     """The extra of facebench that installs them; empty: in the default install."""
     reference_scores: ClassVar[tuple[float, float] | None] = None
-    """Best scores on the two pictures of `conformance.colour_probes`, with the library called as it should be.
+    """Best scores on the two pictures of `probe_images.colour_probes`, with the library called as it should be.
 
     They are how the conformance kit notices swapped colour channels, which many detectors survive with small losses.
     """
+
+    _built_with: tuple[tuple[Any, ...], dict[str, Any]]
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from facebench.detectors.conformance import FACE, portrait
+from facebench.detectors.probe_images import FACE, portrait
 from PIL import Image
 
 SUPPORT = Path(__file__).parent / "support"

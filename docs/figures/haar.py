@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from cv2.data import haarcascades
-from facebench.detectors.conformance import portrait
+from facebench.detectors.probe_images import portrait
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray

@@ -40,7 +40,7 @@ def test_the_file_comes_back_as_a_working_detector(tmp_path: Path) -> None:
     write_pick(HAAR, file)
     assert read_pick(file) == (HAAR, SETTING) and json.loads(file.read_text()) == HAAR
     detector = load_default(str(file))
-    from facebench.detectors.conformance import FACE, portrait
+    from facebench.detectors.probe_images import FACE, portrait
 
     found = detector.detect(portrait())
     assert np.abs(found.boxes[0] - FACE).max() < 30

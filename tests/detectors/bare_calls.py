@@ -15,7 +15,7 @@ from unittest import mock
 import cv2
 import numpy as np
 from facebench.detectors import Detections, create, model_store, resolve
-from facebench.detectors.conformance import portrait
+from facebench.detectors.probe_images import portrait
 from numpy.typing import NDArray
 
 BgrImage = NDArray[np.uint8]

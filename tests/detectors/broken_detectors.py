@@ -14,8 +14,8 @@ from typing import Any
 import cv2
 import numpy as np
 from facebench.detectors import Detections, DetectorInfo, Device, RGBImage
-from facebench.detectors.conformance import FACE, portrait
 from facebench.detectors.opencv import OpenCvDetector
+from facebench.detectors.probe_images import FACE, portrait
 from numpy.typing import NDArray
 
 LANDMARKS = ((202, 101), (246, 104), (224, 127), (203, 140), (244, 141))

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 from facebench.detectors import Detections, Detector, RGBImage, create
-from facebench.detectors.conformance import portrait
 from facebench.detectors.per_process import PerProcess
+from facebench.detectors.probe_images import portrait
 from facebench.detectors.stages import StageClock
 from facebench.detectors.thread_counts import declare_own_process, exceeding, limit, read_back
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from facebench.benchmarks.default_detector import ThresholdedDetector
 from facebench.detectors import Detections, Detector, RGBImage, create, resolve
-from facebench.detectors.conformance import portrait
+from facebench.detectors.probe_images import portrait
 from facebench.detectors.resized import ResizedDetector
 from facebench.detectors.thread_counts import FRAMEWORKS, read_back
 from numpy.typing import NDArray

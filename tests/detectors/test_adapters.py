@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from facebench.detectors import create, default_specs, resolve
-from facebench.detectors.conformance import portrait
+from facebench.detectors.probe_images import portrait
 from facebench.errors import ModelStoreError
 from facebench.tests.detectors import bare_calls
 from facebench.tests.detectors.bare_calls import SMALL, WIDER, Arrays

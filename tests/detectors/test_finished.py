@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 from facebench.detectors import Detections, Device, RGBImage, finished
-from facebench.detectors.conformance import portrait
 from facebench.detectors.finished import unfinished
+from facebench.detectors.probe_images import portrait
 from facebench.errors import ContractError
 from facebench.tests.detectors.broken_detectors import Good, changed
 

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from facebench.detectors import create, model_store
-from facebench.detectors.conformance import portrait
+from facebench.detectors.probe_images import portrait
 from facebench.detectors.retinaface_common import priors as retinaface_priors
 from facebench.docs.figures import centerface, dlib_cnn, haar, hog, mediapipe, mtcnn, retinaface, ssd, yunet
 from facebench.docs.figures.__main__ import FIGURES, IMAGES
