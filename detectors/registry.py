@@ -271,6 +271,11 @@ def _adapter(name: str) -> type[Detector]:
         module = importlib.import_module(f".{module_name}", __package__)
         return typing.cast(type[Detector], getattr(module, attribute))
     path = name if ":" in name else _plugins().get(name)
+    if path is None and name == "default":
+        raise UsageError(
+            f"got default, the picked detector in its setting, which only run, stress and detect take; expected one of "
+            f"{', '.join(names())}"
+        )
     if path is None:
         raise UsageError(f"unknown detector {name!r}. {did_you_mean(name, names())}")
     module_name, _, attribute = path.partition(":")

@@ -187,6 +187,7 @@ def test_wrong_types(key: str, text: str, message: str) -> None:
     ("spec", "message"),
     [
         ("", "unknown detector ''. Known: centerface, dlib-cnn"),
+        ("default", "only run, stress and detect take; expected one of haar"),
         ("yunett", r"unknown detector 'yunett'\. Did you mean yunet\?"),
         ("Haar", r"unknown detector 'Haar'\. Did you mean haar\?"),
         ("retina", r"unknown detector 'retina'\. Did you mean retinaface"),
