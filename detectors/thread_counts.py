@@ -96,8 +96,9 @@ def limit(threads: int) -> dict[str, tuple[int, int]]:
 
 def put_back(counts: Mapping[str, int]) -> None:
     """Give OpenCV and PyTorch the numbers that `read_back` read, where they were loaded already."""
+    now = read_back()
     for name, setter in (("cv2", "setNumThreads"), ("torch", "set_num_threads")):
-        if name in counts:
+        if counts.get(name, now.get(name)) != now.get(name):
             getattr(sys.modules[name], setter)(counts[name])
 
 

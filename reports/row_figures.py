@@ -81,7 +81,7 @@ def slice_figure(summary: Summary, analysis: Analysis, metric: Metric) -> RowFig
             for group, places in groups.items()
             for place in places
         ]
-        columns = (min(7, len(panels)), 3)
+        columns = (min(7, len(panels)), 2)
     what = "Recall at the operating threshold" if metric == "recall" else f"Exact AP ({summary.primary})"
     by = ", ".join(groups)
     return _figure([label for label, _ in found], panels, f"{what} by {by}", columns, "share")

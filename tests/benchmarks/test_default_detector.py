@@ -44,7 +44,7 @@ def test_the_file_comes_back_as_a_working_detector(tmp_path: Path) -> None:
 
     found = detector.detect(portrait())
     assert np.abs(found.boxes[0] - FACE).max() < 30
-    assert detector.device_used() == "cpu" and detector.threads_used() == 1
+    assert (detector.device_used(), detector.threads) == ("cpu", 1)
     detector.close()
 
 

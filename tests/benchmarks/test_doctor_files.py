@@ -14,6 +14,7 @@ from facebench.benchmarks.doctor.facts import Answer
 from facebench.benchmarks.doctor.files import Models, data, models, read_models
 from facebench.benchmarks.environment import machine as this_machine
 from facebench.detectors.model_store import ModelFile, ModelStatus, catalog
+from facebench.detectors.setting import Setting
 from facebench.detectors.sources import UrlSource
 from facebench.errors import UsageError
 from facebench.tests.benchmarks.made_up_machine import Programs, assert_says, made_up, says
@@ -133,8 +134,8 @@ def test_folder_of_the_data(folder, origin, answer, level, words, tmp_path):
 
 
 PICK = {
-    "schema": SCHEMA, "schema_version": SCHEMA_VERSION, "detector": "yunet", "threshold": 0.9, "size": "long=640",
-    "device": "cpu", "threads": 1, "demo": False, "measured_on": "wider-face:val", "run": {"machine": this_machine()},
+    "schema": SCHEMA, "schema_version": SCHEMA_VERSION, "setting": Setting("yunet", 0.9, "long=640").to_json(),
+    "demo": False, "measured_on": "wider-face:val", "run": {"machine": this_machine()},
 }  # fmt: skip
 WELL = {"faces": 0, "fault": "", "mend": "", "absent": []}
 GONE = WELL | {"fault": "model file yunet is not on this machine", "absent": ["yunet"]}
@@ -171,8 +172,8 @@ DEFAULTS = {
     ),
     "another file": ({"a": 1}, says(**WELL), False, "file", "problem", ("is not a default detector", "mv ")),
     "an older version": (
-        {"schema": "facebench.default", "schema_version": 1, "detector": "haar"}, says(**WELL), False, "file", "ok",
-        ("haar, threshold None, size original",),
+        {"schema": "facebench.default", "schema_version": 1, "detector": "haar", "threshold": 2.5, "device": "cpu"},
+        says(**WELL), False, "file", "ok", ("haar, threshold 2.5, size original, cpu, 1 thread",),
     ),
 }  # fmt: skip
 

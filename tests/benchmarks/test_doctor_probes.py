@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from facebench.benchmarks.default_detector import SCHEMA, SCHEMA_VERSION
 from facebench.benchmarks.doctor import probes
 from facebench.detectors.onnx_runtime import open_session
+from facebench.detectors.setting import Setting
 
 
 class Number(float):
@@ -139,9 +141,13 @@ def pick(tmp_path, monkeypatch):
     monkeypatch.setenv("FACEBENCH_OFFLINE", "1")
     monkeypatch.setenv("FACEBENCH_DEFAULT", str(tmp_path / "pick.json"))
 
-    def write(**settings: Any) -> Path:
-        usual = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, "size": "original", "device": "cpu", "threads": 1}
-        (tmp_path / "pick.json").write_text(json.dumps(usual | {"threshold": 0.5} | settings))
+    def write(detector: str, **settings: Any) -> Path:
+        document = {
+            "schema": SCHEMA,
+            "schema_version": SCHEMA_VERSION,
+            "setting": asdict(Setting(detector, **settings)),
+        }
+        (tmp_path / "pick.json").write_text(json.dumps(document))
         return tmp_path / "pick.json"
 
     return write

@@ -89,7 +89,7 @@ def test_a_journal_with_a_begun_round_is_not_taken_for_one_left_behind(tmp_path,
     """Two rounds were asked for and killed; one round is asked for again, then two: nothing is measured twice."""
     run(plan(small), tmp_path / "run")
     with monkeypatch.context() as patch:
-        killed_at(patch, cell_run.CellRun, "_one_of_a_later_round", call=4)
+        killed_at(patch, cell_run.CellRun, "_one_of_a_timed_round", call=4)
         with pytest.raises(Killed):
             run(plan(small, rounds=2), tmp_path / "run")
     (journal,) = (tmp_path / "run").rglob("journal.jsonl")

@@ -14,10 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from facebench.benchmarks.default_detector import ThresholdedDetector
 from facebench.detectors import Detections, Detector, RGBImage, create, resolve
 from facebench.detectors.probe_images import portrait
 from facebench.detectors.resized import ResizedDetector
+from facebench.detectors.setting import ThresholdedDetector
 from facebench.detectors.thread_counts import FRAMEWORKS, read_back
 from numpy.typing import NDArray
 

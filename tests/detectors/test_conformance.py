@@ -38,6 +38,8 @@ CHECKS = [
     "same answer twice",
     "score floor",
     "same boxes at a higher floor",
+    "cost of the score floor",
+    "closed twice",
     "no silent fall back from cuda",
 ]
 

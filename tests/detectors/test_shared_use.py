@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from facebench.benchmarks.default_detector import ThresholdedDetector
 from facebench.detectors import create, default_specs, resolve, thread_counts
 from facebench.detectors.per_process import PerProcess, ProcessLock
 from facebench.detectors.resized import ResizedDetector
+from facebench.detectors.setting import ThresholdedDetector
 from facebench.emotions import EmotionPipeline
 from facebench.errors import UsageError
 from facebench.tests.detectors import shared_use

@@ -421,8 +421,9 @@ def test_the_answer_says_where_noise_leaves_it_open(tmp_path):
     run = runs.make_run(tmp_path)
     runs.add_cell(run, "a", runs.EXACT, 20)
     cell = runs.add_cell(run, "b", runs.EXACT, 22)
-    found = run.content(cell).records.values()
-    run.write_cell(cell, [replace(record, cpu_ms=record.detect_ms / 2) for record in found])
+    found = run.content(cell)
+    shared = [replace(call, cpu_ms=call.detect_ms / 2) for call in found.repeats]
+    run.write_cell(cell, list(found.records.values()), shared)
     shown = answer(summarise_run(run))
     assert shown.sentence.startswith("a has the best exact AP")
     assert "By noisy latencies it could be b as well: measure again on a quiet machine." in shown.notes

@@ -139,7 +139,7 @@ def test_the_page(swept, monkeypatch):
     page = Page(render(swept, analyse(swept, Resampling(draws=5))))
     latency, figure = page.sections["latency"], page.sections["figure"]
     assert "b" not in {tag for tag, _ in page.elements}
-    assert "from a decoded picture in memory to arrays on the host" in latency
+    assert "from a decoded image in memory to arrays on the host" in latency
     assert "The harness itself: 0.040 ms" in latency
     assert "3 of 1,234 pictures" in latency and "3 of 1,234 pictures" in figure
     assert f"{HOSTILE}, long=640" in latency
