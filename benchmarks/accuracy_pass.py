@@ -60,7 +60,7 @@ def run_accuracy_pass(
     if before is not None:
         drop_stale(journal, before["rounds"])
         return
-    missing = spec.missing(plan.device)
+    missing = spec.missing(cell.device)
     if missing is not None:
         end_cell(folder, stored, JournalContent(), observer, "unavailable", str(missing), mend=missing.mend)
         return

@@ -148,11 +148,11 @@ def stored_cell(spec: DetectorSpec, cell: Cell) -> dict[str, Any]:
 
 
 def kept_from(stored: Mapping[str, Any]) -> float:
-    """Return how far down scores are kept: as the protocol says, else the detector's own floor."""
-    asked = stored["protocol"]["score_floor"]
-    if asked is not None and stored["info"]["score_kind"] == "probability":
-        return float(asked)
-    return float(stored["info"]["score_floor"])
+    """Return how far down scores are kept: as the protocol says, else the card's floor; no higher than a threshold."""
+    asked, threshold = stored["protocol"]["score_floor"], stored.get("threshold")
+    if asked is None or stored["info"]["score_kind"] != "probability":
+        asked = stored["info"]["score_floor"]
+    return float(asked if threshold is None else min(asked, threshold))
 
 
 @cache

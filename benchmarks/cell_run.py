@@ -55,7 +55,7 @@ class CellRun:
         self._pictures = pictures
         self._observer = observer
         self._stored = stored_cell(spec, cell)
-        self._missing = spec.missing(plan.device)
+        self._missing = spec.missing(cell.device)
         self._journal = Journal(folder.cell_path(self._stored) / "journal.jsonl")
         self._content = JournalContent()
         self._failures_in_a_row = 0

@@ -109,3 +109,20 @@ def test_interleaved_sides_are_timed_at_their_thresholds_and_scored_from_their_f
     assert [len(one) for one in found.base_detections] == [4] * 3
     assert [len(one) for one in found.head_detections] == [2] * 3
     assert (found.base_start.score_floor, found.head_start.score_floor) == (pytest.approx(0.1), 0.5)
+
+
+@pytest.mark.parametrize(
+    ("asked", "threshold", "kind", "floor"),
+    [
+        (None, None, "probability", 0.1),
+        (0.05, None, "probability", 0.05),
+        (0.05, None, "margin", 0.1),
+        (None, 0.02, "probability", 0.02),
+        (0.05, 0.02, "probability", 0.02),
+        (None, 0.7, "probability", 0.1),
+        (None, -3.0, "margin", -3.0),
+    ],
+)
+def test_boxes_are_kept_from_the_floor_or_from_a_threshold_below_it(asked, threshold, kind, floor):
+    info = {"score_kind": kind, "score_floor": 0.1}
+    assert kept_from({"protocol": {"score_floor": asked}, "threshold": threshold, "info": info}) == floor
