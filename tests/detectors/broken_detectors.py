@@ -360,6 +360,15 @@ class UsesASecondThread(Good):
         self._second.shutdown()
 
 
+class BearsOneCloseOnly(Good):
+    _closed = False
+
+    def close(self) -> None:
+        if self._closed:
+            raise RuntimeError("closed already")
+        self._closed = True
+
+
 # --- it returns before it has finished
 
 

@@ -19,6 +19,7 @@ from facebench.detectors.probe_images import portrait
 from facebench.detectors.resized import ResizedDetector
 from facebench.detectors.setting import ThresholdedDetector
 from facebench.detectors.thread_counts import FRAMEWORKS, read_back
+from facebench.emotions import EmotionPipeline
 from numpy.typing import NDArray
 
 THREADS = 8
@@ -167,3 +168,24 @@ def forks(spec: str) -> tuple[Boxes, list[Any]]:
         stop = True
         working.result()
     return expected, in_children
+
+
+# --- the pipeline
+
+
+def pipeline_answers(pipeline: EmotionPipeline) -> list[bytes]:
+    """Boxes and probabilities of all images, one after the other."""
+    found = [pipeline(image) for image in images("yunet")]
+    return [each.detections.boxes.tobytes() + each.probabilities.tobytes() for each in found]
+
+
+def shared_pipeline() -> tuple[int, list[bytes], list[Any]]:
+    """How many of 8 × 20 × 5 answers are wrong under threads, those of one, and those of a forked child and a copy."""
+    pipeline = EmotionPipeline(create("yunet"))
+    with ThreadPoolExecutor(THREADS) as pool:
+        asked = [pool.submit(pipeline_answers, pipeline) for _ in range(THREADS * 20)]
+        told = [each.result() for each in asked]
+    alone = pipeline_answers(EmotionPipeline(create("yunet")))
+    wrong = sum(one != other for answers in told for one, other in zip(answers, alone, strict=True))
+    copy = pickle.loads(pickle.dumps(pipeline))
+    return wrong, alone, [in_fork(lambda: pipeline_answers(pipeline)), pipeline_answers(copy)]

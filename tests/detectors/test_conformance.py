@@ -189,6 +189,7 @@ TABLE: list[tuple[str, set[str], str]] = [
     ("TellsOfMoreThreads", {"threads"}, r"allowed 1 threads, threads_used\(\) says 2; set them in __init__"),
     ("ImportsAPackageThatChangesOpenCv", {"threads"}, "cv2 would use 4 threads, allowed 1: set them in __init__"),
     ("UsesASecondThread", {"threads"}, r"allowed 1 threads, used \d\.\d\d cores on average"),
+    ("BearsOneCloseOnly", {"closed twice"}, "raised RuntimeError: closed already"),
     # a return before the end
     ("RefinesItsBoxesLater", {"finished"}, "the arrays that detect returned changed afterwards"),
     ("GoesOnWorking", {"finished"}, r"0\.0\d\d s of processor time were spent after detect had returned"),

@@ -105,6 +105,14 @@ def test_the_process_stays_as_it_was(spec: str, available: Available) -> None:
 
 
 @pytest.mark.slow
+def test_a_pipeline_is_shared_too(available: Available) -> None:
+    available("yunet")
+    wrong, alone, elsewhere = run(shared_use.shared_pipeline)
+    assert wrong == 0
+    assert elsewhere == [alone, alone]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["", "del detector", "detector.close()", "detector.close(); detector.close()"])
 def test_mediapipe_ends_without_a_word(how: str, available: Available) -> None:
     available("mediapipe")
