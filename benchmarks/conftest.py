@@ -22,6 +22,7 @@ from facebench.benchmarks.runner import run
 from facebench.benchmarks.summary import Row, Summary, summarise_run
 from facebench.datasets import load
 from facebench.detectors import DetectorSpec, default_specs, model_store, resolve_all, split_list
+from facebench.detectors.thread_counts import as_own_process
 from facebench.errors import FacebenchError, ModelStoreError
 from filelock import FileLock
 
@@ -199,6 +200,13 @@ def row(summary: Summary, spec: DetectorSpec) -> Row:
         pytest.skip(f"{found.cell['reason']}; to mend: {found.cell['mend']}")
     assert found.done, found.cell["reason"]
     return found
+
+
+@pytest.fixture(autouse=True)
+def _own_process() -> Iterator[None]:
+    """What is measured in this process runs with the threads that it is given, as in a measuring child."""
+    with as_own_process():
+        yield
 
 
 @pytest.fixture

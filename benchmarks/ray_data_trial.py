@@ -28,7 +28,7 @@ import typer
 
 from ..datasets import Sample, decode, load
 from ..detectors import Detections, create, resolve
-from ..detectors.thread_counts import limit
+from ..detectors.thread_counts import declare_own_process, limit
 from .cell import Protocol, kept_from, make_cell, stored_cell
 from .executors import RayExecutor
 from .executors.work import DetectorTask, Item
@@ -115,6 +115,7 @@ class _Detecting:
     """The stateful stage: a detector in the actor's own process."""
 
     def __init__(self, task: DetectorTask) -> None:
+        declare_own_process()
         limit(task.threads)
         self._detector = create(task.spec, device=task.device, threads=task.threads, score_floor=task.score_floor)
 

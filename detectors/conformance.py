@@ -11,7 +11,6 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
-from typing import Self
 
 import numpy as np
 
@@ -67,7 +66,10 @@ def check_detector(spec: str | DetectorSpec, *, device: Device = "cpu", threads:
     if fault := importable.fault("cv2"):
         raise UnavailableError(f"the checks need OpenCV, which cannot be loaded: {fault}", importable.remedy(fault))
     floor = resolved.adapter.info.score_floor
-    with _Libraries() as libraries:
+    import cv2  # noqa: F401 - loaded now, it gets its number back at the end
+
+    with thread_counts.as_own_process():
+        libraries = _Libraries()
         try:
             detector = create(resolved, device=device, threads=threads, score_floor=floor)
         finally:
@@ -143,32 +145,19 @@ class _Libraries:
     """
 
     def __init__(self) -> None:
-        import cv2  # noqa: F401 - so that it is among those that are read
-
-        self._before = thread_counts.read_back()
-        self._original = dict(self._before)
-        self._owned = False
-
-    def __enter__(self) -> Self:
         import cv2
 
-        self._owned = thread_counts.declare_own_process()
+        self._original = cv2.getNumThreads()
         cv2.setNumThreads(_MARKER)
-        self._before["cv2"] = _MARKER
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        """Give OpenCV and PyTorch their numbers back; PyTorch that came with the detector stays as it is."""
-        thread_counts.declare_own_process(self._owned)
-        thread_counts.put_back(self._original)
+        self._before = thread_counts.read_back()
 
     def take_marker_away(self) -> None:
         """Give OpenCV its number back where the detector left the marker; call this once it has been built."""
         import cv2
 
         if cv2.getNumThreads() == _MARKER:
-            cv2.setNumThreads(self._original["cv2"])
-            self._before["cv2"] = self._original["cv2"]
+            cv2.setNumThreads(self._original)
+            self._before["cv2"] = self._original
 
     def exceeding(self, threads: int) -> list[str]:
         """Say which frameworks would use more threads since then. OpenMP and BLAS pools may be there and idle."""

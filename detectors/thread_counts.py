@@ -5,7 +5,8 @@ from __future__ import annotations
 import operator
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import SupportsIndex
 
 from ..errors import UsageError
@@ -18,14 +19,28 @@ _NOT_JUDGED = ("cores", "torch_interop")
 _own_process = False
 
 
-def declare_own_process(own: bool = True) -> bool:
-    """Declare that this process belongs to one detector, or no longer; return what held before.
+def declare_own_process() -> None:
+    """Declare that this process belongs to one detector; the measuring child does so before it builds one."""
+    global _own_process  # noqa: PLW0603
+    _own_process = True
 
-    The measuring child does so before it builds one.
+
+@contextmanager
+def as_own_process() -> Iterator[None]:
+    """Let detectors set the threads of this process meanwhile; at the end OpenCV and PyTorch get their numbers back.
+
+    Only where they are loaded at the beginning; TensorFlow takes a number once.
     """
-    global _own_process
-    before, _own_process = _own_process, own
-    return before
+    global _own_process  # noqa: PLW0603
+    before, counts = _own_process, read_back()
+    _own_process = True
+    try:
+        yield
+    finally:
+        _own_process, now = before, read_back()
+        for name, setter in (("cv2", "setNumThreads"), ("torch", "set_num_threads")):
+            if name in counts and counts[name] != now[name]:
+                getattr(sys.modules[name], setter)(counts[name])
 
 
 def own_process() -> bool:
@@ -92,14 +107,6 @@ def limit(threads: int) -> dict[str, tuple[int, int]]:
         torch.set_num_threads(threads)
         changed["torch"] = before, int(torch.get_num_threads())
     return changed
-
-
-def put_back(counts: Mapping[str, int]) -> None:
-    """Give OpenCV and PyTorch the numbers that `read_back` read, where they were loaded already."""
-    now = read_back()
-    for name, setter in (("cv2", "setNumThreads"), ("torch", "set_num_threads")):
-        if counts.get(name, now.get(name)) != now.get(name):
-            getattr(sys.modules[name], setter)(counts[name])
 
 
 def exceeding(counts: Mapping[str, int], threads: int) -> list[str]:

@@ -11,6 +11,7 @@ import pickle
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -165,12 +166,10 @@ def test_opencv_is_set_in_a_process_of_the_detectors_own_only(own: bool) -> None
     import cv2
 
     cv2.setNumThreads(2)
-    before = thread_counts.declare_own_process(own)
-    try:
+    with thread_counts.as_own_process() if own else nullcontext():
         detector = create(GOOD, threads=1)
-    finally:
-        thread_counts.declare_own_process(before)
-    assert detector.threads_used() == cv2.getNumThreads() == (1 if own else 2)
+        assert detector.threads_used() == cv2.getNumThreads() == (1 if own else 2)
+    assert detector.threads_used() == cv2.getNumThreads() == 2
 
 
 @pytest.mark.parametrize("threads", [0, -1, True, 1.5, "2", None, np.float32(2)])
