@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import shutil
 import uuid
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, cast
 
