@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import threading
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from ..errors import UsageError
 
@@ -41,8 +38,6 @@ class PerProcess(Generic[T]):
         self._build = build
         self._lock = ProcessLock()
         self._built = {os.getpid(): build()}
-        _watch_forks()
-        _HOLDERS.add(self)
 
     def get(self) -> T:
         """Return the object of this process, for calls that several threads may make at once."""
@@ -63,22 +58,6 @@ class PerProcess(Generic[T]):
         if process not in self._built:
             self._built[process] = self._build()
         return self._built[process]
-
-
-_HOLDERS: weakref.WeakSet[PerProcess[Any]] = weakref.WeakSet()
-
-
-@cache
-def _watch_forks() -> None:
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_keep_inherited)
-
-
-def _keep_inherited() -> None:
-    """Never free what a child inherited: ONNX Runtime would wait for the session's threads, which are the parent's."""
-    for holder in list(_HOLDERS):
-        for inherited in holder._built.values():
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))
 
 
 _FIRST_USED: dict[str, int] = {}
