@@ -123,6 +123,28 @@ def test_mediapipe_ends_without_a_word(how: str, available: Available) -> None:
     assert ended.returncode == 0
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("use", ["", "detector.detect(image); del detector"])
+@pytest.mark.parametrize("spec", ["mediapipe", "yunet"])
+def test_a_forked_child_ends(spec: str, use: str, available: Available) -> None:
+    """MediaPipe, freeing its task, waits for a thread. ONNX Runtime hangs there when it has only been imported."""
+    available(spec)
+    code = f"""
+import os, signal
+from facebench.detectors import create
+from facebench.detectors.probe_images import portrait
+image = portrait()[:260, 90:350]
+detector = create("{spec}", threads=2)
+detector.detect(image)
+if child := os.fork():
+    raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+signal.alarm(60)
+{use}
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ended.returncode, "Traceback" in ended.stderr) == (0, False)
+
+
 # --- without a library
 
 
