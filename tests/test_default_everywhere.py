@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from facebench.benchmarks.results import RunFolder
@@ -76,6 +77,9 @@ def test_every_door_gives_the_boxes_of_the_cell(tmp_path, name):
 
     image = tmp_path / "sample.png"
     start([*command, "detect", "--sample", "-o", str(tmp_path)], file)
-    boxes = [[round(side, 2) for side in row] for row in expected[["x1", "y1", "x2", "y2"]].to_numpy().tolist()]
+    boxes = expected[["x1", "y1", "x2", "y2"]].to_numpy()
     answers = json.loads(start(["-c", IN_PROCESS, str(image)], file))
-    assert {door: [face["box"] for face in faces] for door, faces in answers.items()} == dict.fromkeys(answers, boxes)
+    assert list(answers) == ["load_default", "pipeline", "detect"]
+    for faces in answers.values():
+        # printed with two digits; PyTorch's boxes move by less than a thousandth of a pixel with its threads
+        np.testing.assert_allclose([face["box"] for face in faces], boxes, rtol=0, atol=0.0065)

@@ -329,3 +329,23 @@ def test_the_page_shows_the_entry_point_of_the_example():
     (shown,) = blocks(PAGES["docs/adding-a-detector.md"], "toml")
     project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert tomllib.loads(shown)["project"]["entry-points"] == project["entry-points"]
+
+
+def test_the_readme_and_the_shipped_default_say_the_same():
+    """One run gave both: the rows of the winner and of everything on the Pareto front, to the digits shown."""
+    choice = json.loads((ROOT / "default_detector.json").read_text(encoding="utf-8"))
+    rows = {}
+    for line in PAGES["README.md"].splitlines():
+        if line.startswith("| "):
+            label, *cells = (cell.strip() for cell in line.strip("|").split("|"))
+            rows[label.removesuffix(" †")] = cells
+    assert not choice["unfinished"] and len(choice["pareto"]) > 2
+    for one in [choice["winner"], *choice["pareto"]]:
+        _, _, hard, _, _, p50, p90, _ = (cell.partition(" ")[0] for cell in rows[one["detector"]])
+        assert hard == f"{one['exact_ap_hard']:.3f}".removeprefix("0"), one
+        assert (p50, p90) == (f"{one['p50_ms']:,.1f}", f"{one['p90_ms']:,.1f}"), one
+    setting = choice["setting"]
+    assert (
+        f"`{setting['spec']}` at a score from {setting['threshold']:.3f} and the size `{setting['size']}`"
+        in PAGES["README.md"]
+    )
