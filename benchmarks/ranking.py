@@ -69,6 +69,7 @@ def pick(
             "Finish it (the same facebench run goes on where it stopped), or choose among the others with "
             "--accept-unfinished"
         )
+    rows = _kept(rows, [_why_twin(summary, row, rows, rule) for row in rows], left_out)
     judged = [_judged(summary, row, rule, required_on) for row in rows]
     required = {cell_label(row.cell): had for row, had in zip(rows, judged, strict=True) if not isinstance(had, str)}
     rows = _kept(rows, [_why_short(had) for had in judged], left_out)
@@ -158,6 +159,20 @@ def _judged(summary: Summary, row: Row, rule: Rule, required_on: RunFolder | Non
     run = required_on or summary.run
     cell = row.cell if required_on is None else cell_like(required_on, row.cell, threshold)
     return cell if isinstance(cell, str) else judge(run, cell, threshold, rule.requirements, summary.resampled)
+
+
+def _why_twin(summary: Summary, row: Row, rows: Sequence[Row], rule: Rule) -> str:
+    """Say which other row is the same detector, timed at the very threshold that this one would be handed over with."""
+
+    def setting(cell: Mapping[str, Any]) -> tuple[Any, ...]:
+        return cell["spec"], cell["protocol"]["size"], cell["device"], cell["threads"]
+
+    twins = [one for one in rows if one is not row and setting(one.cell) == setting(row.cell)]
+    if not twins:
+        return ""
+    threshold, _ = _threshold(summary, row, rule)
+    exact = [one for one in twins if one.cell.get("threshold") == threshold != row.cell.get("threshold")]
+    return f"{cell_label(exact[0].cell)} is the same, timed at the threshold that is handed over" if exact else ""
 
 
 def _why_short(judged: Sequence[Judged] | str) -> str:

@@ -177,7 +177,6 @@ class Detector(ABC):
     """
 
     info: ClassVar[DetectorInfo]
-    _built_with: tuple[tuple[Any, ...], dict[str, Any]]
     requires: ClassVar[tuple[str, ...]] = ()
     """Modules that must be importable."""
     must_load: ClassVar[tuple[str, ...]] = ()
