@@ -99,7 +99,7 @@ def test_every_line_names_detectors_and_data_sets_that_exist(name, line):
     """As far as they come with facebench; a reader's own are recognised by their module."""
     options = dict(zip(line, [*line[1:], ""], strict=True))
     for spec in filter(None, re.split(r",(?![a-z_]+=)", options.get("--detectors", ""))):
-        if not re.match(r"my|lbp", spec):
+        if not re.match(r"my|lbp|default$", spec):
             resolve(spec)
     base = options.get("--dataset", "scenes").partition("?")[0]
     assert base in dict(known())

@@ -350,3 +350,13 @@ def test_fewer_rounds_are_said(tmp_path):
     rows = [row("a", 0.9, 10, rounds=3), row("b", 0.8, 5, rounds=1)]
     assert "timed in fewer rounds than others (3): b (1)" in pick(summary(tmp_path, *rows), WITHIN)["reasons"]
     assert not any("rounds" in reason for reason in pick(summary(tmp_path, rows[0]), WITHIN)["reasons"])
+
+
+@pytest.mark.parametrize(("timed_at", "taken"), [(0.25, True), (0.3, False)])
+def test_the_row_that_was_timed_as_it_is_handed_over_stands_for_its_detector(tmp_path, timed_at, taken):
+    """The pick hands over a threshold of 0.25: a row timed there is the one to judge, fast or slow."""
+    rows = [row("a", 0.9, 10), row("a", 0.9, 12, threshold=timed_at, key="a again")]
+    choice = pick(summary(tmp_path, *rows), Rule())
+    assert choice["winner"]["p50_ms"] == (12 if taken else 10)
+    said = {"a": "a, from 0.25 is the same, timed at the threshold that is handed over"} if taken else {}
+    assert (choice["setting"]["threshold"], choice["left_out"]) == (0.25, said)
