@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from facebench.benchmarks.default_detector import SCHEMA, SCHEMA_VERSION
+from facebench.detectors.setting import Setting
 
 SUPPORT = Path(__file__).parent / "support"
 
@@ -53,10 +54,8 @@ def test_a_default_that_cannot_be_loaded_is_a_problem(tmp_path):
         "    def __init__(self, **rest): os.abort()\n"
         "    def detect(self, image): ...\n"
     )
-    choice = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, "detector": "deadly:Deadly", "threshold": 0.5}
-    (tmp_path / "default_detector.json").write_text(
-        json.dumps(choice | {"size": "original", "device": "cpu", "threads": 1})
-    )
+    choice = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, "setting": Setting("deadly:Deadly", 0.5).to_json()}
+    (tmp_path / "default_detector.json").write_text(json.dumps(choice))
     done = doctor(cwd=tmp_path, FACEBENCH_DEFAULT="", PYTHONIOENCODING="ascii", FACEBENCH_DATA="", COLUMNS="200")
     assert done.returncode == 1, done.stderr
     assert "deadly:Deadly cannot be loaded: was killed: Aborted" in done.stdout

@@ -17,7 +17,7 @@ from typing import IO, Any
 from ...datasets import Decoded, Source, decode
 from ...detectors import Device, resolve_all
 from ...errors import DetectorRaisedError, FacebenchError, WorkerError
-from ..cell import Protocol, make_cell
+from ..cell import Protocol, make_cell, stored_cell
 from ..environment import usable_cores
 from ..journal import PictureRecord
 from ..supervisor import DetectorProcess, Limits
@@ -291,7 +291,7 @@ def _difference(task: DetectorTask) -> str:
         missing = spec.missing()
         if missing is not None:
             return f"a worker cannot load it: {missing}. {missing.mend}"
-        here = asdict(make_cell(spec, "", task.protocol, task.device, task.threads))
+        here = stored_cell(spec, make_cell(spec, "", task.protocol, task.device, task.threads))
     except FacebenchError as error:
         return f"a worker cannot load it: {error}"
     for name in _SAME_EVERYWHERE:

@@ -63,8 +63,9 @@ class PixelHash(Detector):
         height, width = image.shape[:2]
         corners = random.uniform(0, (width / 2, height / 2), (count, 2))
         boxes = np.hstack([corners, corners + random.uniform(1, (width / 2, height / 2), (count, 2))])
-        scores = random.uniform(self.score_floor, 1, count)
-        return Detections.from_arrays(boxes, scores, random.uniform(0, width, (count, 5, 2)))
+        scores = random.uniform(self.info.score_floor, 1, count)
+        found = Detections.from_arrays(boxes, scores, random.uniform(0, width, (count, 5, 2)))
+        return found.above(self.score_floor)
 
 
 def _append(path: Path, line: str) -> None:

