@@ -196,13 +196,17 @@ TABLE: list[tuple[str, set[str], str]] = [
 ]
 
 
+ALSO = {"AnswersByTurns": {"same boxes at a higher floor"}}
+"""What a defect shows in as well, by how many calls the check of threads had time for: an odd or an even number."""
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize(("name", "failing", "message"), TABLE, ids=[row[0] for row in TABLE])
 def test_a_defect_is_noticed(name: str, failing: set[str], message: str) -> None:
     findings = check_detector(f"{broken_detectors.__name__}:{name}")
     failed = {finding.check: finding.detail for finding in findings if not finding.ok}
-    assert set(failed) == failing, failed
+    assert failing <= set(failed) <= failing | ALSO.get(name, set()), failed
     assert [finding.check for finding in findings] == CHECKS
     first = next(iter(failed.values()))
     assert re.search(message, first), first
