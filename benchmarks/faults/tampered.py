@@ -16,6 +16,7 @@ import time
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -265,8 +266,10 @@ def _unfinished(folder: Path) -> Path:
     path = run_folder.cell_path(cell) / "journal.jsonl"
     journal = Journal(path)
     journal.open()
-    for record in content.records.values():
-        journal.picture(record, 1.0)
+    for call in content.repeats:
+        record = content.records[call.image_id]
+        timed = replace(record, detect_ms=call.detect_ms, cpu_ms=call.cpu_ms, stages_ms=call.stages_ms)
+        journal.picture(timed, 1.0)
     journal.close()
     cell |= {"status": "running", "rounds": 0}
     run_folder.put_cell(cell)
