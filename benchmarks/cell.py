@@ -104,6 +104,11 @@ def cell_label(cell: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
+def setting_of(cell: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what a stored cell was measured in but for its threshold: spec, size, device, threads."""
+    return cell["spec"], cell["protocol"]["size"], cell["device"], cell["threads"]
+
+
 def make_cell(
     spec: DetectorSpec, dataset: str, protocol: Protocol, device: Device, threads: int, threshold: float | None = None
 ) -> Cell:

@@ -9,7 +9,7 @@ from typing import Any
 from ..detectors.setting import Setting
 from ..errors import InconclusiveError, UsageError, did_you_mean
 from .candidates import accuracy, load_candidates, metrics, threshold_for
-from .cell import cell_label
+from .cell import cell_label, setting_of
 from .default_detector import SCHEMA, SCHEMA_VERSION
 from .left_out import UNFINISHED, why_not
 from .pick_reasons import Found
@@ -163,11 +163,7 @@ def _judged(summary: Summary, row: Row, rule: Rule, required_on: RunFolder | Non
 
 def _why_twin(summary: Summary, row: Row, rows: Sequence[Row], rule: Rule) -> str:
     """Say which other row is the same detector, timed at the very threshold that this one would be handed over with."""
-
-    def setting(cell: Mapping[str, Any]) -> tuple[Any, ...]:
-        return cell["spec"], cell["protocol"]["size"], cell["device"], cell["threads"]
-
-    twins = [one for one in rows if one is not row and setting(one.cell) == setting(row.cell)]
+    twins = [one for one in rows if one is not row and setting_of(one.cell) == setting_of(row.cell)]
     if not twins:
         return ""
     threshold, _ = _threshold(summary, row, rule)

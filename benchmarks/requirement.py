@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError, did_you_mean
+from .cell import setting_of
 from .results import RunFolder
 from .scoring import match
 from .scoring.bootstrap import Interval, interval, resample
@@ -230,7 +231,7 @@ def cell_like(run: RunFolder, cell: Mapping[str, Any], threshold: float) -> Mapp
         cell: of another run.
         threshold: down to which its detections are needed.
     """
-    alike = [one for one in run.cells if _setting(one) == _setting(cell)]
+    alike = [one for one in run.cells if setting_of(one) == setting_of(cell)]
     if not alike:
         return f"{run.path} has no cell of it with the same size, device and threads"
     done = [one for one in alike if one["status"] == "done"]
@@ -240,10 +241,6 @@ def cell_like(run: RunFolder, cell: Mapping[str, Any], threshold: float) -> Mapp
     if np.float32(floor) > np.float32(threshold):
         return f"{run.path} keeps its boxes from a score of {floor:.4g} on, not {threshold:.4g}"
     return done[0]
-
-
-def _setting(cell: Mapping[str, Any]) -> tuple[Any, ...]:
-    return cell["spec"], cell["protocol"]["size"], cell["device"], cell["threads"]
 
 
 def _number(text: str, requirement: str) -> float:

@@ -78,6 +78,11 @@ def threads(spec: str, objects: int, calls: int, wrapped: bool) -> tuple[int, in
         return sum(pool.map(ask, range(THREADS))), sum(map(len, alone))
 
 
+def all_threads(spec: str, ways: list[tuple[int, int, bool]]) -> list[tuple[int, int]]:
+    """`threads` in several ways, one after the other, in this process."""
+    return [threads(spec, *way) for way in ways]
+
+
 def answers(detector: Detector, spec: str) -> list[Contents]:
     """What a detector finds in all images."""
     return [contents(detector.detect(image)) for image in images(spec)]

@@ -43,23 +43,21 @@ def run(function: Any, *arguments: Any) -> Any:
         return process.submit(function, *arguments).result()
 
 
+SHARED = {
+    "one": (1, 100, False),
+    "two of a class": (2, 10, False),
+    "with a size and a threshold": (1, 10, True),
+}
+"""Objects, calls of each thread, and whether it is wrapped: all in one child, since loading costs more than asking."""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("objects", "calls", "wrapped"),
-    [
-        pytest.param(1, 100, False, id="one"),
-        pytest.param(2, 10, False, id="two of a class"),
-        pytest.param(1, 10, True, id="with a size and a threshold"),
-    ],
-)
 @pytest.mark.parametrize("spec", CASES)
-def test_eight_threads_get_the_answers_of_one(
-    spec: str, objects: int, calls: int, wrapped: bool, available: Available
-) -> None:
+def test_eight_threads_get_the_answers_of_one(spec: str, available: Available) -> None:
     available(spec)
-    wrong, boxes = run(shared_use.threads, spec, objects, calls, wrapped)
-    assert wrong == 0
-    assert boxes >= 1
+    found = run(shared_use.all_threads, spec, list(SHARED.values()))
+    assert {name: wrong for name, (wrong, _) in zip(SHARED, found, strict=True)} == dict.fromkeys(SHARED, 0)
+    assert all(boxes >= 1 for _, boxes in found)
 
 
 @pytest.mark.slow
