@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from facebench.benchmarks.comparison import Comparison, compare_runs
-from facebench.benchmarks.plan import Plan
-from facebench.benchmarks.results import RunFolder
-from facebench.benchmarks.runner import run
-from facebench.benchmarks.summary import Row, Summary, summarise_run
+from facebench.benchmarks.analysis.table import Row, Summary, summarise_run
+from facebench.benchmarks.compare.runs import Comparison, compare_runs
+from facebench.benchmarks.measure.plan import Plan
+from facebench.benchmarks.measure.runner import run
+from facebench.benchmarks.store.run_folder import RunFolder
 from facebench.datasets import load
-from facebench.detectors import DetectorSpec, default_specs, model_store, resolve_all, split_list
-from facebench.detectors.thread_counts import as_own_process
+from facebench.detectors import DetectorSpec, default_specs, resolve_all, split_list
+from facebench.detectors.models import store as model_store
+from facebench.detectors.process.thread_counts import as_own_process
 from facebench.errors import FacebenchError, ModelStoreError
 from filelock import FileLock
 

@@ -11,14 +11,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from facebench.benchmarks.cell import cell_label
-from facebench.benchmarks.gate import accuracy_verdict, differences_in_words
+from facebench.benchmarks.compare.gate import accuracy_verdict, differences_in_words
+from facebench.benchmarks.measure.cell import cell_label
 from facebench.benchmarks.scoring import score
-from facebench.benchmarks.summary import by_picture
+from facebench.benchmarks.store.truth import by_picture
 
 if TYPE_CHECKING:
-    from facebench.benchmarks.comparison import Comparison
-    from facebench.benchmarks.summary import Row, Summary
+    from facebench.benchmarks.analysis.table import Row, Summary
+    from facebench.benchmarks.compare.runs import Comparison
 
 
 def test_accuracy(

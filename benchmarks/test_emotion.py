@@ -11,14 +11,15 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from facebench.benchmarks.default_detector import default_setting, load_default
-from facebench.benchmarks.plan import Plan
-from facebench.benchmarks.runner import run
+from facebench.benchmarks.choose.default import default_setting, load_default
+from facebench.benchmarks.measure.plan import Plan
+from facebench.benchmarks.measure.runner import run
 from facebench.datasets import decode, load
-from facebench.detectors import model_store, resolve, resolve_all, split_list
+from facebench.detectors import resolve, resolve_all, split_list
+from facebench.detectors.models import store as model_store
 from facebench.emotions import EmotionClassifier, EmotionPipeline, create_classifier, process_video
-from facebench.emotions.end_to_end import score_run
-from facebench.emotions.video_io import VideoWriter
+from facebench.emotions.pipeline.video_io import VideoWriter
+from facebench.emotions.scoring.score_run import score_run
 from facebench.errors import ModelStoreError, UnavailableError
 
 FRAMES = 60

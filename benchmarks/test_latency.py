@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from facebench.benchmarks.journal import Journal, PictureRecord
-from facebench.benchmarks.supervisor import DetectorProcess
+from facebench.benchmarks.measure.detector_process import DetectorProcess
+from facebench.benchmarks.store.journal import Journal, PictureRecord
 from facebench.datasets import decode, load
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from facebench.benchmarks.summary import Row, Summary
+    from facebench.benchmarks.analysis.table import Row, Summary
     from facebench.detectors import DetectorSpec, RGBImage
 
 ROUNDS = 20
@@ -33,7 +33,7 @@ def test_harness_floor(benchmark: Any, tmp_path: Path, say: list[str]) -> None:
     journal = Journal(tmp_path / "journal.jsonl")
     journal.open()
 
-    with DetectorProcess("facebench.benchmarks.floor:Nothing") as child:
+    with DetectorProcess("facebench.benchmarks.measure.floor:Nothing") as child:
         child.start()
 
         def whole_way() -> None:

@@ -96,7 +96,7 @@ def models_list(as_json: Json = False) -> None:
     """List the model files and whether they are on this machine."""
     from rich.table import Table
 
-    from ..detectors import model_store
+    from ..detectors.models import store as model_store
 
     rows: list[dict[str, Any]] = [
         {
@@ -128,7 +128,8 @@ def models_fetch(
     ] = None,
 ) -> None:
     """Bring model files to this machine, verified."""
-    from ..detectors import default_specs, model_store, resolve
+    from ..detectors import default_specs, resolve
+    from ..detectors.models import store as model_store
 
     wanted = names or list(dict.fromkeys(model for text in default_specs() for model in resolve(text).models()))
     for name in wanted:

@@ -12,8 +12,8 @@ from ..errors import UsageError
 from .console import ByEvent, Data, Device, Json, Seed, fetch_models, stderr, stdout
 
 if TYPE_CHECKING:
-    from ..benchmarks.comparison import Comparison
-    from ..benchmarks.gate import GateResult
+    from ..benchmarks.compare.gate import GateResult
+    from ..benchmarks.compare.runs import Comparison
 
 Base = Annotated[str, typer.Argument(help="Results folder of the base; with --interleave a detector.")]
 Head = Annotated[str, typer.Argument(help="Results folder of the head; with --interleave a detector.")]
@@ -57,8 +57,8 @@ def compare_command(
     as_json: Json = False,
 ) -> None:
     """Say what changed from BASE to HEAD: detections, accuracy and latency, each difference with its interval."""
-    from ..reports.comparison_json import comparison_json
-    from ..reports.comparison_markdown import comparison_markdown
+    from ..reports.text.json import comparison_json
+    from ..reports.text.markdown import comparison_markdown
 
     settings = _settings(dataset, data, rounds, device, threads, size, base_python, head_python)
     comparison = _compare(base, head, pair or [], metric, by_event, seed, interleave, settings)
@@ -102,12 +102,12 @@ def gate_command(
     as_json: Json = False,
 ) -> None:
     """Judge HEAD against BASE: exit code 0 pass, 1 fail, 3 inconclusive, 2 wrong use."""
-    from ..benchmarks.gate import gate
-    from ..benchmarks.gate_limits import read_limits
-    from ..benchmarks.junit import junit_xml
-    from ..benchmarks.results import write_atomically
-    from ..reports.comparison_json import comparison_json
-    from ..reports.comparison_markdown import comparison_markdown
+    from ..benchmarks.compare.gate import gate
+    from ..benchmarks.compare.limits import read_limits
+    from ..benchmarks.store.run_folder import write_atomically
+    from ..reports.text.json import comparison_json
+    from ..reports.text.junit import junit_xml
+    from ..reports.text.markdown import comparison_markdown
 
     judged_by = read_limits(limits, max_slowdown=max_slowdown, max_ap_loss=max_ap_loss)
     settings = _settings(dataset, data, rounds, device, threads, size, base_python, head_python)
@@ -158,10 +158,10 @@ def _compare(
     interleave: bool,
     settings: dict[str, Any],
 ) -> Comparison:
-    from ..benchmarks.comparison import compare_runs
-    from ..benchmarks.pairing import parse_pair
-    from ..benchmarks.results import RunFolder
-    from ..benchmarks.summary import Resampling
+    from ..benchmarks.analysis.table import Resampling
+    from ..benchmarks.compare.pairing import parse_pair
+    from ..benchmarks.compare.runs import compare_runs
+    from ..benchmarks.store.run_folder import RunFolder
 
     resampling = Resampling(seed, by_event)
     if interleave:
@@ -180,9 +180,9 @@ def _measure(base: str, head: str, metric: str | None, resampling: Any, settings
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from .. import datasets
-    from ..benchmarks.cell import Protocol
-    from ..benchmarks.interleave import Side
-    from ..benchmarks.interleaved_comparison import ROUNDS, compare_sides
+    from ..benchmarks.compare.interleaved import ROUNDS, compare_sides
+    from ..benchmarks.measure.cell import Protocol
+    from ..benchmarks.measure.interleave import Side
     from ..detectors import resolve
 
     console = stderr()
@@ -218,7 +218,7 @@ def _print(comparison: Comparison, result: GateResult | None) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from ..reports.comparison_text import headline, joined, reasons, rows, scope, summary_line, titles, what_to_do
+    from ..reports.text.comparison import headline, joined, reasons, rows, scope, summary_line, titles, what_to_do
 
     console = stdout()
     found = rows(comparison, result)

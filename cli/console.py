@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from ..benchmarks.summary import Summary
+    from ..benchmarks.analysis.table import Summary
     from ..detectors import Detector, DetectorSpec
     from ..detectors.setting import Setting
     from ..emotions import EmotionClassifier
@@ -75,7 +75,7 @@ def fetch_models(
 
 def fetch_missing(models: list[str], console: Console, strict: bool = False) -> None:
     """Bring those of these model files that are not here."""
-    from ..detectors import model_store
+    from ..detectors.models import store as model_store
 
     for name in dict.fromkeys(models):
         if model_store.locate(name) is not None:
@@ -92,7 +92,7 @@ def fetch_model(name: str, console: Console) -> Path:
     """Bring one model file here, with a progress bar; return where it lies."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from ..detectors import model_store
+    from ..detectors.models import store as model_store
 
     bars = (TextColumn("fetching {task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*bars, console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -120,7 +120,7 @@ def print_summary(summary: Summary, as_json: bool) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from ..reports.table import columns, floor_sentence, parts, remarks, standing, to_json
+    from ..reports.values.table import columns, floor_sentence, parts, remarks, standing, to_json
 
     if as_json:
         typer.echo(json.dumps(to_json(summary), indent=2))
@@ -167,7 +167,7 @@ def read_detectors(
     from itertools import product
 
     from .. import detectors as registry
-    from ..benchmarks.default_detector import default_setting
+    from ..benchmarks.choose.default import default_setting
 
     named = [spec for text in given or [] for spec in registry.split_list(text)]
     others = [spec for spec in named if spec != "default"]
@@ -185,7 +185,7 @@ def read_setting(text: str, device: Device | None) -> Setting:
     """Return the setting that a detector is used in, see `build_fetched`."""
     from dataclasses import replace
 
-    from ..benchmarks.default_detector import default_setting
+    from ..benchmarks.choose.default import default_setting
     from ..detectors.setting import Setting
 
     picked = default_setting() if text == "default" else Setting(text)
@@ -206,8 +206,8 @@ def build_fetched(text: str, device: Device | None) -> Detector:
 
 def load_classifier(name: str, title: str | None = None) -> EmotionClassifier:
     """Return a classifier by name or file, under its own name or another; what the baseline needs is brought."""
-    from ..emotions.classifier import CLASSIFIERS, EmotionClassifier, create_classifier
-    from ..emotions.keras_mini_xception import MODEL_NAME
+    from ..emotions.pipeline.classifier import CLASSIFIERS, EmotionClassifier, create_classifier
+    from ..emotions.pipeline.keras_mini_xception import MODEL_NAME
 
     if name not in CLASSIFIERS and name.endswith(".onnx"):
         return EmotionClassifier(Path(name), name=title or Path(name).stem)

@@ -17,7 +17,7 @@ from .console import Data, Json, stderr, stdout
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..datasets.downloads import DataSetEntry
+    from ..datasets.fetch.catalog import DataSetEntry
 
 Progress = Callable[[int, int], None]
 
@@ -33,7 +33,7 @@ Source = Annotated[
 def data_list(data: Data = None, as_json: Json = False) -> None:
     """List the data sets, and of those that can be brought whether they are here, their size and terms."""
     from ..datasets import data_root, known
-    from ..datasets.downloads import catalog, is_here
+    from ..datasets.fetch.catalog import catalog, is_here
 
     root = data_root(data)
     rows: list[dict[str, Any]] = []
@@ -80,7 +80,7 @@ def data_fetch(
 ) -> None:
     """Bring data sets to this machine: verified, safely unpacked, recorded."""
     from ..datasets import data_root
-    from ..datasets.downloads import entry, fetch
+    from ..datasets.fetch.catalog import entry, fetch
 
     entries = [entry(name) for name in dict.fromkeys(names)]
     root = data_root(data)
@@ -106,9 +106,9 @@ def data_verify(name: Source, data: Data = None, as_json: Json = False) -> None:
     The exit code is 1 where something is broken.
     """
     from ..datasets import data_root, load
-    from ..datasets.downloads import catalog, changed_files
+    from ..datasets.fetch.catalog import catalog, changed_files
+    from ..datasets.manage.statistics import Fault, undecodable
     from ..datasets.registry import folder_name
-    from ..datasets.statistics import Fault, undecodable
 
     full = folder_name(name)
     faults: list[Fault] = []
@@ -148,8 +148,8 @@ def data_stats(name: Source, data: Data = None, as_json: Json = False) -> None:
     from rich.table import Table
 
     from ..datasets import load
+    from ..datasets.manage.statistics import statistics
     from ..datasets.registry import folder_name
-    from ..datasets.statistics import statistics
 
     found = statistics(load(folder_name(name), root=data))
     if as_json:
@@ -188,7 +188,7 @@ def data_convert(
     as_json: Json = False,
 ) -> None:
     """Write annotated pictures in another format, as a folder that the data set `folder` reads."""
-    from ..datasets.conversion import convert, read_any
+    from ..datasets.manage.conversion import convert, read_any
 
     done = convert(read_any(source, data), output, file_format, pictures=pictures)
     if as_json:

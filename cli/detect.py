@@ -83,7 +83,7 @@ def detect_command(
         pipeline = None
         if emotions:
             from ..emotions import EmotionPipeline
-            from ..emotions.crops import DEFAULT_POLICY
+            from ..emotions.pipeline.crops import DEFAULT_POLICY
 
             pipeline = EmotionPipeline(found_by, crop or DEFAULT_POLICY, load_classifier(classifier))
             if pipeline.note:
@@ -96,7 +96,7 @@ def detect_command(
 
 def _sample(folder: Path) -> Path:
     """Write a scene of the embedded data set, to be looked at like a picture of the user's."""
-    from ..benchmarks.results import write_atomically
+    from ..benchmarks.store.run_folder import write_atomically
     from ..datasets import load
 
     source = load("scenes?count=1").samples[0].source
@@ -156,14 +156,14 @@ class _Looker:
 
     def look(self, image: RGBImage, copy: Path | None) -> dict[str, Any]:
         """Return what was found, ready for JSON; write a copy with it drawn in."""
-        from ..reports.gallery import write_jpeg, write_overlay
+        from ..reports.sections.gallery import write_jpeg, write_overlay
 
         if self.pipeline is None:
             result = self.detector.detect(image)
             written = None if copy is None else write_overlay(image, result.boxes, copy)
             faces = result.records()
         else:
-            from ..emotions.overlay import draw
+            from ..emotions.pipeline.overlay import draw
 
             found = self.pipeline.find(image)
             written = None if copy is None else write_jpeg(draw(image, found), copy)

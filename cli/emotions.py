@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ..datasets.ckplus import CkPictures
-    from ..datasets.fer import FerPictures
-    from ..emotions.classifier import EmotionClassifier
-    from ..emotions.evaluation import Evaluation
-    from ..emotions.training_plan import EpochReport
+    from ..datasets.faces.ckplus import CkPictures
+    from ..datasets.faces.fer import FerPictures
+    from ..emotions.pipeline.classifier import EmotionClassifier
+    from ..emotions.scoring.evaluation import Evaluation
+    from ..emotions.training.plan import EpochReport
 
 emotions_app = typer.Typer(help="What follows a detector: the emotions of the faces found.", no_args_is_help=True)
 
@@ -49,9 +49,9 @@ def train_command(
     device: Annotated[Device, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Train the emotion classifier, export it and write its card; interrupted, the same command goes on."""
-    from ..datasets.duplicates import audit, repeats_of_training, summary
-    from ..emotions import shipping
-    from ..emotions.search import search as run_search
+    from ..datasets.faces.duplicates import audit, repeats_of_training, summary
+    from ..emotions.training import ship as shipping
+    from ..emotions.training.search import search as run_search
 
     shipping.require_torch()
     console = stderr()
@@ -101,8 +101,8 @@ def evaluate_command(
     """Report classifiers on FER2013's held-out parts and CK+, and the study's claim beside them."""
     import json
 
-    from ..datasets.duplicates import repeats_of_training
-    from ..emotions.evaluation import as_document, write_evaluation
+    from ..datasets.faces.duplicates import repeats_of_training
+    from ..emotions.scoring.evaluation import as_document, write_evaluation
 
     pictures, ck = _fer_or_none(data), _ck(ckplus, data)
     if pictures is None and ck is None:
@@ -130,9 +130,10 @@ def copies_command(
     device: Annotated[Device, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Train one recipe with FER2013's copies of held-out pictures left in and taken out: what is memory worth?"""
-    from ..datasets.duplicates import audit, summary
-    from ..emotions import copies, shipping
-    from ..emotions.evaluation_text import copies_table
+    from ..datasets.faces.duplicates import audit, summary
+    from ..emotions.scoring.evaluation_text import copies_table
+    from ..emotions.training import copies
+    from ..emotions.training import ship as shipping
 
     shipping.require_torch()
     console, pictures = stderr(), _fer(data)
@@ -179,16 +180,16 @@ def score_command(
     """Score the detectors of a run together with a classifier: who finds the face, and is its emotion named right."""
     import json
 
-    from ..benchmarks.results import RunFolder
-    from ..benchmarks.summary import Resampling
+    from ..benchmarks.analysis.table import Resampling
+    from ..benchmarks.store.run_folder import RunFolder
     from ..datasets import load
     from ..detectors import split_list
-    from ..emotions.crops import DEFAULT_POLICY, SWEEP, as_policy
-    from ..emotions.end_to_end import score_run
-    from ..emotions.end_to_end import sweep as sweep_crops
-    from ..emotions.score_file import FILE_NAME
-    from ..emotions.shipping import SCORES
-    from ..reports.emotions import emotions_section, emotions_text
+    from ..emotions.pipeline.crops import DEFAULT_POLICY, SWEEP, as_policy
+    from ..emotions.scoring.document import FILE_NAME
+    from ..emotions.scoring.score_run import score_run
+    from ..emotions.scoring.score_run import sweep as sweep_crops
+    from ..emotions.training.ship import SCORES
+    from ..reports.sections.emotions import emotions_section, emotions_text
 
     folder = RunFolder.open(run)
     dataset = load(str(folder.document["dataset"]["name"]), root=data)
@@ -252,7 +253,7 @@ def _training(title: str) -> Iterator[Callable[[str, EpochReport], None]]:
 
 def _fer(data: Path | None) -> FerPictures:
     from ..datasets import data_root
-    from ..datasets.fer import load_fer
+    from ..datasets.faces.fer import load_fer
 
     return load_fer(data_root(data))
 
@@ -268,7 +269,7 @@ def _fer_or_none(data: Path | None) -> FerPictures | None:
 def _ck(ckplus: Path | None, data: Path | None) -> CkPictures | None:
     """Return CK+; where no place was named, only if it lies beside FER2013."""
     from ..datasets import data_root
-    from ..datasets.ckplus import load_ckplus
+    from ..datasets.faces.ckplus import load_ckplus
 
     if ckplus is not None:
         return load_ckplus(ckplus)
@@ -288,13 +289,13 @@ def _evaluations(
     ck: CkPictures | None,
     repeated: NDArray[np.bool_] | None,
 ) -> list[Evaluation]:
-    from ..emotions.evaluation import evaluate
+    from ..emotions.scoring.evaluation import evaluate
 
     with stderr().status("classifying") as status:
         return [evaluate(one, pictures, ck, repeated=repeated, observer=status.update) for one in classifiers]
 
 
 def _print_evaluations(evaluations: list[Evaluation]) -> None:
-    from ..emotions.evaluation_text import text_table
+    from ..emotions.scoring.evaluation_text import text_table
 
     typer.echo(text_table(evaluations))

@@ -74,13 +74,13 @@ def run_command(
 ) -> None:
     """Measure detectors on a data set, print the table; resume what is there."""
     from .. import datasets
-    from ..benchmarks.cell import Protocol
-    from ..benchmarks.executors import create_executor
-    from ..benchmarks.plan import Plan
-    from ..benchmarks.progress import RichObserver
-    from ..benchmarks.runner import run
-    from ..benchmarks.summary import summarise_run
-    from ..benchmarks.supervisor import Limits
+    from ..benchmarks.analysis.table import summarise_run
+    from ..benchmarks.measure.cell import Protocol
+    from ..benchmarks.measure.detector_process import Limits
+    from ..benchmarks.measure.executors import create_executor
+    from ..benchmarks.measure.plan import Plan
+    from ..benchmarks.measure.progress import RichObserver
+    from ..benchmarks.measure.runner import run
 
     given_sizes = list(dict.fromkeys([*(size or []), *(f"long={side}" for side in _whole_numbers("--sizes", sizes))]))
     protocols = [Protocol(one, score_floor) for one in given_sizes or ["original"]]
@@ -155,9 +155,9 @@ def score_command(
     from tempfile import TemporaryDirectory
 
     from .. import datasets
-    from ..benchmarks.predictions import read_predictions
-    from ..benchmarks.predictions_run import store_predictions
-    from ..benchmarks.summary import summarise_run
+    from ..benchmarks.analysis.table import summarise_run
+    from ..benchmarks.exchange.as_run import store_predictions
+    from ..benchmarks.exchange.predictions import read_predictions
 
     pictures = datasets.load(dataset, root=data, annotation_only=True)
     found = read_predictions(predictions, pictures, format=file_format, images=images, allow_missing=allow_missing)
@@ -180,8 +180,8 @@ def export_command(
     force: Annotated[bool, typer.Option("--force", help="Replace what an earlier export wrote.")] = False,
 ) -> None:
     """Write the detections of a run in a format that other programs read."""
-    from ..benchmarks.export import export, find_cell
-    from ..benchmarks.results import RunFolder
+    from ..benchmarks.exchange.export import export, find_cell
+    from ..benchmarks.store.run_folder import RunFolder
 
     folder = RunFolder.open(run)
     for path in export(folder, find_cell(folder, cell), output, file_format, force=force):

@@ -28,11 +28,11 @@ def report_command(
     seed: Seed = 0,
 ) -> None:
     """Write one self-contained HTML file that compares the detectors of a run."""
-    from ..benchmarks.comparison import compare_runs
-    from ..benchmarks.results import RunFolder
-    from ..benchmarks.summary import Resampling, summarise_run
-    from ..emotions.score_file import FILE_NAME
-    from ..emotions.shipping import SCORES
+    from ..benchmarks.analysis.table import Resampling, summarise_run
+    from ..benchmarks.compare.runs import compare_runs
+    from ..benchmarks.store.run_folder import RunFolder
+    from ..emotions.scoring.document import FILE_NAME
+    from ..emotions.training.ship import SCORES
     from ..reports.html import write_report
 
     emotion_run = None if emotions is None else RunFolder.open(emotions)
@@ -54,8 +54,8 @@ def table_command(
     as_json: Json = False,
 ) -> None:
     """Print the table of a run again."""
-    from ..benchmarks.summary import Resampling, load_summary
-    from ..reports.markdown import markdown_table
+    from ..benchmarks.analysis.table import Resampling, load_summary
+    from ..reports.text.tables import markdown_table
 
     summary = load_summary(run, Resampling(seed, by_event))
     if markdown:
@@ -132,12 +132,12 @@ def pick_command(
     """Choose the default detector by a declared rule, with reasons; exit code 3 where the run does not decide it."""
     from dataclasses import replace
 
-    from ..benchmarks.default_detector import BUILT_IN, FILE_NAME, write_pick
-    from ..benchmarks.pick_rule import PRESETS, Rule
-    from ..benchmarks.ranking import pick
-    from ..benchmarks.requirement import Requirement
-    from ..benchmarks.results import RunFolder
-    from ..benchmarks.summary import load_summary
+    from ..benchmarks.analysis.table import load_summary
+    from ..benchmarks.choose.default import BUILT_IN, FILE_NAME, write_pick
+    from ..benchmarks.choose.pick import pick
+    from ..benchmarks.choose.requirement import Requirement
+    from ..benchmarks.choose.rule import PRESETS, Rule
+    from ..benchmarks.store.run_folder import RunFolder
 
     in_run = output is None and Path(FILE_NAME).resolve() == BUILT_IN.resolve()
     output = output or (run / FILE_NAME if in_run else Path(FILE_NAME))

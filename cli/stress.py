@@ -13,7 +13,7 @@ from ..errors import UsageError
 from .console import ByEvent, Data, Device, Json, any_failed, fetch_models, read_detectors, stderr, stdout
 
 if TYPE_CHECKING:
-    from ..benchmarks.stress_scores import StressScores
+    from ..benchmarks.stress.scores import StressScores
 
 
 def stress_command(
@@ -47,16 +47,16 @@ def stress_command(
 ) -> None:
     """Run detectors on degraded pictures, rank them by what they keep of their AP; resume what is there."""
     from .. import datasets
-    from ..benchmarks.cell import Protocol
-    from ..benchmarks.executors import create_executor
-    from ..benchmarks.plan import Plan
-    from ..benchmarks.progress import RichObserver
-    from ..benchmarks.stress import all_degradations, run_stress
-    from ..benchmarks.stress_scores import score_stress
-    from ..benchmarks.summary import Resampling
-    from ..benchmarks.supervisor import Limits
-    from ..datasets.degradations import KINDS
-    from ..reports.stress import to_json
+    from ..benchmarks.analysis.table import Resampling
+    from ..benchmarks.measure.cell import Protocol
+    from ..benchmarks.measure.detector_process import Limits
+    from ..benchmarks.measure.executors import create_executor
+    from ..benchmarks.measure.plan import Plan
+    from ..benchmarks.measure.progress import RichObserver
+    from ..benchmarks.stress.run import all_degradations, run_stress
+    from ..benchmarks.stress.scores import score_stress
+    from ..datasets.degraded.degradations import KINDS
+    from ..reports.sections.stress import to_json
 
     wanted = all_degradations(_parts(kinds) or list(KINDS), _severities(severities))
     specs, settings = read_detectors(detectors, device=device, sizes=[size] if size else [], threads=[])
@@ -111,7 +111,7 @@ def _print(scores: StressScores, coverage: str) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from ..reports.stress import WHAT_IT_IS_NOT, answer, ranking
+    from ..reports.sections.stress import WHAT_IT_IS_NOT, answer, ranking
 
     console = stdout()
     head, rows = ranking(scores)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from .. import importable
 from ..errors import UnavailableError, UsageError, did_you_mean
-from . import degraded
 from .base import Dataset
+from .degraded import degraded
 from .query import join_name, split_name
 
 _KNOWN = {
@@ -87,37 +87,37 @@ def _load(name: str, root: Path | None, annotation_only: bool) -> Dataset:
         wanted = degraded.take_options(options, annotation_only=annotation_only)
         return degraded.degrade(load(join_name(base, options), root=root), *wanted)
     if base == "scenes":
-        from . import scenes
+        from .scenes import scenes
 
         return scenes.load(options, name)
     if base == "close-ups":
-        from . import close_ups
+        from .scenes import close_ups
 
         return close_ups.load(options, name)
     if base in ("wider-face:val", "wider-face:train"):
-        from . import wider_face
+        from .sets import wider_face
 
         part: wider_face.Part = "val" if base == "wider-face:val" else "train"
         return wider_face.load(data_root(root), options, name, part=part, annotation_only=annotation_only)
     if base == "fddb":
-        from . import fddb
+        from .sets import fddb
 
         return fddb.load(data_root(root), options, name, annotation_only=annotation_only)
     if base.partition(":")[0] == "folder":
-        from . import folder
+        from .sets import folder
 
         place = base.partition(":")[2] or data_root(root)
         return folder.load(place, options, name, annotation_only=annotation_only)
     if base.startswith("fer2013:") and base in _KNOWN:
-        from . import fer_dataset
+        from .faces import fer_dataset
 
         return fer_dataset.load(data_root(root), base.partition(":")[2], options, name)
     if base == "ckplus":
-        from . import ckplus
+        from .faces import ckplus
 
         return ckplus.load(data_root(root), options, name)
     if base in ("expression-scenes", "expression-scenes:demo"):
-        from . import expression_scenes
+        from .scenes import expression_scenes
 
         if base == "expression-scenes:demo":
             return expression_scenes.load_demo(options, name)

@@ -2,9 +2,9 @@
 
 from .base import Detections, Detector, DetectorInfo, Device, RGBImage
 from .conformance import Finding, check_detector
-from .per_process import PerProcess
+from .process.per_process import PerProcess
+from .process.thread_counts import own_process
 from .registry import DetectorSpec, create, default_specs, names, resolve, resolve_all, split_list
-from .thread_counts import own_process
 
 __all__ = [
     "Detections",

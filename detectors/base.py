@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ContractError, DeviceError
+from .process.thread_counts import check_threads
 from .stages import StageClock
-from .thread_counts import check_threads
 
 RGBImage = NDArray[np.uint8]
 """A picture: uint8 of shape (height, width, 3), channels red, green, blue."""

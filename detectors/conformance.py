@@ -16,11 +16,11 @@ import numpy as np
 
 from .. import importable
 from ..errors import DeviceError, UnavailableError
-from . import devices, thread_counts
 from .base import Detections, Detector, Device, RGBImage
-from .finished import unfinished
 from .floor_cost import cost_of_floor
 from .probe_images import FACE, colour_probes, portrait, small_portrait
+from .process import devices, thread_counts
+from .process.finished import unfinished
 from .registry import DetectorSpec, create, resolve
 
 _SCORE_TOLERANCE = 0.005

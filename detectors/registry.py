@@ -17,9 +17,9 @@ from typing import Any
 
 from .. import importable
 from ..errors import DeviceError, UnavailableError, UsageError, did_you_mean
-from . import model_store
 from .base import Detector, DetectorInfo, Device
-from .thread_counts import check_threads
+from .models import store as model_store
+from .process.thread_counts import check_threads
 
 _BUILT_IN = {
     "haar": "haar:Haar",
@@ -268,7 +268,7 @@ def _plugins() -> dict[str, str]:
 def _adapter(name: str) -> type[Detector]:
     if name in _BUILT_IN:
         module_name, _, attribute = _BUILT_IN[name].partition(":")
-        module = importlib.import_module(f".{module_name}", __package__)
+        module = importlib.import_module(f".adapters.{module_name}", __package__)
         return typing.cast(type[Detector], getattr(module, attribute))
     path = name if ":" in name else _plugins().get(name)
     if path is None and name == "default":

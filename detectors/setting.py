@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import ContractError, UsageError
 from .base import Detections, Detector, Device, RGBImage
-from .pictures import check_picture
+from .images import check_picture
 from .registry import DetectorSpec, create, resolve
 from .resized import check_size, resized
 from .wrapped import WrappedDetector

@@ -9,38 +9,38 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .classifier import EMOTIONS as EMOTIONS
-    from .classifier import EmotionClassifier as EmotionClassifier
-    from .classifier import create_classifier as create_classifier
-    from .crops import CropPolicy as CropPolicy
-    from .crops import crop as crop
-    from .end_to_end import score_run as score_run
-    from .evaluation import evaluate as evaluate
-    from .metrics import ClassificationReport as ClassificationReport
-    from .metrics import classification_report as classification_report
-    from .pipeline import EmotionPipeline as EmotionPipeline
-    from .pipeline import FaceEmotions as FaceEmotions
-    from .tracks import TrackerOptions as TrackerOptions
-    from .video import VideoProgress as VideoProgress
-    from .video import VideoReport as VideoReport
-    from .video import process_video as process_video
+    from .pipeline.classifier import EMOTIONS as EMOTIONS
+    from .pipeline.classifier import EmotionClassifier as EmotionClassifier
+    from .pipeline.classifier import create_classifier as create_classifier
+    from .pipeline.crops import CropPolicy as CropPolicy
+    from .pipeline.crops import crop as crop
+    from .pipeline.pipeline import EmotionPipeline as EmotionPipeline
+    from .pipeline.pipeline import FaceEmotions as FaceEmotions
+    from .pipeline.tracks import TrackerOptions as TrackerOptions
+    from .pipeline.video import VideoProgress as VideoProgress
+    from .pipeline.video import VideoReport as VideoReport
+    from .pipeline.video import process_video as process_video
+    from .scoring.classification import ClassificationReport as ClassificationReport
+    from .scoring.classification import classification_report as classification_report
+    from .scoring.evaluation import evaluate as evaluate
+    from .scoring.score_run import score_run as score_run
 
 _HOME = {
-    "EMOTIONS": "classifier",
-    "ClassificationReport": "metrics",
-    "CropPolicy": "crops",
-    "EmotionClassifier": "classifier",
-    "EmotionPipeline": "pipeline",
-    "FaceEmotions": "pipeline",
-    "TrackerOptions": "tracks",
-    "VideoProgress": "video",
-    "VideoReport": "video",
-    "classification_report": "metrics",
-    "create_classifier": "classifier",
-    "crop": "crops",
-    "evaluate": "evaluation",
-    "process_video": "video",
-    "score_run": "end_to_end",
+    "EMOTIONS": "pipeline.classifier",
+    "ClassificationReport": "scoring.classification",
+    "CropPolicy": "pipeline.crops",
+    "EmotionClassifier": "pipeline.classifier",
+    "EmotionPipeline": "pipeline.pipeline",
+    "FaceEmotions": "pipeline.pipeline",
+    "TrackerOptions": "pipeline.tracks",
+    "VideoProgress": "pipeline.video",
+    "VideoReport": "pipeline.video",
+    "classification_report": "scoring.classification",
+    "create_classifier": "pipeline.classifier",
+    "crop": "pipeline.crops",
+    "evaluate": "scoring.evaluation",
+    "process_video": "pipeline.video",
+    "score_run": "scoring.score_run",
 }
 
 __all__ = [

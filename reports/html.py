@@ -12,34 +12,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..benchmarks.analysis import Analysis, analyse
-from ..benchmarks.comparison import Comparison
-from ..benchmarks.pick_rule import Rule
-from ..benchmarks.ranking import pick
-from ..benchmarks.results import RunFolder, write_atomically
+from ..benchmarks.analysis.depth import Analysis, analyse
+from ..benchmarks.analysis.table import Row, Summary
+from ..benchmarks.choose.pick import pick
+from ..benchmarks.choose.rule import Rule
+from ..benchmarks.compare.runs import Comparison
 from ..benchmarks.scoring.slices import DEMOGRAPHICS_CAVEAT
-from ..benchmarks.stress_scores import score_stress
-from ..benchmarks.summary import Row, Summary
+from ..benchmarks.store.run_folder import RunFolder, write_atomically
+from ..benchmarks.stress.scores import score_stress
 from ..detectors import Device
 from ..errors import UsageError
-from .compared_runs import compared_runs
-from .comparison import MARKS, WORDS, standings
-from .curves import curves, precision_against_recall
-from .detail_grids import calibration_grid, error_grid
-from .emotion_scores import FILE_NAME
-from .emotions import emotions_section
-from .figures import accuracy_against_latency, points
-from .filters import filter_values, filters
-from .gallery import Gallery, gallery, threshold
-from .grids import FEW_FACES, FEW_PICTURES, event_grid, perceived_grid, protocols, slice_grid
-from .in_depth import in_depth
-from .latency import WHAT_IS_TIMED, decode_sentence, latency_section, operating_points
-from .latency_figure import DOTS, latency_strips, strips
-from .numbers import row_label
-from .reading import READING
-from .row_figures import calibration_figure, cost_figure, error_figure, slice_figure
-from .stress import stress_section
-from .table import Column, columns, floor_sentence, standing
+from .figures.curves import curves, precision_against_recall
+from .figures.detectors import calibration_figure, cost_figure, error_figure, slice_figure
+from .figures.latency import DOTS, latency_strips, strips
+from .figures.pareto import accuracy_against_latency, points
+from .sections.emotions import emotions_section
+from .sections.gallery import Gallery, gallery, threshold
+from .sections.in_depth import in_depth
+from .sections.latency import WHAT_IS_TIMED, decode_sentence, latency_section, operating_points
+from .sections.other_runs import compared_runs
+from .sections.reading import READING
+from .sections.stress import stress_section
+from .values.detail_grids import calibration_grid, error_grid
+from .values.emotion_scores import FILE_NAME
+from .values.filters import filter_values, filters
+from .values.grids import FEW_FACES, FEW_PICTURES, event_grid, perceived_grid, protocols, slice_grid
+from .values.numbers import row_label
+from .values.standings import MARKS, WORDS, standings
+from .values.table import Column, columns, floor_sentence, standing
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _SCRIPTS = ("table.js", "gallery.js")

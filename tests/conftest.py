@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from facebench.datasets import Dataset
+from facebench.detectors import DetectorSpec, resolve
+from facebench.detectors.models import store as model_store
+from facebench.errors import ModelStoreError, UnavailableError
+from facebench.tests.support.kinds import Available, Facebench
+from facebench.tests.support.paths import SUPPORT
+from facebench.tests.support.small_dataset import make_dataset
 from hypothesis import HealthCheck, settings
 
 # times of a machine that does much else say nothing of an example
 settings.register_profile("any machine", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
-
-Facebench = Callable[..., tuple[int, str, str]]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -48,3 +52,36 @@ def facebench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
         return (end.value.code or 0, *capsys.readouterr())
 
     return call
+
+
+@pytest.fixture(scope="session")
+def available() -> Available:
+    """Resolve a spec and bring its models; what cannot be had fails with CI=true and skips the test elsewhere."""
+
+    def bring(spec: str) -> DetectorSpec:
+        resolved = resolve(spec)
+        try:
+            for model in resolved.models():
+                model_store.fetch(model)
+            if missing := resolved.missing():
+                raise missing
+        except (ModelStoreError, UnavailableError) as error:
+            reason = f"{spec} is unavailable: {error} {getattr(error, 'mend', '')}".strip()
+            if os.environ.get("CI") == "true":
+                pytest.fail(reason)
+            pytest.skip(reason)
+        return resolved
+
+    return bring
+
+
+@pytest.fixture
+def hostile(monkeypatch):
+    """Make `hostile_detectors:Name` importable here and in children."""
+    monkeypatch.syspath_prepend(str(SUPPORT))
+    monkeypatch.setenv("PYTHONPATH", str(SUPPORT), prepend=os.pathsep)
+
+
+@pytest.fixture
+def small() -> Dataset:
+    return make_dataset()

@@ -1,4 +1,4 @@
-"""The rules of the house, held by a test: who may import whom, and what an import may not do."""
+"""The rules of the house, held by tests that walk the tree: who may import whom, and what an import may not do."""
 
 from __future__ import annotations
 
@@ -9,38 +9,54 @@ import os
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from facebench.tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
-ALLOWED = {
-    "errors": set(),
-    "importable": {"errors"},
-    "downloads": {"errors", "http_download"},
-    "http_download": {"downloads"},
-    "detectors": {"errors", "importable", "downloads"},
-    "datasets": {"errors", "importable", "downloads"},
-    "benchmarks": {"errors", "importable", "detectors", "datasets"},
-    "emotions": {"errors", "detectors", "datasets", "benchmarks"},
-    "reports": {"errors", "detectors", "datasets", "benchmarks"},
-    "cli": {"errors", "importable", "detectors", "datasets", "benchmarks", "emotions", "reports", "facebench"},
-}
+ORDER = (
+    {"errors"},
+    {"importable", "downloads"},
+    {"detectors", "datasets"},
+    {"benchmarks.scoring"},
+    {"benchmarks.resampling"},
+    {"benchmarks.store"},
+    {"benchmarks.timing"},
+    {"benchmarks.measure"},
+    {"benchmarks.analysis"},
+    {"benchmarks.compare", "benchmarks.choose", "benchmarks.exchange"},
+    {"benchmarks.stress", "benchmarks.doctor"},
+    {"benchmarks"},
+    {"emotions"},
+    {"reports.values"},
+    {"reports.figures"},
+    {"reports.text"},
+    {"reports.sections"},
+    {"reports"},
+    {""},
+    {"cli"},
+    {"tools"},
+)
+"""Rooms by level: a file imports from lower levels and from its own room, never from a neighbour of the same level.
+
+"" is the package's own `__init__`. A room that is not named here belongs to the one around it.
+"""
+PRODUCT_ONLY = {"tests", "docs", "tools", "runs", "out", "build", "dist"}
 HEAVY = {
     "cv2", "dlib", "face_recognition", "matplotlib", "mediapipe", "mtcnn", "onnx", "onnxruntime", "pandas", "PIL",
     "pyarrow", "scipy", "seaborn", "skimage", "tensorflow", "torch",
 }  # fmt: skip
-NO_PRODUCT = {"tests", "docs", "runs", "out", "build", "dist"}
 
 
-def product_files(root: Path) -> list[Path]:
-    """Return every module that is handed out, at any depth; virtual environments and hidden folders hold none."""
+def python_files(root: Path, left_out: set[str]) -> list[Path]:
+    """Return every module at any depth but tests; virtual environments and hidden folders hold none."""
     found = []
     for folder, inside, files in os.walk(root):
         inside[:] = [
             name
             for name in inside
-            if not (name in NO_PRODUCT and Path(folder) == root)
+            if not (name in left_out and Path(folder) == root)
             and not name.startswith(".")
             and not Path(folder, name, "pyvenv.cfg").exists()
         ]
@@ -48,34 +64,54 @@ def product_files(root: Path) -> list[Path]:
     return sorted(path for path in found if not path.name.startswith(("test_", "conftest")))
 
 
-MODULES = product_files(ROOT)
+MODULES = python_files(ROOT, PRODUCT_ONLY)
+"""What is handed out."""
+WITH_TOOLS = python_files(ROOT, PRODUCT_ONLY - {"tools"})
 
 
-def home(path: Path, root: Path = ROOT) -> str:
-    parts = path.relative_to(root).parts
-    return parts[0] if len(parts) > 1 else path.stem
+def module_name(path: Path, root: Path = ROOT) -> str:
+    """Return the dotted name below the package; "" for its own `__init__`."""
+    parts = path.relative_to(root).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imported(path: Path, root: Path = ROOT) -> set[str]:
-    """Return the houses that a module imports from, wherever in the file."""
-    depth = len(path.relative_to(root).parts)
-    found = set()
+def imported(path: Path, root: Path = ROOT) -> Iterator[str]:
+    """Give the module behind each name that a file imports from the package, wherever in the file it does so."""
+    folder = path.relative_to(root).parts[:-1]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.level == depth:
-            found |= {node.module.partition(".")[0]} if node.module else {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = (*folder[: len(folder) - node.level + 1], *(node.module or "").split("."))
+            base = tuple(part for part in base if part)
+            for alias in node.names:
+                inner = root.joinpath(*base, alias.name)
+                found = inner.with_suffix(".py").is_file() or (inner / "__init__.py").is_file()
+                yield ".".join((*base, alias.name) if found else base)
         elif isinstance(node, ast.Import | ast.ImportFrom):
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
             assert not any(name.partition(".")[0] == "facebench" for name in names), f"{path}: import relatively"
-    return {"facebench" if name == "__version__" else name for name in found} - {home(path, root)}
+
+
+def level(module: str) -> tuple[int, str]:
+    """Return the level of a module in `ORDER`, and the room there that it belongs to."""
+    parts = module.split(".")
+    for length in range(len(parts), 0, -1):
+        room = ".".join(parts[:length])
+        for number, rooms in enumerate(ORDER):
+            if room in rooms:
+                return number, room
+    raise KeyError(f"{module} is in no room of ORDER")
 
 
 def upward(root: Path) -> dict[str, set[str]]:
-    """Return file -> houses that it imports from and may not; the `__init__.py` of the root hands on from all."""
-    found = {}
-    for path in product_files(root):
-        if path != root / "__init__.py":
-            found[str(path.relative_to(root))] = imported(path, root) - ALLOWED[home(path, root)]
-    return {name: houses for name, houses in found.items() if houses}
+    """Return file -> modules that it imports and may not."""
+    found: dict[str, set[str]] = {}
+    for path in python_files(root, PRODUCT_ONLY - {"tools"}):
+        mine, room = level(module_name(path, root))
+        for module in imported(path, root):
+            theirs, other = level(module)
+            if theirs > mine or (theirs == mine and other != room):
+                found.setdefault(str(path.relative_to(root)), set()).add(module)
+    return found
 
 
 def test_nobody_imports_upwards():
@@ -83,30 +119,35 @@ def test_nobody_imports_upwards():
 
 
 @pytest.mark.parametrize(
-    ("file", "text", "houses"),
+    ("file", "text", "modules"),
     [
-        ("benchmarks/executors/new.py", "from ...emotions import EmotionPipeline", {"emotions"}),
-        ("benchmarks/faults/new.py", "def late():\n    from ...cli import main", {"cli"}),
+        ("benchmarks/measure/executors/new.py", "from ....emotions import EmotionPipeline", {"emotions"}),
+        ("tools/faults/new.py", "def late():\n    from ...tests import main", {"tests"}),
+        ("cli/new.py", "def late():\n    from ..tools.faults import main", {"tools.faults"}),
         ("benchmarks/new/deeper/new.py", "from .... import reports", {"reports"}),
         ("datasets/formats/new.py", "if TYPE_CHECKING:\n    from ...detectors import Detector", {"detectors"}),
-        ("benchmarks/executors/new.py", "from ...detectors import create\nfrom ..plan import Plan\nimport os", set()),
+        ("benchmarks/choose/new.py", "from ..compare.gate import gate", {"benchmarks.compare.gate"}),
+        ("benchmarks/measure/executors/new.py", "from ....detectors import create\nfrom ..plan import Plan", set()),
         (".venv/new.py", "from ..cli import main", set()),
         ("my-environment/lib/new.py", "from ...cli import main", set()),
         ("tests/new.py", "import facebench.cli", set()),
     ],
 )
-def test_an_upward_import_is_seen_wherever_it_is(tmp_path, file, text, houses):
+def test_an_upward_import_is_seen_wherever_it_is(tmp_path, monkeypatch, file, text, modules):
+    monkeypatch.setattr(sys.modules[__name__], "ORDER", (*ORDER, {"tests"}))
     (tmp_path / "my-environment").mkdir()
     (tmp_path / "my-environment" / "pyvenv.cfg").touch()
-    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    for name in (*(module.replace(".", "/") + ".py" for module in modules), file):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
     (tmp_path / file).write_text(text, encoding="utf-8")
-    assert upward(tmp_path) == ({file: houses} if houses else {})
+    assert upward(tmp_path) == ({file: modules} if modules else {})
 
 
 def test_a_folder_without_a_rule_is_seen(tmp_path):
-    (tmp_path / "tools").mkdir()
-    (tmp_path / "tools" / "new.py").touch()
-    with pytest.raises(KeyError, match="tools"):
+    (tmp_path / "gadgets").mkdir()
+    (tmp_path / "gadgets" / "new.py").touch()
+    with pytest.raises(KeyError, match="gadgets"):
         upward(tmp_path)
 
 
@@ -163,7 +204,7 @@ def test_a_package_loads_no_heavy_library(package):
 
 def test_importing_every_module_changes_no_global_state():
     """No thread count, environment variable, logging or warnings filter is touched by an import."""
-    names = ["facebench." + ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in MODULES]
+    names = [f"facebench.{module_name(path)}" for path in MODULES if path.parent != ROOT or path.stem != "__init__"]
     # the two that only make sense inside their process or beside their library
     names = [name for name in names if not name.endswith(("__init__", "retinaface_network"))]
     script = (
@@ -188,7 +229,7 @@ def test_public_names_are_all_there():
 
 @pytest.mark.parametrize("path", [path for path in MODULES if ">>>" in path.read_text(encoding="utf-8")], ids=str)
 def test_examples_in_docstrings(path):
-    name = "facebench." + ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    name = f"facebench.{module_name(path)}"
     failed, attempted = doctest.testmod(importlib.import_module(name))
     assert attempted > 0 and failed == 0
 

@@ -6,19 +6,18 @@ import re
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
 from facebench import cli
-from facebench.benchmarks.gate import GateResult
-from facebench.benchmarks.gate_limits import DetectorLimits, read_limits
+from facebench.benchmarks.compare.gate import GateResult
+from facebench.benchmarks.compare.limits import DetectorLimits, read_limits
 from facebench.detectors import resolve
 from facebench.tests.support.pages import blocks, commands, parse
+from facebench.tests.support.paths import ROOT
 from ruamel.yaml import YAML
 
-ROOT = Path(__file__).parents[1]
 WORKFLOW = ROOT / ".github" / "workflows" / "facebench.yml"
 DOCS = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
 SCHEMA_TOOL = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from facebench.benchmarks.results import RunFolder
+from facebench.benchmarks.store.run_folder import RunFolder
 from facebench.detectors import default_specs, resolve
 from facebench.detectors.setting import Setting
 

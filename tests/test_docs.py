@@ -9,26 +9,25 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import typer
 from facebench import cli
-from facebench.benchmarks.cell_run import WARM_UP_CALLS
-from facebench.benchmarks.latency import SAMPLES_FOR_P99
-from facebench.benchmarks.pick_rule import PRESETS
+from facebench.benchmarks.choose.rule import PRESETS
+from facebench.benchmarks.measure.timed_rounds import WARM_UP_CALLS
+from facebench.benchmarks.timing.latency import SAMPLES_FOR_P99
 from facebench.datasets import known, load
-from facebench.datasets.fer import EMOTIONS
+from facebench.datasets.faces.fer import EMOTIONS
 from facebench.datasets.images import upright_size
-from facebench.datasets.statistics import HEIGHTS_PX, shares
+from facebench.datasets.manage.statistics import HEIGHTS_PX, shares
 from facebench.detectors import check_detector, names, resolve
-from facebench.emotions.scoring import RATES
-from facebench.reports.reading import READING
+from facebench.emotions.scoring.losses import RATES
+from facebench.reports.sections.reading import READING
 from facebench.tests.support.pages import blocks, commands, parse
+from facebench.tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 EXAMPLE = DOCS / "example-detector"
 PAGES = {

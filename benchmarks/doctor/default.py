@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...detectors import model_store
-from ...detectors.model_store import ModelFile
+from ...detectors.models import store as model_store
+from ...detectors.models.store import ModelFile
 from ...errors import ResultsError
-from ..default_detector import BUILT_IN, read_pick
-from ..environment import machine as this_machine
+from ..choose.default import BUILT_IN, read_pick
+from ..measure.environment import machine as this_machine
 from .facts import Finding, Machine
 
 _PICK = "facebench run --dataset wider-face:val --data DIR --out runs/wider && facebench pick runs/wider"

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from ...datasets import data_root
-from ...detectors import default_specs, model_store, resolve
+from ...detectors import default_specs, resolve
+from ...detectors.models import store as model_store
 from ...errors import UsageError
-from ..default_detector import default_file
+from ..choose.default import default_file
 from .default import default
 from .facts import LEVELS, Finding, Level, Machine
 from .files import data, models, read_models

@@ -55,7 +55,7 @@ def onnxruntime() -> dict[str, Any]:
     providers = list(library.get_available_providers())
     fault = ""
     if "CUDAExecutionProvider" in providers:
-        from ...detectors.onnx_runtime import open_session
+        from ...detectors.runtimes.onnx_runtime import open_session
         from ...errors import DeviceError
 
         try:
@@ -74,9 +74,9 @@ def default() -> dict[str, Any]:
     """
     import numpy as np
 
-    from ...detectors import model_store
+    from ...detectors.models import store as model_store
     from ...errors import FacebenchError, OfflineError
-    from ..default_detector import default_setting, load_default
+    from ..choose.default import default_setting, load_default
 
     # a detector named package.module:Class may lie in the working folder; last, so that it hides no library
     sys.path.append(os.getcwd())  # noqa: PTH109

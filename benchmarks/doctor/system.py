@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from ...errors import did_you_mean
-from ..environment import machine as this_machine
+from ..measure.environment import machine as this_machine
 from .facts import Finding, Machine
 
 VARIABLES = ("FACEBENCH_CACHE", "FACEBENCH_DATA", "FACEBENCH_DEFAULT", "FACEBENCH_MODELS", "FACEBENCH_OFFLINE")

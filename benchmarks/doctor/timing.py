@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 
-from ..supervisor import Limits
+from ..measure.detector_process import Limits
 from .cgroups import cpu_quota, memory_limit
 from .facts import Finding, Machine
 

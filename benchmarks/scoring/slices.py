@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...datasets.statistics import HEIGHTS_PX, SHARES, shares
+from ...datasets.manage.statistics import HEIGHTS_PX, SHARES, shares
 from ...errors import UsageError
 from .counting import Counts, count
 from .matching import Matches, PictureBoxes

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...errors import AnnotationError
-from ..places import Tree
+from ..storage.places import Tree
 from .annotated import (
     BAD_NAME,
     AnnotatedPicture,

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ...errors import AnnotationError
-from ..places import Tree
+from ..storage.places import Tree
 from .annotated import (
     BAD_NAME,
     NOT_LABELLED,

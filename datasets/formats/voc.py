@@ -15,7 +15,7 @@ from xml.parsers import expat
 from xml.sax.saxutils import escape
 
 from ...errors import UsageError
-from ..places import Tree
+from ..storage.places import Tree
 from .annotated import (
     BAD_NAME,
     AnnotatedPicture,

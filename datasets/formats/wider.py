@@ -15,9 +15,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...errors import UsageError
-from ..places import Tree, is_picture
-from ..wider_annotation import LABELS, parse_faces
+from ..storage.places import Tree, is_picture
 from .annotated import AnnotatedPicture, Annotation, clean_name
+from .wider_annotation import LABELS, parse_faces
 
 TITLE = "WIDER FACE text"
 EXPECTED = "a .txt file with names, counts and rows of ten numbers"

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from ...errors import AnnotationError, DataError
 from ..images import upright_size
-from ..places import Tree, is_picture
+from ..storage.places import Tree, is_picture
 from .annotated import (
     AnnotatedPicture,
     Annotation,

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from facebench.benchmarks.results import RunFolder
-from facebench.benchmarks.sealed_tables import table_bytes
+from facebench.benchmarks.store.run_folder import RunFolder
+from facebench.benchmarks.store.sealed_tables import table_bytes
+from facebench.tests.support.paths import ROOT
 from pytest_benchmark.utils import get_machine_id
 
-ROOT = Path(__file__).parents[2]
-NOTHING = "facebench.benchmarks.floor:Nothing"
+NOTHING = "facebench.benchmarks.measure.floor:Nothing"
 HERE, ELSEWHERE = get_machine_id(), "Amiga-CPython-3.11-16bit"
 ACCURACY, LATENCY = "benchmarks/test_accuracy.py", "benchmarks/test_latency.py"
 FLOOR = f"{LATENCY}::test_harness_floor"

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from facebench.datasets import known, load
 from facebench.errors import DataError, UsageError
-
-from .conftest import MakeWider
+from facebench.tests.support.wider_files import MakeWider
 
 ROWS = {"0--Parade/a.jpg": [[1, 2, 3, 4, 0, 0, 0, 0, 0, 0]]}
 

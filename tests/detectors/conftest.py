@@ -1,37 +1,11 @@
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from facebench.detectors import DetectorSpec, model_store, resolve
-from facebench.errors import ModelStoreError, UnavailableError
-from facebench.tests.detectors.model_store_fakes import Server
-
-Available = Callable[[str], DetectorSpec]
-
-
-@pytest.fixture(scope="session")
-def available() -> Available:
-    """Resolve a spec and bring its models; what cannot be had fails with CI=true and skips the test elsewhere."""
-
-    def bring(spec: str) -> DetectorSpec:
-        resolved = resolve(spec)
-        try:
-            for model in resolved.models():
-                model_store.fetch(model)
-            if missing := resolved.missing():
-                raise missing
-        except (ModelStoreError, UnavailableError) as error:
-            reason = f"{spec} is unavailable: {error} {getattr(error, 'mend', '')}".strip()
-            if os.environ.get("CI") == "true":
-                pytest.fail(reason)
-            pytest.skip(reason)
-        return resolved
-
-    return bring
+from facebench.tests.support.model_store_fakes import Server
 
 
 @pytest.fixture

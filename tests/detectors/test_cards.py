@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from facebench.detectors import Detections, Detector, DetectorInfo, DetectorSpec, RGBImage, create, names, resolve
-from facebench.detectors.model_store import model_file
+from facebench.detectors.models.store import model_file
 
 WIDER = ("WIDER FACE",)
 DLIB_CNN = ("ImageNet", "AFLW", "Pascal VOC", "VGG Face", "WIDER FACE", "FaceScrub")

@@ -15,9 +15,8 @@ import numpy as np
 import pytest
 from facebench.detectors import Detections, DetectorSpec, RGBImage, check_detector, conformance, default_specs
 from facebench.errors import UnavailableError, UsageError
-from facebench.tests.detectors import broken_detectors
-
-from .conftest import Available
+from facebench.tests.support import broken_detectors
+from facebench.tests.support.kinds import Available
 
 CHECKS = [
     "device claim",

@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from facebench.detectors import default_specs, resolve
 from facebench.detectors.boxes import just_below
-from facebench.tests.detectors import floors
-
-from .conftest import Available
+from facebench.tests.support import floors
+from facebench.tests.support.kinds import Available
 
 WITH_SCORES = [
     spec

@@ -25,7 +25,7 @@ from facebench.detectors import (
     resolve_all,
     split_list,
 )
-from facebench.detectors.mediapipe import _without_tensorflow
+from facebench.detectors.adapters.mediapipe import _without_tensorflow
 from facebench.errors import DeviceError, UnavailableError, UsageError
 
 BUILT_IN = [

@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 from facebench.detectors import create, default_specs
-from facebench.detectors.mtcnn import _check_device, _set_device
+from facebench.detectors.adapters.mtcnn import _check_device, _set_device
 from facebench.errors import DeviceError
-from facebench.tests.detectors import self_reports
-
-from .conftest import Available
+from facebench.tests.support import self_reports
+from facebench.tests.support.kinds import Available
 
 SPLIT = {
     "haar": True,

@@ -16,16 +16,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from facebench.detectors import create, default_specs, resolve, thread_counts
-from facebench.detectors.per_process import PerProcess, ProcessLock
+from facebench.detectors import create, default_specs, resolve
+from facebench.detectors.process import thread_counts
+from facebench.detectors.process.per_process import PerProcess, ProcessLock
 from facebench.detectors.resized import ResizedDetector
 from facebench.detectors.setting import ThresholdedDetector
 from facebench.emotions import EmotionPipeline
 from facebench.errors import UsageError
-from facebench.tests.detectors import shared_use
-from facebench.tests.detectors.broken_detectors import Good
-
-from .conftest import Available
+from facebench.tests.support import shared_use
+from facebench.tests.support.broken_detectors import Good
+from facebench.tests.support.kinds import Available
 
 FAST = {"ssd": "ssd:size=96", "face-recognition": "face-recognition:upsample=0"}
 """Settings at which 800 calls take seconds."""

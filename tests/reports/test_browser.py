@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import psutil
 import pytest
-from facebench.benchmarks.analysis import analyse
-from facebench.benchmarks.comparison import compare_runs
-from facebench.benchmarks.previews import write_previews
-from facebench.benchmarks.summary import Resampling, Row, Summary, summarise_run
+from facebench.benchmarks.analysis.depth import analyse
+from facebench.benchmarks.analysis.table import Resampling, Row, Summary, summarise_run
+from facebench.benchmarks.compare.runs import compare_runs
+from facebench.benchmarks.measure.previews import write_previews
 from facebench.reports.html import render
-from facebench.reports.numbers import row_label
-from facebench.reports.table import columns
-from facebench.tests.reports import depth_run, runs
+from facebench.reports.values.numbers import row_label
+from facebench.reports.values.table import columns
+from facebench.tests.support import depth_run, runs
 
 if TYPE_CHECKING:
-    from facebench.tests.reports.browser import Browser
+    from facebench.tests.support.browser import Browser
 
 pytestmark = pytest.mark.browser
 
@@ -59,7 +59,7 @@ def programs() -> tuple[str, str]:
 
 @pytest.fixture(scope="module")
 def browser(programs: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    from facebench.tests.reports.browser import Browser
+    from facebench.tests.support.browser import Browser
 
     browser = Browser(*programs, tmp_path_factory.mktemp("profile"))
     yield browser
@@ -508,7 +508,7 @@ def test_without_pictures_nothing_fails(browser: Browser, summary: Summary, tmp_
 
 def test_a_killed_test_leaves_no_browser_behind(programs: tuple[str, str], tmp_path: Path) -> None:
     code = (
-        "import sys\nfrom pathlib import Path\nfrom facebench.tests.reports.browser import Browser\n"
+        "import sys\nfrom pathlib import Path\nfrom facebench.tests.support.browser import Browser\n"
         "browser = Browser(*sys.argv[1:3], Path(sys.argv[3]))\nprint('ready', flush=True)\nsys.stdin.read()"
     )
     command = [sys.executable, "-c", code, *programs, str(tmp_path)]

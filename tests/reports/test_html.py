@@ -10,17 +10,17 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from facebench.benchmarks.analysis import analyse
-from facebench.benchmarks.comparison import compare_runs
-from facebench.benchmarks.previews import write_previews
-from facebench.benchmarks.results import RunFolder
-from facebench.benchmarks.summary import Resampling, summarise_run
+from facebench.benchmarks.analysis.depth import analyse
+from facebench.benchmarks.analysis.table import Resampling, summarise_run
+from facebench.benchmarks.compare.runs import compare_runs
+from facebench.benchmarks.measure.previews import write_previews
+from facebench.benchmarks.store.run_folder import RunFolder
 from facebench.errors import ResultsError
 from facebench.reports import html
 from facebench.reports.html import answer, render, reproduce, write_report
-from facebench.reports.table import columns
-from facebench.tests.reports import runs
-from facebench.tests.reports.page import Page
+from facebench.reports.values.table import columns
+from facebench.tests.support import runs
+from facebench.tests.support.page import Page
 
 COVERAGE = "3 of 1,234 pictures"
 FAILURE = 'failed on "<b>all</b>" pictures'

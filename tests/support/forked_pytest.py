@@ -9,8 +9,8 @@ import json
 import os
 import sys
 
-import facebench.benchmarks.comparison
-import facebench.benchmarks.runner  # noqa: F401  # what a fork would import otherwise
+import facebench.benchmarks.compare.runs
+import facebench.benchmarks.measure.runner  # noqa: F401  # what a fork would import otherwise
 import pytest
 
 for line in sys.stdin:

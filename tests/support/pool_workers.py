@@ -7,7 +7,7 @@ import resource
 from pathlib import Path
 
 import numpy as np
-from facebench.benchmarks.executors.base import Seat
+from facebench.benchmarks.measure.executors.base import Seat
 
 
 class Doubles:

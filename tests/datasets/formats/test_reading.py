@@ -8,7 +8,7 @@ import pytest
 from facebench.datasets.formats.choice import FORMATS, Choice, read_folder
 from facebench.datasets.formats.json_lines import line_of
 from facebench.errors import AnnotationError, DataError, MissingDataError, UsageError
-from facebench.tests.datasets.formats.builders import VOC, voc_object, write
+from facebench.tests.support.annotation_files import VOC, voc_object, write
 
 PICTURES = ("images/a.png", "images/b.png")
 ROW = "0 0 0 0 0 0"

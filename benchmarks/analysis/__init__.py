@@ -1,0 +1,1 @@
+"""One run, scored: a row per detector, and a detector in depth."""

@@ -1,0 +1,111 @@
+"""Intervals of the numbers of the main table: one set of draws for accuracy and latency alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..resampling.average_precision import ExactAP
+from ..resampling.bootstrap import Interval, Resampled, interval, percentile_interval, resample
+from ..resampling.boxes import weighted_quantiles
+from ..resampling.official import OfficialAP
+from ..resampling.statistics import Ratio, operating_ratios
+from ..scoring import Matches
+from ..timing.latency import LatencySummary
+
+OFFICIAL_DRAWS = 400
+"""The first of all draws: a thousand of the official rule, which normalises each anew, cost more than all the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowIntervals:
+    """95 % intervals over resampled pictures for one row; each mapping is empty where there is nothing to measure.
+
+    Attributes:
+        exact: exact AP, by list and "overall".
+        official: official AP, by list and "overall"; over the first `OFFICIAL_DRAWS` draws at most.
+        operating: precision, recall, f1, false_alarms_per_picture and mean_iou at the detector's threshold, over all
+            faces that are not ignored.
+        latency: p50_ms, p90_ms and pictures_per_second. They say what other pictures would change, and nothing of what
+            another machine or another day would.
+    """
+
+    exact: Mapping[str, Interval] = field(default_factory=dict)
+    official: Mapping[str, Interval] = field(default_factory=dict)
+    operating: Mapping[str, Interval] = field(default_factory=dict)
+    latency: Mapping[str, Interval] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Timed calls.
+
+    Attributes:
+        picture: int64 (calls,): the place of the picture, in the order of the draws; one may be timed several times.
+        detect_ms: float64 (calls,): milliseconds.
+        summary: of `detect_ms`.
+    """
+
+    picture: NDArray[np.int64]
+    detect_ms: NDArray[np.float64]
+    summary: LatencySummary
+
+
+def row_intervals(
+    matches: Matches,
+    lists: Mapping[str, NDArray[np.bool_]],
+    score_threshold: float,
+    calls: Calls | None,
+    weights: NDArray[np.integer],
+    exact: Mapping[str, Resampled],
+) -> RowIntervals:
+    """Return the intervals of one row.
+
+    Args:
+        matches: from `match`.
+        lists: name -> bool (faces,): the faces that count; among them "overall", on which the operating point is read.
+        score_threshold: compared as it is: round it to the dtype of the detector's scores first.
+        calls: None where nothing was timed.
+        weights: int (draws, pictures), from `draw_weights`.
+        exact: from `exact_draws` on the same arguments, which the ranking needs too.
+
+    Raises:
+        UsageError: on weights of another number of pictures.
+    """
+    operating = operating_ratios(matches, lists["overall"], score_threshold)
+    return RowIntervals(
+        exact={name: interval(one) for name, one in exact.items()},
+        official={
+            name: interval(resample(OfficialAP(matches, mask), weights[:OFFICIAL_DRAWS]))
+            for name, mask in lists.items()
+        },
+        operating={name: interval(resample(one, weights)) for name, one in operating.items()},
+        latency={} if calls is None else latency_intervals(calls, weights),
+    )
+
+
+def exact_draws(
+    matches: Matches, lists: Mapping[str, NDArray[np.bool_]], weights: NDArray[np.integer]
+) -> dict[str, Resampled]:
+    """Return exact AP by list under each draw; arguments as for `row_intervals`."""
+    return {name: resample(ExactAP(matches, mask), weights) for name, mask in lists.items()}
+
+
+def latency_intervals(calls: Calls, weights: NDArray[np.integer]) -> dict[str, Interval]:
+    """Return the intervals of p50_ms, p90_ms and pictures_per_second of `LatencySummary`.
+
+    A picture is drawn with all its calls.
+
+    Args:
+        calls: timed.
+        weights: int (draws, pictures).
+    """
+    pictures = weights.shape[1]
+    times = np.bincount(calls.picture, minlength=pictures).astype(np.float64)
+    seconds = np.bincount(calls.picture, calls.detect_ms / 1000, pictures).astype(np.float64)
+    p50, p90 = weighted_quantiles(calls.detect_ms, calls.picture, weights, (0.5, 0.9))
+    samples = {"p50_ms": p50, "p90_ms": p90, "pictures_per_second": Ratio(times, seconds)(weights)}
+    return {name: percentile_interval(getattr(calls.summary, name), one) for name, one in samples.items()}

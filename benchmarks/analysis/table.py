@@ -1,0 +1,222 @@
+"""The table of a run: one row a cell, scored from what is stored."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..resampling.bootstrap import DRAWS, Resampled, draw_weights, first_shares, tied_with_best
+from ..scoring import PictureBoxes, Scores, match
+from ..scoring.front import score_matches
+from ..store.run_folder import RunFolder
+from ..store.truth import by_picture
+from ..timing.details import LatencyDetails, latency_details
+from ..timing.latency import LatencySummary, summarise
+from .intervals import Calls, RowIntervals, exact_draws, row_intervals
+
+
+@dataclass(frozen=True, slots=True)
+class Resampling:
+    """How pictures are drawn again for intervals.
+
+    Attributes:
+        seed: the same seed gives the same intervals in any process.
+        by_event: draw whole events instead of pictures: wider intervals, for what other events would do.
+        draws: how often.
+    """
+
+    seed: int = 0
+    by_event: bool = False
+    draws: int = DRAWS
+
+    @property
+    def unit(self) -> str:
+        """What is drawn."""
+        return "events" if self.by_event else "pictures"
+
+    def weights(self, image_ids: Sequence[str]) -> NDArray[np.int8]:
+        """Return how often each picture is drawn: int8 (draws, pictures)."""
+        events = [event_of(name) for name in image_ids] if self.by_event else None
+        return draw_weights(len(image_ids), draws=self.draws, seed=self.seed, clusters=events)
+
+
+def event_of(image_id: str) -> str:
+    """Return the folder of a picture, which is its event in WIDER FACE; empty where there is none."""
+    return image_id.rpartition("/")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One cell, scored.
+
+    Attributes:
+        cell: as stored in run.json.
+        scores: None unless the cell is done.
+        latency: of the whole `detect` call, None unless the cell is done and was measured.
+        intervals: of every number that is an estimate from pictures; empty unless the cell is done.
+        timing: stages, cost and what makes the latency doubtful; None where `latency` is.
+        exact_draws: exact AP by list and "overall" under each draw of the summary; empty unless the cell is done.
+    """
+
+    cell: Mapping[str, Any]
+    scores: Scores | None
+    latency: LatencySummary | None
+    intervals: RowIntervals = field(default_factory=RowIntervals)
+    timing: LatencyDetails | None = None
+    exact_draws: Mapping[str, Resampled] = field(default_factory=dict)
+
+    @property
+    def done(self) -> bool:
+        """Whether there is anything to rank."""
+        return self.scores is not None
+
+    def exact_ap(self, list_name: str) -> float:
+        """Exact AP on one list or "overall"; nan where the cell is not done."""
+        if self.scores is None:
+            return math.nan
+        return (self.scores.overall if list_name == "overall" else self.scores.lists[list_name]).exact_ap
+
+    def official_ap(self, list_name: str) -> float:
+        """Official AP on one list or "overall"; nan where the cell is not done."""
+        if self.scores is None:
+            return math.nan
+        return (self.scores.overall if list_name == "overall" else self.scores.lists[list_name]).official_ap
+
+    @property
+    def cold_start_s(self) -> float:
+        """Seconds from the call until the first result: spawn, imports, loading, first call."""
+        start = self.cell.get("start") or {}
+        return float(sum(start.get(name, math.nan) for name in ("spawn_s", "import_s", "load_s", "first_call_s")))
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A run with its rows, best first.
+
+    Attributes:
+        run: the folder.
+        rows: done cells by falling exact AP on `primary`, then by p50; then those that are not done.
+        lists: names of the scored lists, or ("overall",).
+        primary: the list that ranks: the last, which is the hardest.
+        pictures: pictures scored.
+        excluded: pictures that could not be decoded.
+        tied: cell keys of the best and of those that these pictures cannot tell from it, best first: the interval of
+            their paired difference, in exact AP on `primary`, holds zero.
+        first: cell key -> share of the resamples of the pictures in which it has the highest exact AP on `primary`.
+        resampled: how the pictures were drawn for every interval.
+    """
+
+    run: RunFolder
+    rows: Sequence[Row]
+    lists: tuple[str, ...]
+    primary: str
+    pictures: int
+    excluded: int
+    tied: Sequence[str] = ()
+    first: Mapping[str, float] = field(default_factory=dict)
+    resampled: Resampling = field(default_factory=Resampling)
+
+    @property
+    def scope(self) -> str:
+        """What every number was measured on: data set, how much of it, what was left out, what it is good for."""
+        dataset = self.run.document["dataset"]
+        parts = [f"{dataset['name']}, {dataset['coverage']}"]
+        if self.excluded:
+            parts.append(f"{self.excluded} of them unreadable and left out for every detector")
+        if dataset["demo"]:
+            parts.append("a demonstration on two people, not a comparison")
+        return "; ".join(parts)
+
+
+def summarise_run(run: RunFolder, resampling: Resampling | None = None) -> Summary:
+    """Score every finished cell of a run.
+
+    Args:
+        run: the folder.
+        resampling: how pictures are drawn for the intervals.
+
+    Raises:
+        ResultsError: a table of the run is missing or damaged.
+    """
+    pictures, faces = run.pictures(), run.faces()
+    usable = pictures.loc[pictures["verdict"] == "ok", "image_id"].tolist()
+    annotated, faces = by_picture(faces, usable)
+    ignore = faces["ignore"].to_numpy(dtype=bool)
+    lists = tuple(run.document["dataset"]["lists"])
+    masks = {name: faces[name].to_numpy() > 0 for name in lists}
+    names = lists or ("overall",)
+    resampling = resampling or Resampling()
+    weights = resampling.weights(usable)
+    with one_blas_thread():
+        rows = [_row(run, cell, usable, annotated, ~ignore, masks, weights, resampling.seed) for cell in run.cells]
+    resampled = {row.cell["key"]: row.exact_draws[names[-1]] for row in rows if row.done}
+    rows.sort(key=lambda row: _rank(row, names[-1]))
+    tied, first = tied_with_best(resampled), first_shares(resampled)
+    return Summary(run, rows, names, names[-1], len(usable), len(pictures) - len(usable), tied, first, resampling)
+
+
+def _row(
+    run: RunFolder,
+    cell: Mapping[str, Any],
+    usable: Sequence[str],
+    annotated: PictureBoxes,
+    counted: NDArray[np.bool_],
+    masks: Mapping[str, NDArray[np.bool_]],
+    weights: NDArray[np.integer],
+    seed: int,
+) -> Row:
+    """Score one cell on the usable pictures; `counted` are the faces that are not ignored, `masks` those of lists."""
+    if cell["status"] != "done":
+        return Row(cell, None, None)
+    boxes, found = by_picture(run.detections(cell), usable)
+    detected = found["score"].to_numpy()
+    matches = match(annotated, boxes, detected)
+    # rounded as the scores are, so that a float32 score of 0.7 reaches a threshold of 0.7
+    threshold = float(detected.dtype.type(cell["start"]["operating_threshold"]))
+    scores = score_matches(matches, counted, masks, threshold)
+    timings = run.timings(cell) if cell["rounds"] else None
+    calls = None if timings is None else calls_of(timings, usable)
+    lists = {**masks, "overall": counted}
+    exact = exact_draws(matches, lists, weights)
+    intervals = row_intervals(matches, lists, threshold, calls, weights, exact)
+    alone = cell["device"] == "cpu" and cell["threads"] == 1
+    timing = None if timings is None else latency_details(timings, one_thread_on_cpu=alone, seed=seed)
+    return Row(cell, scores, calls.summary if calls else None, intervals, timing, exact)
+
+
+def one_blas_thread() -> AbstractContextManager[object]:
+    """Keep BLAS to one thread.
+
+    The products here are many and small: threads that wait for the next one would burn as much time as all the rest
+    takes. And sums do not depend on how many cores a machine has.
+    """
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[object] = threadpool_limits(limits=1, user_api="blas")
+    return limits
+
+
+def load_summary(path: Path, resampling: Resampling | None = None) -> Summary:
+    """Open a run folder and score it."""
+    return summarise_run(RunFolder.open(path), resampling)
+
+
+def _rank(row: Row, primary: str) -> tuple[bool, float, float, str]:
+    ap = row.exact_ap(primary)
+    speed = row.latency.p50_ms if row.latency else math.inf
+    return not row.done, -ap if math.isfinite(ap) else math.inf, speed, row.cell["spec"]
+
+
+def calls_of(timings: pd.DataFrame, image_ids: Sequence[str]) -> Calls:
+    """Lay the timed calls out; those of pictures that are not among `image_ids` are dropped, as their boxes are."""
+    place = pd.Index(image_ids).get_indexer(pd.Index(timings["image_id"]))
+    detect_ms = timings["detect_ms"].to_numpy(dtype=np.float64)[place >= 0]
+    return Calls(place[place >= 0].astype(np.int64), detect_ms, summarise(detect_ms))

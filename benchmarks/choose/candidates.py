@@ -1,0 +1,103 @@
+"""What the pick rule looks at, read from a run: accuracy and latency of each detector on draws of the pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..analysis.table import Row, Summary, calls_of
+from ..resampling.average_precision import ExactAP
+from ..resampling.boxes import weighted_quantiles
+from ..scoring import PictureBoxes, match
+from ..scoring.thresholds import ThresholdChoice, choose_threshold
+from ..store.truth import by_picture
+from .rule import SMALL_FACES, SMALL_PX, Candidates, halves
+
+HALVES = 400
+"""How many random halves of the pictures are judged."""
+
+
+def metrics(summary: Summary) -> dict[str, str]:
+    """Return the metrics that a run has, each with the list whose faces it counts."""
+    named = {f"ap_{name}": name for name in (*summary.lists, "overall")}
+    return {**named, SMALL_FACES: summary.primary}
+
+
+def load_candidates(summary: Summary, rows: Sequence[Row], metric: str) -> tuple[Candidates, Candidates]:
+    """Score rows of a run by one metric on all pictures, on resamples and on random halves of them.
+
+    Args:
+        summary: of the run.
+        rows: measured ones.
+        metric: one of `metrics`.
+
+    Returns:
+        The rows as candidates, in their order: under the resamples of the summary, and under `HALVES` halves.
+
+    Raises:
+        ResultsError: a table of the run is damaged.
+    """
+    usable, annotated, faces = _truth(summary)
+    list_name = metrics(summary)[metric]
+    counted = _counted(summary, metric, annotated, faces)
+    drawn = summary.resampled.weights(usable)
+    half = halves(len(usable), draws=HALVES, seed=summary.resampled.seed)
+    weights = np.concatenate([np.ones((1, len(usable)), np.int8), drawn, half])
+    ap, p50, p90 = (np.full((len(weights), len(rows)), np.nan) for _ in range(3))
+    for place, row in enumerate(rows):
+        boxes, found = by_picture(summary.run.detections(row.cell), usable)
+        exact_ap = ExactAP(match(annotated, boxes, found["score"].to_numpy()), counted)
+        known = None if metric == SMALL_FACES else row.exact_draws.get(list_name)
+        ap[:, place] = (
+            exact_ap(weights) if known is None else np.concatenate([[known.value], known.samples, exact_ap(half)])
+        )
+        calls = calls_of(summary.run.timings(row.cell), usable)
+        p50[:, place], p90[:, place] = weighted_quantiles(calls.detect_ms, calls.picture, weights, (0.5, 0.9))
+    on_draws = Candidates(*(one[: 1 + len(drawn)] for one in (ap, p50, p90)))
+    on_halves = Candidates(*(np.concatenate([one[:1], one[1 + len(drawn) :]]) for one in (ap, p50, p90)))
+    return on_draws, on_halves
+
+
+def accuracy(summary: Summary, row: Row, metric: str) -> float:
+    """Return one of `metrics` of a finished row on all images.
+
+    Raises:
+        ResultsError: a table of the run is damaged.
+    """
+    if metric != SMALL_FACES:
+        return row.exact_ap(metrics(summary)[metric])
+    usable, annotated, faces = _truth(summary)
+    boxes, found = by_picture(summary.run.detections(row.cell), usable)
+    exact_ap = ExactAP(match(annotated, boxes, found["score"].to_numpy()), _counted(summary, metric, annotated, faces))
+    return float(exact_ap(np.ones((1, len(usable)), np.int8))[0])
+
+
+def threshold_for(summary: Summary, row: Row, precision: float) -> ThresholdChoice:
+    """Choose the score threshold at which a detector has a precision, on half of the pictures, over all their faces.
+
+    Raises:
+        UsageError: the precision is not in (0, 1].
+        ResultsError: a table of the run is damaged.
+    """
+    usable, annotated, faces = _truth(summary)
+    boxes, found = by_picture(summary.run.detections(row.cell), usable)
+    matches = match(annotated, boxes, found["score"].to_numpy())
+    counted = ~faces["ignore"].to_numpy(dtype=bool)
+    return choose_threshold(matches, counted, precision=precision, seed=summary.resampled.seed)
+
+
+def _counted(summary: Summary, metric: str, annotated: PictureBoxes, faces: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return the faces that a metric counts: bool (faces,)."""
+    list_name = metrics(summary)[metric]
+    counted = faces[list_name].to_numpy() > 0 if list_name in faces else ~faces["ignore"].to_numpy(dtype=bool)
+    return counted & (annotated.boxes[:, 3] - annotated.boxes[:, 1] < SMALL_PX) if metric == SMALL_FACES else counted
+
+
+def _truth(summary: Summary) -> tuple[list[str], PictureBoxes, pd.DataFrame]:
+    """Return the usable pictures, their annotated boxes, and the faces table in the order of these."""
+    pictures, faces = summary.run.pictures(), summary.run.faces()
+    usable: list[str] = pictures.loc[pictures["verdict"] == "ok", "image_id"].tolist()
+    return usable, *by_picture(faces, usable)

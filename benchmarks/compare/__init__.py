@@ -1,0 +1,1 @@
+"""Two runs, paired image by image: what changed, and whether it may."""

@@ -1,0 +1,1 @@
+"""Predictions of other programs in, ours out."""

@@ -1,0 +1,195 @@
+"""Predictions as a run folder, so that table, report and comparison treat them as a detector without timings."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ...datasets import Dataset
+from ...datasets.images import upright_size
+from ...detectors.base import UNKNOWN, ScoreKind
+from ...errors import DataError, UsageError
+from ..measure import environment
+from ..measure.images import describe_dataset, faces_table
+from ..store.run_folder import RunFolder, lock, write_atomically
+from ..store.sealed_tables import table_bytes
+from .predictions import Predictions
+
+PROTOCOL = {"size": "unknown", "score_floor": None}
+"""How the pictures were given to the program: a file of predictions does not say."""
+_EVERY_BOX = float(np.finfo(np.float32).min)
+_FEW_SCORES = 101
+"""As many as scores of two decimals can take."""
+
+
+def store_predictions(
+    predictions: Predictions,
+    dataset: Dataset,
+    out: Path,
+    *,
+    threshold: float | None = None,
+    score_kind: ScoreKind | None = None,
+) -> RunFolder:
+    """Write predictions into a run folder, beside others for the same data set, as one finished cell.
+
+    Args:
+        predictions: what `read_predictions` returned for `dataset`.
+        dataset: the pictures and their annotation.
+        out: a new folder, or one that an earlier call wrote.
+        threshold: score of the operating point; by default 0.5 for probabilities, every box for other scores.
+        score_kind: what the scores are; by default probabilities where all lie in 0 to 1, "none" where all are equal.
+
+    Raises:
+        UsageError: the folder holds a run of other pictures or of measured detectors, or the threshold is no number.
+        DataError: the scores are not of the kind.
+        ResultsError: the folder cannot be written, or another process writes into it.
+    """
+    if threshold is not None and not np.isfinite(threshold):
+        raise UsageError(f"got the threshold {threshold}, expected a finite number")
+    kind = _score_kind(predictions, score_kind)
+    if threshold is None:
+        threshold = 0.5 if kind == "probability" else _EVERY_BOX
+    table = _detections_table(predictions)
+    cell = _cell(predictions, dataset, table, threshold, kind)
+    with lock(out):
+        folder = _open_or_create(dataset, out)
+        write_atomically(folder.cell_path(cell) / "detections.parquet", table_bytes(table))
+        folder.put_cell(cell)
+    return folder
+
+
+def _score_kind(predictions: Predictions, wanted: ScoreKind | None) -> ScoreKind:
+    scores = predictions.scores
+    outside = scores[(scores < 0) | (scores > 1)]
+    if wanted == "probability" and len(outside):
+        raise DataError(
+            f"Got {len(outside):,} scores outside 0 to 1 in {predictions.name}, such as {outside[0]:g}, expected "
+            "probabilities. Say --score-kind margin if they are not"
+        )
+    if wanted is not None:
+        return wanted
+    if len(scores) > 1 and scores.min() == scores.max():
+        return "none"
+    return "margin" if len(outside) else "probability"
+
+
+def _detections_table(predictions: Predictions) -> pd.DataFrame:
+    """Lay all boxes out as detections.parquet, in the precision they came in."""
+    rows = np.concatenate([np.empty((0, 5)), *predictions.rows.values()])
+    ids = np.array(list(predictions.rows), dtype=object)
+    return pd.DataFrame(
+        {
+            "image_id": np.repeat(ids, [len(some) for some in predictions.rows.values()]),
+            **{name: rows[:, column] for column, name in enumerate(("x1", "y1", "x2", "y2", "score"))},
+        }
+    )
+
+
+def _cell(
+    predictions: Predictions, dataset: Dataset, table: pd.DataFrame, threshold: float, kind: ScoreKind
+) -> dict[str, Any]:
+    content = hashlib.sha256(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes()).hexdigest()
+    parameters = {"format": predictions.format, "threshold": threshold, "score_kind": kind}
+    key = hashlib.sha256(json.dumps([content, dataset.fingerprint, parameters]).encode()).hexdigest()[:16]
+    scores = table["score"]
+    floor = float(scores.min()) if len(scores) else 0.0
+    return {
+        "key": key,
+        "folder": re.sub(r"[^\w.=-]+", "_", predictions.name)[:60] + "-" + key,
+        "spec": predictions.name,
+        "detector": "predictions",
+        "parameters": parameters,
+        "models": {},
+        "code": content[:16],
+        "packages": {},
+        # where and on how many threads the program ran, nobody knows: what a table leaves out as usual
+        "protocol": PROTOCOL,
+        "device": "cpu",
+        "threads": 1,
+        "rounds": 0,
+        "machine": "unknown",
+        "info": {
+            "name": predictions.name,
+            "family": "predictions from a file",
+            "package": "unknown",
+            "licence": UNKNOWN,
+            "score_kind": kind,
+            "devices": [],
+            "landmarks": False,
+            "trained_on": [UNKNOWN],
+            "weights_licence": UNKNOWN,
+            "reference": "",
+            "operating_threshold": threshold,
+            "score_floor": floor,
+            "note": "detections from a file: how they were made is not known",
+        },
+        "status": "done",
+        "reason": "detections from a file, without timings",
+        "mend": "",
+        "start": {"operating_threshold": threshold, "score_floor": floor},
+        "starts": 0,
+        "peak_rss_mb": None,
+        "failed_pictures": {},
+        "predictions": {
+            "format": predictions.format,
+            "pictures": len(predictions.rows),
+            "missing": len(predictions.missing),
+            "extra": len(predictions.extra),
+            "outside": predictions.outside,
+            "remarks": _remarks(predictions, scores.to_numpy()),
+        },
+    }
+
+
+def _remarks(predictions: Predictions, scores: np.ndarray[Any, np.dtype[np.float64]]) -> list[str]:
+    """Say what must stand beside the numbers."""
+    found = []
+    if predictions.missing:
+        found.append(f"{_pictures(len(predictions.missing))} missing, counted as without detections")
+    if predictions.extra:
+        found.append(f"{_pictures(len(predictions.extra))} too much, dropped")
+    if predictions.outside:
+        found.append(f"{_pictures(predictions.outside)} outside this part of the set, dropped")
+    distinct = len(np.unique(scores))
+    if 1 < distinct <= _FEW_SCORES and len(scores) > 10 * _FEW_SCORES:
+        found.append(f"only {distinct} distinct scores (rounded?): ties cost AP")
+    return found
+
+
+def _pictures(count: int) -> str:
+    return f"{count:,} picture{'' if count == 1 else 's'}"
+
+
+def _open_or_create(dataset: Dataset, out: Path) -> RunFolder:
+    if (out / "run.json").exists():
+        folder = RunFolder.open(out)
+        stored = folder.document["dataset"]
+        if stored["fingerprint"] != dataset.fingerprint:
+            raise UsageError(
+                f"{out} holds a run on {stored['name']}; got predictions for {dataset.name}. Choose another --out"
+            )
+        return folder
+    document = {
+        "environment": environment.describe(),
+        "dataset": describe_dataset(dataset),
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+    RunFolder(out, document).write_pictures(_pictures_table(dataset), faces_table(dataset.samples))
+    return RunFolder.create(out, document)
+
+
+def _pictures_table(dataset: Dataset) -> pd.DataFrame:
+    """Lay the pictures out as pictures.parquet; sizes are 0 where there is no file to ask."""
+    rows = []
+    for sample in dataset.samples:
+        source = sample.source
+        size = upright_size(source) if isinstance(source, Path) and source.is_file() else None
+        rows.append((sample.image_id, "ok", "", *(size or (0, 0))))
+    return pd.DataFrame(rows, columns=["image_id", "verdict", "detail", "width", "height"])

@@ -1,0 +1,217 @@
+"""Reading predictions from JSON: COCO results, and facebench's own lines.
+
+COCO results are one list; boxes are x, y, width, height. `image_id` is the picture's name, or a number that a COCO file
+of pictures explains:
+
+```
+[{"image_id": "0--Parade/0_Parade_marchingband_1_20.jpg", "bbox": [541, 358, 36, 40], "score": 0.999, "category_id": 1}]
+{"images": [{"id": 17, "file_name": "0--Parade/0_Parade_marchingband_1_20.jpg"}]}
+```
+
+A list of results cannot say that nothing was found in a picture; the file of pictures can, since it names all that
+were looked at.
+
+JSONL is one object a line, a line a picture; boxes are x1, y1, x2, y2, and other keys are free:
+
+```
+{"image_id": "0--Parade/0_Parade_marchingband_1_20.jpg", "boxes": [[541, 358, 577, 398]], "scores": [0.999]}
+{"image_id": "0--Parade/0_Parade_Parade_0_904.jpg", "boxes": [], "scores": []}
+```
+
+Everywhere pixels of the original picture, continuous, origin top-left.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import DataError
+from .intake import Fault, Intake
+
+Names = Mapping[str | int, str]
+
+
+def read_coco(path: Path, intake: Intake, images: Path | None) -> None:
+    """Read COCO results into `intake`.
+
+    Args:
+        path: the list of results.
+        intake: where they go.
+        images: a COCO file with `images`, of which `id` and `file_name` are read; all of them count as looked at.
+
+    Raises:
+        DataError: a file is no JSON, or has another structure.
+    """
+    entries = _parse(_text(path), str(path))
+    if not isinstance(entries, list):
+        raise DataError(
+            f"Got {_kind(entries)} in {path}, expected COCO results: a list of "
+            '{"image_id": …, "bbox": [x, y, width, height], "score": …}. '
+            "A file with images and annotations is ground truth; give it by --images"
+        )
+    names = _read_images(images, intake) if images is not None else {}
+    rows: dict[str, list[list[float]]] = {}
+    places: dict[str, list[int]] = {}
+    ids: dict[str | int, str | None] = {}
+    categories: dict[str, int] = {}
+    for index, entry in enumerate(entries):
+        where = f"{path.name}[{index}]"
+        if not isinstance(entry, dict) or not _is_id(entry.get("image_id")):
+            got = f"image_id {entry['image_id']!r:.60}" if isinstance(entry, dict) and "image_id" in entry else "none"
+            intake.faults.add(Fault.UNREADABLE, f"{where}: got {got}, expected an object with image_id")
+            continue
+        image_id = entry["image_id"]
+        if image_id not in ids:
+            ids[image_id] = _claim(image_id, names, images, where, intake)
+        name = ids[image_id]
+        if entry.get("category_id") is not None:
+            categories.setdefault(str(entry["category_id"]), index)
+        if name is None:
+            continue
+        box = entry.get("bbox")
+        row = _numbers([*box, entry.get("score")]) if isinstance(box, list) else None
+        if row is None or len(row) != 5:
+            got = f"bbox {box!r:.60}, score {entry.get('score')!r:.20}"
+            intake.faults.add(Fault.WIDTH, f"{where}: got {got}, expected bbox [x, y, width, height] and a score")
+            continue
+        row[2] += row[0]
+        row[3] += row[1]
+        rows.setdefault(name, []).append(row)
+        places.setdefault(name, []).append(index)
+    if len(categories) > 1:
+        got = ", ".join(f"{category:.20} (first at [{index}])" for category, index in list(categories.items())[:5])
+        intake.faults.add(Fault.UNREADABLE, f"{path.name}: got category_id {got}, expected faces alone")
+    for name, table in rows.items():
+        at = places[name]
+        intake.keep(name, np.array(table), lambda row, at=at: f"{path.name}[{at[row]}]")  # type: ignore[misc]
+
+
+def _claim(image_id: str | int, names: Names, images: Path | None, where: str, intake: Intake) -> str | None:
+    """Return the picture of an image_id, whether by the file of pictures or by its name."""
+    name = names.get(image_id)
+    if name is None and isinstance(image_id, int):
+        if images is not None:
+            intake.extra[f"image_id {image_id}, which {images.name} lacks"] = None
+        else:
+            expected = "a name, or --images with the COCO file that names the pictures"
+            intake.faults.add(Fault.UNREADABLE, f"{where}: got image_id {image_id}, expected {expected}")
+        return None
+    if name is None:
+        name = str(image_id)
+    found = intake.find(name)
+    # the same picture by several spellings, or listed among the images: not a second time
+    return found if found in intake.rows else intake.claim(name, where)
+
+
+def _read_images(path: Path, intake: Intake) -> Names:
+    """Return id -> file name, and claim every picture."""
+    document = _parse(_text(path), str(path))
+    listed = document.get("images") if isinstance(document, dict) else None
+    if not isinstance(listed, list):
+        raise DataError(f'Got {_kind(document)} in {path}, expected a COCO file with "images": [{{"id", "file_name"}}]')
+    names: dict[str | int, str] = {}
+    for index, image in enumerate(listed):
+        where = f"{path.name}, images[{index}]"
+        if not isinstance(image, dict) or not _is_id(image.get("id")) or not isinstance(image.get("file_name"), str):
+            intake.faults.add(Fault.UNREADABLE, f"{where}: got {image!r:.60}, expected an object with id and file_name")
+        elif image["id"] in names:
+            intake.faults.add(Fault.TWICE, f"{where}: id {image['id']!r}")
+        else:
+            names[image["id"]] = image["file_name"]
+            intake.claim(image["file_name"], where)
+    return names
+
+
+def read_lines(path: Path, intake: Intake) -> None:
+    """Read JSONL into `intake`.
+
+    Raises:
+        DataError: the file is not UTF-8 text.
+    """
+    for number, line in enumerate(_text(path).split("\n"), 1):
+        if not line.strip():
+            continue
+        where = f"{path.name}:{number}"
+        try:
+            entry = _parse(line, where)
+        except DataError as error:
+            intake.faults.add(Fault.UNREADABLE, str(error))
+            continue
+        if not isinstance(entry, dict) or not isinstance(entry.get("image_id"), str):
+            expected = 'an object with "image_id", "boxes" and "scores"'
+            intake.faults.add(Fault.UNREADABLE, f"{where}: got {line.strip()[:60]!r}, expected {expected}")
+            continue
+        image_id = intake.claim(entry["image_id"], where)
+        if image_id is not None:
+            _read_picture(entry, image_id, where, intake)
+
+
+def _read_picture(entry: Mapping[str, Any], image_id: str, where: str, intake: Intake) -> None:
+    boxes, scores = entry.get("boxes"), entry.get("scores")
+    if not isinstance(boxes, list) or not isinstance(scores, list):
+        got = ", ".join(sorted(entry))
+        intake.faults.add(Fault.UNREADABLE, f"{where}: got the keys {got:.60}, expected lists of boxes and of scores")
+        return
+    if len(boxes) != len(scores):
+        intake.faults.add(Fault.COUNT, f"{where}: got {len(boxes)} boxes and {len(scores)} scores")
+        return
+    rows = []
+    for index, (box, score) in enumerate(zip(boxes, scores, strict=True)):
+        row = _numbers([*box, score]) if isinstance(box, list) else None
+        if row is None or len(row) != 5:
+            got = f"{box!r:.60} with score {score!r:.20}"
+            expected = "a box x1, y1, x2, y2 and a score, all numbers"
+            intake.faults.add(Fault.WIDTH, f"{where}, box {index}: got {got}, expected {expected}")
+        else:
+            rows.append(row)
+    if len(rows) == len(boxes):
+        table = np.array(rows, dtype=np.float64).reshape(-1, 5)
+        intake.keep(image_id, table, lambda row: f"{where}, box {row}")
+
+
+def _numbers(values: Sequence[object]) -> list[float] | None:
+    """Return JSON numbers as floats, or None where one is something else; true and "1" are no numbers."""
+    found = []
+    for value in values:
+        if type(value) is float:
+            found.append(value)
+        elif type(value) is int:
+            found.append(float(value) if abs(value) < 2**128 else math.inf)
+        else:
+            return None
+    return found
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) or type(value) is int
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, dict):
+        return f"an object with {', '.join(list(value)[:5]) or 'nothing'}"
+    return f"a list of {len(value)}" if isinstance(value, list) else f"{value!r:.40}"
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"Got bytes that are not UTF-8 text in {path} (byte {error.start}), expected JSON") from error
+    except OSError as error:
+        raise DataError(f"Got {error.strerror or error} at {path}, expected a JSON file") from error
+
+
+def _parse(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise DataError(f"{where}: got something that is no JSON at {place}: {error.msg}") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where}: got JSON that cannot be read: {error}") from error

@@ -1,0 +1,164 @@
+"""Detections that any program wrote to a file, read strictly: every fault is told, at once, and none is repaired.
+
+Formats: the official WIDER FACE text tree (`predictions_text`), COCO results and JSONL (`predictions_json`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...datasets import Dataset
+from ...errors import DataError, UsageError
+from .coco_json import read_coco, read_lines
+from .intake import Fault, Intake
+from .wider_text import read_tree
+
+Format = Literal["wider", "coco", "jsonl"]
+_LARGEST_HEAD = 4096
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predictions:
+    """What a program detected in the pictures of a data set.
+
+    Attributes:
+        name: of the file or folder.
+        format: how it was written.
+        rows: image_id -> float64 (n, 5): x1, y1, x2, y2, score, best first, for every picture it has, in the data
+            set's order. Sizes are not negative; numbers are as written, not rounded.
+        missing: pictures of the data set that it lacks, and that count as without detections.
+        extra: names in it that mean no picture of the data set; dropped.
+        outside: how many pictures it has of the whole data set outside the part that is scored; dropped.
+    """
+
+    name: str
+    format: Format
+    rows: Mapping[str, NDArray[np.float64]]
+    missing: Sequence[str] = ()
+    extra: Sequence[str] = ()
+    outside: int = 0
+
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        """All scores, float64 (n,)."""
+        return np.concatenate([np.empty(0), *(rows[:, 4] for rows in self.rows.values())])
+
+
+def read_predictions(
+    path: Path,
+    dataset: Dataset,
+    *,
+    format: Format | None = None,
+    images: Path | None = None,
+    allow_missing: bool = False,
+) -> Predictions:
+    """Read predictions for a data set.
+
+    Args:
+        path: a folder, zip, JSON or JSONL file.
+        dataset: whose pictures they are for. Predictions for pictures of the whole set outside a subset are dropped and
+            counted: whoever scores a subset knows that there are others.
+        format: how it is written; by default seen from the content.
+        images: a COCO file that says which picture a number in `image_id` means.
+        allow_missing: accept pictures without predictions, and predictions for pictures that the data set lacks.
+
+    Raises:
+        UsageError: there is no such file, or its format cannot be told.
+        DataError: something is wrong with it; the message lists all that is.
+    """
+    if not path.exists():
+        raise UsageError(f"there is no {path}; expected a folder or file of predictions")
+    chosen = format or detect_format(path)
+    if images is not None and chosen != "coco":
+        raise UsageError(f"--images explains the numbers of COCO results; {path} is read as {chosen}")
+    image_ids = [sample.image_id for sample in dataset.samples]
+    intake = Intake(image_ids, dataset.others)
+    if chosen == "wider":
+        read_tree(path, intake)
+    elif chosen == "coco":
+        read_coco(path, intake, images)
+    else:
+        read_lines(path, intake)
+
+    missing = [image_id for image_id in image_ids if image_id not in intake.rows]
+    if not intake.rows and not intake.faults:
+        got = ", ".join(list(intake.extra)[:3]) or f"{len(intake.outside):,} pictures outside the part that is scored"
+        raise DataError(f"Got {got} in {path}, expected predictions for {dataset.name}, {dataset.coverage}")
+    if not allow_missing:
+        _add_missing(intake, missing)
+    if intake.faults:
+        raise DataError(_refusal(path, chosen, dataset, intake))
+    return Predictions(
+        name=path.resolve().name,
+        format=chosen,
+        rows={image_id: _best_first(intake.rows[image_id]) for image_id in image_ids if image_id in intake.rows},
+        missing=tuple(missing),
+        extra=tuple(intake.extra),
+        outside=len(intake.outside),
+    )
+
+
+def detect_format(path: Path) -> Format:
+    """Tell the format from the content.
+
+    Raises:
+        UsageError: it is none of the known ones.
+        DataError: it cannot be read.
+    """
+    if path.is_dir():
+        return "wider"
+    try:
+        with path.open("rb") as file:
+            head = file.read(_LARGEST_HEAD)
+    except OSError as error:
+        raise DataError(f"Got {error.strerror or error} at {path}, expected a file of predictions") from error
+    if head.startswith(b"PK"):
+        return "wider"
+    begin = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if begin.startswith(b"["):
+        return "coco"
+    if begin.startswith(b"{"):
+        return "jsonl"
+    got = f"a file that begins with {begin[:20]!r}" if begin else "an empty file"
+    raise UsageError(
+        f"{path}: got {got}, expected the official WIDER FACE tree (a folder or zip of <event>/<picture>.txt), COCO "
+        f"results (a JSON list) or JSONL (an object a line). Say which by --format {'|'.join(get_args(Format))}"
+    )
+
+
+def _add_missing(intake: Intake, missing: Sequence[str]) -> None:
+    """Note what is missing and what is too much; say so where it is one picture with a mangled name."""
+    mangled = {image_id.rstrip(".jpg"): image_id for image_id in missing if image_id.endswith(".jpg")}
+    for image_id in missing:
+        intake.faults.add(Fault.MISSING, image_id)
+    for name in intake.extra:
+        meant = mangled.get(name)
+        hint = f" (is it {meant}? rstrip('.jpg') eats characters of a name)" if meant not in (None, name) else ""
+        intake.faults.add(Fault.EXTRA, name + hint)
+
+
+def _refusal(path: Path, chosen: Format, dataset: Dataset, intake: Intake) -> str:
+    faults = intake.faults
+    allowed = {Fault.MISSING, Fault.EXTRA}
+    mend = "Mend the file and score it again."
+    if faults.kinds() & allowed:
+        also = "" if faults.kinds() <= allowed else "; the other faults must be mended"
+        mend += (
+            " --allow-missing counts pictures without predictions as pictures in which nothing was found, and drops "
+            f"those that the data set does not have{also}."
+        )
+    return (
+        f"{path} (read as {chosen}) cannot be scored on {dataset.name}, {dataset.coverage}; faults: {len(faults):,}\n"
+        f"{faults.text()}\n{mend}"
+    )
+
+
+def _best_first(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sort by score; equal scores keep the file's order, which the official protocol goes by."""
+    return rows[np.argsort(-rows[:, 4], kind="stable")]

@@ -1,0 +1,132 @@
+"""Reading the official WIDER FACE prediction tree, from a folder or a zip.
+
+```
+0--Parade/0_Parade_marchingband_1_20.txt      one file a picture
+    0_Parade_marchingband_1_20                its name, with or without .jpg and folders
+    2                                         how many rows follow
+    541 358 36 40 0.9990752                   x y width height score
+    28.5 405 27 31 0.9961785
+```
+
+Folders may stand before the event. Where nothing was found the count is 0, with no row or with one row of zeros, as in
+the annotation.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import DataError
+from .intake import Fault, Intake, picture_stem
+
+_COLUMNS = 5
+_LARGEST_FILE = 64 * 2**20
+_MEND = "Expected a folder or zip of <event>/<picture>.txt, one file a picture."
+Read = Callable[[], bytes]
+
+
+def read_tree(path: Path, intake: Intake) -> None:
+    """Read every text file of a folder or zip into `intake`.
+
+    Raises:
+        DataError: the zip is damaged as a whole, or there is no text file.
+    """
+    found = False
+    for name, read in _members(path):
+        found = True
+        image_id = intake.claim(name.removesuffix(".txt"), name)
+        if image_id is None:
+            continue
+        try:
+            text = read().decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            intake.faults.add(Fault.UNREADABLE, f"{name}: got bytes that are not UTF-8 text (byte {error.start})")
+        except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+            intake.faults.add(Fault.UNREADABLE, f"{name}: {error}")
+        else:
+            _read_picture(text, name, image_id, intake)
+    if not found:
+        raise DataError(f"Got no .txt file in {path}. {_MEND}")
+
+
+def _members(path: Path) -> Iterator[tuple[str, Read]]:
+    """Yield the name of every prediction file, with slashes, and what reads it."""
+    if path.is_dir():
+        for file in sorted(path.rglob("*.txt")):
+            name = file.relative_to(path).as_posix()
+            if not _is_litter(name):
+                yield name, file.read_bytes
+        return
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError) as error:
+        raise DataError(f"{path} cannot be read as a zip: {error}. Write or copy it anew. {_MEND}") from error
+    with archive:
+        for member in archive.infolist():
+            name = member.filename.replace("\\", "/")
+            if name.endswith(".txt") and not _is_litter(name):
+                yield name, partial(_read_member, archive, member)
+
+
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    if member.file_size > _LARGEST_FILE:
+        raise OSError(f"got {member.file_size:,} bytes, expected less than {_LARGEST_FILE:,} for one picture")
+    return archive.read(member)
+
+
+def _is_litter(name: str) -> bool:
+    """Whether a system or an editor left the file: __MACOSX/…, ._x.txt, .hidden/…."""
+    return any(part == "__MACOSX" or (part.startswith(".") and part != "..") for part in PurePosixPath(name).parts)
+
+
+def _read_picture(text: str, name: str, image_id: str, intake: Intake) -> None:
+    """Read one file; blank lines and spaces at the ends of lines say nothing."""
+    lines = [(number, line) for number, raw in enumerate(text.split("\n"), 1) if (line := raw.strip())]
+    faults = intake.faults
+    if len(lines) < 2:
+        got = "an empty file" if not lines else f"only the line {lines[0][1][:60]!r}"
+        faults.add(Fault.COUNT, f"{name}: got {got}, expected a name, a count and rows")
+        return
+    (_, title), (count_line, count_text), *body = lines
+    stem = picture_stem(PurePosixPath(name).name.removesuffix(".txt")).strip()
+    if picture_stem(title.replace("\\", "/").rpartition("/")[2]) != stem:
+        faults.add(Fault.NAME, f"{name}:1: got {title[:80]!r}, expected {stem}")
+    if not (count_text.isascii() and count_text.isdigit() and len(count_text) <= 9):
+        faults.add(Fault.COUNT, f"{name}:{count_line}: got {count_text[:60]!r}, expected the number of rows")
+        return
+    count, rows = int(count_text), [line.split() for _, line in body]
+    if count == 0 and len(rows) == 1 and all(value in ("0", "0.0") for value in rows[0]):
+        # the annotation writes one row of zeros under the count 0, and some programs do the same
+        return
+    numbers = _numbers(rows)
+    if numbers is None:
+        for (number, line), row in zip(body, rows, strict=True):
+            if len(row) != _COLUMNS or _numbers([row]) is None:
+                got = f"{len(row)} values" if len(row) != _COLUMNS else f"{line[:60]!r}"
+                faults.add(Fault.WIDTH, f"{name}:{number}: got {got}, expected 5 numbers: x y width height score")
+    if count != len(rows):
+        faults.add(Fault.COUNT, f"{name}:{count_line}: got the count {count} and {len(rows)} rows")
+    elif numbers is not None:
+        numbers[:, 2:4] += numbers[:, :2]
+        intake.keep(image_id, numbers, lambda index: f"{name}:{body[index][0]}")
+
+
+def _numbers(rows: list[list[str]]) -> NDArray[np.float64] | None:
+    """Return rows of numbers as float64 (n, 5), or None where a row is something else."""
+    if any(len(row) != _COLUMNS for row in rows):
+        return None
+    words = list(chain.from_iterable(rows))
+    try:
+        values = np.array(list(map(float, words)), dtype=np.float64).reshape(-1, _COLUMNS)
+    except ValueError:
+        return None
+    # Python reads 1_0 as 10; no other program writes or reads that
+    return None if "_" in "".join(words) else values

@@ -1,0 +1,1 @@
+"""Running detectors over images, in children of their own."""

@@ -1,0 +1,102 @@
+"""What a cell ends in, and when failures end it: the same whether one child works on it or many."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..store.journal import Journal, JournalContent
+from ..store.run_folder import RunFolder
+from .plan import Observer
+
+FAILURES_IN_A_ROW = 3
+_FAILURES_SHARE = 0.02
+
+
+def finished_before(folder: RunFolder, key: str) -> dict[str, Any] | None:
+    """Return the stored cell of this key where it is done."""
+    return next((one for one in folder.cells if one["key"] == key and one["status"] == "done"), None)
+
+
+def drop_stale(journal: Journal, rounds: int) -> None:
+    """Remove the journal of a finished cell, which a kill left behind, unless it holds more than its `rounds`."""
+    if journal.exists:
+        content = journal.open()
+        journal.close()
+        if not any(repeat.round >= rounds for repeat in content.repeats):
+            journal.delete()
+
+
+def too_many_failures(content: JournalContent, in_a_row: int, done: int, usable: Sequence[str]) -> str:
+    """Return why the pictures put aside fail the cell, or an empty string: three in a row, or more than 2 % of all.
+
+    Args:
+        content: of the journal.
+        in_a_row: pictures put aside since the last that was answered.
+        done: pictures answered or put aside.
+        usable: all pictures.
+    """
+    count = len(content.put_aside)
+    if not count:
+        return ""
+    name, reason = next(reversed(content.put_aside.items()))
+    allowed = max(FAILURES_IN_A_ROW, math.ceil(_FAILURES_SHARE * len(usable)))
+    if in_a_row >= FAILURES_IN_A_ROW or count > allowed or count >= len(usable):
+        left = len(usable) - done
+        tried = f"the {done} pictures tried, and was stopped before the other {left}" if left else f"{done} pictures"
+        return f"failed on {count} of {tried}, last on {name}: {reason}"
+    return ""
+
+
+def end_cell(
+    folder: RunFolder,
+    stored: dict[str, Any],
+    content: JournalContent,
+    observer: Observer,
+    status: str,
+    reason: str,
+    *,
+    mend: str = "",
+    rounds: int = 0,
+) -> None:
+    """Give a cell its final state, store it and tell the observer.
+
+    Args:
+        folder: the run's.
+        stored: the cell as run.json holds it; changed in place.
+        content: of the journal.
+        observer: hears of it.
+        status: "done", "failed" or "unavailable".
+        reason: why it failed or is unavailable.
+        mend: the command that mends it.
+        rounds: how often each picture was timed.
+    """
+    stored |= {
+        "status": status,
+        "reason": reason,
+        "mend": mend,
+        "start": content.starts[0] if content.starts else None,
+        "starts": len(content.starts),
+        "peak_rss_mb": content.peak_rss_mb or None,
+        "device_memory_mb": content.device_memory_mb,
+        "failed_pictures": dict(content.put_aside),
+        "rounds": rounds if status == "done" else 0,
+    }
+    if status == "done" and rounds:
+        stored |= _rounds(stored, content)
+    folder.put_cell(stored)
+    observer.cell_ends(stored)
+
+
+def _rounds(stored: Mapping[str, Any], content: JournalContent) -> dict[str, Any]:
+    """When each round began, and what the later ones gave that the first had not."""
+    known = dict(enumerate(stored["rounds_started"]))
+    for start in (start for start in content.starts if start.get("timed")):
+        known.setdefault(start.get("round", 0), start.get("started", math.nan))
+    failed = sum(math.isnan(repeat.detect_ms) for repeat in content.repeats)
+    return {
+        "rounds_started": [known[number] for number in sorted(known)],
+        "repeats_failed": stored["repeats_failed"] + failed,
+        "detections_differ": stored["detections_differ"] + sum(not one.same for one in content.repeats) - failed,
+    }

@@ -1,0 +1,153 @@
+"""The pictures of a run: decoded once, kept while they fit, left out for every detector where they cannot be read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ...datasets import Dataset, Sample, decode
+from ...detectors import RGBImage
+from ...errors import ResultsError, UsageError
+from ..store.run_folder import RunFolder
+from .executors.base import Executor
+from .executors.work import Item, Look, Looker, look
+from .plan import Observer
+
+_CACHE_BYTES = 512 * 2**20
+_CHUNK = 64
+
+
+class Pictures:
+    """Decoded pictures, kept while they fit into half a gigabyte."""
+
+    def __init__(self, samples: Sequence[Sample]) -> None:
+        self._samples = {sample.image_id: sample for sample in samples}
+        self._kept: dict[str, RGBImage] = {}
+        self._bytes = 0
+
+    def get(self, image_id: str) -> RGBImage:
+        """Return one picture, decoded."""
+        if image_id in self._kept:
+            return self._kept[image_id]
+        decoded = decode(self._samples[image_id].source)
+        if decoded.image is None:
+            raise ResultsError(
+                f"{image_id} could be read when the run began and now it is {decoded.verdict}: {decoded.detail}. "
+                "Leave the data set alone while it is measured; start again with another --out"
+            )
+        self.keep(image_id, decoded.image)
+        return decoded.image
+
+    def keep(self, image_id: str, image: RGBImage) -> None:
+        """Keep a decoded picture if it fits."""
+        if self._bytes + image.nbytes <= _CACHE_BYTES:
+            self._kept[image_id] = image
+            self._bytes += image.nbytes
+
+
+def look_at_pictures(
+    dataset: Dataset, folder: RunFolder, pictures: Pictures, observer: Observer, executor: Executor | None = None
+) -> list[str]:
+    """Decode every picture once, unless the folder knows them; return the ids of those that all detectors will see.
+
+    What cannot be decoded is left out for every detector, and stored with its verdict.
+
+    Raises:
+        UsageError: no picture can be decoded.
+    """
+    if (folder.path / "pictures.parquet").exists():
+        table = folder.pictures()
+    else:
+        table = decode_all(dataset, pictures, observer) if executor is None else _decode_by(executor, dataset, observer)
+        folder.write_pictures(table, faces_table(dataset.samples))
+    if "excluded" not in folder.document:  # a run killed between the two files goes on here
+        _note_what_is_odd(dataset, folder, table)
+    return usable_ids(table, dataset.name)
+
+
+def _note_what_is_odd(dataset: Dataset, folder: RunFolder, table: pd.DataFrame) -> None:
+    faces = faces_table(dataset.samples)
+    outside = _count_outside(faces, table[table["verdict"] == "ok"])
+    if outside:
+        folder.document["dataset"]["notes"].append(f"{outside} annotated boxes lie wholly outside their picture")
+    excluded = table.loc[table["verdict"] != "ok", ["image_id", "verdict", "detail"]]
+    folder.document["excluded"] = excluded.to_numpy().tolist()
+    folder.save()
+
+
+def decode_all(dataset: Dataset, pictures: Pictures, observer: Observer) -> pd.DataFrame:
+    """Decode every picture once and keep those that fit; return all of them as pictures.parquet has them."""
+    rows = []
+    for index, sample in enumerate(dataset.samples):
+        seen, decoded = look(sample.image_id, sample.source)
+        rows.append(seen)
+        if decoded.image is not None:
+            pictures.keep(sample.image_id, decoded.image)
+        observer.decoding(index + 1, len(dataset))
+    return pd.DataFrame(rows)
+
+
+def _decode_by(executor: Executor, dataset: Dataset, observer: Observer) -> pd.DataFrame:
+    """Do what `decode_all` does by several workers, keep no picture and no time."""
+    items = [Item(sample.image_id, sample.source) for sample in dataset.samples]
+    chunks = (items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK))
+    seen: dict[str, Look] = {}
+    with closing(executor.map(Looker, chunks)) as answers:
+        for looks in answers:
+            seen |= {one.image_id: one for one in looks}
+            observer.decoding(len(seen), len(items))
+    return pd.DataFrame([seen[item.image_id] for item in items]).drop(columns="decode_ms")
+
+
+def usable_ids(table: pd.DataFrame, name: str) -> list[str]:
+    """Return the ids of the pictures that could be decoded; `name` is that of their data set.
+
+    Raises:
+        UsageError: there is none.
+    """
+    usable: list[str] = table.loc[table["verdict"] == "ok", "image_id"].tolist()
+    if not usable:
+        raise UsageError(f"none of the {len(table)} pictures of {name} can be decoded: {table['detail'].iloc[0]}")
+    return usable
+
+
+def _count_outside(faces: pd.DataFrame, decoded: pd.DataFrame) -> int:
+    sizes = decoded.set_index("image_id")[["width", "height"]]
+    boxes = faces[["image_id", "x1", "y1", "x2", "y2"]].join(sizes, on="image_id", how="inner")
+    beyond = (boxes["x1"] >= boxes["width"]) | (boxes["y1"] >= boxes["height"])
+    return int(((boxes["x2"] <= 0) | (boxes["y2"] <= 0) | beyond).sum())
+
+
+def describe_dataset(dataset: Dataset) -> dict[str, Any]:
+    """Return what run.json says about a data set."""
+    return {
+        "name": dataset.name,
+        "coverage": dataset.coverage,
+        "pictures": len(dataset),
+        "total": dataset.total,
+        "lists": list(dataset.lists),
+        "demo": dataset.demo,
+        "description": dataset.description,
+        "licence": dataset.licence,
+        "fingerprint": dataset.fingerprint,
+        "notes": list(dataset.notes),
+    }
+
+
+def faces_table(samples: Sequence[Sample]) -> pd.DataFrame:
+    """Return the annotated faces of all pictures, of which there is at least one, as faces.parquet holds them."""
+    faces = [sample.faces for sample in samples]
+    boxes = np.concatenate([some.boxes for some in faces])
+    ids = np.array([sample.image_id for sample in samples], dtype=object)
+    return pd.DataFrame(
+        {
+            "image_id": np.repeat(ids, [len(some) for some in faces]),
+            **{name: boxes[:, column] for column, name in enumerate(("x1", "y1", "x2", "y2"))},
+            "ignore": np.concatenate([some.ignore for some in faces]),
+            **{name: np.concatenate([some.attributes[name] for some in faces]) for name in faces[0].attributes},
+        }
+    )

@@ -1,0 +1,205 @@
+"""A few small pictures of a run for its report: those on which the finished detectors differ most.
+
+```
+RUN/previews/<name>.jpg    the picture, long side at most 720 px, named after its image_id
+RUN/previews/previews.json schema, and for each preview: image_id, file, width, height, scale (preview over picture)
+```
+
+The index is written last and names only files that are complete, so a report never needs the data set.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...detectors import RGBImage
+from ...errors import ResultsError
+from ..scoring import PictureBoxes, count, match
+from ..store.documents import read_document
+from ..store.run_folder import RunFolder, write_atomically
+from ..store.truth import by_picture
+
+SCHEMA = "facebench.previews"
+SCHEMA_VERSION = 1
+LONG_SIDE_PX = 720
+_JPEG_QUALITY = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """One stored picture.
+
+    Attributes:
+        image_id: the picture's name in its data set.
+        file: name of the JPEG file in RUN/previews/.
+        width: of the preview, pixels.
+        height: of the preview, pixels.
+        scale: preview pixels a picture pixel, at most 1.
+    """
+
+    image_id: str
+    file: str
+    width: int
+    height: int
+    scale: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcomes:
+    """What became of every box and every face of some pictures at a detector's operating threshold.
+
+    Attributes:
+        boxes: float64 (n, 4): the boxes at or above the threshold, pixels of the original picture.
+        picture: int64 (n,): the picture of each box.
+        hit: bool (n,): the box hits a face that counts.
+        false_alarm: bool (n,): the box is on no face, or on one that is hit already. A box that is neither lies on a
+            face to be ignored.
+        faces: all annotated faces.
+        counted: bool (faces,): faces that are to be found; the others are ignored.
+        found: bool (faces,): faces that are hit.
+    """
+
+    boxes: NDArray[np.float64]
+    picture: NDArray[np.int64]
+    hit: NDArray[np.bool_]
+    false_alarm: NDArray[np.bool_]
+    faces: PictureBoxes
+    counted: NDArray[np.bool_]
+    found: NDArray[np.bool_]
+
+
+def judge(run: RunFolder, cell: Mapping[str, Any], image_ids: Sequence[str]) -> Outcomes:
+    """Decide for every box of a finished cell in these pictures whether it is a hit or a false alarm.
+
+    The rules are those of `scoring`, over all faces that are not ignored: what is summed up here is what the columns
+    precision and recall say.
+
+    Raises:
+        ResultsError: a table of the run is missing or damaged.
+    """
+    faces, annotation = by_picture(run.faces(), image_ids)
+    boxes, table = by_picture(run.detections(cell), image_ids)
+    scores = table["score"].to_numpy()
+    # float32 scores against a float64 threshold: 0.7 must pass 0.7, as in `scoring.score`
+    accepted = scores >= scores.dtype.type(cell["start"]["operating_threshold"])
+    per_picture = np.bincount(boxes.picture[accepted], minlength=boxes.pictures)
+    boxes = PictureBoxes(boxes.boxes[accepted], np.concatenate([[0], np.cumsum(per_picture)]).astype(np.int64))
+    # ranks instead of scores: every box is a threshold of its own, so that the steps of the counts are its outcome
+    ranks = np.empty(len(boxes))
+    ranks[np.argsort(-scores[accepted], kind="stable")] = np.arange(len(boxes), 0, -1)
+    matches = match(faces, boxes, ranks)
+    counted = ~annotation["ignore"].to_numpy(dtype=bool)
+    counts = count(matches, counted)
+    hit_in_order = np.diff(counts.hits, prepend=0) > 0
+    hit, false_alarm = np.zeros(len(boxes), dtype=bool), np.zeros(len(boxes), dtype=bool)
+    hit[matches.detection] = hit_in_order
+    false_alarm[matches.detection] = np.diff(counts.false_alarms + counts.false_alarms_on_empty, prepend=0) > 0
+    found = np.zeros(len(faces), dtype=bool)
+    found[matches.best_face[hit_in_order]] = True
+    return Outcomes(boxes.boxes, boxes.picture, hit, false_alarm, faces, counted, found)
+
+
+def write_previews(run: RunFolder, get_image: Callable[[str], RGBImage], limit: int = 12) -> list[Preview]:
+    """Store the pictures that tell most about the finished cells, in place of those stored before.
+
+    Args:
+        run: a run whose cells have their final state.
+        get_image: the decoded picture of an image_id.
+        limit: how many pictures at most.
+
+    Raises:
+        ResultsError: a table is missing or damaged, or the folder cannot be written.
+    """
+    folder = run.path / "previews"
+    previews = []
+    for image_id in choose(run, limit):
+        image = get_image(image_id)
+        height, width = image.shape[:2]
+        scale = min(1.0, LONG_SIDE_PX / max(height, width))
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        file = hashlib.sha256(image_id.encode()).hexdigest()[:16] + ".jpg"
+        write_atomically(folder / file, encode_jpeg(image, size, _JPEG_QUALITY))
+        previews.append(Preview(image_id, file, *size, scale))
+    index = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, "previews": [asdict(preview) for preview in previews]}
+    write_atomically(folder / "previews.json", json.dumps(index, indent=1).encode())
+    kept = {preview.file for preview in previews}
+    for path in folder.glob("*.jpg"):
+        if path.name not in kept:
+            path.unlink(missing_ok=True)
+    return previews
+
+
+def read_previews(run: RunFolder) -> list[Preview]:
+    """Return the previews of a run; none where it was stopped before they were written.
+
+    Raises:
+        ResultsError: the index is damaged.
+        SchemaVersionError: it was written by another version of the format.
+    """
+    path = run.path / "previews" / "previews.json"
+    mend = "Remove its folder and run again to write it anew"
+    if not path.exists():
+        return []
+    index = read_document(path, SCHEMA, SCHEMA_VERSION, mend)
+    try:
+        previews = [
+            Preview(str(e["image_id"]), str(e["file"]), int(e["width"]), int(e["height"]), float(e["scale"]))
+            for e in index["previews"]
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ResultsError(f"{path} is damaged: {error!r}. {mend}") from error
+    for preview in previews:
+        # a run folder may come from someone else: nothing outside it may end up in a report
+        if not re.fullmatch(r"[0-9a-f]+\.jpg", preview.file):
+            raise ResultsError(f"{path} names {preview.file!r}, expected a file beside it. {mend}")
+    return previews
+
+
+def choose(run: RunFolder, limit: int) -> list[str]:
+    """Return the image_ids of the pictures on which the finished cells differ most, most telling first.
+
+    Pictures with faces are ordered by the standard deviation, over the detectors, of the faces found, over the square
+    root of the number of faces: by the share found pictures of one face would come first, by the number found crowds.
+    Of equal ones that with more misses and false alarms comes first. At the end stand pictures without a face to be
+    found, those with most false alarms, at most a sixth of all.
+    """
+    cells = [cell for cell in run.cells if cell["status"] == "done"]
+    if not cells or limit < 1:
+        return []
+    pictures = run.pictures()
+    image_ids = pictures.loc[pictures["verdict"] == "ok", "image_id"].tolist()
+    hits = np.zeros((len(cells), len(image_ids)))
+    false_alarms = np.zeros_like(hits)
+    faces = np.zeros(len(image_ids))
+    for row, cell in enumerate(cells):
+        outcomes = judge(run, cell, image_ids)
+        hits[row] = np.bincount(outcomes.picture[outcomes.hit], minlength=len(image_ids))
+        false_alarms[row] = np.bincount(outcomes.picture[outcomes.false_alarm], minlength=len(image_ids))
+        faces = np.bincount(outcomes.faces.picture[outcomes.counted], minlength=len(image_ids)).astype(float)
+    spread = np.round(np.std(hits, axis=0) / np.sqrt(np.maximum(faces, 1)), 6)
+    errors = (faces - hits + false_alarms).sum(axis=0)
+    order = sorted(range(len(image_ids)), key=lambda i: (-spread[i], -errors[i], image_ids[i]))
+    empty = [i for i in order if faces[i] == 0 and errors[i] > 0][: limit // 6]
+    with_faces = [i for i in order if faces[i] > 0][: limit - len(empty)]
+    return [image_ids[i] for i in with_faces + empty]
+
+
+def encode_jpeg(image: RGBImage, size: tuple[int, int], quality: int) -> bytes:
+    """Return a picture as JPEG, resized to (width, height) pixels."""
+    from PIL import Image
+
+    picture = Image.fromarray(image)
+    if picture.size != size:
+        picture = picture.resize(size, Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()

@@ -1,0 +1,89 @@
+"""From a data set and a list of detectors to a run folder: one cell after the other, each picture once, resumable.
+
+Where latency is measured, nothing runs beside the cell. An executor brings the detections of all cells in before, by
+several workers, and no time is taken then.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from collections.abc import Sequence
+from contextlib import closing, nullcontext
+from pathlib import Path
+
+from ...detectors import DetectorSpec
+from ...errors import UsageError
+from ..store.run_folder import RunFolder, lock
+from . import environment
+from .cell import Cell
+from .floor import measure_floor
+from .images import Pictures, describe_dataset, look_at_pictures
+from .plan import Observer, Plan, Silent
+from .previews import write_previews
+from .timed_rounds import CellRun
+from .untimed_pass import run_accuracy_pass
+
+
+def run(plan: Plan, out: Path, observer: Observer | None = None) -> RunFolder:
+    """Measure every cell of the plan that the folder does not hold yet.
+
+    An interrupted or killed run goes on where it stopped when it is called again with the same plan and folder.
+
+    Raises:
+        UsageError: the folder holds a run of other pictures, or threads or rounds are out of range.
+        ResultsError: the folder cannot be written, or another process writes into it.
+        WorkerDiedError: workers of the executor end again and again, whatever they are given.
+    """
+    for threads in (*plan.threads, *(setting.threads for setting in plan.settings)):
+        environment.checked_threads(threads)
+    fewest = 0 if plan.executor else 1
+    if plan.rounds < fewest:
+        raise UsageError(f"got {plan.rounds} rounds, expected at least {fewest}")
+    observer = observer or Silent()
+    with lock(out), closing(plan.executor) if plan.executor else nullcontext():
+        folder = _open_or_create(plan, out)
+        pictures = Pictures(plan.dataset.samples)
+        usable = look_at_pictures(plan.dataset, folder, pictures, observer, plan.executor)
+        cells = plan.cells()
+        if plan.executor is not None:
+            sources = {sample.image_id: sample.source for sample in plan.dataset.samples}
+            for spec, cell in cells:
+                run_accuracy_pass(plan, folder, spec, cell, usable, sources, observer)
+        if plan.rounds:
+            _measure_times(plan, folder, cells, usable, pictures, observer)
+        write_previews(folder, pictures.get)
+    return folder
+
+
+def _measure_times(
+    plan: Plan,
+    folder: RunFolder,
+    cells: Sequence[tuple[DetectorSpec, Cell]],
+    usable: Sequence[str],
+    pictures: Pictures,
+    observer: Observer,
+) -> None:
+    if "floor" not in folder.document:
+        folder.document["floor"] = dataclasses.asdict(measure_floor(plan.limits))
+        folder.save()
+    for spec, cell in cells:
+        CellRun(plan, folder, spec, cell, usable, pictures, observer).finish()
+
+
+def _open_or_create(plan: Plan, out: Path) -> RunFolder:
+    dataset = plan.dataset
+    document = {
+        "environment": environment.describe(),
+        "dataset": describe_dataset(dataset),
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+    if not (out / "run.json").exists():
+        return RunFolder.create(out, document)
+    folder = RunFolder.open(out)
+    expected = folder.document["dataset"]
+    if dataset.fingerprint != expected["fingerprint"]:
+        raise UsageError(
+            f"{out} holds a run with another data set ({expected['name']}); got {dataset.name}. Choose another --out"
+        )
+    return folder

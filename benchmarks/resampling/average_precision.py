@@ -1,0 +1,258 @@
+"""Exact and COCO-style average precision of weighted pictures.
+
+Of the detections on a curve only the hits make points, and false alarms matter through their number between one hit and
+the next. Where there is none between, precision cannot fall, whatever the weights: the highest precision from either
+hit on is the same, and one point holds both. A sparse matrix (points × pictures) holds the hits and the false alarms of
+each point, so that a block of draws is one sparse product, two cumulative sums and a running maximum.
+
+A value depends on nothing but the pictures that are drawn: sums are made so that they are exact, in any order and with
+any points between. So a draw in which two detectors found the same makes their difference exactly zero, which decides
+whether an interval holds zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..scoring.coco import COCO_THRESHOLDS, FALSE_ALARM, HIT, RECALLS, Overlaps, coco_verdicts
+from ..scoring.matching import Matches
+from ..scoring.verdicts import verdicts
+from .statistics import checked_weights, faces_per_picture, ratio
+
+_NUMBERS_PER_BLOCK = 1 << 17
+"""Points (or pictures) times draws computed together: 1 MB an array, which stays in the cache."""
+_DRAWS_PER_PRODUCT = 16
+"""Draws multiplied together at least: what one picture weighs in all of them is one line of the cache."""
+_WHOLE_IN_FLOAT32 = 1 << 24
+"""Whole numbers up to this one are exact in single precision, which is half as much to move."""
+
+
+class ExactAP:
+    """`exact_average_precision` of weighted pictures; nan where no face counts.
+
+    Args:
+        matches: from `match`.
+        counted: bool (faces,): the faces of the list.
+        iou_threshold: in (0, 1], against the IoU with the plus-one rule.
+        count_empty_pictures: count false alarms on pictures without any annotated face.
+    """
+
+    def __init__(
+        self,
+        matches: Matches,
+        counted: NDArray[np.bool_],
+        *,
+        iou_threshold: float = 0.5,
+        count_empty_pictures: bool = True,
+    ) -> None:
+        judged = verdicts(matches, counted, iou_threshold=iou_threshold)
+        false_alarm = judged.false_alarm
+        if not count_empty_pictures:
+            false_alarm = false_alarm & (np.diff(matches.face_offsets) > 0)[matches.picture]
+        faces = faces_per_picture(matches.face_offsets, counted)
+        self._curve = Curve.from_rows(_groups(matches.scores), matches.picture, judged.hit, false_alarm, faces)
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures there are to weigh."""
+        return len(self._curve.faces)
+
+    def __call__(self, weights: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Return exact AP under each draw: float64 (draws,)."""
+        return self._curve.average_precision(checked_weights(weights, self.pictures))
+
+    def of_highest(self, weights: NDArray[np.integer], proposals: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return exact AP of the thresholds that accept at most so many proposals: float64 (draws,).
+
+        Args:
+            weights: int (draws, pictures).
+            proposals: float64 (draws,): what some threshold accepts.
+        """
+        found = np.empty(len(weights))
+        for some, counts in self._curve.blocks(checked_weights(weights, self.pictures)):
+            # The false alarms of a point come before its hits, of which the last threshold may accept the first few.
+            before_hits = counts.proposals - counts.hits
+            hits = np.clip(proposals[some, None] - before_hits, 0.0, counts.hits)
+            hits_before = np.where(hits > 0, counts.hits_before - counts.hits + hits, 0.0)
+            found[some] = Counts(hits, hits_before, before_hits + hits, counts.faces).average_precision()
+        return found
+
+
+class CocoAP:
+    """COCO-style AP of weighted pictures, the mean over IoU thresholds; nan where no face counts.
+
+    Detections of equal score keep their order; the copies of a detection are taken to stand side by side.
+
+    Args:
+        overlaps: from `coco_overlaps`.
+        counted: bool (faces,): the faces of the list.
+        thresholds: float64 (t,), IoU: `COCO_THRESHOLDS`, or `np.array([0.5])` for AP50.
+    """
+
+    def __init__(
+        self, overlaps: Overlaps, counted: NDArray[np.bool_], thresholds: NDArray[np.float64] = COCO_THRESHOLDS
+    ) -> None:
+        faces = faces_per_picture(overlaps.face_offsets, counted)
+        place = np.arange(len(overlaps.scores), dtype=np.int64)
+        self._curves = [
+            Curve.from_rows(place, overlaps.picture, row == HIT, row == FALSE_ALARM, faces)
+            for row in coco_verdicts(overlaps, counted, thresholds)
+        ]
+        self._faces = faces
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures there are to weigh."""
+        return len(self._faces)
+
+    def __call__(self, weights: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Return the mean AP over the thresholds under each draw: float64 (draws,)."""
+        return np.asarray(self.by_threshold(weights).mean(axis=0))
+
+    def by_threshold(self, weights: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Return the AP at each threshold under each draw: float64 (t, draws)."""
+        checked_weights(weights, self.pictures)
+        found = np.zeros((len(self._curves), len(weights)))
+        for curve, values in zip(self._curves, found, strict=True):
+            for some, counts in curve.blocks(weights):
+                recall = counts.hits_before / np.maximum(counts.faces, 1.0)[:, None]
+                reached = np.searchsorted(RECALLS, recall, side="right")
+                # Each level of recall takes the precision of the first point that reaches it, and 0 where none does.
+                levels = np.diff(reached, prepend=0, append=len(RECALLS), axis=1)
+                precision = np.pad(counts.precision_envelope(float(np.spacing(1))), ((0, 0), (0, 1)))
+                means = np.repeat(precision, levels.ravel()).reshape(-1, len(RECALLS)).mean(axis=1)
+                values[some] = np.where(counts.faces > 0, means, np.nan)
+        return found
+
+
+class Counts(NamedTuple):
+    """Counts at the points of a curve under some draws, whole numbers.
+
+    Attributes:
+        hits: float64 (draws, points): at each point, highest score first.
+        hits_before: float64 (draws, points): hits up to and with it.
+        proposals: float64 (draws, points): hits and false alarms up to and with it.
+        faces: float64 (draws,): that count.
+    """
+
+    hits: NDArray[np.float64]
+    hits_before: NDArray[np.float64]
+    proposals: NDArray[np.float64]
+    faces: NDArray[np.float64]
+
+    def precision_envelope(self, eps: float = 0.0) -> NDArray[np.float64]:
+        """Return the highest precision at or after each point, (draws, points), in the memory of `proposals`.
+
+        `eps` is added to the proposals, as pycocotools does.
+        """
+        proposals = np.maximum(self.proposals, 1.0, out=self.proposals)  # no proposals, no hits: precision 0
+        proposals += eps
+        precision = np.divide(self.hits_before, proposals, out=proposals)
+        np.maximum.accumulate(precision[:, ::-1], axis=1, out=precision[:, ::-1])
+        return precision
+
+    def average_precision(self) -> NDArray[np.float64]:
+        """Return the mean over the faces of the highest precision from each one's hit on: float64 (draws,), or nan.
+
+        Precision is split into two parts of so few bits that both sums need no rounding: adding the power of two above
+        the number of faces and taking it away again leaves what is a multiple of 2^-52 of it, so that no sum of hits
+        outgrows 53 bits (Rump, Ogita and Oishi 2008, "Accurate floating-point summation").
+        """
+        above = np.ldexp(1.0, np.frexp(self.faces)[1])[:, None]
+        precision = self.precision_envelope()
+        coarse = (precision + above) - above
+        precision -= coarse
+        above *= np.ldexp(above, -52)
+        precision += above
+        precision -= above
+        area = np.einsum("dp,dp->d", self.hits, coarse) + np.einsum("dp,dp->d", self.hits, precision)
+        return ratio(area, self.faces)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curve:
+    """Counts at the points of a curve that hold a hit, for any weights.
+
+    Attributes:
+        rows: sparse (2 * points, pictures): hits at each point, highest score first, then the false alarms between the
+            hits of the point before and those of each.
+        faces: float64 (pictures,): faces that count.
+    """
+
+    rows: Any
+    faces: NDArray[np.float64]
+
+    @classmethod
+    def from_rows(
+        cls,
+        accepted: NDArray[np.int64],
+        picture: NDArray[np.int64],
+        hit: NDArray[np.bool_],
+        false_alarm: NDArray[np.bool_],
+        faces: NDArray[np.int64],
+    ) -> Curve:
+        """Build from detections, highest score first.
+
+        Args:
+            accepted: int64 (n,), never falling: detections of one number are accepted together.
+            picture: int64 (n,).
+            hit: bool (n,).
+            false_alarm: bool (n,).
+            faces: int64 (pictures,): faces that count.
+        """
+        from scipy.sparse import csr_array
+
+        hits = np.flatnonzero(hit)
+        with_hit = accepted[hits]
+        end = np.searchsorted(accepted, with_hit[-1], side="right") if len(hits) else 0
+        alarms = np.flatnonzero(false_alarm[:end])
+        # The first of the hits that are accepted with or after each false alarm, and not before it, starts a point.
+        first_after = np.searchsorted(with_hit, accepted[alarms])
+        starts = np.zeros(len(hits), dtype=np.int64)
+        starts[first_after] = 1
+        starts[:1] = 1
+        number = np.cumsum(starts) - 1
+        points = int(starts.sum())
+        row = np.concatenate([number, points + number[first_after]])
+        ends = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=2 * points))])
+        column = picture[np.concatenate([hits, alarms])]
+        ones = np.ones(len(row), dtype=np.float32)
+        counts = csr_array((ones, column.astype(np.int32), ends.astype(np.int32)), shape=(2 * points, len(faces)))
+        return cls(counts, faces.astype(np.float64))
+
+    def blocks(self, weights: NDArray[np.integer]) -> Iterator[tuple[slice, Counts]]:
+        """Yield slices of the draws with their counts."""
+        points = self.rows.shape[0] // 2
+        draws = max(1, _NUMBERS_PER_BLOCK // max(points, len(self.faces), 1))
+        together = max(draws, _DRAWS_PER_PRODUCT)
+        longest = int(np.diff(self.rows.indptr).max(initial=0))
+        for first in range(0, len(weights), together):
+            drawn = weights[first : first + together]
+            fits = longest * int(drawn.max(initial=0)) <= _WHOLE_IN_FLOAT32
+            columns = np.ascontiguousarray(drawn.T, dtype=np.float32 if fits else np.float64)
+            # NumPy sums whole numbers along the memory many times as fast as floats across it.
+            table = np.ascontiguousarray((self.rows @ columns).T, dtype=np.int64).reshape(len(drawn), 2, points)
+            faces = drawn @ self.faces
+            for start in range(0, len(drawn), draws):
+                counts = table[start : start + draws]
+                before = np.cumsum(counts, axis=2)
+                hits, hits_before = counts[:, 0].astype(np.float64), before[:, 0].astype(np.float64)
+                some = slice(first + start, first + start + len(counts))
+                yield some, Counts(hits, hits_before, hits_before + before[:, 1], faces[start : start + draws])
+
+    def average_precision(self, weights: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Return `Counts.average_precision` under each draw: float64 (draws,)."""
+        found = np.empty(len(weights))
+        for some, counts in self.blocks(weights):
+            found[some] = counts.average_precision()
+        return found
+
+
+def _groups(scores: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Number the distinct scores along falling scores: int64 (n,)."""
+    return np.cumsum(np.diff(scores, prepend=scores[:1]) != 0, dtype=np.int64)

@@ -1,0 +1,249 @@
+"""Intervals by resampling pictures, and comparisons of detectors on the same resamples.
+
+The pictures of a data set stand for all pictures of their kind. Drawing as many of them again, with repetition, shows
+how far a score would move with other pictures (Efron 1979). What is drawn is a picture with all its faces, never a
+face: faces of one picture are found or missed together. Pictures of one event are alike too; drawing whole events gives
+the wider, more careful interval for what other *events* would do.
+
+Intervals are percentile intervals. They are not widened for comparing many detectors at once, and they know nothing of
+what resampling pictures cannot show: labels that are wrong, pictures that are not the user's.
+
+Detectors are compared on the *same* draws: a resample of hard pictures is hard for both, so that their difference
+scatters much less than each of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import UsageError
+from .statistics import Statistic, checked_weights
+
+CONFIDENCE = 0.95
+DRAWS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A number with its percentile interval.
+
+    Attributes:
+        value: on the pictures as they are.
+        low: lower end; nan where the number is undefined in every draw, as is `high`.
+        high: upper end.
+        confidence: share of the draws between low and high.
+        draws: draws in which the number is defined. Much fewer than asked for, as when few pictures hold a face of the
+            list, means that the interval says little.
+    """
+
+    value: float
+    low: float
+    high: float
+    confidence: float
+    draws: int
+
+    @property
+    def holds_zero(self) -> bool:
+        """Whether zero is inside: for a difference, that neither side is shown to be better; true where undefined."""
+        return not (self.low > 0 or self.high < 0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Resampled:
+    """A statistic on the pictures as they are and under each draw.
+
+    Attributes:
+        value: with all weights 1.
+        samples: float64 (draws,); nan where undefined.
+    """
+
+    value: float
+    samples: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One detector less another on the same draws.
+
+    Attributes:
+        interval: of the difference.
+        share_above: share of the draws in which the first is higher; equal ones count half.
+    """
+
+    interval: Interval
+    share_above: float
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """The best group less the worst.
+
+    Which groups these are is read off the values, not chosen anew in each draw: the interval is that of these two. Of
+    many groups the extremes are apart by chance alone, so a gap between the extremes of many small groups says little.
+
+    Attributes:
+        best: name of the group of the highest value.
+        worst: name of that of the lowest.
+        interval: of the difference.
+    """
+
+    best: str
+    worst: str
+    interval: Interval
+
+
+def draw_weights(
+    pictures: int, *, draws: int = DRAWS, seed: int = 0, clusters: Sequence[object] | None = None
+) -> NDArray[np.int8]:
+    """Say how often each picture is drawn in each resample: int8 (draws, pictures).
+
+    A row is multinomial: as many draws as there are pictures, with repetition. The numbers are made of the raw stream
+    of PCG64, which NumPy keeps the same in every release (NEP 19), and so are the same in any process. A draw does not
+    depend on how many follow. A byte holds any of them: that one of more than 127 pictures is drawn more often than 127
+    times has a chance below 1 in 10^200.
+
+    Args:
+        pictures: how many there are.
+        draws: how many resamples.
+        seed: names the stream.
+        clusters: one label a picture, such as its event: whole clusters are drawn, as many as there are. The number of
+            pictures then differs between draws.
+
+    Raises:
+        UsageError: on a negative number, or labels of another length.
+
+    >>> draw_weights(4, draws=2, seed=7).sum(axis=1).tolist()
+    [4, 4]
+    >>> draw_weights(4, draws=1, seed=1, clusters=["a", "a", "b", "b"]).tolist()
+    [[0, 0, 2, 2]]
+    """
+    if pictures < 0 or draws < 0 or seed < 0:
+        raise UsageError(f"pictures, draws and seed must not be negative, got {pictures}, {draws} and {seed}")
+    if clusters is not None:
+        if len(clusters) != pictures:
+            raise UsageError(f"expected a cluster for each of {pictures} pictures, got {len(clusters)}")
+        number = {label: i for i, label in enumerate(dict.fromkeys(clusters))}
+        of_picture = np.array([number[label] for label in clusters], dtype=np.int64)
+        return draw_weights(len(number), draws=draws, seed=seed)[:, of_picture]
+    stream = np.random.PCG64(seed)
+    weights = np.zeros((draws, pictures), dtype=np.int8)
+    for draw in range(draws if pictures else 0):
+        # 53 bits to [0, 1), as Generator.random does
+        uniform = (stream.random_raw(pictures) >> np.uint64(11)) * 2.0**-53
+        weights[draw] = np.bincount((uniform * pictures).astype(np.int64), minlength=pictures)
+    return weights
+
+
+def resample(statistic: Statistic, weights: NDArray[np.integer]) -> Resampled:
+    """Compute a statistic on the pictures as they are and under each draw of `draw_weights`."""
+    weights = checked_weights(weights, statistic.pictures)
+    values = statistic(np.concatenate([np.ones((1, statistic.pictures), weights.dtype), weights]))
+    return Resampled(float(values[0]), values[1:])
+
+
+def percentile_interval(value: float, samples: NDArray[np.float64], confidence: float = CONFIDENCE) -> Interval:
+    """Return the interval that leaves out the same share of the samples at either end.
+
+    It follows the scatter without a model of its shape. It is not corrected for bias (BCa would be, at the price of
+    scoring once without each picture); AP over hundreds of pictures has little.
+
+    Args:
+        value: on the pictures as they are.
+        samples: float64 (draws,); nan ones are left out and not counted in `draws`.
+        confidence: above 0 and below 1.
+
+    Raises:
+        UsageError: on a confidence out of range.
+
+    >>> percentile_interval(50.0, np.arange(101.0), confidence=0.5)
+    Interval(value=50.0, low=25.0, high=75.0, confidence=0.5, draws=101)
+    """
+    if not 0.0 < confidence < 1.0:
+        raise UsageError(f"confidence must be above 0 and below 1, got {confidence}")
+    defined = samples[~np.isnan(samples)]
+    low, high = math.nan, math.nan
+    if len(defined):
+        tail = (1.0 - confidence) / 2
+        # the reflected argument keeps the interval of -x the reflection of that of x
+        low, reflected = np.quantile([defined, -defined], tail, axis=1).tolist()
+        high = -reflected
+    return Interval(value, low, high, confidence, len(defined))
+
+
+def interval(resampled: Resampled, confidence: float = CONFIDENCE) -> Interval:
+    """Return the percentile interval of a resampled statistic; see `percentile_interval`."""
+    return percentile_interval(resampled.value, resampled.samples, confidence)
+
+
+def paired_difference(a: Resampled, b: Resampled, confidence: float = CONFIDENCE) -> Difference:
+    """Compare two detectors, or two settings, on the same draws.
+
+    Raises:
+        UsageError: where the numbers of draws differ; that they are the same draws is the caller's word.
+    """
+    if a.samples.shape != b.samples.shape:
+        raise UsageError(f"a paired comparison needs the same draws, got {len(a.samples)} and {len(b.samples)}")
+    samples = a.samples - b.samples
+    defined = samples[~np.isnan(samples)]
+    above = float(np.mean((defined > 0) + 0.5 * (defined == 0))) if len(defined) else math.nan
+    return Difference(percentile_interval(a.value - b.value, samples, confidence), above)
+
+
+def first_shares(detectors: Mapping[str, Resampled]) -> dict[str, float]:
+    """Return the share of draws in which each detector has the highest value; those that tie share a draw.
+
+    Draws in which no detector is defined are left out; without any other all shares are nan.
+
+    Raises:
+        UsageError: where the numbers of draws differ.
+    """
+    if len({one.samples.shape for one in detectors.values()}) > 1:
+        raise UsageError("ranking on resamples needs the same draws for every detector")
+    if not detectors:
+        return {}
+    samples = np.array([one.samples for one in detectors.values()])
+    samples = samples[:, ~np.isnan(samples).all(axis=0)]
+    if samples.shape[1] == 0:
+        return dict.fromkeys(detectors, math.nan)
+    samples = np.where(np.isnan(samples), -np.inf, samples)
+    first = samples == samples.max(axis=0)
+    shares = (first / first.sum(axis=0)).mean(axis=1)
+    return dict(zip(detectors, shares.tolist(), strict=True))
+
+
+def tied_with_best(detectors: Mapping[str, Resampled], confidence: float = CONFIDENCE) -> tuple[str, ...]:
+    """Return the detector of the highest value, and all whose paired difference from it has zero inside its interval.
+
+    Best first, then by falling value. Detectors without a value are left out. To be tied is not to be equal: it says
+    that these pictures cannot tell them apart.
+    """
+    ranked = sorted((name for name in detectors if not math.isnan(detectors[name].value)), key=_falling(detectors))
+    return tuple(
+        name
+        for name in ranked
+        if name == ranked[0] or paired_difference(detectors[ranked[0]], detectors[name], confidence).interval.holds_zero
+    )
+
+
+def gap(groups: Mapping[str, Resampled], confidence: float = CONFIDENCE) -> Gap | None:
+    """Return the difference between the best and the worst group with its interval; None with fewer than two groups.
+
+    Args:
+        groups: one statistic on the same draws for each group, best the recall at the operating threshold: false alarms
+            belong to no group, so that precision and AP of groups of different size cannot be compared.
+        confidence: of the interval.
+    """
+    ranked = sorted((name for name in groups if not math.isnan(groups[name].value)), key=_falling(groups))
+    if len(ranked) < 2:
+        return None
+    best, worst = ranked[0], ranked[-1]
+    return Gap(best, worst, paired_difference(groups[best], groups[worst], confidence).interval)
+
+
+def _falling(values: Mapping[str, Resampled]) -> Callable[[str], float]:
+    return lambda name: -values[name].value

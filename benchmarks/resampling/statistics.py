@@ -1,0 +1,148 @@
+"""Scores of weighted pictures: what a score would be if each picture stood in the data set so many times.
+
+This is what a bootstrap over pictures needs a thousand times, so everything that does not depend on the weights is done
+once: a `Statistic` is built from a matching, then called with the weights of many draws. It gives exactly the value of
+scoring a data set in which the pictures are really repeated; with all weights 1, the plain score. Here are rates;
+average precision is in `resampled_curves` and `resampled_official`.
+
+The weights of a thousand draws of many pictures are large, and floats made of all of them eight times as large. So
+draws are worked through in blocks, of which only one is ever laid out as floats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import UsageError
+from ..scoring.matching import Matches
+from ..scoring.verdicts import verdicts
+
+NUMBERS_PER_BLOCK = 1 << 22
+"""Pictures times draws laid out together: 32 MB of floats. A thousand draws of 4,000 pictures are one block."""
+
+
+class Statistic(Protocol):
+    """A number that can be computed for any weights of the pictures."""
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures there are to weigh."""
+        ...
+
+    def __call__(self, weights: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Return the value under each draw, float64 (draws,), for weights of (draws, pictures); nan where undefined."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ratio:
+    """A sum over pictures divided by another: recall, precision, false alarms a picture, any mean.
+
+    Attributes:
+        part: float64 (pictures,): what each picture adds to the numerator.
+        whole: float64 (pictures,): what each picture adds to the denominator; nan where it sums to 0.
+    """
+
+    part: NDArray[np.float64]
+    whole: NDArray[np.float64]
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures there are to weigh."""
+        return len(self.part)
+
+    def __call__(self, weights: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Return the ratio under each draw: float64 (draws,)."""
+        part, whole = weighted_sums(checked_weights(weights, self.pictures), self.part, self.whole)
+        return ratio(part, whole)
+
+
+def operating_ratios(
+    matches: Matches,
+    counted: NDArray[np.bool_],
+    score_threshold: float,
+    *,
+    iou_threshold: float = 0.5,
+    count_empty_pictures: bool = True,
+) -> Mapping[str, Ratio]:
+    """Return the rates of `operating_point`, by their names there, for any weights of the pictures.
+
+    The threshold is compared as it is: round it to the dtype of the detector's scores first, as `score` does.
+    """
+    judged = verdicts(matches, counted, iou_threshold=iou_threshold)
+    accepted = matches.scores >= score_threshold
+    has_face = np.diff(matches.face_offsets) > 0
+
+    def per_picture(chosen: NDArray[np.bool_], values: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        kept = None if values is None else values[chosen]
+        return np.bincount(matches.picture[chosen], kept, matches.pictures).astype(np.float64)
+
+    hits = per_picture(judged.hit & accepted)
+    false_alarms = per_picture(judged.false_alarm & accepted)
+    used = np.ones(matches.pictures)
+    if not count_empty_pictures:
+        false_alarms, used = false_alarms * has_face, used * has_face
+    faces = faces_per_picture(matches.face_offsets, counted).astype(np.float64)
+    return {
+        "precision": Ratio(hits, hits + false_alarms),
+        "recall": Ratio(hits, faces),
+        "f1": Ratio(2 * hits, hits + false_alarms + faces),
+        "false_alarms_per_picture": Ratio(false_alarms, used),
+        "mean_iou": Ratio(per_picture(judged.hit & accepted, matches.plain_iou), hits),
+    }
+
+
+def faces_per_picture(offsets: NDArray[np.int64], counted: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return how many faces of each picture count: int64 (pictures,)."""
+    before = np.concatenate([[0], np.cumsum(counted, dtype=np.int64)])
+    return np.asarray(np.diff(before[offsets]), dtype=np.int64)
+
+
+def checked_weights(weights: NDArray[np.integer], pictures: int) -> NDArray[np.integer]:
+    """Return the weights, or refuse any but whole numbers (draws, pictures)."""
+    if weights.ndim != 2 or weights.shape[1] != pictures or not np.issubdtype(weights.dtype, np.integer):
+        raise UsageError(f"weights must be whole numbers (draws, {pictures}), got {weights.dtype} {weights.shape}")
+    return weights
+
+
+def blocks_of_draws(weights: NDArray[np.number], numbers: int = 0) -> Iterator[slice]:
+    """Yield slices of the draws, of as many as may be laid out together; of no draws an empty one.
+
+    Args:
+        weights: (draws, pictures).
+        numbers: that are made of each draw, where these are more than its pictures.
+    """
+    draws = max(1, NUMBERS_PER_BLOCK // max(weights.shape[1], numbers, 1))
+    for start in range(0, max(len(weights), 1), draws):
+        yield slice(start, min(start + draws, len(weights)))
+
+
+def weighted_sums(weights: NDArray[np.number], *values: NDArray[np.number]) -> list[NDArray[np.float64]]:
+    """Return `weights @ values` of each of the values, without laying all of the weights out as floats.
+
+    Sums of whole numbers are exact, whatever the blocks. Others can differ in their last bit between sizes of a block.
+
+    Args:
+        weights: (draws, pictures).
+        values: (pictures,) or (pictures, k) each.
+
+    Returns:
+        float64 (draws,) or (draws, k) each.
+    """
+    found = [np.empty((len(weights), *some.shape[1:])) for some in values]
+    for some in blocks_of_draws(weights):
+        rows: NDArray[np.float64] = weights[some].astype(np.float64)
+        for sums, summands in zip(found, values, strict=True):
+            sums[some] = rows @ summands
+    return found
+
+
+def ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return part / whole, nan where whole is not positive."""
+    result: NDArray[np.float64] = np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
+    return result

@@ -1,0 +1,1 @@
+"""A run on disk: what was measured, as it was measured."""

@@ -1,0 +1,376 @@
+"""The run folder: written so that no crash leaves a file that reads as complete, and read back as data frames.
+
+```
+run.json                     schema version, environment, data set, protocol, cells with their state
+pictures.parquet             one row a picture: image_id, verdict, detail, width, height, decode_ms (without it where
+                             several workers decoded side by side)
+faces.parquet                one row an annotated face: image_id, x1, y1, x2, y2, ignore, attributes
+cells/<spec>-<key>/
+    journal.jsonl            one line a picture while the cell runs; what is lost with a crash is the last line at most
+    detections.parquet       one row a detection: image_id, x1, y1, x2, y2, score, landmark columns
+    timings.parquet          one row a call: image_id, round (0 first), order, detect_ms, cpu_ms, pre_ms, inference_ms,
+                             post_ms (NaN where the adapter cannot tell), pixels, detections
+    worker.log               what the child printed last
+previews/                    a few pictures for the report, small
+.lock                        held by the process that writes
+```
+
+Complete files are written beside their place, flushed to the disk, then moved over it in one step. Boxes are pixels of
+the original picture, times milliseconds, memory MB.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from itertools import chain
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pandas as pd
+
+from ...detectors import Detections
+from ...detectors.base import UNKNOWN
+from ...errors import ResultsError, RunLockedError, SchemaVersionError
+from .journal import JournalContent, PictureRecord, Repeat
+from .sealed_tables import read_table, table_bytes, write_parts
+
+SCHEMA = "facebench.run"
+SCHEMA_VERSION = 2
+"""2: every cell has its protocol, timings have rounds. Version 1 is read: one protocol a run, one round."""
+_BOX = ["x1", "y1", "x2", "y2"]
+_STAGES = ("pre_ms", "inference_ms", "post_ms")
+_LANDMARKS = tuple(f"{axis}{point}" for point in range(1, 6) for axis in ("lx", "ly"))
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        ResultsError: the disk is full, or the folder cannot be written to.
+    """
+    with _whole_or_not(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def _whole_or_not(path: Path) -> Iterator[IO[bytes]]:
+    """Give a file beside the path, and move it there once it is complete and on the disk."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("w+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise ResultsError(
+            f"cannot write {path}: {error.strerror or error}. Free some space or choose another folder"
+        ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _write_table(path: Path, table: pd.DataFrame) -> None:
+    write_atomically(path, table_bytes(table))
+
+
+def _write_parts(path: Path, parts: Iterator[pd.DataFrame]) -> None:
+    """Write tables of the same columns below one another; an empty `parts` gives a table of detections without rows."""
+    first = next(parts, detections_table([]))
+    with _whole_or_not(path) as file:
+        write_parts(file, chain([first], parts))
+
+
+class RunFolder:
+    """A results folder, opened for reading or writing.
+
+    Attributes:
+        path: the folder.
+        document: the content of run.json.
+    """
+
+    def __init__(self, path: Path, document: dict[str, Any]) -> None:
+        self.path = path
+        self.document = document
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """Open a folder that holds a run.
+
+        Raises:
+            ResultsError: there is no run in it, or run.json is damaged.
+            SchemaVersionError: it was written by another version of the format.
+        """
+        file = path / "run.json"
+        try:
+            document = json.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ResultsError(
+                f"{path} holds no run: expected {file}. Make one with: facebench run --out {path}"
+            ) from None
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise ResultsError(f"cannot read {file}: {error}. Expected the JSON that facebench run writes") from error
+        if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+            raise ResultsError(f'{file} is not a facebench run: expected "schema": {SCHEMA!r}')
+        if document.get("schema_version") == 1:
+            document = _from_version_1(document)
+        if document.get("schema_version") != SCHEMA_VERSION:
+            raise SchemaVersionError(
+                f"{file} has schema version {document.get('schema_version')!r}, this facebench reads {SCHEMA_VERSION}. "
+                "Use the facebench that wrote it, or measure again into another folder"
+            )
+        fault = _fault_of(document)
+        if fault:
+            raise ResultsError(f"{file} is damaged: {fault}. Measure again into another folder")
+        _complete_cards(document["cells"])
+        return cls(path, document)
+
+    @classmethod
+    def create(cls, path: Path, document: dict[str, Any]) -> RunFolder:
+        """Start a run in a new or empty folder."""
+        run = cls(path, {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, **document, "cells": []})
+        run.save()
+        return run
+
+    def save(self) -> None:
+        """Write run.json."""
+        write_atomically(self.path / "run.json", json.dumps(self.document, indent=1, default=str).encode())
+
+    @property
+    def cells(self) -> list[dict[str, Any]]:
+        """The cells, as stored."""
+        cells: list[dict[str, Any]] = self.document["cells"]
+        return cells
+
+    def put_cell(self, cell: dict[str, Any]) -> None:
+        """Store a cell in place of the one for the same detector, protocol, device and threads, and save."""
+        places = [_place(stored) for stored in self.cells]
+        if _place(cell) in places:
+            self.cells[places.index(_place(cell))] = cell
+        else:
+            self.cells.append(cell)
+        self.save()
+
+    def cell_path(self, cell: Mapping[str, Any]) -> Path:
+        """Return the folder of a cell's files."""
+        return self.path / "cells" / str(cell["folder"])
+
+    def write_pictures(self, pictures: pd.DataFrame, faces: pd.DataFrame) -> None:
+        """Store the pictures and the annotation that the cells will be scored with."""
+        _write_table(self.path / "faces.parquet", faces)
+        _write_table(self.path / "pictures.parquet", pictures)
+
+    def pictures(self) -> pd.DataFrame:
+        """One row a picture."""
+        return self._read(self.path / "pictures.parquet")
+
+    def faces(self) -> pd.DataFrame:
+        """One row an annotated face, in the annotation's order."""
+        return self._read(self.path / "faces.parquet")
+
+    def detections(self, cell: Mapping[str, Any]) -> pd.DataFrame:
+        """One row a detection of a finished cell, pictures in run order, best first within a picture."""
+        return self._read(self.cell_path(cell) / "detections.parquet")
+
+    def timings(self, cell: Mapping[str, Any]) -> pd.DataFrame:
+        """One row a call of a finished cell, in the order measured; see the module for the columns."""
+        table = self._read(self.cell_path(cell) / "timings.parquet")
+        missing = {"round": 0, **dict.fromkeys(("cpu_ms", *_STAGES), np.nan)}
+        return table.assign(**{name: value for name, value in missing.items() if name not in table})
+
+    def write_cell(
+        self, cell: Mapping[str, Any], records: Sequence[PictureRecord], repeats: Sequence[Repeat] = ()
+    ) -> None:
+        """Turn a complete journal into the two tables of a cell."""
+        folder = self.cell_path(cell)
+        _write_table(folder / "detections.parquet", detections_table(records))
+        _write_table(folder / "timings.parquet", _timings_table(records, repeats))
+
+    def write_detections(
+        self, cell: Mapping[str, Any], batches: Iterator[Sequence[PictureRecord]], *, landmarks: bool
+    ) -> None:
+        """Write the tables of a cell that was not timed, a batch at a time.
+
+        Args:
+            cell: as stored.
+            batches: records in the order of the run.
+            landmarks: whether one of them has landmarks, which gives all of them the columns.
+        """
+        folder = self.cell_path(cell)
+        _write_parts(folder / "detections.parquet", (detections_table(batch, landmarks) for batch in batches))
+        _write_table(folder / "timings.parquet", _timings_table([], []))
+
+    def content(self, cell: Mapping[str, Any]) -> JournalContent:
+        """Return what a finished cell holds, for going on with more rounds: detections and, apart from them, times."""
+        timings, found = self.timings(cell), self.detections(cell)
+        content = JournalContent(put_aside=dict(cell["failed_pictures"]))
+        if cell["rounds"]:
+            content.starts.append(cell["start"])
+        content.see_memory(cell["peak_rss_mb"] or 0.0, cell.get("device_memory_mb"))
+        rows = dict(iter(found.groupby("image_id", sort=False)))
+        # an image whose first timing failed has detections all the same
+        seen = self.pictures().query("verdict == 'ok'")
+        for name, width, height in seen[["image_id", "width", "height"]].itertuples(index=False):
+            if name not in content.put_aside:
+                content.records[name] = PictureRecord(
+                    name, _detections_of(rows.get(name)), math.nan, int(width) * int(height)
+                )
+        for name, number, detect_ms, cpu_ms, *stages, count in timings[
+            ["image_id", "round", "detect_ms", "cpu_ms", *_STAGES, "detections"]
+        ].itertuples(index=False):
+            known = None if np.isnan(stages).any() else (stages[0], stages[1], stages[2])
+            if number >= cell["rounds"]:
+                continue  # of a round that the cell does not have yet: a kill came between its tables and run.json
+            # whether it was the same is counted in the cell already
+            content.repeats.append(Repeat(number, name, detect_ms, cpu_ms, known, count, True))
+        return content
+
+    def _read(self, path: Path) -> pd.DataFrame:
+        try:
+            return read_table(path)
+        except FileNotFoundError:
+            raise ResultsError(f"{path} is missing; measure again with: facebench run --out {self.path}") from None
+        except Exception as error:
+            raise ResultsError(
+                f"cannot read {path}: {error}. Remove its folder and run again to measure anew"
+            ) from error
+
+
+@contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Hold a results folder, which need not exist yet, for writing.
+
+    Raises:
+        RunLockedError: another process holds it.
+        ResultsError: the folder cannot be made.
+    """
+    from filelock import FileLock, Timeout
+
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        held = FileLock(path / ".lock", timeout=0)
+        held.acquire()
+    except Timeout:
+        raise RunLockedError(f"another facebench writes into {path}. Wait for it, or choose another --out") from None
+    except OSError as error:
+        raise ResultsError(
+            f"cannot write into {path}: {error.strerror or error}. Choose another folder with --out"
+        ) from error
+    try:
+        _sweep(path)
+        yield
+    finally:
+        held.release()
+
+
+def _sweep(path: Path) -> None:
+    """Remove the temporary files of processes that were killed while they wrote."""
+    import psutil
+
+    for left in path.rglob(".*.tmp"):
+        writer = left.name.split(".")[-2]
+        # a container gives the same number again: ours, before we have written anything
+        if writer.isdecimal() and (int(writer) == os.getpid() or not psutil.pid_exists(int(writer))):
+            with suppress(OSError):
+                left.unlink()
+
+
+def _fault_of(document: Mapping[str, Any]) -> str:
+    """Say what keeps run.json from being read at all, or nothing."""
+    cells = document.get("cells")
+    if not isinstance(document.get("dataset"), dict):
+        return f"got {document.get('dataset')!r} as its data set, expected an object"
+    if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
+        return f"got {str(cells)[:60]!r} as its cells, expected a list of objects"
+    needed = ("spec", "status", "protocol", "device", "threads")
+    missing = [name for cell in cells for name in needed if name not in cell]
+    return f"a cell has no {missing[0]!r}" if missing else ""
+
+
+def _place(cell: Mapping[str, Any]) -> tuple[Any, ...]:
+    protocol = tuple(sorted(cell["protocol"].items(), key=str))
+    return cell["spec"], cell.get("threshold"), cell["device"], cell["threads"], protocol
+
+
+def _from_version_1(document: dict[str, Any]) -> dict[str, Any]:
+    """Give every cell the protocol that version 1 kept for the whole run."""
+    cells = [{**cell, "protocol": document["protocol"], "rounds": 1} for cell in document["cells"]]
+    return {**document, "schema_version": SCHEMA_VERSION, "cells": cells}
+
+
+def _complete_cards(cells: Sequence[dict[str, Any]]) -> None:
+    """Say what older cards left open: the licence of the weights, and whether all training data are named."""
+    for cell in cells:
+        info = cell.get("info")
+        if isinstance(info, dict) and "weights_licence" not in info:
+            info |= {"weights_licence": UNKNOWN, "trained_on": [*info.get("trained_on", ()), UNKNOWN]}
+
+
+def _timings_table(records: Sequence[PictureRecord], repeats: Sequence[Repeat]) -> pd.DataFrame:
+    pixels = {record.image_id: record.pixels for record in records}
+    calls: list[tuple[int, int, PictureRecord | Repeat]] = [
+        *((0, len(record.detections), record) for record in records if math.isfinite(record.detect_ms)),
+        *((repeat.round, repeat.detections, repeat) for repeat in repeats),
+    ]
+    stages = np.array([call.stages_ms or (np.nan,) * 3 for *_, call in calls], dtype=np.float64).reshape(-1, 3)
+    return pd.DataFrame(
+        {
+            "image_id": [call.image_id for *_, call in calls],
+            "round": np.array([number for number, *_ in calls], dtype=np.int64),
+            "order": np.arange(len(calls)),
+            "detect_ms": np.array([call.detect_ms for *_, call in calls], dtype=np.float64),
+            "cpu_ms": np.array([call.cpu_ms for *_, call in calls], dtype=np.float64),
+            **{name: stages[:, column] for column, name in enumerate(_STAGES)},
+            "pixels": np.array([pixels[call.image_id] for *_, call in calls], dtype=np.int64),
+            "detections": np.array([count for _, count, _ in calls], dtype=np.int64),
+        }
+    )
+
+
+def _detections_of(rows: pd.DataFrame | None) -> Detections:
+    if rows is None:
+        return Detections.empty()
+    points = rows[list(_LANDMARKS)].to_numpy(np.float32).reshape(-1, 5, 2) if _LANDMARKS[0] in rows else None
+    if points is not None and np.isnan(points).any():
+        points = None
+    return Detections(rows[_BOX].to_numpy(np.float32), rows["score"].to_numpy(np.float32), points)
+
+
+def detections_table(records: Sequence[PictureRecord], landmarks: bool | None = None) -> pd.DataFrame:
+    """Lay detections out as detections.parquet holds them.
+
+    Args:
+        records: of finished pictures.
+        landmarks: whether there are columns for them; None: where one of the records has some.
+    """
+    counts = [len(record.detections) for record in records]
+    boxes = np.concatenate([np.empty((0, 4), np.float32), *(record.detections.boxes for record in records)])
+    scores = np.concatenate([np.empty(0, np.float32), *(record.detections.scores for record in records)])
+    table = {
+        "image_id": np.repeat(np.array([record.image_id for record in records], dtype=object), counts),
+        **{name: boxes[:, column] for column, name in enumerate(_BOX)},
+        "score": scores,
+    }
+    if landmarks is None:
+        landmarks = any(record.detections.landmarks is not None and len(record.detections) for record in records)
+    if landmarks:
+        points = np.concatenate(
+            [
+                np.empty((0, 10), np.float32),
+                *(
+                    np.full((len(record.detections), 10), np.nan, np.float32)
+                    if record.detections.landmarks is None
+                    else record.detections.landmarks.reshape(-1, 10)
+                    for record in records
+                ),
+            ]
+        )
+        table |= {name: points[:, column] for column, name in enumerate(_LANDMARKS)}
+    return pd.DataFrame(table)

@@ -1,0 +1,1 @@
+"""How much detectors keep of their accuracy on worse images."""

@@ -1,0 +1,53 @@
+"""What batches buy: pictures a second by batch size, `pytest benchmarks -k batch --device cuda`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from facebench.benchmarks.timing.batch_throughput import BatchRate, measure
+from facebench.datasets import decode, load
+from facebench.detectors import create, resolve
+from facebench.detectors.models import store as model_store
+from facebench.errors import DeviceError
+
+if TYPE_CHECKING:
+    from facebench.detectors import RGBImage
+
+PICTURES = 4
+CALLS = 2
+
+
+@pytest.mark.benchmark(group="batches")
+@pytest.mark.parametrize("name", ["retinaface", "retinaface-onnx"])
+def test_batch_throughput(name: str, benchmark: Any, say: list[str], pytestconfig: pytest.Config) -> None:
+    """Scenes of one size; on the CPU a batch saves next to nothing, and the figures say so."""
+    spec, device = resolve(name), pytestconfig.getoption("--device")
+    missing = spec.missing()
+    if missing is not None:
+        pytest.skip(f"{missing}; to mend: {missing.mend}")
+    for model in spec.models():
+        model_store.fetch(model)
+    decoded = [decode(sample.source).image for sample in load(f"scenes?count={PICTURES}").samples]
+    images: list[RGBImage] = [image for image in decoded if image is not None]
+    # batches are made of pictures of one size
+    images = [images[0]] * PICTURES if len({image.shape for image in images}) > 1 else images
+    try:
+        detector = create(spec, device=device)
+    except DeviceError as error:
+        pytest.skip(str(error))
+    rates: list[list[BatchRate]] = []
+    benchmark.pedantic(lambda: rates.append(measure(detector, images, (1, 4), calls=CALLS)), rounds=1)
+    detector.close()
+    one, *larger = rates[0]
+    assert one.batch == 1 and all(rate.together for rate in larger)
+    if benchmark.disabled:
+        return
+    benchmark.extra_info |= {
+        "device": device,
+        "pictures_per_second": {rate.batch: rate.pictures_per_second for rate in rates[0]},
+    }
+    shown = ", ".join(
+        f"batches of {rate.batch}: {rate.pictures_per_second / one.pictures_per_second:.2f} times" for rate in larger
+    )
+    say.append(f"{name} on {device}: {one.pictures_per_second:.1f} pictures/s one by one; {shown}")

@@ -1,0 +1,1 @@
+"""From the times of calls to what is said of them."""

@@ -1,0 +1,70 @@
+"""Latency samples in, the figures of a report out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ...errors import UsageError
+
+SAMPLES_FOR_P99 = 1000
+"""A percentile p is worth printing from n >= 10 / (1 - p) on: ten samples beyond it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LatencySummary:
+    """Latency of one call a picture.
+
+    Percentiles are linear between neighbouring samples (NumPy's default, method 7 of Hyndman and Fan 1996).
+
+    Attributes:
+        n: samples.
+        p50_ms: median, the primary figure; nan without samples, as p90_ms and mean_ms are.
+        p90_ms: 90th percentile.
+        p99_ms: 99th percentile, or None below 1,000 samples, where one outlier would decide it.
+        mean_ms: arithmetic mean.
+        pictures_per_second: n pictures over the sum of the samples, one call after the other; nan without samples.
+        max_ms: the slowest sample, nan without samples. No sample is left out, here or above.
+    """
+
+    n: int
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float | None
+    mean_ms: float
+    pictures_per_second: float
+    max_ms: float
+
+
+def summarise(samples_ms: ArrayLike) -> LatencySummary:
+    """Summarise samples (n,) in milliseconds, in any order.
+
+    Raises:
+        UsageError: on samples that are not a flat list of finite numbers above zero.
+
+    >>> summarise([3.0, 1.0, 2.0]).p50_ms
+    2.0
+    """
+    samples = np.asarray(samples_ms, dtype=np.float64)
+    if samples.ndim != 1:
+        raise UsageError(f"latency samples must be a flat list, got shape {samples.shape}")
+    wrong = ~(np.isfinite(samples) & (samples > 0))
+    if bool(wrong.any()):
+        index = int(np.argmax(wrong))
+        raise UsageError(f"latency samples must be finite and above 0 ms, got {samples[index]} as sample {index}")
+    if len(samples) == 0:
+        return LatencySummary(0, math.nan, math.nan, None, math.nan, math.nan, math.nan)
+    p50, p90, p99 = np.percentile(samples, [50, 90, 99]).tolist()
+    mean = float(samples.mean())
+    return LatencySummary(
+        n=len(samples),
+        p50_ms=p50,
+        p90_ms=p90,
+        p99_ms=p99 if len(samples) >= SAMPLES_FOR_P99 else None,
+        mean_ms=mean,
+        pictures_per_second=1000.0 / mean,
+        max_ms=float(samples.max()),
+    )

@@ -1,0 +1,1 @@
+"""Images made worse in a known way, at five severities."""

@@ -1,0 +1,181 @@
+"""Reading the official WIDER FACE annotation: the text file of boxes and the MATLAB files of evaluation lists.
+
+Formats: `readme.txt` in wider_face_split.zip and `evaluation.m` in eval_tools.zip, http://shuoyang1213.me/WIDERFACE/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import AnnotationError, DataError
+
+#: Columns 4 to 9 of a row and the largest label in each; columns 0 to 3 are x, y, width, height in whole pixels.
+LABELS = {"blur": 2, "expression": 1, "illumination": 1, "invalid": 1, "occlusion": 2, "pose": 1}
+_COLUMNS = 4 + len(LABELS)
+# Far above any picture's side, and exact in float32.
+_LARGEST = 10**6
+
+
+def read_faces(path: Path) -> dict[str, NDArray[np.int32]]:
+    """Read a `wider_face_*_bbx_gt.txt`.
+
+    For every picture the file has its name, the number of faces and a row of ten numbers a face. A picture with no face
+    is followed by one row of zeros all the same.
+
+    Returns:
+        "<event>/<file>.jpg" -> int32 (n, 10) in file order: x, y, width, height, then the labels in order of `LABELS`.
+
+    Raises:
+        AnnotationError: where the file contradicts its format; names file and line.
+        DataError: where it cannot be read.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise DataError(f"Got {error.strerror or error} at {path}, expected the annotation file.") from error
+    except UnicodeDecodeError as error:
+        raise AnnotationError(f"{path}: got bytes that are not UTF-8 text, expected the official file.") from error
+    return parse_faces(lines, path)
+
+
+def parse_faces(
+    lines: Sequence[str], path: Path | str, *, is_name: Callable[[str], bool] | None = None
+) -> dict[str, NDArray[np.int32]]:
+    """Read the lines of such a file; see `read_faces`.
+
+    Args:
+        lines: of the file.
+        path: how messages name it.
+        is_name: tells the name of a picture; else "<event>/<file>.jpg", as in the official files.
+    """
+    is_name = is_name or _is_name
+    lines = list(lines)
+    while lines and not lines[-1].strip():
+        lines.pop()
+    if not lines:
+        raise AnnotationError(f"{path}:1: got an empty file, expected picture names, counts and boxes.")
+
+    faces: dict[str, NDArray[np.int32]] = {}
+    at = 0
+    while at < len(lines):
+        name = lines[at].strip()
+        if not is_name(name):
+            raise AnnotationError(
+                f"{path}:{at + 1}: got {_short(name)}, expected a picture name such as 0--Parade/0_Parade_1.jpg; "
+                "does the count above match its rows?"
+            )
+        if name in faces:
+            raise AnnotationError(f"{path}:{at + 1}: picture {name} stands twice, expected it once.")
+        count = _count(lines, at + 1, path)
+        first = at + 2
+        announced = f"{name} announces {count} faces, from line {first + 1}"
+        rows = [_row(lines, i, path, announced) for i in range(first, first + count)]
+        faces[name] = np.array(rows, dtype=np.int32).reshape(-1, _COLUMNS)
+        _check_labels(faces[name], path, first)
+        at = first + count
+        if count == 0 and at < len(lines) and not is_name(lines[at].strip()):
+            if any(_row(lines, at, path, announced)):
+                raise AnnotationError(f"{path}:{at + 1}: got a box under the count 0 of {name}, expected zeros.")
+            at += 1
+    return faces
+
+
+def read_list(path: Path, faces: Mapping[str, NDArray[np.int32]]) -> dict[str, NDArray[np.int8]]:
+    """Read an official list such as `wider_hard_val.mat`: which faces count.
+
+    Args:
+        path: the MATLAB file. Its own boxes must equal those of the text file, in order, since the list holds indices.
+        faces: what `read_faces` returned.
+
+    Returns:
+        "<event>/<file>.jpg" -> int8 (n,), 1 where the face counts.
+
+    Raises:
+        AnnotationError: where the file has not the official structure, or contradicts the text file.
+    """
+    flags: dict[str, NDArray[np.int8]] = {}
+    try:
+        for name, boxes, indices in _pictures_of(path):
+            if name not in faces:
+                raise AnnotationError(f"{path}: holds picture {name}, which the text file does not have.")
+            if not np.array_equal(boxes, faces[name][:, :4]):
+                raise AnnotationError(f"{path}: the boxes of {name} differ from those of the text file.")
+            n = len(boxes)
+            if indices.size and (indices.min() < 1 or indices.max() > n or len(np.unique(indices)) < len(indices)):
+                raise AnnotationError(f"{path}: got indices {indices.tolist()} for {name}, expected some of 1 to {n}.")
+            flags[name] = np.zeros(n, np.int8)
+            flags[name][indices - 1] = 1
+    except (KeyError, IndexError, AttributeError, TypeError, ValueError) as error:
+        raise AnnotationError(
+            f"{path}: got another structure ({error!r}), expected event_list, file_list, face_bbx_list and gt_list."
+        ) from error
+    missing = next((name for name in faces if name not in flags), None)
+    if missing is not None:
+        raise AnnotationError(f"{path}: lacks picture {missing}, which the text file has.")
+    return flags
+
+
+def _pictures_of(path: Path) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield name, boxes (n, 4) and 1-based indices (k,) of every picture in a list file."""
+    from scipy.io import loadmat
+
+    try:
+        mat: dict[str, Any] = loadmat(str(path))
+    except Exception as error:  # loadmat raises its own, zlib's, struct's and plain errors on damaged files
+        raise AnnotationError(f"{path}: got {error or error!r}, expected a MATLAB 5 file.") from error
+    events = mat["event_list"].ravel()
+    for event, files, boxes, lists in zip(
+        events, mat["file_list"].ravel(), mat["face_bbx_list"].ravel(), mat["gt_list"].ravel(), strict=True
+    ):
+        for file, box, indices in zip(files.ravel(), boxes.ravel(), lists.ravel(), strict=True):
+            name = f"{_text(event)}/{_text(file)}.jpg"
+            yield name, np.asarray(box, np.int64).reshape(-1, 4), np.asarray(indices, np.int64).ravel()
+
+
+def _text(cell: NDArray[np.str_]) -> str:
+    return str(cell.ravel()[0])
+
+
+def _is_name(line: str) -> bool:
+    """Whether a line is "<event>/<file>.jpg", which also keeps it inside the pictures' folder."""
+    event, _, file = line.partition("/")
+    return file.lower().endswith(".jpg") and "/" not in file and event not in ("", ".", "..")
+
+
+def _count(lines: list[str], at: int, path: Path | str) -> int:
+    text = lines[at].strip() if at < len(lines) else "the end of the file"
+    if not (text.isascii() and text.isdigit() and len(text) <= 6):
+        raise AnnotationError(f"{path}:{at + 1}: got {_short(text)}, expected the number of faces.")
+    return int(text)
+
+
+def _row(lines: list[str], at: int, path: Path | str, announced: str) -> list[int]:
+    """Ten whole numbers of one line."""
+    text = lines[at].strip() if at < len(lines) else "the end of the file"
+    try:
+        values = [int(token) for token in text.split()]
+    except ValueError:
+        values = []
+    if len(values) != _COLUMNS or max(map(abs, values)) > _LARGEST:
+        raise AnnotationError(
+            f"{path}:{at + 1}: got {_short(text)}, expected a row of {_COLUMNS} whole numbers ({announced})."
+        )
+    return values
+
+
+def _check_labels(rows: NDArray[np.int32], path: Path | str, first: int) -> None:
+    labels = rows[:, 4:]
+    bad = np.argwhere((labels < 0) | (labels > np.array(list(LABELS.values()))))
+    if len(bad):
+        row, column = bad[0]
+        label, most = list(LABELS.items())[column]
+        raise AnnotationError(f"{path}:{first + row + 1}: got {label} {labels[row, column]}, expected 0 to {most}.")
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:57] + "...")

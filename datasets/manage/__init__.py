@@ -1,0 +1,1 @@
+"""What is done with a data set: convert it, verify it, describe it."""

@@ -1,0 +1,137 @@
+"""What a data set is made of, and whether every file of it can be used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..base import Dataset
+from ..images import decode, upright_size
+
+HEIGHTS_PX = MappingProxyType(
+    {
+        "below 16": (-np.inf, 16.0),
+        "16–32": (16.0, 32.0),
+        "32–96": (32.0, 96.0),
+        "96–200": (96.0, 200.0),
+        "200–400": (200.0, 400.0),
+        "400–1,000": (400.0, 1000.0),
+        "from 1,000": (1000.0, np.inf),
+    }
+)
+"""Name -> lowest height of a face in pixels, and the height it stays below: wherever faces are told apart by height."""
+SHARES = MappingProxyType(
+    {
+        "below 1 %": (-np.inf, 0.01),
+        "1–5 %": (0.01, 0.05),
+        "5–20 %": (0.05, 0.2),
+        "20–50 %": (0.2, 0.5),
+        "from 50 %": (0.5, np.inf),
+    }
+)
+"""Name -> smallest share of the image that a face fills, and the share it stays below."""
+
+_PERCENTILES = (0, 10, 50, 90, 100)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A file that cannot be used.
+
+    Attributes:
+        file: image_id of a picture, or the path of another file.
+        what: what was got and expected.
+    """
+
+    file: str
+    what: str
+
+
+def statistics(dataset: Dataset) -> Mapping[str, Any]:
+    """Count what a data set holds; of pictures, only headers are read.
+
+    Returns:
+        As JSON holds it: `pictures`, `without_faces`, `faces`, `ignored`, `faces_by_height_px`,
+        `faces_by_share` of the image's area (without faces of images whose size cannot be read); percentiles 0 (the
+        smallest), 10, 50, 90, 100 of `face_height_px`, `picture_width_px` and `picture_height_px` (None where there is
+        nothing); `attributes` (name -> value -> faces), `notes`, `faults` (pictures whose header cannot be read).
+    """
+    faces = [sample.faces for sample in dataset.samples]
+    boxes = np.concatenate([some.boxes for some in faces]) if faces else np.zeros((0, 4), np.float32)
+    heights = (boxes[:, 3] - boxes[:, 1]).astype(np.float64)
+    measured = [(sample.image_id, upright_size(sample.source)) for sample in dataset.samples]
+    sizes = np.array([size for _, size in measured if size is not None], np.float64).reshape(-1, 2)
+    sides = np.array([size or (0, 0) for _, size in measured], np.float64).reshape(-1, 2)
+    share = shares(boxes, np.repeat(sides, [len(some) for some in faces], axis=0))
+    names = dict.fromkeys(name for some in faces for name in some.attributes)
+    attributes = {}
+    for name in names:
+        labels = np.concatenate([some.attributes[name] for some in faces if name in some.attributes])
+        values, counts = np.unique(labels, return_counts=True)
+        attributes[name] = {str(value): int(count) for value, count in zip(values, counts, strict=True)}
+    return {
+        "dataset": dataset.name,
+        "description": dataset.description,
+        "licence": dataset.licence,
+        "fingerprint": dataset.fingerprint,
+        "pictures": len(dataset),
+        "total": dataset.total,
+        "without_faces": sum(not len(some) for some in faces),
+        "faces": len(boxes),
+        "ignored": sum(int(some.ignore.sum()) for some in faces),
+        "faces_by_height_px": _in_bins(heights, HEIGHTS_PX),
+        "faces_by_share": _in_bins(share, SHARES),
+        "face_height_px": _percentiles(heights),
+        "picture_width_px": _percentiles(sizes[:, 0]),
+        "picture_height_px": _percentiles(sizes[:, 1]),
+        "attributes": attributes,
+        "notes": list(dataset.notes),
+        "faults": [f"{image_id}: the size cannot be read" for image_id, size in measured if size is None],
+    }
+
+
+def shares(boxes: NDArray[np.floating], sides: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the share of an image's area that each box covers, float64 (n,); what lies outside the image is left out.
+
+    Args:
+        boxes: (n, 4), x1, y1, x2, y2 in pixels.
+        sides: (n, 2), width and height of the image of each box; 0 where they are not known, which gives nan.
+    """
+    inside = np.maximum(np.minimum(boxes[:, 2:], sides) - np.maximum(boxes[:, :2], 0.0), 0.0)
+    area = sides.prod(axis=1)
+    found = np.full(len(boxes), np.nan)
+    np.divide(inside.prod(axis=1), area, out=found, where=area > 0)
+    return found
+
+
+def undecodable(dataset: Dataset, progress: Callable[[int], None] = lambda done: None) -> list[Fault]:
+    """Decode every picture and return those that cannot be used, with the decoder's verdict.
+
+    Args:
+        dataset: the pictures.
+        progress: called with the number of pictures done.
+    """
+    faults = []
+    for done, sample in enumerate(dataset.samples, start=1):
+        decoded = decode(sample.source)
+        if decoded.image is None:
+            name = str(sample.source) if isinstance(sample.source, Path) else sample.image_id
+            faults.append(Fault(name, f"{decoded.verdict}: {decoded.detail}"))
+        progress(done)
+    return faults
+
+
+def _in_bins(values: NDArray[np.float64], bins: Mapping[str, tuple[float, float]]) -> dict[str, int]:
+    return {name: int(((values >= low) & (values < high)).sum()) for name, (low, high) in bins.items()}
+
+
+def _percentiles(values: NDArray[np.float64]) -> dict[str, float] | None:
+    if not len(values):
+        return None
+    return {str(p): round(float(v), 1) for p, v in zip(_PERCENTILES, np.percentile(values, _PERCENTILES), strict=True)}

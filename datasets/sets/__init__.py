@@ -1,0 +1,1 @@
+"""The data sets that people bring: WIDER FACE, FDDB, a folder."""

@@ -1,0 +1,1 @@
+"""One family of detectors per file, behind the one interface."""

@@ -1,0 +1,79 @@
+"""dlib's CNN face detector, trained with max-margin object detection (King, arXiv:1502.00046)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...errors import UsageError
+from ..base import Detections, Detector, DetectorInfo, Device, RGBImage
+from ..models import store as model_store
+from ..process.per_process import PerProcess, refuse_fork
+from .dlib_hog import corners
+
+NETWORKS = "dlib's CNN"
+"""What `refuse_fork` calls the library."""
+
+SMALLEST_SIDE = 10
+"""Pixels; dlib raises on a picture less than 10 wide or 7 high."""
+
+
+class DlibCnn(Detector):
+    """A small fully convolutional network over an image pyramid; dlib does all in one call, which counts as inference.
+
+    dlib's networks share threads that no forked child has: where one was used before a fork, the child gets an error.
+
+    Args:
+        upsample: how often the picture is doubled first. Each step costs four times the time and memory.
+    """
+
+    info = DetectorInfo(
+        name="dlib-cnn",
+        family="CNN over a pyramid",
+        package="dlib-bin",
+        licence="BSL-1.0",
+        score_kind="margin",
+        devices=("cpu",),
+        landmarks=False,
+        reference="King: Max-Margin Object Detection, arXiv:1502.00046",
+        note="dlib-bin is built without CUDA",
+    )
+    requires = ("dlib",)
+    extra = "dlib"
+    reference_scores = (1.074, 1.095)
+
+    def __init__(
+        self, *, upsample: int = 0, device: Device = "cpu", threads: int = 1, score_floor: float | None = None
+    ) -> None:
+        super().__init__(device=device, threads=threads, score_floor=score_floor)
+        import dlib
+
+        file = str(model_store.fetch("dlib-cnn"))
+        self._detector = PerProcess(lambda: dlib.cnn_face_detection_model_v1(file))
+        self._upsample = upsample
+
+    @classmethod
+    def model_names(cls, **parameters: Any) -> tuple[str, ...]:
+        """Return the one network."""
+        return ("dlib-cnn",)
+
+    @classmethod
+    def check_parameters(cls, **parameters: Any) -> None:
+        """Check ranges."""
+        if not 0 <= parameters["upsample"] <= 2:
+            raise UsageError(
+                f"dlib-cnn:upsample={parameters['upsample']}: expected 0 to 2 (2 has been seen to take 40 GB of memory)"
+            )
+
+    def detect(self, image: RGBImage) -> Detections:
+        """Run the network, unless the picture is smaller than its pyramid can hold."""
+        if min(image.shape[:2]) << self._upsample < SMALLEST_SIDE:
+            return Detections.empty()
+        refuse_fork(NETWORKS)
+        picture = np.ascontiguousarray(image)
+        with self._detector.alone() as detector:
+            self.clock.inference()
+            found = detector(picture, self._upsample)
+        self.clock.post()
+        return Detections.from_arrays([corners(face.rect) for face in found], [face.confidence for face in found])

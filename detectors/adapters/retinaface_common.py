@@ -1,0 +1,101 @@
+"""What the RetinaFace adapters share: input, priors, decoding (Deng et al., CVPR 2020; MobileNet0.25 body)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import UsageError
+from ..base import Detections, RGBImage
+from ..boxes import non_maximum_suppression
+
+MEAN_BGR = (104.0, 117.0, 123.0)
+MIN_SIZES = ((16, 32), (64, 128), (256, 512))
+STEPS = (8, 16, 32)
+VARIANCES = (0.1, 0.2)
+OPERATING_THRESHOLD = 0.6
+"""`vis_thres` of the reference implementation's test script."""
+
+
+def network_input(*images: RGBImage) -> NDArray[np.float32]:
+    """Return float32 (n, 3, height, width) of n pictures of one size: blue, green, red, mean taken off."""
+    batch = np.empty((len(images), 3, *images[0].shape[:2]), dtype=np.float32)
+    for planes, image in zip(batch, images, strict=True):
+        planes[...] = image[:, :, ::-1].transpose(2, 0, 1)
+    batch -= np.array(MEAN_BGR, dtype=np.float32)[:, None, None]
+    return batch
+
+
+def by_size(images: Sequence[RGBImage], detect: Callable[[list[RGBImage]], list[Detections]]) -> list[Detections]:
+    """Hand the pictures of each size to `detect` as one batch, and return the answers in the pictures' order."""
+    places: dict[tuple[int, ...], list[int]] = {}
+    for place, image in enumerate(images):
+        places.setdefault(image.shape, []).append(place)
+    found: dict[int, Detections] = {}
+    for group in places.values():
+        found.update(zip(group, detect([images[place] for place in group]), strict=True))
+    return [found[place] for place in range(len(images))]
+
+
+@lru_cache(maxsize=8)
+def priors(height: int, width: int) -> NDArray[np.float32]:
+    """Return the prior boxes of a picture: float32 (n, 4), centre x, centre y, width, height over picture size.
+
+    The same numbers as `retinaface.prior_box.priorbox` of retinaface-pytorch, without its loop over every cell.
+    """
+    levels = []
+    for step, sizes in zip(STEPS, MIN_SIZES, strict=True):
+        rows, columns = math.ceil(height / step), math.ceil(width / step)
+        x = (np.arange(columns) + 0.5) * step / width
+        y = (np.arange(rows) + 0.5) * step / height
+        level = np.empty((rows, columns, len(sizes), 4))
+        level[..., 0] = x[None, :, None]
+        level[..., 1] = y[:, None, None]
+        level[..., 2] = np.array(sizes) / width
+        level[..., 3] = np.array(sizes) / height
+        levels.append(level.reshape(-1, 4))
+    return np.concatenate(levels).astype(np.float32)
+
+
+def decode(
+    locations: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    points: NDArray[np.float32],
+    anchors: NDArray[np.float32],
+    image_size: tuple[int, int],
+    nms_threshold: float,
+    top_k: int = 5000,
+    keep_top_k: int = 750,
+) -> Detections:
+    """Turn network output into detections.
+
+    Args:
+        locations: (n, 4) offsets of centre and logarithm of size, in units of the priors.
+        scores: (n,) probability of a face.
+        points: (n, 10) offsets of five landmarks.
+        anchors: (n, 4) the priors of these rows.
+        image_size: height and width, pixels.
+        nms_threshold: IoU above which the weaker of two boxes is dropped.
+        top_k: boxes looked at, as in the reference implementation.
+        keep_top_k: boxes returned at most, likewise.
+    """
+    height, width = image_size
+    scale = np.array([width, height], dtype=np.float32)
+    centres = anchors[:, :2] + locations[:, :2] * np.float32(VARIANCES[0]) * anchors[:, 2:]
+    sizes = anchors[:, 2:] * np.exp(locations[:, 2:] * np.float32(VARIANCES[1]))
+    boxes = np.concatenate([centres - sizes / 2, centres + sizes / 2], axis=1) * np.tile(scale, 2)
+    keep = non_maximum_suppression(boxes, scores, nms_threshold, top_k)[:keep_top_k]
+    offsets = points[keep].reshape(-1, 5, 2) * np.float32(VARIANCES[0])
+    landmarks = (anchors[keep, None, :2] + offsets * anchors[keep, None, 2:]) * scale
+    return Detections.from_arrays(boxes[keep], scores[keep], landmarks)
+
+
+def check_thresholds(name: str, confidence: float, nms_threshold: float) -> None:
+    """Raise UsageError where a threshold is no probability or IoU."""
+    for key, value in (("confidence", confidence), ("nms_threshold", nms_threshold)):
+        if not 0 <= value <= 1:
+            raise UsageError(f"{name}:{key}={value}: expected 0 to 1")

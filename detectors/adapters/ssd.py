@@ -1,0 +1,80 @@
+"""OpenCV's SSD face detector with a reduced ResNet-10 body (Liu et al., ECCV 2016)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...errors import UsageError
+from ..base import Detections, DetectorInfo, Device, RGBImage
+from ..models import store as model_store
+from ..process.per_process import PerProcess
+from ..runtimes.opencv import OpenCvDetector, to_bgr
+
+
+class Ssd(OpenCvDetector):
+    """Single-shot detector on a picture squeezed to 300×300.
+
+    Args:
+        confidence: probability from which a box is a face.
+        size: side of the square that the picture is squeezed to, pixels.
+    """
+
+    info = DetectorInfo(
+        name="ssd",
+        family="single-stage CNN",
+        package="opencv-contrib-python",
+        licence="Apache-2.0",
+        score_kind="probability",
+        devices=("cpu",),
+        landmarks=False,
+        reference="Liu et al.: SSD: Single Shot MultiBox Detector, ECCV 2016; OpenCV samples/dnn/face_detector",
+        operating_threshold=0.5,
+        score_floor=0.01,
+    )
+    reference_scores = (1.0, 0.933)
+
+    def __init__(
+        self,
+        *,
+        confidence: float = 0.5,
+        size: int = 300,
+        device: Device = "cpu",
+        threads: int = 1,
+        score_floor: float | None = None,
+    ) -> None:
+        super().__init__(device=device, threads=threads, score_floor=score_floor, operating_threshold=confidence)
+        import cv2
+
+        self._size = size
+        files = str(model_store.fetch("ssd-net")), str(model_store.fetch("ssd-weights"))
+        self._net = PerProcess(lambda: cv2.dnn.readNetFromCaffe(*files))
+
+    @classmethod
+    def model_names(cls, **parameters: Any) -> tuple[str, ...]:
+        """Return net description and weights."""
+        return ("ssd-net", "ssd-weights")
+
+    @classmethod
+    def check_parameters(cls, **parameters: Any) -> None:
+        """Check ranges."""
+        if not 0 <= parameters["confidence"] <= 1:
+            raise UsageError(f"ssd:confidence={parameters['confidence']}: expected 0 to 1")
+        if not 64 <= parameters["size"] <= 4096:
+            raise UsageError(f"ssd:size={parameters['size']}: expected 64 to 4096 pixels")
+
+    def detect(self, image: RGBImage) -> Detections:
+        """Squeeze the picture to the square, run the network, scale back."""
+        import cv2
+
+        height, width = image.shape[:2]
+        blob = cv2.dnn.blobFromImage(to_bgr(image), 1.0, (self._size, self._size), (104.0, 177.0, 123.0))
+        with self._net.alone() as net:
+            net.setInput(blob)
+            self.clock.inference()
+            rows = net.forward().reshape(-1, 7)
+        self.clock.post()
+        boxes = rows[:, 3:7] * np.array([width, height, width, height], dtype=np.float32)
+        keep = (rows[:, 2] >= self.score_floor) & (boxes[:, 2:] >= boxes[:, :2]).all(axis=1)
+        return Detections.from_arrays(boxes[keep], rows[keep, 2])

@@ -1,0 +1,1 @@
+"""A model's name -> a verified local file."""

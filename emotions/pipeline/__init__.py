@@ -1,0 +1,1 @@
+"""Detector -> crop -> classifier, over images and videos."""

@@ -1,0 +1,1 @@
+"""How well emotions are recognised: on face crops, and end to end."""

@@ -1,0 +1,207 @@
+"""Pictures with boxes: a JPEG copy for `facebench detect`, and the layers of the report's gallery."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...benchmarks.analysis.table import Row, Summary
+from ...benchmarks.measure.previews import Outcomes, Preview, encode_jpeg, judge, read_previews
+from ...benchmarks.store.run_folder import write_atomically
+from ...detectors import RGBImage
+from ...errors import ResultsError
+from ..values.numbers import row_label
+
+_OVERLAY_QUALITY = 90
+_BOX_COLOUR, _CASING_COLOUR = (86, 180, 233), (0, 0, 0)
+
+
+def write_overlay(image: RGBImage, boxes: NDArray[np.float32], path: Path) -> Path:
+    """Write a JPEG copy of a picture with boxes drawn in.
+
+    Args:
+        image: RGB uint8 (h, w, 3); left as it is.
+        boxes: (n, 4): x1, y1, x2, y2 in pixels; what lies outside the picture is cut.
+        path: where to write; its folder is made.
+
+    Raises:
+        ResultsError: it cannot be written there, or the picture is too large for JPEG.
+    """
+    from PIL import Image, ImageDraw
+
+    picture = Image.fromarray(image)
+    drawing = ImageDraw.Draw(picture)
+    line = max(2, round(max(picture.size) / 250))
+    limits = np.array([*picture.size, *picture.size]) - 1
+    for x1, y1, x2, y2 in np.clip(np.rint(boxes), 0, limits).astype(int).tolist():
+        drawing.rectangle((x1 - 1, y1 - 1, x2 + 1, y2 + 1), outline=_CASING_COLOUR, width=line + 2)
+        drawing.rectangle((x1, y1, x2, y2), outline=_BOX_COLOUR, width=line)
+    return write_jpeg(np.asarray(picture), path)
+
+
+def write_jpeg(image: RGBImage, path: Path) -> Path:
+    """Write a picture as JPEG.
+
+    Args:
+        image: RGB uint8 (h, w, 3).
+        path: where to write; its folder is made.
+
+    Raises:
+        ResultsError: it cannot be written there, or the picture is too large for JPEG.
+    """
+    height, width = image.shape[:2]
+    try:
+        data = encode_jpeg(image, (width, height), _OVERLAY_QUALITY)
+    except (OSError, ValueError) as error:
+        raise ResultsError(f"cannot write {path}: {width}×{height} pixels are too many for JPEG ({error})") from error
+    write_atomically(path, data)
+    return path
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What one detector did on one picture, as SVG path data in preview pixels.
+
+    Attributes:
+        hits: boxes on a face.
+        false_alarms: boxes on no face, and second boxes on a face.
+        dropped: boxes on a face to be ignored.
+        found: the faces hit.
+        missed: the faces not hit.
+        faces_missed: how many.
+        alarms: how many false alarms.
+        text: the same in numbers.
+    """
+
+    hits: str
+    false_alarms: str
+    dropped: str
+    found: str
+    missed: str
+    faces_missed: int
+    alarms: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One preview.
+
+    Attributes:
+        image_id: the picture's name in its data set.
+        source: the JPEG as a data URI.
+        width: pixels.
+        height: pixels.
+        ignored: the faces that are neither to be found nor background, as SVG path data.
+        layers: what each finished detector did, in the order of `Gallery.labels`.
+        differs: whether the detectors do not all find the same faces of it.
+    """
+
+    image_id: str
+    source: str
+    width: int
+    height: int
+    ignored: str
+    layers: Sequence[Layer]
+    differs: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """The previews of a run.
+
+    Attributes:
+        labels: the finished detectors, best first, each with the threshold its boxes are shown at.
+        pictures: most telling first; empty where the run holds no previews.
+    """
+
+    labels: Sequence[str]
+    pictures: Sequence[Picture]
+
+
+def gallery(summary: Summary) -> Gallery:
+    """Read the previews of a run and lay out the boxes of its finished detectors on them.
+
+    Raises:
+        ResultsError: the index or a picture is missing or damaged.
+    """
+    run = summary.run
+    previews = read_previews(run)
+    rows = [row for row in summary.rows if row.done]
+    if not previews or not rows:
+        return Gallery([], [])
+    image_ids = [preview.image_id for preview in previews]
+    outcomes = [judge(run, row.cell, image_ids) for row in rows]
+    pictures = []
+    for place, preview in enumerate(previews):
+        start, stop = outcomes[0].faces.offsets[place : place + 2]
+        faces, counted = outcomes[0].faces.boxes[start:stop], outcomes[0].counted[start:stop]
+        pictures.append(
+            Picture(
+                image_id=preview.image_id,
+                source=data_uri(run.path / "previews" / preview.file),
+                width=preview.width,
+                height=preview.height,
+                ignored=box_path(faces[~counted], preview.scale),
+                layers=[_layer(outcome, place, preview) for outcome in outcomes],
+                differs=len({outcome.found[start:stop][counted].tobytes() for outcome in outcomes}) > 1,
+            )
+        )
+    return Gallery([f"{row_label(row)} ({threshold(row)})" for row in rows], pictures)
+
+
+def threshold(row: Row) -> str:
+    """Say which boxes of a finished row count at its operating point."""
+    value = float(row.cell["start"]["operating_threshold"])
+    return f"score ≥ {value:g}" if value > np.finfo(np.float32).min else "every box"
+
+
+def _layer(outcome: Outcomes, place: int, preview: Preview) -> Layer:
+    here = outcome.picture == place
+    hit, false_alarm = here & outcome.hit, here & outcome.false_alarm
+    to_find = (outcome.faces.picture == place) & outcome.counted
+    missed, alarms = to_find & ~outcome.found, int(false_alarm.sum())
+    found = f"{int(hit.sum())} of {int(to_find.sum())} faces found" if to_find.any() else "no face to be found"
+    return Layer(
+        hits=box_path(outcome.boxes[hit], preview.scale),
+        false_alarms=box_path(outcome.boxes[false_alarm], preview.scale),
+        dropped=box_path(outcome.boxes[here & ~hit & ~false_alarm], preview.scale),
+        found=box_path(outcome.faces.boxes[to_find & outcome.found], preview.scale),
+        missed=box_path(outcome.faces.boxes[missed], preview.scale),
+        faces_missed=int(missed.sum()),
+        alarms=alarms,
+        text=f"{found}, {alarms} false alarm{'' if alarms == 1 else 's'}",
+    )
+
+
+def box_path(boxes: NDArray[np.float64], scale: float) -> str:
+    """Return boxes as SVG path data, to a tenth of a pixel.
+
+    >>> box_path(np.array([[0.0, 10.0, 20.06, 40.0]]), 0.5)
+    'M0 5h10v15h-10z'
+    """
+    corners = np.round(boxes * scale, 1)
+    return "".join(
+        f"M{x1:.10g} {y1:.10g}h{round(x2 - x1, 1):.10g}v{round(y2 - y1, 1):.10g}h{round(x1 - x2, 1):.10g}z"
+        for x1, y1, x2, y2 in corners.tolist()
+    )
+
+
+def data_uri(path: Path) -> str:
+    """Return a stored JPEG as a data URI.
+
+    Raises:
+        ResultsError: it cannot be read.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ResultsError(
+            f"cannot read {path}: {error.strerror or error}. Remove its folder and run again to write it anew"
+        ) from error
+    return "data:image/jpeg;base64," + base64.b64encode(data).decode("ascii")

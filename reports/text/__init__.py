@@ -1,0 +1,1 @@
+"""Comparisons as text, Markdown, JSON and JUnit XML."""

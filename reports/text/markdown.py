@@ -1,0 +1,41 @@
+"""The comparison of two versions as Markdown, for the summary page of a CI job."""
+
+from __future__ import annotations
+
+from ...benchmarks.compare.gate import GateResult
+from ...benchmarks.compare.runs import Comparison
+from .comparison import ComparisonRow, headline, joined, reasons, rows, scope, summary_line, titles, what_to_do
+from .tables import escape
+
+
+def comparison_markdown(comparison: Comparison, result: GateResult | None = None) -> str:
+    """Return a first line that says the outcome, the table, what to do where it is open, then the details.
+
+    Args:
+        comparison: what was compared.
+        result: of the gate; without it the first line says only what differs.
+    """
+    first = summary_line(comparison) if result is None else headline(result)
+    found = rows(comparison, result)
+    parts = [f"**{escape(first)}**", _table(titles(comparison, result), found)]
+    if result is not None and (why := reasons(result)):
+        parts.append("\n".join(f"- {escape(line)}" for line in why))
+    if result is not None and (advice := what_to_do(result)):
+        parts.append("What to do:\n\n" + "\n".join(f"- {line}" for line in advice))
+    if notes := (comparison.notes if result is None else result.notes):
+        parts.append("Notes:\n\n" + "\n".join(f"- {escape(note)}" for note in notes))
+    parts += [_details(row) for row in found if row.details]
+    return "\n\n".join([*parts, escape(scope(comparison))]) + "\n"
+
+
+def _table(headings: list[str], found: list[ComparisonRow]) -> str:
+    lines = ["| " + " | ".join(headings) + " |", "|" + "---|" * len(headings)]
+    lines += [
+        "| " + " | ".join(joined([escape(line) for line in cell], "<br>") for cell in row.cells) + " |" for row in found
+    ]
+    return "\n".join(lines)
+
+
+def _details(row: ComparisonRow) -> str:
+    items = "\n".join(f"- {heading}: {escape(text)}" for heading, text in (*row.judged, *row.details))
+    return f"<details><summary>{escape(row.label)}</summary>\n\n{items}\n\n</details>"

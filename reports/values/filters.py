@@ -1,0 +1,58 @@
+"""What the rows of the main table can be filtered by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...benchmarks.analysis.table import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One choice above the table.
+
+    Attributes:
+        name: "family", "device" or "protocol": the key in `filter_values`.
+        values: those that rows have, in the order of the table; none is empty.
+    """
+
+    name: str
+    values: Sequence[str]
+
+
+def filters(rows: Sequence[Row]) -> list[Filter]:
+    """Return the choices that tell rows apart: those with more than one value."""
+    values = [filter_values(row) for row in rows]
+    found = [Filter(name, list(dict.fromkeys(one[name] for one in values))) for name in _VALUES]
+    return [one for one in found if len(one.values) > 1]
+
+
+def filter_values(row: Row) -> dict[str, str]:
+    """Return what a row is in each filter; none is empty."""
+    return {name: value(row.cell) for name, value in _VALUES.items()}
+
+
+def protocol_name(protocol: Mapping[str, Any]) -> str:
+    """Name a protocol in a few words.
+
+    >>> protocol_name({"size": "original", "score_floor": None})
+    'original size'
+    >>> protocol_name({"size": "long=640", "score_floor": 0.02})
+    'long=640, scores from 0.02'
+    """
+    size = {"original": "original size", "unknown": "predictions from a file"}.get(protocol["size"], protocol["size"])
+    floor = "" if protocol["score_floor"] is None else f", scores from {protocol['score_floor']:g}"
+    return f"{size}{floor}"
+
+
+def _device(cell: Mapping[str, Any]) -> str:
+    return "not measured here" if "predictions" in cell else str(cell["device"])
+
+
+_VALUES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "family": lambda cell: str(cell["info"]["family"]) or "not said",
+    "device": _device,
+    "protocol": lambda cell: protocol_name(cell["protocol"]),
+}

@@ -1,0 +1,184 @@
+"""Intervals of the main table: against plain loops over pictures that are really repeated."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from facebench.benchmarks.analysis import intervals as module
+from facebench.benchmarks.analysis.intervals import Calls, latency_intervals
+from facebench.benchmarks.analysis.table import Resampling, Row, Summary, summarise_run
+from facebench.benchmarks.resampling.bootstrap import Interval, draw_weights
+from facebench.benchmarks.store.run_folder import RunFolder
+from facebench.benchmarks.timing.latency import summarise
+from facebench.errors import UsageError
+from facebench.tests.support import depth_run, oracle, runs
+from numpy.typing import NDArray
+
+DRAWS, OFFICIAL_DRAWS, SEED, THRESHOLD = 60, 25, 3, 0.5
+COUNTED = {
+    "easy": {depth_run.C, depth_run.E},
+    "hard": {depth_run.A, depth_run.B, depth_run.C, depth_run.E},
+    "overall": {depth_run.A, depth_run.B, depth_run.C, depth_run.E},
+}
+MILLISECONDS = dict(zip(depth_run.SIZES, (5.0, 6.0, 7.0, 8.0), strict=True))
+"""As `runs.add_cell` writes them for 5 ms."""
+
+
+def repeated(pictures, draws=DRAWS):
+    """The pictures of each draw, as often as it holds them."""
+    weights = draw_weights(len(pictures), draws=draws, seed=SEED)
+    return [[one for one, times in zip(pictures, row, strict=True) for _ in range(times)] for row in weights]
+
+
+def same(found: Interval, value: float, samples: list[float]) -> None:
+    defined = np.array([one for one in samples if not math.isnan(one)])
+    assert found.value == pytest.approx(value, abs=1e-12)
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(defined, [0.025, 0.975])), abs=1e-12)
+    assert (found.draws, found.confidence) == (len(defined), 0.95)
+
+
+def pictures_of(name: str) -> list[oracle.Picture]:
+    return [
+        oracle.Picture(
+            [box for box, _ in depth_run.FACES.get(image_id, [])],
+            [box in COUNTED[name] for box, _ in depth_run.FACES.get(image_id, [])],
+            [box for box, _ in depth_run.FAIR.get(image_id, [])],
+            [score for _, score in depth_run.FAIR.get(image_id, [])],
+        )
+        for image_id in depth_run.SIZES
+    ]
+
+
+def row_of(summary: Summary, spec: str) -> Row:
+    return next(row for row in summary.rows if row.cell["spec"] == spec)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    run = depth_run.make_both(tmp_path_factory.mktemp("intervals"))
+    runs.add_cell(run, "blind", {})
+    runs.add_cell(run, "broken", status="failed", reason="it broke", start=None)
+    return run
+
+
+@pytest.fixture(scope="module")
+def summary(run: RunFolder) -> Summary:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "OFFICIAL_DRAWS", OFFICIAL_DRAWS)
+        return summarise_run(run, Resampling(seed=SEED, draws=DRAWS))
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_average_precisions_of_repeated_pictures(summary, name):
+    ends, pictures = row_of(summary, "fair").intervals, pictures_of(name)
+    same(ends.exact[name], oracle.exact_ap(pictures), [oracle.exact_ap(one) for one in repeated(pictures)])
+    same(
+        ends.official[name],
+        oracle.official_ap(pictures),
+        [oracle.official_ap(one) for one in repeated(pictures, OFFICIAL_DRAWS)],
+    )
+
+
+@pytest.mark.parametrize("name", ["precision", "recall", "f1", "false_alarms_per_picture", "mean_iou"])
+def test_the_operating_point_of_repeated_pictures(summary, name):
+    pictures = pictures_of("overall")
+    same(
+        row_of(summary, "fair").intervals.operating[name],
+        oracle.at_threshold(pictures, THRESHOLD)[name],
+        [oracle.at_threshold(one, THRESHOLD)[name] for one in repeated(pictures)],
+    )
+
+
+@pytest.mark.parametrize("name", ["p50_ms", "p90_ms", "pictures_per_second"])
+def test_latency_of_repeated_pictures(summary, name):
+    times = list(MILLISECONDS.values())
+    same(
+        row_of(summary, "fair").intervals.latency[name],
+        getattr(summarise(times), name),
+        [getattr(summarise(one), name) for one in repeated(times)],
+    )
+
+
+def test_every_interval_is_of_the_number_of_its_row(summary):
+    for row in summary.rows[:3]:
+        ends, point = row.intervals, row.scores.overall.at_threshold
+        found = {
+            **{(name, "exact"): (one.value, row.exact_ap(name)) for name, one in ends.exact.items()},
+            **{(name, "official"): (one.value, row.official_ap(name)) for name, one in ends.official.items()},
+            **{name: (one.value, getattr(point, name)) for name, one in ends.operating.items()},
+            **{name: (one.value, getattr(row.latency, name)) for name, one in ends.latency.items()},
+        }
+        assert len(found) == 3 + 3 + 5 + 3
+        for name, (value, number) in found.items():
+            assert value == pytest.approx(number, abs=1e-12, nan_ok=True), name
+
+
+def test_what_a_detector_that_finds_nothing_has(summary):
+    ends = row_of(summary, "blind").intervals
+    assert (ends.operating["recall"].low, ends.operating["recall"].high) == (0, 0)
+    for name in ("precision", "mean_iou"):
+        assert math.isnan(ends.operating[name].low), "undefined in every draw"
+        assert ends.operating[name].draws == 0
+
+
+def test_a_cell_that_is_not_done_has_none(summary):
+    ends = row_of(summary, "broken").intervals
+    assert not (ends.exact or ends.official or ends.operating or ends.latency)
+
+
+def test_the_same_seed_gives_the_same_intervals(run):
+    def ends(seed: int) -> list[str]:
+        return [repr(row.intervals) for row in summarise_run(run, Resampling(seed=seed, draws=DRAWS)).rows]
+
+    assert ends(1) == ends(1) != ends(2)
+
+
+def test_a_float32_score_reaches_its_threshold_in_every_draw(tmp_path):
+    run = depth_run.make_run(tmp_path)
+    start = {"operating_threshold": 0.7, "score_floor": 0.0}
+    start |= dict.fromkeys(("spawn_s", "import_s", "load_s", "first_call_s"), 0.1)
+    found = {name: [(box, 0.7) for box, _ in boxes] for name, boxes in depth_run.FACES.items()}
+    runs.add_cell(run, "edge", found, start=start)
+    (row,) = summarise_run(run, Resampling(draws=DRAWS)).rows
+    recall = row.intervals.operating["recall"]
+    assert (recall.value, recall.low, recall.high, row.scores.overall.at_threshold.recall) == (1, 1, 1, 1)
+
+
+def calls(*timed: tuple[int, float]) -> Calls:
+    picture, times = ([one[part] for one in timed] for part in (0, 1))
+    return Calls(np.array(picture, np.int64), np.array(times, np.float64), summarise(times))
+
+
+def samples_of(found: dict[str, Interval]) -> NDArray[np.float64]:
+    """With a single draw both ends are its value."""
+    assert all(one.low == one.high for one in found.values())
+    return np.array([one.low for one in found.values()])
+
+
+@pytest.mark.parametrize(
+    ("timed", "weights", "expected"),
+    [
+        pytest.param([(0, 4.0), (1, 8.0), (2, 20.0)], [2, 0, 1], [4.0, 4.0, 20.0], id="weight two is a repetition"),
+        pytest.param([(0, 4.0), (0, 6.0), (1, 8.0)], [2, 1], [4.0, 6.0, 4.0, 6.0, 8.0], id="all rounds of a picture"),
+        pytest.param([(1, 8.0)], [3, 1], [8.0], id="a picture that was not timed adds nothing"),
+        pytest.param([(2, 9.0), (0, 3.0)], [1, 5, 1], [3.0, 9.0], id="in any order"),
+    ],
+)
+def test_latency_of_weighted_pictures(timed, weights, expected):
+    found = latency_intervals(calls(*timed), np.array([weights]))
+    of = summarise(expected)
+    assert samples_of(found) == pytest.approx([of.p50_ms, of.p90_ms, of.pictures_per_second], abs=1e-12)
+
+
+@pytest.mark.parametrize(("timed", "weights"), [([], [1, 1]), ([(0, 5.0)], [0, 2])], ids=["no call", "none drawn"])
+def test_without_a_drawn_call_there_is_no_latency_interval(timed, weights):
+    found = latency_intervals(calls(*timed), np.array([weights]))
+    assert [(math.isnan(one.low), one.draws) for one in found.values()] == [(True, 0)] * 3
+
+
+def test_weights_of_other_pictures_are_refused(summary, run, monkeypatch):
+    monkeypatch.setattr(Resampling, "weights", lambda self, image_ids: draw_weights(len(image_ids) + 1, draws=2))
+    with pytest.raises(UsageError, match=r"weights must be whole numbers \(draws, 4\)"):
+        summarise_run(run)

@@ -1,0 +1,75 @@
+"""The look at all pictures before a run: what is left out, what is noted, and that it happens once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from facebench.benchmarks.measure.images import Pictures, describe_dataset, look_at_pictures
+from facebench.benchmarks.measure.plan import Silent
+from facebench.benchmarks.store.run_folder import RunFolder
+from facebench.datasets import Dataset
+from facebench.errors import UsageError
+from facebench.tests.support.small_dataset import make_dataset
+
+
+class Counts(Silent):
+    """Remembers how far the decoding came."""
+
+    def __init__(self) -> None:
+        self.decoded: list[tuple[int, int]] = []
+
+    def decoding(self, done: int, total: int) -> None:
+        self.decoded.append((done, total))
+
+
+def look(dataset: Dataset, path: Path, observer: Silent | None = None) -> tuple[RunFolder, list[str]]:
+    started = (path / "run.json").exists()
+    folder = RunFolder.open(path) if started else RunFolder.create(path, {"dataset": describe_dataset(dataset)})
+    return folder, look_at_pictures(dataset, folder, Pictures(dataset.samples), observer or Silent())
+
+
+@pytest.mark.parametrize(
+    ("box", "outside"),
+    [
+        ([40, 30, 80, 60], False),
+        ([-40, -30, 1, 1], False),
+        ([159, 119, 200, 200], False),
+        ([160, 30, 200, 60], True),
+        ([40, 120, 80, 150], True),
+        ([-40, 30, 0, 60], True),
+        ([40, -30, 80, 0], True),
+    ],
+    ids=["inside", "over the corner", "over the other", "right of it", "below", "left of it", "above"],
+)
+def test_a_box_wholly_outside_its_picture_is_noted(tmp_path, box, outside):
+    small = make_dataset(2)
+    faces = replace(small.samples[1].faces, boxes=np.array([box], dtype=np.float32))
+    dataset = replace(small, samples=(small.samples[0], replace(small.samples[1], faces=faces)))
+    folder, _ = look(dataset, tmp_path / "run")
+    noted = ["1 annotated boxes lie wholly outside their picture"] if outside else []
+    assert folder.document["dataset"]["notes"] == noted
+
+
+def test_a_box_of_a_picture_that_cannot_be_read_is_outside_of_nothing(tmp_path):
+    folder, usable = look(make_dataset(2, sources={1: b"x"}), tmp_path / "run")
+    assert usable == ["picture-0.png"]
+    assert [row[:2] for row in folder.document["excluded"]] == [["picture-1.png", "not a picture"]]
+    assert folder.document["dataset"]["notes"] == []
+
+
+def test_what_was_looked_at_is_not_decoded_again(tmp_path):
+    dataset = make_dataset(3, sources={1: b"x"})
+    first, again = Counts(), Counts()
+    _, usable = look(dataset, tmp_path / "run", first)
+    assert look(dataset, tmp_path / "run", again)[1] == usable == ["picture-0.png", "picture-2.png"]
+    assert (first.decoded, again.decoded) == ([(1, 3), (2, 3), (3, 3)], [])
+
+
+def test_where_nothing_can_be_decoded_each_call_says_so(tmp_path):
+    dataset = make_dataset(2, sources={0: b"", 1: b"x"})
+    for _ in range(2):
+        with pytest.raises(UsageError, match="none of the 2 pictures of small can be decoded: "):
+            look(dataset, tmp_path / "run")

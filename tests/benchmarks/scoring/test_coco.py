@@ -1,0 +1,231 @@
+"""COCO-style AP equals pycocotools, with its cap on detections out of the way."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from facebench.benchmarks.scoring import PictureBoxes
+from facebench.benchmarks.scoring.coco import (
+    COCO_THRESHOLDS,
+    RECALLS,
+    CocoScore,
+    coco_average_precision,
+    coco_overlaps,
+    coco_score,
+    coco_verdicts,
+)
+from facebench.errors import UsageError
+from facebench.tests.benchmarks.scoring.test_oracle import DEGENERATE, A, B, C, crowd, pictures_with_ties
+from facebench.tests.benchmarks.scoring.test_properties import scene, seeds
+from facebench.tests.support import oracle
+from facebench.tests.support.oracle import Picture
+from facebench.tests.support.reference import load_reference
+from hypothesis import given, settings
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval, Params
+
+many = settings(max_examples=60, deadline=None)
+
+
+def row(number: int, image_id: int, box: oracle.Box, **more: Any) -> dict[str, Any]:
+    x1, y1, x2, y2 = box
+    return {"id": number, "image_id": image_id, "category_id": 1, "bbox": [x1, y1, x2 - x1, y2 - y1], **more}
+
+
+def pycocotools(pictures: list[Picture]) -> list[float]:
+    """AP at each threshold; nan for pycocotools' -1.
+
+    pycocotools overwrites "ignore" by "iscrowd", and a crowd has another IoU; an area out of range ignores a face.
+    """
+    images = [{"id": i} for i in range(len(pictures))]
+    faces = [(i, box, c) for i, p in enumerate(pictures) for box, c in zip(p.faces, p.counted, strict=True)]
+    found = [(i, box, s) for i, p in enumerate(pictures) for box, s in zip(p.boxes, p.scores, strict=True)]
+    truth, results = COCO(), COCO()
+    category = [{"id": 1, "name": "face"}]
+    truth.dataset = {
+        "images": images,
+        "categories": category,
+        "annotations": [row(k + 1, i, b, area=1.0 if c else 9.0, iscrowd=0) for k, (i, b, c) in enumerate(faces)],
+    }
+    results.dataset = {
+        "images": images,
+        "categories": category,
+        "annotations": [row(k + 1, i, b, area=1.0, iscrowd=0, score=s) for k, (i, b, s) in enumerate(found)],
+    }
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth.createIndex()
+        results.createIndex()
+        evaluation = COCOeval(truth, results, "bbox")
+        evaluation.params.maxDets = [10**6]
+        evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, 2]], ["all"]
+        evaluation.evaluate()
+        evaluation.accumulate()
+    values = evaluation.eval["precision"][:, :, 0, 0, 0].mean(axis=1)
+    return np.where(values == -1, np.nan, values).tolist()
+
+
+def ours(pictures: list[Picture]) -> CocoScore:
+    faces, detections, scores, counted = oracle.to_arrays(pictures)
+    return coco_score(coco_overlaps(faces, detections, scores), counted)
+
+
+def exact(pictures: list[Picture]) -> list[Picture]:
+    """Coordinates in steps of 1/64: x + (x2 - x) is x2 to the last bit, so that ties are ties for pycocotools too."""
+
+    def rounded(boxes: list[oracle.Box]) -> list[oracle.Box]:
+        return [tuple(round(value * 64) / 64 for value in box) for box in boxes]
+
+    return [p._replace(faces=rounded(p.faces), boxes=rounded(p.boxes)) for p in pictures]
+
+
+def assert_equal_to_pycocotools(pictures: list[Picture]) -> None:
+    expected = pycocotools(pictures)
+    got = ours(pictures)
+    assert list(got.by_threshold) == pytest.approx(expected, abs=1e-9, rel=0, nan_ok=True)
+    assert got.ap == pytest.approx(np.mean(expected), abs=1e-9, rel=0, nan_ok=True)
+    assert [got.ap50, got.ap75] == pytest.approx([expected[0], expected[5]], abs=1e-9, rel=0, nan_ok=True)
+
+
+MORE = {
+    "second choice when the best face is taken": [
+        Picture([(0, 0, 10, 10), (2, 0, 12, 10)], [True, True], [(0, 0, 10, 10), (0, 0, 10, 10)], [0.9, 0.8])
+    ],
+    "a counted face of lower IoU goes before an ignored one": [
+        Picture([(0, 0, 10, 10), (2, 0, 12, 10)], [False, True], [(0, 0, 10, 10), (30, 0, 40, 10)], [0.9, 0.95])
+    ],
+    "an ignored face takes one detection only": [
+        Picture([A, B], [False, True], [A, A, A, B], [0.9, 0.8, 0.7, 0.6]),
+    ],
+    "of equal overlaps the later face": [
+        Picture([(0, 0, 10, 10), (4, 0, 14, 10)], [True, True], [(2, 0, 12, 10), (0, 0, 10, 10)], [0.9, 0.8])
+    ],
+    "a chain of second choices": [
+        Picture(
+            [(x, 0, x + 20, 10) for x in (0, 2, 4, 6, 8)],
+            [True] * 5,
+            [(4, 0, 24, 10)] * 7,
+            [0.9 - i / 10 for i in range(7)],
+        )
+    ],
+    "equal scores in several pictures": [
+        Picture([A], [True], [B, A], [0.5, 0.5]),
+        Picture([A, B], [True, True], [A, C, B], [0.5, 0.5, 0.5]),
+    ],
+    "overlap of exactly .6 and .75": [
+        Picture([(0, 0, 10, 10), (50, 0, 60, 4)], [True, True], [(0, 0, 10, 6), (50, 0, 60, 3)], [0.9, 0.8])
+    ],
+    "identical boxes at the largest threshold": [Picture([A, B], [True, True], [A, B], [0.9, 0.8])],
+}
+
+
+@pytest.mark.parametrize("pictures", [*DEGENERATE.values(), *MORE.values()], ids=[*DEGENERATE, *MORE])
+def test_degenerate(pictures: list[Picture]) -> None:
+    assert_equal_to_pycocotools(pictures)
+
+
+@pytest.mark.slow
+@settings(max_examples=200, deadline=None)
+@given(pictures_with_ties())
+def test_random_with_ties(pictures: list[Picture]) -> None:
+    assert_equal_to_pycocotools(exact(pictures))
+
+
+@many
+@given(seeds)
+def test_random_without_ties(seed: int) -> None:
+    assert_equal_to_pycocotools(scene(seed))
+
+
+@pytest.mark.slow
+def test_more_than_700_faces_in_a_picture() -> None:
+    rng = np.random.default_rng(7)
+    assert_equal_to_pycocotools([crowd(rng, 20, 30), crowd(rng, 750, 900), crowd(rng, 1, 5)])
+
+
+@pytest.mark.slow
+def test_real_detections(shared: Path) -> None:
+    """Every 40th picture of WIDER FACE val, hard list."""
+    reference = load_reference(shared / "data" / "wider_face")
+    assert_equal_to_pycocotools(reference.pictures(reference.lists["hard"])[::40])
+
+
+def test_thresholds_and_recalls_are_those_of_pycocotools() -> None:
+    params = Params(iouType="bbox")
+    assert COCO_THRESHOLDS.tolist() == params.iouThrs.tolist()
+    assert RECALLS.tolist() == params.recThrs.tolist()
+
+
+def test_a_cap_of_100_detections_hides_faces() -> None:
+    """Known fault: the usual cap of 100 detections a picture; 59 pictures of WIDER FACE val have more faces."""
+    boxes = [(30.0 * i, 0.0, 30.0 * i + 20, 20.0) for i in range(150)]
+    perfect = Picture(boxes, [True] * 150, boxes, np.linspace(0.9, 0.1, 150).tolist())
+    capped = perfect._replace(boxes=boxes[:100], scores=perfect.scores[:100])
+    assert ours([perfect]).ap == 1.0
+    assert ours([capped]).ap == pytest.approx(67 / 101)
+
+
+@many
+@given(seeds)
+def test_order_of_boxes_faces_and_pictures_does_not_matter(seed: int) -> None:
+    pictures = scene(seed)
+    turned = [Picture(*(values[::-1] for values in picture)) for picture in pictures[::-1]]
+    assert ours(turned).by_threshold == pytest.approx(ours(pictures).by_threshold, abs=1e-12, nan_ok=True)
+
+
+@many
+@given(seeds)
+def test_depends_on_the_order_of_scores_alone(seed: int) -> None:
+    pictures = scene(seed)
+    mapped = [picture._replace(scores=[100 * score**8 - 3 for score in picture.scores]) for picture in pictures]
+    assert ours(mapped).by_threshold == pytest.approx(ours(pictures).by_threshold, abs=1e-12, nan_ok=True)
+
+
+@many
+@given(seeds)
+def test_one_more_detection_below_all_others_elsewhere_never_raises_it(seed: int) -> None:
+    pictures = scene(seed)
+    first = pictures[0]
+    more = first._replace(boxes=[*first.boxes, (500.0, 500.0, 520.0, 520.0)], scores=[*first.scores, 0.01])
+    before, after = ours(pictures).ap, ours([more, *pictures[1:]]).ap
+    assert math.isnan(before) or after <= before + 1e-12
+
+
+def test_perfect_detections_give_one_and_no_detections_zero() -> None:
+    perfect = Picture([A, B, C], [True, False, True], [A, B, C], [0.3, 0.2, 0.1])
+    assert ours([perfect]) == CocoScore(1.0, 1.0, 1.0, (1.0,) * 10)
+    assert ours([perfect._replace(boxes=[], scores=[])]).ap == 0.0
+    assert math.isnan(ours([perfect._replace(counted=[False] * 3)]).ap)
+    assert math.isnan(coco_average_precision(np.array([0], np.int8), 0))
+
+
+def test_verdicts_by_hand() -> None:
+    """Highest score on the ignored face first: it is dropped once, then a false alarm."""
+    faces, detections = PictureBoxes.from_pictures([[A, B]]), PictureBoxes.from_pictures([[A, B, A]])
+    overlaps = coco_overlaps(faces, detections, [0.9, 0.8, 0.7])
+    rows = coco_verdicts(overlaps, np.array([False, True]), np.array([0.5, 0.95]))
+    assert rows.tolist() == [[-1, 1, 0], [-1, 1, 0]]
+
+
+def test_what_is_refused() -> None:
+    one = PictureBoxes.from_pictures([[A]])
+    overlaps = coco_overlaps(one, one, [0.5])
+    with pytest.raises(UsageError, match=r"bool \(1,\)"):
+        coco_verdicts(overlaps, np.array([True, True]))
+    with pytest.raises(UsageError, match="int64"):
+        coco_verdicts(overlaps, np.array([1]))
+    for threshold in (0.4, 1.1, math.nan):
+        with pytest.raises(UsageError, match="thresholds must be"):
+            coco_verdicts(overlaps, np.array([True]), np.array([threshold]))
+    for lowest in (0.0, 1.5, math.nan):
+        with pytest.raises(UsageError, match="lowest must be"):
+            coco_overlaps(one, one, [0.5], lowest=lowest)
+    with pytest.raises(UsageError, match="finite"):
+        coco_overlaps(one, one, [math.inf])
+    with pytest.raises(UsageError, match="pictures"):
+        coco_overlaps(one, PictureBoxes.from_pictures([]), [])

@@ -1,0 +1,206 @@
+"""Kinds of errors and their cost in AP, worked out by hand, and the faces missed by group."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from facebench.benchmarks.scoring import Matches, exact_average_precision, match
+from facebench.benchmarks.scoring.counting import count
+from facebench.benchmarks.scoring.error_analysis import (
+    KINDS,
+    Kind,
+    analyse_errors,
+    classify_errors,
+    fixed_average_precision,
+)
+from facebench.benchmarks.scoring.missed_faces import misses_by_group
+from facebench.benchmarks.scoring.verdicts import verdicts
+from facebench.errors import UsageError
+from facebench.tests.benchmarks.scoring.test_oracle import DEGENERATE, pictures_with_ties
+from facebench.tests.benchmarks.scoring.test_properties import scene
+from facebench.tests.support import oracle
+from facebench.tests.support.oracle import Picture
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+A = (0.0, 0.0, 99.0, 99.0)
+B = (1000.0, 0.0, 1099.0, 99.0)
+C = (2000.0, 0.0, 2099.0, 99.0)
+NOWHERE = (5000.0, 0.0, 5099.0, 99.0)
+
+
+def part_of(face: oracle.Box, rows: int) -> oracle.Box:
+    """Return the upper rows of a face of 100: IoU rows / 100 under the plus-one rule."""
+    return (face[0], face[1], face[2], face[1] + rows - 1)
+
+
+def matched(pictures: list[Picture]) -> tuple[Matches, NDArray[np.bool_]]:
+    faces, detections, scores, counted = oracle.to_arrays(pictures)
+    return match(faces, detections, scores), counted
+
+
+def picture(
+    boxes: list[oracle.Box], scores: list[float] | None = None, counted: list[bool] | None = None
+) -> list[Picture]:
+    """Return one picture of the faces A, B and C, with detections by falling score."""
+    falling = np.linspace(0.9, 0.1, len(boxes)).tolist()
+    return [Picture([A, B, C], counted or [True] * 3, boxes, falling if scores is None else scores)]
+
+
+@pytest.mark.parametrize(
+    ("pictures", "average_precision", "numbers", "delta_ap"),
+    [
+        # All found, nothing else.
+        (picture([A, B, C]), 1.0, {}, {}),
+        # Hit, second box on it, two hits: the envelope at the last two is 3/4.
+        (picture([A, A, B, C]), 1 / 3 + 2 / 3 * 3 / 4, {"duplicate": 1}, {"duplicate": 1 / 6}),
+        # A false alarm far from all comes first: precision 1/2, 2/3, 3/4 and so 3/4 throughout.
+        (picture([NOWHERE, A, B, C]), 3 / 4, {"background": 1}, {"background": 1 / 4}),
+        # A at IoU 0.4 first, B and C hit: precision 0, 1/2, 2/3. Moved, it is the hit of A.
+        (picture([part_of(A, 40), B, C]), 2 / 3 * 2 / 3, {"badly_placed": 1}, {"badly_placed": 1 - 4 / 9}),
+        # The same, but A has a hit of its own: the box can only go.
+        (picture([part_of(A, 40), A, B, C]), 3 / 4, {"badly_placed": 1}, {"badly_placed": 1 / 4}),
+        # Of two badly placed boxes on A the first is moved, the second goes. As it is: hits third and fourth, 2/4.
+        (picture([part_of(A, 20), part_of(A, 40), B, C]), 2 / 3 / 2, {"badly_placed": 2}, {"badly_placed": 2 / 3}),
+        # Only the lower one can be moved up to IoU 1; its score stays: hit at rank 3 of 3.
+        (picture([B, C, part_of(A, 40)]), 2 / 3, {"badly_placed": 1}, {"badly_placed": 1 / 3}),
+        # One face of three found: two thirds of recall are lost, and given back.
+        (picture([A]), 1 / 3, {"missed": 2}, {"missed": 2 / 3}),
+        # A and B found after a false alarm, C missed: AP 2/3 · 2/3; without C in the denominator 2/3.
+        (
+            picture([NOWHERE, A, B]),
+            4 / 9,
+            {"background": 1, "missed": 1},
+            {"background": 2 / 3 - 4 / 9, "missed": 2 / 3 - 4 / 9},
+        ),
+        # C does not count: a box at IoU 0.4 of it is a false alarm, one at 0.6 is dropped.
+        (
+            picture([part_of(C, 40), part_of(C, 60), A, B], counted=[True, True, False]),
+            2 / 3,
+            {"near_ignored": 1},
+            {"near_ignored": 1 / 3},
+        ),
+        # IoU of 0.1 is badly placed, 0.09 is background.
+        (
+            picture([A, B, part_of(C, 9), part_of(C, 10)]),
+            2 / 3,
+            {"background": 1, "badly_placed": 1},
+            {"background": 0.0, "badly_placed": 1 / 3 * 3 / 4},
+        ),
+        # Nothing found at all: no face is left when missing is fixed.
+        (picture([]), 0.0, {"missed": 3}, {"missed": math.nan}),
+        # Noise alone: the same.
+        (picture([NOWHERE]), 0.0, {"background": 1, "missed": 3}, {"missed": math.nan}),
+    ],
+)
+def test_costs_by_hand(
+    pictures: list[Picture], average_precision: float, numbers: dict[Kind, int], delta_ap: dict[Kind, float]
+) -> None:
+    analysis = analyse_errors(*matched(pictures))
+    assert analysis.average_precision == pytest.approx(average_precision)
+    assert {kind: cost.count for kind, cost in analysis.kinds.items()} == {kind: numbers.get(kind, 0) for kind in KINDS}
+    expected = {kind: delta_ap.get(kind, 0.0) for kind in KINDS}
+    assert {kind: cost.delta_ap for kind, cost in analysis.kinds.items()} == pytest.approx(expected, nan_ok=True)
+
+
+def test_counts_at_a_threshold_leave_out_what_a_user_does_not_see() -> None:
+    """At 0.5: B is hit, A has a bad box, C is missed. Below lie a hit of C, a duplicate and noise."""
+    pictures = picture([B, part_of(A, 40), C, B, NOWHERE], [0.9, 0.5, 0.4, 0.3, 0.2])
+    analysis = analyse_errors(*matched(pictures), score_threshold=0.5)
+    assert {kind: (cost.count, cost.count_at_threshold) for kind, cost in analysis.kinds.items()} == {
+        "duplicate": (1, 0),
+        "badly_placed": (1, 1),
+        "near_ignored": (0, 0),
+        "background": (1, 0),
+        "missed": (0, 1),
+    }
+    assert (analysis.unfound, analysis.unfound_at_threshold, analysis.faces, analysis.score_threshold) == (1, 2, 3, 0.5)
+
+
+def test_false_alarms_on_pictures_without_faces_are_background() -> None:
+    pictures = [Picture([], [], [A], [0.9]), Picture([A], [True], [A], [0.8])]
+    matches, counted = matched(pictures)
+    assert analyse_errors(matches, counted).kinds["background"].delta_ap == 0.5
+    assert analyse_errors(matches, counted, count_empty_pictures=False).kinds["background"].delta_ap == 0.0
+
+
+def test_another_iou_threshold() -> None:
+    matches, counted = matched(picture([part_of(A, 60), B, C]))
+    assert analyse_errors(matches, counted).average_precision == 1.0
+    strict = analyse_errors(matches, counted, iou_threshold=0.75)
+    assert (strict.kinds["badly_placed"].count, strict.kinds["badly_placed"].delta_ap) == (1, pytest.approx(5 / 9))
+    with pytest.raises(UsageError, match="where background begins, got 0"):
+        classify_errors(matches, counted, iou_threshold=0.1)
+
+
+def assert_errors_add_up(pictures: list[Picture]) -> None:
+    """Each false alarm has one kind, no fix lowers AP, and without errors AP is 1."""
+    matches, counted = matched(pictures)
+    errors, verdict = classify_errors(matches, counted), verdicts(matches, counted)
+    owners = np.sum([errors.false_alarms[kind] for kind in KINDS if kind != "missed"], axis=0, dtype=np.int64)
+    assert owners.tolist() == verdict.false_alarm.astype(int).tolist()
+    assert errors.unfound.sum() + verdict.hit.sum() == counted.sum()
+    assert not (errors.missed & ~errors.unfound).any()
+    analysis = analyse_errors(matches, counted)
+    unfixed = exact_average_precision(count(matches, counted))
+    assert analysis.average_precision == pytest.approx(unfixed, nan_ok=True)
+    for cost in analysis.kinds.values():
+        assert math.isnan(cost.delta_ap) or cost.delta_ap >= -1e-12
+    everything = fixed_average_precision(matches, counted, KINDS)
+    found = counted.sum() > errors.missed.sum()
+    assert everything == pytest.approx(1.0 if found else math.nan, nan_ok=True)
+
+
+@pytest.mark.parametrize("pictures", DEGENERATE.values(), ids=DEGENERATE)
+def test_degenerate(pictures: list[Picture]) -> None:
+    assert_errors_add_up(pictures)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.one_of(pictures_with_ties(), st.integers(0, 2**32 - 1).map(scene)))
+def test_errors_add_up(pictures: list[Picture]) -> None:
+    assert_errors_add_up(pictures)
+
+
+def test_missed_faces_by_group() -> None:
+    """A and B are tiny, C is large, an ignored face is of a group of its own; B is found below the threshold alone."""
+    pictures = [
+        Picture([A, B, C], [True] * 3, [C, B], [0.9, 0.2]),
+        Picture([A, B], [True, False], [A], [0.9]),
+    ]
+    matches, counted = matched(pictures)
+    labels = np.array(["tiny", "tiny", "large", "tiny", "odd"])
+    groups = misses_by_group(matches, counted, labels, score_threshold=0.5)
+    assert list(groups) == ["large", "odd", "tiny"]
+    assert {name: (group.faces, group.unfound) for name, group in groups.items()} == {
+        "large": (1, 0),
+        "odd": (0, 0),
+        "tiny": (3, 2),
+    }
+    assert groups["tiny"].share == pytest.approx(2 / 3)
+    assert math.isnan(groups["odd"].share)
+    assert misses_by_group(matches, counted, labels)["tiny"].unfound == 1
+
+
+def test_groups_by_number_keep_their_order() -> None:
+    matches, counted = matched(picture([A]))
+    groups = misses_by_group(matches, counted, np.array([2, 0, 10], dtype=np.int8))
+    assert {name: group.unfound for name, group in groups.items()} == {0: 1, 2: 0, 10: 1}
+    assert list(groups) == [0, 2, 10]
+
+
+@pytest.mark.parametrize("pictures", DEGENERATE.values(), ids=DEGENERATE)
+def test_groups_add_up_to_all_faces(pictures: list[Picture]) -> None:
+    matches, counted = matched(pictures)
+    groups = misses_by_group(matches, counted, np.arange(matches.faces) % 2).values()
+    assert sum(group.faces for group in groups) == counted.sum()
+    assert sum(group.unfound for group in groups) == analyse_errors(matches, counted).unfound
+
+
+def test_labels_must_be_one_a_face() -> None:
+    matches, counted = matched(picture([A]))
+    with pytest.raises(UsageError, match=r"each of 3 faces, got labels of shape \(2,\)"):
+        misses_by_group(matches, counted, np.array([1, 2]))

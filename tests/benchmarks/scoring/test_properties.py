@@ -1,0 +1,165 @@
+"""What must hold of any scoring, whatever the boxes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from facebench.benchmarks.scoring import PictureBoxes, Scores, score
+from facebench.tests.support import oracle
+from facebench.tests.support.oracle import Picture
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+seeds = st.integers(0, 2**32 - 1)
+many = settings(max_examples=60, deadline=None)
+
+
+def scene(seed: int) -> list[Picture]:
+    """Up to six pictures with continuous coordinates and all scores different: no ties of any kind."""
+    rng = np.random.default_rng(seed)
+    pictures = []
+    for _ in range(rng.integers(1, 7)):
+        corners = rng.uniform(0, 100, (rng.integers(0, 8), 2))
+        faces = np.hstack([corners, corners + rng.uniform(4, 30, corners.shape)])
+        found = faces[rng.random(len(faces)) < 0.8]
+        found = np.concatenate([found, found[rng.random(len(found)) < 0.3]])
+        found = found + rng.normal(0, 1.5, found.shape)
+        corners = rng.uniform(0, 100, (rng.integers(0, 4), 2))
+        boxes = np.concatenate([found, np.hstack([corners, corners + rng.uniform(4, 30, corners.shape)])])
+        pictures.append(
+            Picture(
+                [tuple(box) for box in faces.tolist()],
+                (rng.random(len(faces)) < 0.7).tolist(),
+                [tuple(box) for box in boxes.tolist()],
+                rng.uniform(0.1, 1, len(boxes)).tolist(),
+            )
+        )
+    return pictures
+
+
+def score_pictures(pictures: list[Picture]) -> Scores:
+    faces, detections, scores, counted = oracle.to_arrays(pictures)
+    return score(faces, detections, scores, score_threshold=0.5, ignore=~counted)
+
+
+def numbers(scores: Scores) -> list[float]:
+    point = scores.overall.at_threshold
+    return [
+        scores.overall.official_ap,
+        scores.overall.exact_ap,
+        point.hits,
+        point.false_alarms,
+        point.precision,
+        point.recall,
+        point.mean_iou,
+    ]
+
+
+def same(a: float | list[float]) -> object:
+    return pytest.approx(a, abs=1e-12, rel=0, nan_ok=True)
+
+
+@many
+@given(seeds)
+def test_order_of_pictures_faces_and_boxes_does_not_matter(seed: int) -> None:
+    pictures = scene(seed)
+    rng = np.random.default_rng(seed)
+
+    def shuffled(picture: Picture) -> Picture:
+        by_face, by_box = rng.permutation(len(picture.faces)), rng.permutation(len(picture.boxes))
+        return Picture(
+            [picture.faces[i] for i in by_face],
+            [picture.counted[i] for i in by_face],
+            [picture.boxes[i] for i in by_box],
+            [picture.scores[i] for i in by_box],
+        )
+
+    mixed = [shuffled(pictures[i]) for i in rng.permutation(len(pictures))]
+    assert numbers(score_pictures(mixed)) == same(numbers(score_pictures(pictures)))
+
+
+@many
+@given(seeds, st.sampled_from([lambda s: s**8, np.log, lambda s: 100 * s - 3, lambda s: np.where(s > 0.9, s + 50, s)]))
+def test_exact_ap_depends_on_the_order_of_scores_alone(seed: int, rising: np.ufunc) -> None:
+    faces, detections, scores, counted = oracle.to_arrays(scene(seed))
+    before = score(faces, detections, scores, score_threshold=0, ignore=~counted).overall.exact_ap
+    after = score(faces, detections, rising(scores), score_threshold=0, ignore=~counted).overall.exact_ap
+    assert after == same(before)
+
+
+def test_official_ap_depends_on_more_than_the_order_of_scores() -> None:
+    """Known fault of the official form, and why detectors are compared by the exact one."""
+    faces, detections, scores, counted = oracle.to_arrays(scene(3))
+    before = score(faces, detections, scores, score_threshold=0, ignore=~counted).overall.official_ap
+    after = score(faces, detections, scores**2000, score_threshold=0, ignore=~counted).overall.official_ap
+    assert abs(after - before) > 0.01
+
+
+@many
+@given(seeds, st.booleans())
+def test_one_more_detection_below_all_others_never_raises_exact_ap(seed: int, duplicate: bool) -> None:
+    pictures = scene(seed)
+    before = score_pictures(pictures).overall.exact_ap
+    for i, picture in enumerate(pictures):
+        extra = picture.boxes[0] if duplicate and picture.boxes else (500.0, 500.0, 520.0, 520.0)
+        worse = [*pictures]
+        worse[i] = picture._replace(boxes=[*picture.boxes, extra], scores=[*picture.scores, 0.01])
+        after = score_pictures(worse).overall.exact_ap
+        assert np.isnan(before) or after <= before + 1e-12
+
+
+@many
+@given(seeds)
+def test_perfect_detections_give_one(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    pictures = [
+        picture._replace(boxes=picture.faces, scores=rng.uniform(0.5, 1, len(picture.faces)).tolist())
+        for picture in scene(seed)
+    ]
+    scores = score_pictures(pictures)
+    if any(any(picture.counted) for picture in pictures):
+        assert numbers(scores)[:2] == same([1.0, 1.0])
+        assert numbers(scores)[4:] == same([1.0, 1.0, 1.0])
+    else:
+        assert np.isnan(scores.overall.exact_ap)
+
+
+@many
+@given(seeds)
+def test_pictures_are_not_mixed(seed: int) -> None:
+    """Moving each picture's boxes and faces far from those of the others changes nothing."""
+
+    def moved(boxes: list[oracle.Box], by: float) -> list[oracle.Box]:
+        return [(x1 + by, y1, x2 + by, y2) for x1, y1, x2, y2 in boxes]
+
+    pictures = scene(seed)
+    apart = [
+        picture._replace(faces=moved(picture.faces, 4096.0 * i), boxes=moved(picture.boxes, 4096.0 * i))
+        for i, picture in enumerate(pictures)
+    ]
+    assert numbers(score_pictures(apart)) == pytest.approx(numbers(score_pictures(pictures)), abs=1e-9, nan_ok=True)
+
+
+@many
+@given(seeds)
+def test_lists_are_scored_as_if_alone(seed: int) -> None:
+    faces, detections, scores, counted = oracle.to_arrays(scene(seed))
+
+    def alone(mask: NDArray[np.bool_]) -> Scores:
+        return score(faces, detections, scores, score_threshold=0.5, ignore=~mask)
+
+    masks = {"some": counted, "others": ~counted, "all": np.ones_like(counted), "none": np.zeros_like(counted)}
+    together = score(faces, detections, scores, score_threshold=0.5, lists=masks)
+    assert list(together.lists) == list(masks)
+    for name, mask in masks.items():
+        assert repr(together.lists[name]) == repr(alone(mask).overall)
+
+
+def test_input_is_not_changed() -> None:
+    faces, detections, scores, counted = oracle.to_arrays(scene(5))
+    copies = [array.copy() for array in (faces.boxes, detections.boxes, detections.offsets, scores, counted)]
+    score(PictureBoxes(faces.boxes, faces.offsets), detections, scores, score_threshold=0.5, lists={"list": counted})
+    for array, copy in zip((faces.boxes, detections.boxes, detections.offsets, scores, counted), copies, strict=True):
+        assert np.array_equal(array, copy)
+        assert array.flags.writeable

@@ -1,0 +1,146 @@
+"""What is written is whole or not there; what is read is checked."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from facebench.benchmarks.store.journal import Journal, PictureRecord
+from facebench.benchmarks.store.run_folder import RunFolder, write_atomically
+from facebench.detectors import Detections
+from facebench.errors import ResultsError, SchemaVersionError
+
+
+def record(name: str = "a.jpg", landmarks: bool = True, seed: int = 0) -> PictureRecord:
+    random = np.random.default_rng(seed)
+    corners = random.uniform(0, 100, (3, 2))
+    boxes = np.hstack([corners, corners + random.uniform(1, 50, (3, 2))])
+    points = random.uniform(0, 100, (3, 5, 2)) if landmarks else None
+    return PictureRecord(name, Detections.from_arrays(boxes, random.uniform(0, 1, 3), points), 1.25, 100)
+
+
+def test_a_journal_gives_back_every_bit(tmp_path):
+    journal = Journal(tmp_path / "cell" / "journal.jsonl")
+    journal.open()
+    written = [record("a.jpg"), record("ü\n'\".jpg", landmarks=False, seed=1)]
+    journal.start({"spawn_s": 0.5})
+    for index, item in enumerate(written):
+        journal.picture(item, 100.0 + index)
+    journal.death("c.jpg", "SIGABRT")
+    journal.put_aside("d.jpg", "raised")
+    journal.close()
+    content = journal.open()
+    journal.close()
+    for item in written:
+        found = content.records[item.image_id].detections
+        np.testing.assert_array_equal(found.boxes, item.detections.boxes)
+        np.testing.assert_array_equal(found.scores, item.detections.scores)
+        if item.detections.landmarks is None:
+            assert found.landmarks is None
+        else:
+            np.testing.assert_array_equal(found.landmarks, item.detections.landmarks)
+    assert content.starts == [{"spawn_s": 0.5}]
+    assert content.deaths == {"c.jpg": ["SIGABRT"]} and content.put_aside == {"d.jpg": "raised"}
+    assert content.peak_rss_mb == 101.0
+
+
+@pytest.mark.parametrize("cut", range(1, 40, 3))
+def test_a_torn_line_is_cut_off_and_the_journal_goes_on(tmp_path, cut):
+    path = tmp_path / "journal.jsonl"
+    journal = Journal(path)
+    journal.open()
+    journal.picture(record("a.jpg"), 1)
+    whole = path.read_bytes()
+    journal.picture(record("b.jpg"), 1)
+    journal.close()
+    path.write_bytes(path.read_bytes()[: len(whole) + cut])
+    content = journal.open()
+    assert list(content.records) == ["a.jpg"]
+    journal.picture(record("c.jpg"), 1)
+    journal.close()
+    assert list(journal.open().records) == ["a.jpg", "c.jpg"]
+    journal.close()
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    path = tmp_path / "run.json"
+    write_atomically(path, b"old")
+
+    def no_space(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", no_space)
+    with pytest.raises(ResultsError, match=r"cannot write .*run\.json: No space left on device"):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert [item.name for item in tmp_path.iterdir()] == ["run.json"]
+
+
+def test_a_folder_that_cannot_be_made_is_one_error(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ResultsError, match="cannot write"):
+        RunFolder.create(tmp_path / "file" / "run", {})
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "words"),
+    [
+        (None, ResultsError, "holds no run"),
+        ("{ torn", ResultsError, "cannot read"),
+        ("[]", ResultsError, "not a facebench run"),
+        ('{"schema": "other"}', ResultsError, "not a facebench run"),
+        (json.dumps({"schema": "facebench.run", "schema_version": 99}), SchemaVersionError, "version 99.*reads 2"),
+        (json.dumps({"schema": "facebench.run"}), SchemaVersionError, "version None"),
+    ],
+)
+def test_a_folder_that_is_no_run_says_so(tmp_path, content, error, words):
+    if content is not None:
+        (tmp_path / "run.json").write_text(content)
+    with pytest.raises(error, match=words):
+        RunFolder.open(tmp_path)
+
+
+@pytest.mark.parametrize("damage", [b"", b"PAR1 not really", None])
+def test_a_damaged_table_says_what_to_do(tmp_path, damage):
+    run = RunFolder.create(tmp_path, {"dataset": {}})
+    cell = {"spec": "x", "folder": "x-1", "protocol": {}, "device": "cpu", "threads": 1}
+    run.write_cell(cell, [record()])
+    assert len(run.detections(cell)) == 3
+    file = run.cell_path(cell) / "detections.parquet"
+    file.unlink() if damage is None else file.write_bytes(damage)
+    with pytest.raises(ResultsError, match="run"):
+        run.detections(cell)
+
+
+def test_cells_without_detections_still_make_tables(tmp_path):
+    run = RunFolder.create(tmp_path, {"dataset": {}})
+    cell = {"spec": "x", "folder": "x-1", "protocol": {}, "device": "cpu", "threads": 1}
+    run.write_cell(cell, [PictureRecord("a.jpg", Detections.empty(), 1.0, 10)])
+    assert len(run.detections(cell)) == 0
+    assert run.detections(cell).columns.tolist() == ["image_id", "x1", "y1", "x2", "y2", "score"]
+    assert run.timings(cell)["detections"].tolist() == [0]
+
+
+def test_a_cell_is_replaced_by_detector_device_and_threads(tmp_path):
+    run = RunFolder.create(tmp_path, {"dataset": {}})
+    for device, threads, status in [("cpu", 1, "running"), ("cuda", 1, "done"), ("cpu", 2, "done"), ("cpu", 1, "done")]:
+        run.put_cell({"spec": "x", "protocol": {}, "device": device, "threads": threads, "status": status})
+    stored = RunFolder.open(tmp_path).cells
+    assert [(cell["device"], cell["threads"], cell["status"]) for cell in stored] == [
+        ("cpu", 1, "done"),
+        ("cuda", 1, "done"),
+        ("cpu", 2, "done"),
+    ]
+
+
+@pytest.mark.parametrize(("named", "read"), [(["WIDER FACE"], ["WIDER FACE", "unknown"]), ([], ["unknown"])])
+def test_a_card_of_before_says_nothing_of_its_weights(tmp_path, named, read):
+    """It held one licence for code and weights, and an empty list could mean anything."""
+    cell = {"spec": "a", "status": "done", "protocol": {}, "device": "cpu", "threads": 1}
+    run = RunFolder.create(tmp_path, {"dataset": {}})
+    run.put_cell({**cell, "info": {"licence": "MIT", "trained_on": named}})
+    run.put_cell({**cell, "spec": "b", "info": {"licence": "MIT", "weights_licence": "MIT", "trained_on": named}})
+    old, new = (stored["info"] for stored in RunFolder.open(tmp_path).cells)
+    assert old == {"licence": "MIT", "weights_licence": "unknown", "trained_on": read}
+    assert new == {"licence": "MIT", "weights_licence": "MIT", "trained_on": named}

@@ -1,0 +1,229 @@
+"""Each adapter gives what its library gives when it is called as its documentation shows.
+
+Libraries run in child processes, one a detector, because some of them do not bear each other; bare_calls.py holds what
+runs there.
+"""
+
+from __future__ import annotations
+
+import functools
+import multiprocessing
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from facebench.detectors import create, default_specs, resolve
+from facebench.detectors.probe_images import portrait
+from facebench.errors import ModelStoreError
+from facebench.tests.support import bare_calls
+from facebench.tests.support.bare_calls import SMALL, WIDER, Arrays
+from facebench.tests.support.broken_detectors import LANDMARKS
+from facebench.tests.support.kinds import Available
+
+pytestmark = pytest.mark.slow
+
+Answers = dict[str, tuple[Arrays, Arrays | None]]
+Measured = Callable[[str], Answers]
+Run = Callable[..., Any]
+
+MADE = ("portrait", "mirrored", "odd", "wide")
+ONLY = {"dlib-cnn": ("portrait", *SMALL)}
+"""Pictures for a detector that takes seconds for one."""
+
+PIXELS = {"mtcnn": 1.0}
+"""How far boxes may lie apart: 0.001, but 1 where the library's call rounds corner and size."""
+
+
+def child() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+
+
+@pytest.fixture(scope="module")
+def measured(request: pytest.FixtureRequest, available: Available) -> Measured:
+    """The answers of an adapter and its library to all pictures, asked for once."""
+
+    @functools.cache
+    def answers(spec: str) -> Answers:
+        available(spec)
+        try:
+            wider = request.getfixturevalue("shared") / "data" / "wider_face"
+        except pytest.skip.Exception:
+            wider = None  # the tests of these pictures ask for `shared` themselves, and are skipped
+        with child() as process:
+            return process.submit(bare_calls.measure, spec, wider, ONLY.get(spec, ())).result()
+
+    return answers
+
+
+# --- parity with the library
+
+
+def assert_parity(answers: tuple[Arrays, Arrays | None], pixels: float) -> None:
+    ours, library = answers
+    assert library is not None
+    assert len(ours[0]) == len(library[0])
+    np.testing.assert_allclose(ours[0], library[0], rtol=0, atol=pixels)
+    np.testing.assert_allclose(ours[1], library[1], rtol=1e-6, atol=1e-3)
+    if library[2] is not None:
+        np.testing.assert_allclose(ours[2], library[2], rtol=0, atol=pixels)
+
+
+@pytest.mark.parametrize(
+    ("spec", "picture"),
+    [(spec, picture) for spec in bare_calls.BARE for picture in MADE if picture in ONLY.get(spec, MADE)],
+)
+def test_parity_on_made_pictures(spec: str, picture: str, measured: Measured) -> None:
+    assert_parity(measured(spec)[picture], PIXELS.get(spec, 1e-3))
+
+
+@pytest.mark.usefixtures("shared")
+@pytest.mark.parametrize("picture", WIDER)
+@pytest.mark.parametrize("spec", [spec for spec in bare_calls.BARE if spec not in ONLY])
+def test_parity_on_real_pictures(spec: str, picture: str, measured: Measured) -> None:
+    assert_parity(measured(spec)[picture], PIXELS.get(spec, 1e-3))
+
+
+@pytest.mark.usefixtures("shared")
+@pytest.mark.parametrize("spec", [spec for spec in bare_calls.BARE if spec not in ONLY])
+def test_parity_is_of_something(spec: str, measured: Measured) -> None:
+    """The real pictures hold faces that every detector finds some of."""
+    assert sum(len(measured(spec)[picture][0][0]) for picture in WIDER) >= 5
+
+
+# --- what holds for every adapter
+
+
+@pytest.mark.parametrize("spec", default_specs())
+def test_small_pictures(spec: str, measured: Measured) -> None:
+    for picture in SMALL:
+        boxes, scores, landmarks = measured(spec)[picture][0]
+        assert (landmarks is not None) == resolve(spec).adapter.info.landmarks
+        assert np.isfinite(boxes).all()
+        assert np.isfinite(scores).all()
+        # some networks see faces in noise, but not beyond all measure
+        assert np.abs(boxes).max(initial=0) < 2000
+
+
+@pytest.mark.parametrize("spec", default_specs())
+def test_no_picture_leaves_a_trace(spec: str, measured: Measured) -> None:
+    """The portrait was looked at first, and again after pictures of all other sizes."""
+    (boxes, scores, landmarks), _ = measured(spec)["portrait"]
+    (later_boxes, later_scores, later_landmarks), _ = measured(spec)["again"]
+    assert len(boxes) > 0
+    assert np.array_equal(boxes, later_boxes)
+    assert np.array_equal(scores, later_scores)
+    assert np.array_equal(landmarks, later_landmarks) if landmarks is not None else later_landmarks is None
+
+
+@pytest.mark.parametrize("spec", [spec for spec in default_specs() if resolve(spec).adapter.info.landmarks])
+def test_landmarks_lie_on_the_eyes_nose_and_mouth(spec: str, measured: Measured) -> None:
+    landmarks = measured(spec)["portrait"][0][2]
+    assert landmarks is not None
+    assert np.abs(landmarks[0] - LANDMARKS).max() < 6  # of a face of 95 × 116 pixels
+
+
+@pytest.mark.parametrize("spec", [spec for spec in default_specs() if resolve(spec).adapter.info.landmarks])
+def test_left_is_left_as_seen(spec: str, measured: Measured) -> None:
+    """In a mirrored picture the other eye is the left one."""
+    landmarks = measured(spec)["mirrored"][0][2]
+    expected = [(511 - x, y) for x, y in (LANDMARKS[index] for index in (1, 0, 2, 4, 3))]
+    assert landmarks is not None
+    assert np.abs(landmarks[0] - expected).max() < 6
+
+
+def test_yunet_reads_no_stray_memory(available: Available) -> None:
+    """OpenCV's own call answers this picture differently each time a net is made."""
+    available("yunet")
+    thin = np.ascontiguousarray(np.tile(portrait(), (1, 2, 1))[60:92, :320])
+    answers = [create("yunet", score_floor=0.02).detect(thin) for _ in range(10)]
+    assert {(found.boxes.tobytes(), found.scores.tobytes()) for found in answers} == {
+        (answers[0].boxes.tobytes(), answers[0].scores.tobytes())
+    }
+
+
+# --- RetinaFace
+
+
+@pytest.fixture(scope="module")
+def torch_child(available: Available) -> Iterator[Run]:
+    """Run a function in one child process that has PyTorch."""
+    available("retinaface")
+    with child() as process:
+        yield lambda function, *arguments: process.submit(function, *arguments).result()
+
+
+@pytest.mark.parametrize(
+    ("height", "width"), [(1, 1), (5, 5), (11, 200), (32, 32), (33, 65), (301, 277), (512, 512), (683, 1024)]
+)
+def test_retinaface_priors(height: int, width: int, torch_child: Run) -> None:
+    assert torch_child(bare_calls.retinaface_priors, height, width) < 1e-6
+
+
+def test_retinaface_decoding(torch_child: Run) -> None:
+    assert max(torch_child(bare_calls.retinaface_decoding).values()) < 1e-3  # pixels, of boxes up to 700 wide
+
+
+def test_retinaface_network_equals_the_onnx_graph(torch_child: Run) -> None:
+    worst = torch_child(bare_calls.retinaface_network)
+    assert worst["loc"] < 1e-3  # in units of a prior; 3e-5 seen
+    assert worst["conf"] < 1e-5  # 7e-7 seen
+    assert worst["landmarks"] < 1e-3  # 5e-5 seen
+
+
+def compare_runtimes(torch: Arrays, onnx: Arrays) -> None:
+    """Pair the boxes, since scores that differ in the seventh place may come in another order."""
+    assert len(torch[0]) == len(onnx[0])
+    if not len(torch[0]):
+        return
+    apart = np.abs(torch[0][:, None] - onnx[0][None]).max(axis=2)
+    partner = apart.argmin(axis=1)
+    assert sorted(partner) == list(range(len(partner)))
+    assert apart.min(axis=1).max() < 0.5
+    assert np.abs(torch[1] - onnx[1][partner]).max() < 1e-3
+    assert torch[2] is not None
+    assert onnx[2] is not None
+    assert np.abs(torch[2] - onnx[2][partner]).max() < 0.5
+
+
+@pytest.mark.parametrize("picture", [*MADE, *SMALL])
+def test_retinaface_is_retinaface_onnx(picture: str, measured: Measured) -> None:
+    compare_runtimes(measured("retinaface")[picture][0], measured("retinaface-onnx")[picture][0])
+
+
+@pytest.mark.usefixtures("shared")
+@pytest.mark.parametrize("picture", WIDER)
+def test_retinaface_is_retinaface_onnx_on_real_pictures(picture: str, measured: Measured) -> None:
+    assert len(measured("retinaface")[picture][0][0]) > 0
+    compare_runtimes(measured("retinaface")[picture][0], measured("retinaface-onnx")[picture][0])
+
+
+def test_retinaface_with_the_original_weights(shared: Path, torch_child: Run) -> None:
+    weights = shared / "weights" / "retinaface_mobilenet0.25.pth"
+    by_hash = torch_child(bare_calls.detect_with, "retinaface:weights=pth", weights.parent)
+    by_path = torch_child(bare_calls.detect_with, f"retinaface:weights={weights}")
+    folded = torch_child(bare_calls.detect_with, "retinaface")
+    assert np.array_equal(by_hash.boxes, by_path.boxes)
+    assert len(by_hash) == len(folded) == 1
+    assert 0 < np.abs(by_hash.boxes - folded.boxes).max() < 10  # another training of the same network
+    assert torch_child(bare_calls.retinaface_folding, weights) < 1e-3  # 1e-4 seen
+
+
+@pytest.mark.parametrize(
+    "kind", ["other names", "another shape", "one is missing", "no dictionary", "the whole network"]
+)
+def test_a_state_file_of_something_else(kind: str, tmp_path: Path, torch_child: Run) -> None:
+    file = tmp_path / "other.pth"
+    torch_child(bare_calls.write_state, file, kind)
+    with pytest.raises(ModelStoreError, match=r"other\.pth does not hold the weights of RetinaFace MobileNet0\.25"):
+        torch_child(bare_calls.detect_with, f"retinaface:weights={file}")
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"PK\x03\x04" + bytes(100), bytes(1_789_735)])
+def test_a_file_that_is_no_state(content: bytes, tmp_path: Path, torch_child: Run) -> None:
+    file = tmp_path / "other.pth"
+    file.write_bytes(content)
+    with pytest.raises(ModelStoreError, match=r"other\.pth does not hold the weights of RetinaFace MobileNet0\.25"):
+        torch_child(bare_calls.detect_with, f"retinaface:weights={file}")

@@ -1,0 +1,1 @@
+"""What measures facebench itself; in no wheel, and nothing imports it."""
