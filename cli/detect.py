@@ -156,7 +156,7 @@ class _Looker:
 
     def look(self, image: RGBImage, copy: Path | None) -> dict[str, Any]:
         """Return what was found, ready for JSON; write a copy with it drawn in."""
-        from ..reports.sections.gallery import write_jpeg, write_overlay
+        from ..reports.figures.overlay import write_jpeg, write_overlay
 
         if self.pipeline is None:
             result = self.detector.detect(image)

@@ -13,8 +13,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
     from matplotlib.figure import Figure
 
+WIDTHS_PX = {"wide": 900, "narrow": 380}
 INK = "#010203"
 """Stands for the page's text colour until the SVG is finished."""
 
@@ -123,3 +125,14 @@ def _presentation(style: str) -> dict[str, str]:
         else:
             attributes[name] = value
     return attributes
+
+
+def wide_and_narrow(draw: Callable[[int], str]) -> dict[str, Markup]:
+    """Draw a figure once for wide and once for narrow pages.
+
+    Args:
+        draw: makes the figure's SVG for a width in pixels.
+    """
+    from markupsafe import Markup
+
+    return {name: Markup(draw(width)) for name, width in WIDTHS_PX.items()}

@@ -7,7 +7,7 @@ writes; nothing is computed anew.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING, Any
 from ...benchmarks.resampling.bootstrap import Interval
 from ...errors import ResultsError
 from ..figures.emotions import BarParts, confusion_matrix, what_is_lost
-from ..values.emotion_scores import CLASSIFICATION, SCORES, difference, interval, read, tables_of
+from ..figures.svg import wide_and_narrow
+from ..values.emotion_scores import CLASSIFICATION, FILE_NAME, SCORES, difference, interval, read, tables_of
 from ..values.grids import FEW_FACES, Grid, GridCell, Heading
 from ..values.numbers import NONE, between, between_signed, number_of, plain, share, signed, with_interval
 from ..values.standings import Standing, versus
+from .base import Page, Section
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-_WIDTHS_PX = {"wide": 900, "narrow": 380}
+ORDER = 150
 COLUMNS = (
     ("annotated box", "oracle_accuracy", "accuracy of the classifier on the annotated boxes: no detector's doing"),
     ("found", "detected_rate", "share of the faces found at the detector's own threshold"),
@@ -116,6 +118,17 @@ class EmotionsSection:
         return COLUMNS
 
 
+def section(page: Page) -> Section | None:
+    """Show what each detector does to the emotion stage; None where no emotion was scored."""
+    scores = scores_of(page)
+    return None if scores is None else Section("emotions", "emotions.html.j2", {"emotions": scores}, "emotions")
+
+
+def scores_of(page: Page) -> EmotionsSection | None:
+    """Return the emotion scores beside the run that the page names; None where there are none."""
+    return emotions_section((page.emotion_run or page.summary.run).path / FILE_NAME, page.evaluation)
+
+
 def emotions_section(
     path: Path | None, evaluation: Path | None = None, *, classifier: str | None = None, policy: str | None = None
 ) -> EmotionsSection | None:
@@ -198,7 +211,7 @@ def _section(
         by_size=_groups(same, "by_size", dataset),
         alarms=_alarms(same, dataset),
         policies=_policies(tables) if len(tables) > 1 else None,
-        confusion_figures=_drawn(lambda width: confusion_matrix(emotions, confusion, title, width)),
+        confusion_figures=wide_and_narrow(lambda width: confusion_matrix(emotions, confusion, title, width)),
         confusion_title=title,
         classification=_classification(reports),
         notes=[] if reports is None else reports["notes"],
@@ -285,7 +298,7 @@ def _losses(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Markup]:
         of = row["totals"]
         parts = (of["right"], of["crop_lost"], of["missed_right"], of["own_errors"])
         bars.append(BarParts(row["label"], of["faces"], of["oracle_right"], parts))
-    return _drawn(lambda width: what_is_lost(bars, width))
+    return wide_and_narrow(lambda width: what_is_lost(bars, width))
 
 
 def _standings(rows: Sequence[Mapping[str, Any]], table: Mapping[str, Any]) -> list[Standing]:
@@ -387,10 +400,3 @@ def _private_report(reports: Mapping[str, Any] | None, sha256: str) -> Mapping[s
         return None
     found = (one["reports"].get("private") for one in reports["classifiers"] if one["sha256"] == sha256)
     return next(found, None)
-
-
-def _drawn(figure: Callable[[int], str]) -> dict[str, Markup]:
-    """Draw a figure once for wide and once for narrow pages."""
-    from markupsafe import Markup
-
-    return {name: Markup(figure(width)) for name, width in _WIDTHS_PX.items()}

@@ -1,4 +1,4 @@
-"""Pictures with boxes: a JPEG copy for `facebench detect`, and the layers of the report's gallery."""
+"""Pictures with boxes, on which the detectors differ most."""
 
 from __future__ import annotations
 
@@ -10,57 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...benchmarks.analysis.table import Row, Summary
-from ...benchmarks.measure.previews import Outcomes, Preview, encode_jpeg, judge, read_previews
-from ...benchmarks.store.run_folder import write_atomically
-from ...detectors import RGBImage
+from ...benchmarks.analysis.table import Summary
+from ...benchmarks.measure.previews import Outcomes, Preview, judge, read_previews
 from ...errors import ResultsError
-from ..values.numbers import row_label
+from ..values.numbers import row_label, threshold
+from .base import Page, Section
 
-_OVERLAY_QUALITY = 90
-_BOX_COLOUR, _CASING_COLOUR = (86, 180, 233), (0, 0, 0)
-
-
-def write_overlay(image: RGBImage, boxes: NDArray[np.float32], path: Path) -> Path:
-    """Write a JPEG copy of a picture with boxes drawn in.
-
-    Args:
-        image: RGB uint8 (h, w, 3); left as it is.
-        boxes: (n, 4): x1, y1, x2, y2 in pixels; what lies outside the picture is cut.
-        path: where to write; its folder is made.
-
-    Raises:
-        ResultsError: it cannot be written there, or the picture is too large for JPEG.
-    """
-    from PIL import Image, ImageDraw
-
-    picture = Image.fromarray(image)
-    drawing = ImageDraw.Draw(picture)
-    line = max(2, round(max(picture.size) / 250))
-    limits = np.array([*picture.size, *picture.size]) - 1
-    for x1, y1, x2, y2 in np.clip(np.rint(boxes), 0, limits).astype(int).tolist():
-        drawing.rectangle((x1 - 1, y1 - 1, x2 + 1, y2 + 1), outline=_CASING_COLOUR, width=line + 2)
-        drawing.rectangle((x1, y1, x2, y2), outline=_BOX_COLOUR, width=line)
-    return write_jpeg(np.asarray(picture), path)
-
-
-def write_jpeg(image: RGBImage, path: Path) -> Path:
-    """Write a picture as JPEG.
-
-    Args:
-        image: RGB uint8 (h, w, 3).
-        path: where to write; its folder is made.
-
-    Raises:
-        ResultsError: it cannot be written there, or the picture is too large for JPEG.
-    """
-    height, width = image.shape[:2]
-    try:
-        data = encode_jpeg(image, (width, height), _OVERLAY_QUALITY)
-    except (OSError, ValueError) as error:
-        raise ResultsError(f"cannot write {path}: {width}×{height} pixels are too many for JPEG ({error})") from error
-    write_atomically(path, data)
-    return path
+ORDER = 165
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +80,15 @@ class Gallery:
     pictures: Sequence[Picture]
 
 
+def section(page: Page) -> Section | None:
+    """Show the images on which the detectors differ most; None where the run holds none."""
+    shown = gallery(page.summary) if page.images else Gallery([], [])
+    if page.images and not shown.pictures:
+        return None
+    values = {"gallery": shown, "with_pictures": page.images}
+    return Section("gallery", "gallery.html.j2", values, "pictures" if shown.pictures else "")
+
+
 def gallery(summary: Summary) -> Gallery:
     """Read the previews of a run and lay out the boxes of its finished detectors on them.
 
@@ -153,12 +118,6 @@ def gallery(summary: Summary) -> Gallery:
             )
         )
     return Gallery([f"{row_label(row)} ({threshold(row)})" for row in rows], pictures)
-
-
-def threshold(row: Row) -> str:
-    """Say which boxes of a finished row count at its operating point."""
-    value = float(row.cell["start"]["operating_threshold"])
-    return f"score ≥ {value:g}" if value > np.finfo(np.float32).min else "every box"
 
 
 def _layer(outcome: Outcomes, place: int, preview: Preview) -> Layer:

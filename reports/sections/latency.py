@@ -13,10 +13,15 @@ from ...benchmarks.analysis.table import Row, Summary
 from ...benchmarks.resampling.bootstrap import DRAWS, Interval, percentile_interval
 from ...benchmarks.timing.details import STAGES, LatencyDetails
 from ...benchmarks.timing.median import median_draws
-from ..figures.pareto import Point, pareto_front, points, sweeps
+from ..figures.detectors import cost_figure
+from ..figures.latency import DOTS, latency_strips, strips
+from ..figures.svg import wide_and_narrow
 from ..values.grids import Grid, GridCell, Heading
-from ..values.numbers import NONE, between, between_brief, brief, number_of, row_label, share
+from ..values.numbers import NONE, between_brief, brief, number_of, row_label
+from ..values.table import floor_sentence
+from .base import Page, Section
 
+ORDER = 50
 WHAT_IS_TIMED = (
     "A latency is the whole detect call at the detector's threshold, as it is used: from a decoded image in memory to "
     "arrays on the host, with any scaling of the image and any copy to a device and back inside the clock. Reading and "
@@ -70,30 +75,22 @@ class LatencySection:
     not_timed: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
-class OperatingPoint:
-    """One setting of a detector that none of its other settings beats in AP and p50 at once."""
-
-    setting: str
-    ap: str
-    ap_interval: str
-    p50: str
-    p50_interval: str
-
-
-@dataclass(frozen=True, slots=True)
-class OperatingPoints:
-    """The settings of one detector that are worth choosing from.
-
-    Attributes:
-        name: the detector, with its device where that is not the CPU.
-        best: its own Pareto front, fastest first.
-        beaten: the other settings.
-    """
-
-    name: str
-    best: Sequence[OperatingPoint]
-    beaten: Sequence[str]
+def section(page: Page) -> Section | None:
+    """Lay out the latency of every detector that was timed; None where none was."""
+    summary = page.summary
+    latency = latency_section(summary)
+    if latency is None:
+        return None
+    calls, costs = strips(summary), cost_figure(summary)
+    values = {
+        "latency": latency,
+        "figures": wide_and_narrow(lambda width: latency_strips(calls, width)) if calls else {},
+        "most_dots": DOTS if any(strip.calls > DOTS for strip in calls) else 0,
+        "floor": floor_sentence(summary),
+        "what_is_timed": f"{WHAT_IS_TIMED} {decode_sentence(summary)}".rstrip(),
+        "cost_figure": (costs, wide_and_narrow(costs.svg)) if costs else None,
+    }
+    return Section("latency", "latency.html.j2", values, "latency")
 
 
 def decode_sentence(summary: Summary) -> str:
@@ -122,22 +119,6 @@ def latency_section(summary: Summary) -> LatencySection | None:
         conditions=[_conditions(row, timing) for row, timing in timed],
         not_timed=[row_label(row) for row in summary.rows if row.done and row.timing is None],
     )
-
-
-def operating_points(summary: Summary) -> list[OperatingPoints]:
-    """Return the best settings of each detector that was measured at several sizes or numbers of threads."""
-    found = []
-    for name, of in sweeps(points(summary)).items():
-        best = pareto_front(of)
-        beaten = [point.setting for point in of if point not in best]
-        found.append(OperatingPoints(name, [_operating_point(point) for point in best], beaten))
-    return found
-
-
-def _operating_point(point: Point) -> OperatingPoint:
-    ap = Interval(point.ap, point.low, point.high, math.nan, 0)
-    p50 = Interval(point.p50_ms, point.p50_low, point.p50_high, math.nan, 0)
-    return OperatingPoint(point.setting, share(point.ap), between(ap), brief(point.p50_ms), between_brief(p50))
 
 
 def _costs(timed: Sequence[tuple[Row, LatencyDetails]]) -> Grid:

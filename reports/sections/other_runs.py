@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from ...benchmarks.compare.runs import Comparison
 from ..text.comparison import ComparisonRow, rows, scope, summary_line, titles
+from .base import Page, Section
+
+ORDER = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,12 @@ class ComparedRun:
     rows: Sequence[ComparisonRow]
     notes: Sequence[str]
     scope: str
+
+
+def section(page: Page) -> Section | None:
+    """Set other runs against this one; None where there is none."""
+    compared = compared_runs(page.comparisons)
+    return Section("compared", "other_runs.html.j2", {"compared_runs": compared}, "other runs") if compared else None
 
 
 def compared_runs(comparisons: Sequence[Comparison]) -> list[ComparedRun]:

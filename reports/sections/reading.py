@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from .base import Page, Section
+
+ORDER = 30
+
 READING = (
     (
         "To rank detectors: exact AP",
@@ -55,6 +59,11 @@ READING = (
     ),
 )
 """What is asked or seen, and what to make of it, in words that read on."""
+
+
+def section(page: Page) -> Section:
+    """Say which number to believe when."""
+    return Section("reading", "reading.html.j2", {"reading": READING}, "which number to believe")
 
 
 def reading_markdown() -> str:

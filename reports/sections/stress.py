@@ -13,20 +13,22 @@ import numpy as np
 from ...benchmarks.resampling.bootstrap import Interval
 from ...benchmarks.store.run_folder import RunFolder
 from ...benchmarks.stress.run import FOLDER, read_index
-from ...benchmarks.stress.scores import StressRow, StressScores
+from ...benchmarks.stress.scores import StressRow, StressScores, score_stress
 from ...benchmarks.stress.strips import CLEAN, read_strips
 from ...benchmarks.stress.strips import FOLDER as STRIPS
 from ...datasets.degraded.degradations import KINDS
 from ..figures.stress import average_precision_by_severity
+from ..figures.svg import wide_and_narrow
 from ..values.grids import Grid, GridCell, Heading
 from ..values.numbers import NONE, between, between_signed, number_of, share, signed, with_interval
 from ..values.standings import Standing, versus
+from .base import Page, Section
 from .gallery import box_path, data_uri
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-_WIDTHS_PX = {"wide": 900, "narrow": 380}
+ORDER = 140
 WHAT_IT_IS_NOT = (
     "The degradations are made by formula, one at a time, from pictures as they are: they are no real night, fog or "
     "mask, and who is robust here need not be so there."
@@ -105,6 +107,13 @@ class StressSection:
         return WHAT_IT_IS_NOT
 
 
+def section(page: Page) -> Section | None:
+    """Show what degraded images do; None where the run was not stressed."""
+    run = page.summary.run
+    stress = stress_section(run, score_stress(run, page.summary.resampled), pictures=page.images)
+    return None if stress is None else Section("stress", "stress.html.j2", {"stress": stress}, "degraded pictures")
+
+
 def stress_section(run: RunFolder, scores: StressScores | None, *, pictures: bool = True) -> StressSection | None:
     """Lay out the scores of a stress run; None where there are none.
 
@@ -118,8 +127,6 @@ def stress_section(run: RunFolder, scores: StressScores | None, *, pictures: boo
     """
     if scores is None or not scores.rows:
         return None
-    from markupsafe import Markup
-
     head, rows = ranking(scores)
     strips, image_id = _strips(run, scores) if pictures else ([], "")
     return StressSection(
@@ -127,7 +134,7 @@ def stress_section(run: RunFolder, scores: StressScores | None, *, pictures: boo
         scope=_scope(scores, run.document["dataset"]),
         head=head,
         rows=rows,
-        figures={name: Markup(average_precision_by_severity(scores, px)) for name, px in _WIDTHS_PX.items()},
+        figures=wide_and_narrow(lambda width: average_precision_by_severity(scores, width)),
         standings=_standings(scores),
         precision=_grid(scores, lambda point: point.ap, signs=False),
         changes=_grid(scores, lambda point: point.change, signs=True),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from ...benchmarks.analysis.table import Row
 from ...benchmarks.measure.cell import cell_label
 from ...benchmarks.resampling.bootstrap import Interval
@@ -121,3 +123,9 @@ def number_of(count: int, thing: str) -> str:
 def row_label(row: Row) -> str:
     """Name a row; see `benchmarks.cell.cell_label`."""
     return cell_label(row.cell)
+
+
+def threshold(row: Row) -> str:
+    """Say which boxes of a finished row count at its operating point."""
+    value = float(row.cell["start"]["operating_threshold"])
+    return f"score ≥ {value:g}" if value > np.finfo(np.float32).min else "every box"

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import re
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from itertools import pairwise
 
@@ -16,14 +20,36 @@ from facebench.benchmarks.compare.runs import compare_runs
 from facebench.benchmarks.measure.previews import write_previews
 from facebench.benchmarks.store.run_folder import RunFolder
 from facebench.errors import ResultsError
-from facebench.reports import html
-from facebench.reports.html import answer, render, reproduce, write_report
+from facebench.reports.figures import svg
+from facebench.reports.html import render, write_report
+from facebench.reports.sections.again import reproduce
+from facebench.reports.values.answer import answer
 from facebench.reports.values.table import columns
 from facebench.tests.support import runs
 from facebench.tests.support.page import Page
+from facebench.tests.support.paths import ROOT
 
 COVERAGE = "3 of 1,234 pictures"
 FAILURE = 'failed on "<b>all</b>" pictures'
+
+NEW_SECTION = '''
+"""How many faces the fullest image has."""
+
+from .base import Page, Section
+
+ORDER = 25
+
+
+def section(page: Page) -> Section:
+    """Count them."""
+    faces = page.summary.run.faces()
+    return Section("largest", "largest.html.j2", {"most": int(faces["image_id"].value_counts().max())}, "fullest")
+'''
+NEW_TEMPLATE = """<section aria-labelledby="largest">
+<h2 id="largest">The fullest image</h2>
+<p>{{ most }} faces at most, on {{ summary.scope }}.</p>
+</section>
+"""
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +68,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 @pytest.fixture
 def one_width(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw each figure once, to save time."""
-    monkeypatch.setattr(html, "_FIGURE_WIDTHS_PX", {"wide": 900})
+    monkeypatch.setattr(svg, "WIDTHS_PX", {"wide": 900})
 
 
 def read(run: RunFolder) -> Page:
@@ -303,7 +329,7 @@ def compared(run, tmp_path_factory):
     comparisons = [compare_runs(run, head, resampling=resampling) for head in (other, run)]
     summary = summarise_run(run)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(html, "_FIGURE_WIDTHS_PX", {"wide": 900})
+        patch.setattr(svg, "WIDTHS_PX", {"wide": 900})
         return Page(render(summary, analyse(summary, resampling), comparisons=comparisons))
 
 
@@ -484,3 +510,29 @@ def test_thirteen_detectors_stay_well_under_six_megabytes(tmp_path, monkeypatch)
     write_previews(run, lambda name: noise)
     summary = summarise_run(run)
     assert len(render(summary, analyse(summary, Resampling(draws=20))).encode()) < 6e6
+
+
+def test_a_section_is_one_file_and_its_template(run, tmp_path):
+    """A copy of the package with two files more shows the new section, in its place and in the contents."""
+    copy = tmp_path / "facebench"
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "tests", "docs", "tools", "runs", "__pycache__"))
+    (copy / "reports" / "sections" / "largest.py").write_text(NEW_SECTION, encoding="utf-8")
+    (copy / "reports" / "templates" / "largest.html.j2").write_text(NEW_TEMPLATE, encoding="utf-8")
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "facebench.cli",
+        "report",
+        str(run.path),
+        "-o",
+        str(tmp_path / "report.html"),
+    ]
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    page = Page(report.read_text(encoding="utf-8"))
+    assert "3 faces at most" in page.sections["largest"]
+    anchors = [value for value in page.values("href") if value.startswith("#")]
+    assert anchors.index("#table") < anchors.index("#largest") < anchors.index("#reading")

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from facebench.benchmarks.analysis.depth import analyse
 from facebench.benchmarks.analysis.table import Resampling, Row, Summary, summarise_run
-from facebench.reports import html
+from facebench.reports.figures import svg
 from facebench.reports.figures.latency import DOTS, latency_strips, strips, thinned
 from facebench.reports.figures.pareto import COLOURS, accuracy_against_latency, family_colours, points, sweeps
 from facebench.reports.html import render
-from facebench.reports.sections.latency import operating_points
+from facebench.reports.sections.accuracy.against_latency import operating_points
 from facebench.tests.support.page import Page
 from facebench.tests.support.timed_run import COUNT, HOSTILE, add_timed, make_run, sweep_run
 
@@ -135,7 +135,7 @@ def test_a_family_has_its_colour_in_any_order(count):
 
 
 def test_the_page(swept, monkeypatch):
-    monkeypatch.setattr(html, "_FIGURE_WIDTHS_PX", {"wide": 900})
+    monkeypatch.setattr(svg, "WIDTHS_PX", {"wide": 900})
     page = Page(render(swept, analyse(swept, Resampling(draws=5))))
     latency, figure = page.sections["latency"], page.sections["figure"]
     assert "b" not in {tag for tag, _ in page.elements}

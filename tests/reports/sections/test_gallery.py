@@ -10,7 +10,9 @@ import pytest
 from facebench.benchmarks.analysis.table import summarise_run
 from facebench.benchmarks.measure.previews import write_previews
 from facebench.errors import ResultsError
-from facebench.reports.sections.gallery import gallery, threshold, write_overlay
+from facebench.reports.figures.overlay import write_overlay
+from facebench.reports.sections.gallery import gallery
+from facebench.reports.values.numbers import threshold
 from facebench.tests.support import runs
 from PIL import Image
 

@@ -17,7 +17,7 @@ from facebench.benchmarks.scoring.localisation import BoxBias
 from facebench.benchmarks.scoring.slices import DEMOGRAPHICS_CAVEAT
 from facebench.reports.figures.curves import Curve, curves, precision_against_recall, reliability_dots
 from facebench.reports.html import render
-from facebench.reports.sections.in_depth import in_depth
+from facebench.reports.sections.accuracy.in_depth import in_depth
 from facebench.reports.sections.reading import READING, reading_markdown
 from facebench.reports.values.grids import event_grid, perceived_grid, protocols, slice_grid
 from facebench.reports.values.numbers import between, between_signed

@@ -10,15 +10,15 @@ import pytest
 from facebench.benchmarks.analysis.depth import analyse
 from facebench.benchmarks.analysis.table import Resampling, summarise_run
 from facebench.benchmarks.store.run_folder import RunFolder
-from facebench.reports import html
+from facebench.reports.figures import svg
 from facebench.reports.figures.latency import strips
 from facebench.reports.html import render
+from facebench.reports.sections.accuracy.against_latency import operating_points
 from facebench.reports.sections.latency import (
     CANNOT_BE_TOLD,
     LatencySection,
     decode_sentence,
     latency_section,
-    operating_points,
 )
 from facebench.reports.text.tables import markdown_table
 from facebench.reports.values.numbers import NONE
@@ -237,7 +237,7 @@ def test_the_floor_stands_with_every_table(tmp_path, floor, text):
 
 
 def test_the_page_of_an_old_run_has_dashes(tmp_path, monkeypatch):
-    monkeypatch.setattr(html, "_FIGURE_WIDTHS_PX", {"wide": 900})
+    monkeypatch.setattr(svg, "WIDTHS_PX", {"wide": 900})
     run = runs.make_run(tmp_path)
     runs.add_cell(run, "a", runs.EXACT, start=START)
     summary = summarise_run(run, Resampling(draws=5))

@@ -7,7 +7,7 @@ import math
 
 import pytest
 from facebench.benchmarks.resampling.bootstrap import Interval
-from facebench.reports.sections import in_depth
+from facebench.reports.sections.accuracy import in_depth
 from facebench.reports.values import numbers
 from facebench.reports.values.numbers import between, between_signed, number_of, plain, share, signed, with_interval
 

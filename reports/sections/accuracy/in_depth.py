@@ -9,19 +9,30 @@ from itertools import pairwise
 
 import numpy as np
 
-from ...benchmarks.analysis.depth import Analysis, CellAnalysis
-from ...benchmarks.analysis.table import Row, Summary
-from ...benchmarks.resampling.bands import Band
-from ...benchmarks.resampling.bootstrap import CONFIDENCE, Interval
-from ...benchmarks.scoring.error_analysis import Kind
-from ...benchmarks.scoring.localisation import HISTOGRAM_EDGES, BoxBias, HitOverlap
-from ...benchmarks.scoring.missed_faces import GroupMisses
-from ...benchmarks.scoring.slices import LABELS
-from ...datasets.manage.statistics import HEIGHTS_PX
-from ..figures.curves import ReliabilityDot, reliability_dots
-from ..values.numbers import between, between_signed, number_of, plain, row_label, share, signed, with_interval
-from .gallery import threshold
+from ....benchmarks.analysis.depth import Analysis, CellAnalysis
+from ....benchmarks.analysis.table import Row, Summary
+from ....benchmarks.resampling.bands import Band
+from ....benchmarks.resampling.bootstrap import CONFIDENCE, Interval
+from ....benchmarks.scoring.error_analysis import Kind
+from ....benchmarks.scoring.localisation import HISTOGRAM_EDGES, BoxBias, HitOverlap
+from ....benchmarks.scoring.missed_faces import GroupMisses
+from ....benchmarks.scoring.slices import LABELS
+from ....datasets.manage.statistics import HEIGHTS_PX
+from ...figures.curves import ReliabilityDot, reliability_dots
+from ...values.numbers import (
+    between,
+    between_signed,
+    number_of,
+    plain,
+    row_label,
+    share,
+    signed,
+    threshold,
+    with_interval,
+)
+from ..base import Page, Section
 
+ORDER = 130
 _ERRORS: dict[Kind, str] = {
     "missed": "face missed, no box near it",
     "badly_placed": "box badly placed on a face (IoU .1 to .5)",
@@ -92,6 +103,12 @@ class InDepth:
     unfound: str
     calibration: str
     reliability: Sequence[ReliabilityDot]
+
+
+def section(page: Page) -> Section | None:
+    """Lay out each detector in depth; None where none has a result."""
+    detectors = in_depth(page.summary, page.analysis)
+    return Section("depth", "in_depth.html.j2", {"detectors": detectors}, "each detector") if detectors else None
 
 
 def in_depth(summary: Summary, analysis: Analysis) -> list[InDepth]:

@@ -1,0 +1,58 @@
+"""Copies of images with boxes drawn in, for `facebench detect`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...benchmarks.measure.previews import encode_jpeg
+from ...benchmarks.store.run_folder import write_atomically
+from ...detectors import RGBImage
+from ...errors import ResultsError
+
+_OVERLAY_QUALITY = 90
+_BOX_COLOUR, _CASING_COLOUR = (86, 180, 233), (0, 0, 0)
+
+
+def write_overlay(image: RGBImage, boxes: NDArray[np.float32], path: Path) -> Path:
+    """Write a JPEG copy of a picture with boxes drawn in.
+
+    Args:
+        image: RGB uint8 (h, w, 3); left as it is.
+        boxes: (n, 4): x1, y1, x2, y2 in pixels; what lies outside the picture is cut.
+        path: where to write; its folder is made.
+
+    Raises:
+        ResultsError: it cannot be written there, or the picture is too large for JPEG.
+    """
+    from PIL import Image, ImageDraw
+
+    picture = Image.fromarray(image)
+    drawing = ImageDraw.Draw(picture)
+    line = max(2, round(max(picture.size) / 250))
+    limits = np.array([*picture.size, *picture.size]) - 1
+    for x1, y1, x2, y2 in np.clip(np.rint(boxes), 0, limits).astype(int).tolist():
+        drawing.rectangle((x1 - 1, y1 - 1, x2 + 1, y2 + 1), outline=_CASING_COLOUR, width=line + 2)
+        drawing.rectangle((x1, y1, x2, y2), outline=_BOX_COLOUR, width=line)
+    return write_jpeg(np.asarray(picture), path)
+
+
+def write_jpeg(image: RGBImage, path: Path) -> Path:
+    """Write a picture as JPEG.
+
+    Args:
+        image: RGB uint8 (h, w, 3).
+        path: where to write; its folder is made.
+
+    Raises:
+        ResultsError: it cannot be written there, or the picture is too large for JPEG.
+    """
+    height, width = image.shape[:2]
+    try:
+        data = encode_jpeg(image, (width, height), _OVERLAY_QUALITY)
+    except (OSError, ValueError) as error:
+        raise ResultsError(f"cannot write {path}: {width}×{height} pixels are too many for JPEG ({error})") from error
+    write_atomically(path, data)
+    return path

@@ -1,0 +1,1 @@
+"""What lies behind a detector's accuracy: pairs, curves, protocols, kinds of faces, errors, calibration."""

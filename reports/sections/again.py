@@ -1,0 +1,91 @@
+"""The commands that measure the run again, the machine and the versions."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from ...benchmarks.analysis.table import Summary
+from ...benchmarks.store.run_folder import RunFolder
+from .base import Page, Section
+from .emotions import scores_of
+
+ORDER = 190
+
+
+def section(page: Page) -> Section:
+    """Say how to measure the run again."""
+    document = page.summary.run.document
+    commands = reproduce(
+        page.summary,
+        page.emotion_run,
+        scored=scores_of(page) is not None,
+        others=len(page.comparisons),
+        pictures=page.images,
+    )
+    values = {"commands": commands, "dataset": document["dataset"], "environment": document["environment"]}
+    return Section("again", "again.html.j2", {**values, "compared": bool(page.comparisons)})
+
+
+def reproduce(
+    summary: Summary,
+    emotion_run: RunFolder | None = None,
+    *,
+    scored: bool = False,
+    others: int = 0,
+    pictures: bool = True,
+) -> list[str]:
+    """Return the commands that measure the run again; DIR stands for the data's folder, RUN for the results'.
+
+    Args:
+        summary: of the run.
+        emotion_run: the run of the emotion stage, EMOTIONS in the commands; None: the run itself.
+        scored: whether its emotions were scored.
+        others: runs that it is compared with, OTHER in the commands.
+        pictures: whether the report embeds pictures.
+    """
+    emotions, report = "RUN", ["facebench", "report", "RUN", *["OTHER"] * others]
+    commands = _measure_again(summary.run, "RUN")
+    if scored and emotion_run is not None:
+        emotions = "EMOTIONS"
+        report += ["--emotions", emotions]
+        commands += _measure_again(emotion_run, emotions)
+    if scored:
+        data = [] if (emotion_run or summary.run).document["dataset"]["demo"] else ["--data", "DIR"]
+        commands.append(shlex.join(["facebench", "emotions", "score", emotions, *data]))
+    report += [] if pictures else ["--no-pictures"]
+    return [*commands, shlex.join([*report, "-o", "report.html"])]
+
+
+def _measure_again(run: RunFolder, name: str) -> list[str]:
+    document = run.document
+    cells = [cell for cell in run.cells if "predictions" not in cell]
+    commands = [_score_again(cell, document) for cell in run.cells if "predictions" in cell]
+    for protocol, device, threads in dict.fromkeys(_setting(cell) for cell in cells):
+        alike = [cell for cell in cells if _setting(cell) == (protocol, device, threads)]
+        size, score_floor = protocol
+        rounds = max(cell["rounds"] for cell in alike)
+        # a threshold of its own is that of a default_detector.json, which FACEBENCH_DEFAULT names
+        specs = ",".join("default" if cell.get("threshold") is not None else str(cell["spec"]) for cell in alike)
+        parts = ["facebench", "run", "--detectors", specs, "--dataset", document["dataset"]["name"]]
+        parts += [] if document["dataset"]["demo"] else ["--data", "DIR"]
+        parts += [] if size == "original" else ["--size", size]
+        parts += [] if score_floor is None else ["--score-floor", f"{score_floor:g}"]
+        parts += [] if device == "cpu" else ["--device", device]
+        parts += [] if threads == 1 else ["--threads", str(threads)]
+        parts += [] if rounds <= 1 else ["--rounds", str(rounds)]
+        commands.append(shlex.join([*parts, "--out", name]))
+    return commands
+
+
+def _setting(cell: Mapping[str, Any]) -> tuple[tuple[str, float | None], str, int]:
+    protocol = cell["protocol"]
+    return (protocol["size"], protocol["score_floor"]), cell["device"], cell["threads"]
+
+
+def _score_again(cell: Mapping[str, Any], document: Mapping[str, Any]) -> str:
+    parts = ["facebench", "score", cell["spec"], "--dataset", document["dataset"]["name"]]
+    parts += [] if document["dataset"]["demo"] else ["--data", "DIR"]
+    parts += ["--allow-missing"] if cell["predictions"]["missing"] or cell["predictions"]["extra"] else []
+    return shlex.join([*parts, "--threshold", repr(cell["start"]["operating_threshold"]), "--out", "RUN"])
