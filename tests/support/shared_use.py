@@ -11,8 +11,10 @@ import sys
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
+import cv2
 import numpy as np
 from facebench.detectors import Detections, Detector, RGBImage, create, resolve
 from facebench.detectors.probe_images import portrait
@@ -31,15 +33,17 @@ Contents = tuple[bytes, ...]
 Boxes = list[NDArray[np.float32]]
 
 
+@cache
 def images(spec: str) -> list[RGBImage]:
-    """A face in images of several sizes, of which two are each other's mirror image, and images without a face."""
-    face = portrait()
+    """A face in small images of several sizes, two of them each other's mirror image, and images without a face."""
+    face, scale = portrait(), 0.5
     if spec in TINY:
-        found = [face[48:188, 170:280], face[400:440, 300:350], face[300:360, 300:340], face[:30, :70]]
+        found, scale = [face[48:188, 170:280], face[400:440, 300:350], face[300:360, 300:340], face[:30, :70]], 0.75
     elif spec.partition(":")[0] in SMALL:
         found = [face[48:188, 170:280], face[40:200, 160:290], face[30:190, 150:300], face[400:, 300:430]]
     else:
         found = [face[30:220, 130:320], face[:260, 90:350], face[:301, :277], face[400:, 300:430]]
+    found = [cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) for image in found]
     return [np.ascontiguousarray(image) for image in (found[0][:, ::-1], *found)]
 
 
@@ -88,15 +92,15 @@ def answers(detector: Detector, spec: str) -> list[Contents]:
     return [contents(detector.detect(image)) for image in images(spec)]
 
 
-def copies(spec: str) -> tuple[list[list[Contents]], list[tuple[Any, ...]]]:
-    """The answers, and what was asked for, of a detector, of its pickled copy and of that of a wrapped one."""
+def copies(spec: str) -> tuple[list[list[Contents]], list[tuple[Any, ...]], list[Any]]:
+    """What a detector finds and was asked for, its pickled copy, and those of a wrapped one; then see `forks`."""
     detector = create(spec, threads=2, score_floor=resolve(spec).adapter.info.score_floor)
     wrapped = ThresholdedDetector(ResizedDetector(detector, "long=200"), 0.1)
     found, told = [], []
     for each in (detector, pickle.loads(pickle.dumps(detector)), wrapped, pickle.loads(pickle.dumps(wrapped))):
         found.append(answers(each, spec))
         told.append((type(each), each.device, each.threads, each.score_floor, each.operating_threshold))
-    return found, told
+    return found, told, forks(spec, detector)
 
 
 def settings() -> dict[str, Any]:
@@ -155,11 +159,9 @@ def boxes(detector: Detector, spec: str) -> Boxes:
     return [detector.detect(image).boxes for image in images(spec)]
 
 
-def forks(spec: str) -> tuple[Boxes, list[Any]]:
-    """The boxes of a detector, and of it and a new one in forked children while another thread is using it."""
-    detector = built(spec)
-    expected = boxes(detector, spec)
-    in_children: list[Any] = []
+def forks(spec: str, detector: Detector) -> list[Any]:
+    """The boxes of a detector, then those of it and of a new one in forked children while another thread uses it."""
+    found: list[Any] = [boxes(detector, spec)]
     stop = False
 
     def work() -> None:
@@ -168,11 +170,11 @@ def forks(spec: str) -> tuple[Boxes, list[Any]]:
 
     with ThreadPoolExecutor(1) as pool:
         working = pool.submit(work)
-        in_children += [in_fork(lambda: boxes(detector, spec)) for _ in range(3)]
-        in_children.append(in_fork(lambda: boxes(built(spec), spec)))
+        found += [in_fork(lambda: boxes(detector, spec)) for _ in range(2)]
+        found.append(in_fork(lambda: boxes(built(spec), spec)))
         stop = True
         working.result()
-    return expected, in_children
+    return found
 
 
 # --- the pipeline
