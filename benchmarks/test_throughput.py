@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from facebench.benchmarks.timing.batch_throughput import BatchRate, measure
 from facebench.datasets import decode, load
-from facebench.detectors import create, resolve
+from facebench.detectors import Detector, create, names, resolve
 from facebench.detectors.models import store as model_store
 from facebench.errors import DeviceError
 
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 PICTURES = 4
 CALLS = 2
+BATCHING = [name for name in names() if resolve(name).adapter.detect_batch is not Detector.detect_batch]
 
 
 @pytest.mark.benchmark(group="batches")
-@pytest.mark.parametrize("name", ["retinaface", "retinaface-onnx"])
+@pytest.mark.parametrize("name", BATCHING)
 def test_batch_throughput(name: str, benchmark: Any, say: list[str], pytestconfig: pytest.Config) -> None:
     """Scenes of one size; on the CPU a batch saves next to nothing, and the figures say so."""
     spec, device = resolve(name), pytestconfig.getoption("--device")

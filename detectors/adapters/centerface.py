@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 
-from ...errors import UsageError
-from ..base import Detections, Detector, DetectorInfo, Device, RGBImage
+from ..base import BuildOptions, Detections, DetectorInfo, Device, Range, RGBImage
 from ..boxes import non_maximum_suppression
 from ..models import store as model_store
-from ..process.per_process import PerProcess
-from ..process.thread_counts import own_process
-from ..runtimes import onnx_runtime
+from ..runtimes import OnnxSession, OpenCvDetector
 
 _OUTPUTS = ("537", "538", "539", "540")
 _STRIDE = 4
 
 
-class CenterFace(Detector):
+class CenterFace(OpenCvDetector):
     """An anchor-free network: a heat map of face centres with sizes, offsets and landmarks.
 
     OpenCV's dnn module gives garbage when one net meets pictures of several sizes, so ONNX Runtime runs it; OpenCV
@@ -41,38 +38,15 @@ class CenterFace(Detector):
         operating_threshold=0.5,
         score_floor=0.02,
     )
-    must_load = ("cv2",)
+    models = ("centerface",)
+    ranges = (Range("confidence", 0, 1), Range("nms_threshold", 0, 1))
     reference_scores = (0.912, 0.89)
 
-    def __init__(
-        self,
-        *,
-        confidence: float = 0.5,
-        nms_threshold: float = 0.3,
-        device: Device = "cpu",
-        threads: int = 1,
-        score_floor: float | None = None,
-    ) -> None:
-        super().__init__(device=device, threads=threads, score_floor=score_floor, operating_threshold=confidence)
-        import cv2
-
-        if own_process():
-            cv2.setNumThreads(threads)
+    def __init__(self, *, confidence: float = 0.5, nms_threshold: float = 0.3, **options: Unpack[BuildOptions]) -> None:
+        super().__init__(operating_threshold=confidence, **options)
         self._nms_threshold = nms_threshold
         model = _with_free_sizes(str(model_store.fetch("centerface")))
-        self._session = PerProcess(lambda: onnx_runtime.open_session(model, device, threads))
-
-    @classmethod
-    def model_names(cls, **parameters: Any) -> tuple[str, ...]:
-        """Return the one network."""
-        return ("centerface",)
-
-    @classmethod
-    def check_parameters(cls, **parameters: Any) -> None:
-        """Check ranges."""
-        for name in ("confidence", "nms_threshold"):
-            if not 0 <= parameters[name] <= 1:
-                raise UsageError(f"centerface:{name}={parameters[name]}: expected 0 to 1")
+        self._session = OnnxSession(model, self.device, self.threads)
 
     def detect(self, image: RGBImage) -> Detections:
         """Stretch the picture to multiples of 32, run the network, read the peaks."""
@@ -82,7 +56,7 @@ class CenterFace(Detector):
         padded = -(-width // 32) * 32, -(-height // 32) * 32
         blob = cv2.dnn.blobFromImage(np.ascontiguousarray(image), 1.0, padded)
         self.clock.inference()
-        heat, sizes, offsets, points = self._session.get().run(list(_OUTPUTS), {"input.1": blob})
+        heat, sizes, offsets, points = self._session.run(_OUTPUTS, {"input.1": blob})
         self.clock.post()
         row, column = np.nonzero(heat[0, 0] >= self.score_floor)
         scores = heat[0, 0, row, column]
@@ -98,14 +72,12 @@ class CenterFace(Detector):
         return Detections.from_arrays(boxes[keep], scores[keep], landmarks[keep] * scale)
 
     def device_used(self) -> Device:
-        """Read the session's provider."""
-        return onnx_runtime.device_of(self._session.get())
+        """Ask the session."""
+        return self._session.device()
 
     def threads_used(self) -> int | None:
-        """Read the threads of the session and of OpenCV; the larger number."""
-        import cv2
-
-        return max(onnx_runtime.threads_of(self._session.get()), int(cv2.getNumThreads()))
+        """Ask the session and OpenCV; the larger number."""
+        return max(self._session.threads(), super().threads_used() or 0)
 
 
 def _with_free_sizes(file: str) -> bytes:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 
-from ...errors import UsageError
-from ..base import Detections, Detector, DetectorInfo, Device, RGBImage
+from ..base import BuildOptions, Detections, Detector, DetectorInfo, Range, RGBImage
 from ..models import store as model_store
-from ..process.per_process import PerProcess, refuse_fork
-from .dlib_hog import corners
+from ..process import PerProcess, refuse_fork
+from .hog import corners
 
 NETWORKS = "dlib's CNN"
 """What `refuse_fork` calls the library."""
@@ -41,30 +40,17 @@ class DlibCnn(Detector):
     )
     requires = ("dlib",)
     extra = "dlib"
+    models = ("dlib-cnn",)
+    ranges = (Range("upsample", 0, 2, "(2 has been seen to take 40 GB of memory)"),)
     reference_scores = (1.074, 1.095)
 
-    def __init__(
-        self, *, upsample: int = 0, device: Device = "cpu", threads: int = 1, score_floor: float | None = None
-    ) -> None:
-        super().__init__(device=device, threads=threads, score_floor=score_floor)
+    def __init__(self, *, upsample: int = 0, **options: Unpack[BuildOptions]) -> None:
+        super().__init__(**options)
         import dlib
 
         file = str(model_store.fetch("dlib-cnn"))
         self._detector = PerProcess(lambda: dlib.cnn_face_detection_model_v1(file))
         self._upsample = upsample
-
-    @classmethod
-    def model_names(cls, **parameters: Any) -> tuple[str, ...]:
-        """Return the one network."""
-        return ("dlib-cnn",)
-
-    @classmethod
-    def check_parameters(cls, **parameters: Any) -> None:
-        """Check ranges."""
-        if not 0 <= parameters["upsample"] <= 2:
-            raise UsageError(
-                f"dlib-cnn:upsample={parameters['upsample']}: expected 0 to 2 (2 has been seen to take 40 GB of memory)"
-            )
 
     def detect(self, image: RGBImage) -> Detections:
         """Run the network, unless the picture is smaller than its pyramid can hold."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import numpy as np
 
-from ...errors import UnavailableError, UsageError
-from ..base import Detections, Detector, DetectorInfo, Device, RGBImage
-from ..process.per_process import ProcessLock, refuse_fork
+from ...errors import UnavailableError
+from ..base import BuildOptions, Detections, Detector, DetectorInfo, Range, RGBImage
+from ..process import ProcessLock, refuse_fork
 from .dlib_cnn import NETWORKS
 
 
@@ -41,19 +41,14 @@ class FaceRecognition(Detector):
     )
     requires = ("face_recognition", "face_recognition_models", "pkg_resources", "dlib")
     extra = "dlib"
+    ranges = (Range("upsample", 0, 2),)
     reference_scores = (1.0, 0.0)
     _turn = ProcessLock()
 
     def __init__(
-        self,
-        *,
-        model: Literal["hog", "cnn"] = "hog",
-        upsample: int = 1,
-        device: Device = "cpu",
-        threads: int = 1,
-        score_floor: float | None = None,
+        self, *, model: Literal["hog", "cnn"] = "hog", upsample: int = 1, **options: Unpack[BuildOptions]
     ) -> None:
-        super().__init__(device=device, threads=threads, score_floor=score_floor)
+        super().__init__(**options)
         try:
             # the filters are the process's: two threads in here at once would leave them changed
             with self._turn, warnings.catch_warnings():
@@ -78,12 +73,6 @@ class FaceRecognition(Detector):
             "pip install 'facebench[dlib]' 'setuptools<81' && "
             "pip install --no-deps face-recognition face_recognition_models"
         )
-
-    @classmethod
-    def check_parameters(cls, **parameters: Any) -> None:
-        """Check ranges."""
-        if not 0 <= parameters["upsample"] <= 2:
-            raise UsageError(f"face-recognition:upsample={parameters['upsample']}: expected 0 to 2")
 
     def detect(self, image: RGBImage) -> Detections:
         """Call the package; its boxes are top, right, bottom, left, the last two the last pixels inside."""

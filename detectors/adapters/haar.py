@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from ...errors import UnavailableError, UsageError, did_you_mean
 from ...importable import OPENCV, requirement
-from ..base import Detections, DetectorInfo, Device, RGBImage
+from ..base import BuildOptions, Detections, DetectorInfo, RGBImage
 from ..boxes import xywh_to_xyxy
-from ..process.per_process import PerProcess
-from ..runtimes.opencv import OpenCvDetector
+from ..process import PerProcess
+from ..runtimes import OpenCvDetector
 
 
 class Haar(OpenCvDetector):
@@ -52,11 +52,9 @@ class Haar(OpenCvDetector):
         scale_factor: float = 1.1,
         min_neighbors: int = 3,
         min_size: int = 20,
-        device: Device = "cpu",
-        threads: int = 1,
-        score_floor: float | None = None,
+        **options: Unpack[BuildOptions],
     ) -> None:
-        super().__init__(device=device, threads=threads, score_floor=score_floor)
+        super().__init__(**options)
         import cv2
         from cv2.data import haarcascades
 

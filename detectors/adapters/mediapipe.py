@@ -9,15 +9,14 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import numpy as np
 
-from ...errors import UsageError
-from ..base import Detections, Detector, DetectorInfo, Device, RGBImage
+from ..base import BuildOptions, Detections, Detector, DetectorInfo, Range, RGBImage
 from ..boxes import xywh_to_xyxy
 from ..models import store as model_store
-from ..process.per_process import PerProcess
+from ..process import PerProcess
 
 
 class MediaPipe(Detector):
@@ -51,18 +50,14 @@ class MediaPipe(Detector):
     requires = ("mediapipe",)
     must_load = ("cv2", "libEGL.so.1", "libGLESv2.so.2")
     extra = "mediapipe"
+    ranges = (Range("confidence", info.score_floor, 1),)
+    variants = ("model=short",)
     reference_scores = (0.908, 0.881)
 
     def __init__(
-        self,
-        *,
-        model: Literal["short", "full"] = "full",
-        confidence: float = 0.5,
-        device: Device = "cpu",
-        threads: int = 1,
-        score_floor: float | None = None,
+        self, *, model: Literal["short", "full"] = "full", confidence: float = 0.5, **options: Unpack[BuildOptions]
     ) -> None:
-        super().__init__(device=device, threads=threads, score_floor=score_floor, operating_threshold=confidence)
+        super().__init__(operating_threshold=confidence, **options)
         self.score_floor = max(self.score_floor, self.info.score_floor)
         with _without_tensorflow():
             import mediapipe
@@ -90,12 +85,6 @@ class MediaPipe(Detector):
     def model_names(cls, **parameters: Any) -> tuple[str, ...]:
         """Return the network of the range asked for."""
         return (f"mediapipe-{parameters['model']}",)
-
-    @classmethod
-    def check_parameters(cls, **parameters: Any) -> None:
-        """Check ranges."""
-        if not cls.info.score_floor <= parameters["confidence"] <= 1:
-            raise UsageError(f"mediapipe:confidence={parameters['confidence']}: expected {cls.info.score_floor:g} to 1")
 
     def detect(self, image: RGBImage) -> Detections:
         """Run one picture through the task."""

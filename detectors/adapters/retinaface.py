@@ -5,25 +5,24 @@ The package's own network knows the ResNet-50 body only and needs torchvision; i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ...errors import DeviceError, UsageError
-from ..base import Detections, Detector, DetectorInfo, Device, RGBImage
+from ...errors import UsageError
+from ..base import BuildOptions, Device
 from ..models import store as model_store
 from ..process import devices
-from ..process.per_process import lost_its_threads
-from ..process.thread_counts import own_process
-from .retinaface_common import OPERATING_THRESHOLD, by_size, check_thresholds, decode, network_input, priors
+from ..runtimes import pytorch
+from .retinaface_common import OPERATING_THRESHOLD, Answer, RetinaFaceFamily, card
 
 _STORED_WEIGHTS = {"onnx": "retinaface-onnx", "pth": "retinaface-pth"}
 
 
-class RetinaFace(Detector):
-    """The network at the size of the picture.
+class RetinaFace(RetinaFaceFamily):
+    """The network in PyTorch; scores are filtered on the device, the rest is decoded on the host.
 
     PyTorch has one number of threads for the whole process, which is set in a process of the detector's own only. A
     forked child does not have PyTorch's threads, which it would wait for forever: the number becomes 1 there.
@@ -35,22 +34,9 @@ class RetinaFace(Detector):
         nms_threshold: IoU above which the weaker of two boxes is dropped.
     """
 
-    info = DetectorInfo(
-        name="retinaface",
-        family="single-stage CNN",
-        package="retinaface-pytorch",
-        licence="MIT",
-        score_kind="probability",
-        devices=("cpu", "cuda"),
-        landmarks=True,
-        reference="Deng et al.: RetinaFace: Single-shot Multi-level Face Localisation in the Wild, CVPR 2020",
-        operating_threshold=OPERATING_THRESHOLD,
-        score_floor=0.02,
-    )
+    info = card("retinaface", "retinaface-pytorch")
     requires = ("torch", "retinaface.net")
     extra = "retinaface"
-    must_load = ("cv2",)
-    reference_scores = (0.999, 0.999)
 
     def __init__(
         self,
@@ -58,28 +44,16 @@ class RetinaFace(Detector):
         weights: str = "onnx",
         confidence: float = OPERATING_THRESHOLD,
         nms_threshold: float = 0.4,
-        device: Device = "cpu",
-        threads: int = 1,
-        score_floor: float | None = None,
+        **options: Unpack[BuildOptions],
     ) -> None:
-        super().__init__(device=device, threads=threads, score_floor=score_floor, operating_threshold=confidence)
-        import torch
+        super().__init__(confidence, nms_threshold, **options)
+        from ._retinaface_network import build_network, load_onnx_weights, load_state_file
 
-        from .retinaface_network import build_network, load_onnx_weights, load_state_file
-
-        if own_process():
-            torch.set_num_threads(threads)
-        _do_without_lost_threads(torch)
-        if device == "cuda" and not torch.cuda.is_available():
-            raise DeviceError(f"PyTorch {torch.__version__} finds no CUDA device; install its CUDA build, or use cpu")
-        self._nms_threshold = nms_threshold
+        pytorch.set_up(self.device, self.threads)
         file = model_store.fetch(_STORED_WEIGHTS[weights]) if weights in _STORED_WEIGHTS else Path(weights)
         network = build_network()
-        if weights == "onnx":
-            load_onnx_weights(network, file)
-        else:
-            load_state_file(network, file)
-        self._network = network.to(device)
+        (load_onnx_weights if weights == "onnx" else load_state_file)(network, file)
+        self._network = network.to(self.device)
 
     @classmethod
     def mend_packages(cls) -> str:
@@ -95,29 +69,20 @@ class RetinaFace(Detector):
     @classmethod
     def check_parameters(cls, **parameters: Any) -> None:
         """Check ranges, and that the weights exist."""
-        check_thresholds("retinaface", parameters["confidence"], parameters["nms_threshold"])
+        super().check_parameters(**parameters)
         weights = parameters["weights"]
         if weights not in _STORED_WEIGHTS and not Path(weights).is_file():
             raise UsageError(f"retinaface:weights={weights}: expected onnx, pth or the path of an existing .pth file")
 
-    def detect(self, image: RGBImage) -> Detections:
-        """Run the network; scores are filtered on the device, the rest is decoded on the host."""
-        return self._detect_same_size([image])[0]
-
-    def detect_batch(self, images: Sequence[RGBImage]) -> list[Detections]:
-        """Run the pictures of each size through the network at once."""
-        return by_size(images, self._detect_same_size)
-
-    def _detect_same_size(self, images: list[RGBImage]) -> list[Detections]:
+    def _run(self, batch: NDArray[np.float32]) -> list[Answer]:
         import torch
 
-        _do_without_lost_threads(torch)
-        height, width = images[0].shape[:2]
+        pytorch.do_without_lost_threads()
         with torch.inference_mode():
-            batch = torch.from_numpy(network_input(*images)).to(self.device)
+            given = torch.from_numpy(batch).to(self.device)
             devices.synchronise(self.device)
             self.clock.inference()
-            locations, scores, points = self._network(batch)
+            locations, scores, points = self._network(given)
             devices.synchronise(self.device)
             self.clock.post()
             keep = scores >= self.score_floor
@@ -125,11 +90,7 @@ class RetinaFace(Detector):
                 tensor.cpu().numpy() for tensor in (locations[keep], scores[keep], points[keep], keep)
             )
         ends = np.cumsum(rows.sum(axis=1))[:-1]
-        parts = zip(np.split(offsets, ends), np.split(kept, ends), np.split(landmarks, ends), rows, strict=True)
-        return [
-            decode(boxes, probabilities, faces, priors(height, width)[row], (height, width), self._nms_threshold)
-            for boxes, probabilities, faces, row in parts
-        ]
+        return list(zip(np.split(offsets, ends), np.split(kept, ends), np.split(landmarks, ends), rows, strict=True))
 
     def device_used(self) -> Device:
         """Read where the weights lie."""
@@ -137,17 +98,8 @@ class RetinaFace(Detector):
 
     def threads_used(self) -> int | None:
         """Read PyTorch's thread count."""
-        import torch
-
-        return int(torch.get_num_threads())
+        return pytorch.threads_of_process()
 
     def device_memory_mb(self) -> float | None:
-        """Read the peak of PyTorch's allocator; the CUDA context is not in it."""
-        import torch
-
-        return torch.cuda.max_memory_allocated(self.device) / 2**20 if self.device_used() == "cuda" else None
-
-
-def _do_without_lost_threads(torch: Any) -> None:
-    if lost_its_threads("PyTorch") and torch.get_num_threads() > 1:
-        torch.set_num_threads(1)
+        """Read the peak of PyTorch's allocator."""
+        return pytorch.peak_memory_mb() if self.device_used() == "cuda" else None

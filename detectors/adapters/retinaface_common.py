@@ -1,16 +1,17 @@
-"""What the RetinaFace adapters share: input, priors, decoding (Deng et al., CVPR 2020; MobileNet0.25 body)."""
+"""What the RetinaFace adapters share but the run of the network (Deng et al., CVPR 2020; MobileNet0.25 body)."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from abc import abstractmethod
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import UsageError
-from ..base import Detections, RGBImage
+from ..base import BuildOptions, Detections, Detector, DetectorInfo, Range, RGBImage
 from ..boxes import non_maximum_suppression
 
 MEAN_BGR = (104.0, 117.0, 123.0)
@@ -20,6 +21,68 @@ VARIANCES = (0.1, 0.2)
 OPERATING_THRESHOLD = 0.6
 """`vis_thres` of the reference implementation's test script."""
 
+Answer = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]
+"""Of one picture: locations (k, 4), scores (k,), points (k, 10) that are kept, and whether each of the n priors is."""
+
+
+def card(name: str, package: str) -> DetectorInfo:
+    """Return the card of the network in one runtime."""
+    return DetectorInfo(
+        name=name,
+        family="single-stage CNN",
+        package=package,
+        licence="MIT",
+        score_kind="probability",
+        devices=("cpu", "cuda"),
+        landmarks=True,
+        reference="Deng et al.: RetinaFace: Single-shot Multi-level Face Localisation in the Wild, CVPR 2020",
+        operating_threshold=OPERATING_THRESHOLD,
+        score_floor=0.02,
+    )
+
+
+class RetinaFaceFamily(Detector):
+    """The network at the size of the picture, whatever runs it.
+
+    Args:
+        confidence: probability from which a box is a face.
+        nms_threshold: IoU above which the weaker of two boxes is dropped.
+    """
+
+    must_load = ("cv2",)
+    ranges = (Range("confidence", 0, 1), Range("nms_threshold", 0, 1))
+    reference_scores = (0.999, 0.999)
+
+    def __init__(self, confidence: float, nms_threshold: float, **options: Unpack[BuildOptions]) -> None:
+        super().__init__(operating_threshold=confidence, **options)
+        self._nms_threshold = nms_threshold
+
+    def detect(self, image: RGBImage) -> Detections:
+        """Run the network and decode its priors."""
+        return self._detect_same_size([image])[0]
+
+    def detect_batch(self, images: Sequence[RGBImage]) -> list[Detections]:
+        """Run the pictures of each size through the network at once; the answers come in the pictures' order."""
+        places: dict[tuple[int, ...], list[int]] = {}
+        for place, image in enumerate(images):
+            places.setdefault(image.shape, []).append(place)
+        found: dict[int, Detections] = {}
+        for group in places.values():
+            found.update(zip(group, self._detect_same_size([images[place] for place in group]), strict=True))
+        return [found[place] for place in range(len(images))]
+
+    def _detect_same_size(self, images: list[RGBImage]) -> list[Detections]:
+        height, width = images[0].shape[:2]
+        answers = self._run(network_input(*images))
+        return [
+            decode(locations, scores, points, priors(height, width)[rows], (height, width), self._nms_threshold)
+            for locations, scores, points, rows in answers
+        ]
+
+    @abstractmethod
+    def _run(self, batch: NDArray[np.float32]) -> list[Answer]:
+        """Run the network over float32 (n, 3, height, width), and return what reaches the score floor."""
+
 
 def network_input(*images: RGBImage) -> NDArray[np.float32]:
     """Return float32 (n, 3, height, width) of n pictures of one size: blue, green, red, mean taken off."""
@@ -28,17 +91,6 @@ def network_input(*images: RGBImage) -> NDArray[np.float32]:
         planes[...] = image[:, :, ::-1].transpose(2, 0, 1)
     batch -= np.array(MEAN_BGR, dtype=np.float32)[:, None, None]
     return batch
-
-
-def by_size(images: Sequence[RGBImage], detect: Callable[[list[RGBImage]], list[Detections]]) -> list[Detections]:
-    """Hand the pictures of each size to `detect` as one batch, and return the answers in the pictures' order."""
-    places: dict[tuple[int, ...], list[int]] = {}
-    for place, image in enumerate(images):
-        places.setdefault(image.shape, []).append(place)
-    found: dict[int, Detections] = {}
-    for group in places.values():
-        found.update(zip(group, detect([images[place] for place in group]), strict=True))
-    return [found[place] for place in range(len(images))]
 
 
 @lru_cache(maxsize=8)
@@ -92,10 +144,3 @@ def decode(
     offsets = points[keep].reshape(-1, 5, 2) * np.float32(VARIANCES[0])
     landmarks = (anchors[keep, None, :2] + offsets * anchors[keep, None, 2:]) * scale
     return Detections.from_arrays(boxes[keep], scores[keep], landmarks)
-
-
-def check_thresholds(name: str, confidence: float, nms_threshold: float) -> None:
-    """Raise UsageError where a threshold is no probability or IoU."""
-    for key, value in (("confidence", confidence), ("nms_threshold", nms_threshold)):
-        if not 0 <= value <= 1:
-            raise UsageError(f"{name}:{key}={value}: expected 0 to 1")

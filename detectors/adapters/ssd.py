@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 
-from ...errors import UsageError
-from ..base import Detections, DetectorInfo, Device, RGBImage
+from ..base import BuildOptions, Detections, DetectorInfo, Range, RGBImage
 from ..models import store as model_store
-from ..process.per_process import PerProcess
-from ..runtimes.opencv import OpenCvDetector, to_bgr
+from ..process import PerProcess
+from ..runtimes import OpenCvDetector, to_bgr
 
 
 class Ssd(OpenCvDetector):
@@ -33,36 +32,17 @@ class Ssd(OpenCvDetector):
         operating_threshold=0.5,
         score_floor=0.01,
     )
+    models = ("ssd-net", "ssd-weights")
+    ranges = (Range("confidence", 0, 1), Range("size", 64, 4096, "pixels"))
     reference_scores = (1.0, 0.933)
 
-    def __init__(
-        self,
-        *,
-        confidence: float = 0.5,
-        size: int = 300,
-        device: Device = "cpu",
-        threads: int = 1,
-        score_floor: float | None = None,
-    ) -> None:
-        super().__init__(device=device, threads=threads, score_floor=score_floor, operating_threshold=confidence)
+    def __init__(self, *, confidence: float = 0.5, size: int = 300, **options: Unpack[BuildOptions]) -> None:
+        super().__init__(operating_threshold=confidence, **options)
         import cv2
 
         self._size = size
-        files = str(model_store.fetch("ssd-net")), str(model_store.fetch("ssd-weights"))
+        files = [str(model_store.fetch(name)) for name in self.models]
         self._net = PerProcess(lambda: cv2.dnn.readNetFromCaffe(*files))
-
-    @classmethod
-    def model_names(cls, **parameters: Any) -> tuple[str, ...]:
-        """Return net description and weights."""
-        return ("ssd-net", "ssd-weights")
-
-    @classmethod
-    def check_parameters(cls, **parameters: Any) -> None:
-        """Check ranges."""
-        if not 0 <= parameters["confidence"] <= 1:
-            raise UsageError(f"ssd:confidence={parameters['confidence']}: expected 0 to 1")
-        if not 64 <= parameters["size"] <= 4096:
-            raise UsageError(f"ssd:size={parameters['size']}: expected 64 to 4096 pixels")
 
     def detect(self, image: RGBImage) -> Detections:
         """Squeeze the picture to the square, run the network, scale back."""

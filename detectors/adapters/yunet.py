@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
 from numpy.typing import NDArray
 
-from ...errors import UsageError
-from ..base import Detections, DetectorInfo, Device, RGBImage
+from ..base import BuildOptions, Detections, DetectorInfo, Range, RGBImage
 from ..boxes import just_below, xywh_to_xyxy
 from ..models import store as model_store
-from ..process.per_process import PerProcess
-from ..runtimes.opencv import OpenCvDetector, to_bgr
+from ..process import PerProcess
+from ..runtimes import OpenCvDetector, to_bgr
 
 SMALLEST_SIDE = 33
 """Pixels; OpenCV 4.14 rounds a smaller side up to 32 and then reads memory that nobody has written."""
@@ -40,6 +39,8 @@ class YuNet(OpenCvDetector):
         operating_threshold=0.9,
         score_floor=0.02,
     )
+    models = ("yunet",)
+    ranges = (Range("confidence", 0, 1), Range("nms_threshold", 0, 1), Range("top_k", 1))
     reference_scores = (0.91, 0.87)
 
     def __init__(
@@ -48,30 +49,14 @@ class YuNet(OpenCvDetector):
         confidence: float = 0.9,
         nms_threshold: float = 0.45,
         top_k: int = 5000,
-        device: Device = "cpu",
-        threads: int = 1,
-        score_floor: float | None = None,
+        **options: Unpack[BuildOptions],
     ) -> None:
-        super().__init__(device=device, threads=threads, score_floor=score_floor, operating_threshold=confidence)
+        super().__init__(operating_threshold=confidence, **options)
         import cv2
 
         lowest = max(0.0, just_below(self.score_floor))
         file = str(model_store.fetch("yunet"))
         self._net = PerProcess(lambda: cv2.FaceDetectorYN.create(file, "", (320, 320), lowest, nms_threshold, top_k))
-
-    @classmethod
-    def model_names(cls, **parameters: Any) -> tuple[str, ...]:
-        """Return the one network."""
-        return ("yunet",)
-
-    @classmethod
-    def check_parameters(cls, **parameters: Any) -> None:
-        """Check ranges."""
-        for name in ("confidence", "nms_threshold"):
-            if not 0 <= parameters[name] <= 1:
-                raise UsageError(f"yunet:{name}={parameters[name]}: expected 0 to 1")
-        if parameters["top_k"] < 1:
-            raise UsageError(f"yunet:top_k={parameters['top_k']}: expected at least 1")
 
     def detect(self, image: RGBImage) -> Detections:
         """Run the network at the size of the picture, or on a black border around a very small one."""

@@ -2,13 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...errors import DeviceError
 from ..base import Device
+from ..process import PerProcess
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+class OnnxSession(PerProcess[Any]):
+    """A network that threads may run at once, opened again in a forked child.
+
+    Args:
+        model: an ONNX file, or its bytes.
+        device: where it shall run.
+        threads: CPU threads of one operator.
+
+    Raises:
+        DeviceError: as `open_session` does.
+    """
+
+    def __init__(self, model: Path | bytes, device: Device, threads: int) -> None:
+        super().__init__(lambda: open_session(model, device, threads))
+
+    def run(self, outputs: Sequence[str], inputs: Mapping[str, Any]) -> Any:
+        """Return the outputs named, an array each, in host memory."""
+        return self.get().run(list(outputs), dict(inputs))
+
+    def device(self) -> Device:
+        """Read back where it runs."""
+        return device_of(self.get())
+
+    def threads(self) -> int:
+        """Read back how many threads one operator may use."""
+        return threads_of(self.get())
 
 
 def open_session(model: Path | bytes, device: Device, threads: int) -> Any:

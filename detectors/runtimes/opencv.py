@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 import numpy as np
 from numpy.typing import NDArray
 
-from ..base import Detector, Device, RGBImage
-from ..process.thread_counts import own_process
+from ..base import BuildOptions, Detector, RGBImage
+from ..process import own_process
 
 
 class OpenCvDetector(Detector):
@@ -17,21 +19,12 @@ class OpenCvDetector(Detector):
 
     must_load = ("cv2",)
 
-    def __init__(
-        self,
-        *,
-        device: Device = "cpu",
-        threads: int = 1,
-        score_floor: float | None = None,
-        operating_threshold: float | None = None,
-    ) -> None:
-        super().__init__(
-            device=device, threads=threads, score_floor=score_floor, operating_threshold=operating_threshold
-        )
+    def __init__(self, *, operating_threshold: float | None = None, **options: Unpack[BuildOptions]) -> None:
+        super().__init__(operating_threshold=operating_threshold, **options)
         import cv2
 
         if own_process():
-            cv2.setNumThreads(threads)
+            cv2.setNumThreads(self.threads)
 
     def threads_used(self) -> int | None:
         """Read OpenCV's thread count."""

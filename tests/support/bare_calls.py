@@ -311,7 +311,7 @@ def retinaface_network() -> dict[str, float]:
     """The largest differences between the raw outputs of PyTorch and of ONNX Runtime, on two sizes."""
     import torch
     from facebench.detectors.adapters.retinaface_common import network_input
-    from facebench.detectors.adapters.retinaface_network import build_network, load_onnx_weights
+    from facebench.detectors.adapters._retinaface_network import build_network, load_onnx_weights
 
     network = build_network()
     load_onnx_weights(network, model_store.fetch("retinaface-onnx"))
@@ -330,7 +330,7 @@ def retinaface_folding(weights: Path) -> float:
     """The largest difference that folding the BatchNorms of the original weights makes to the raw outputs."""
     import torch
     from facebench.detectors.adapters.retinaface_common import network_input
-    from facebench.detectors.adapters.retinaface_network import build_network, load_state_file
+    from facebench.detectors.adapters._retinaface_network import build_network, load_state_file
 
     plain, folded = build_network(), build_network()
     state = torch.load(weights, map_location="cpu", weights_only=True)
@@ -352,7 +352,7 @@ def detect_with(spec: str, models: Path | None = None) -> Detections:
 def write_state(file: Path, kind: str) -> None:
     """Write a file that is no state of this network."""
     import torch
-    from facebench.detectors.adapters.retinaface_network import build_network
+    from facebench.detectors.adapters._retinaface_network import build_network
 
     state = build_network().state_dict()
     first = next(iter(state))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -100,7 +101,7 @@ def report(spec: str, allowed: int) -> Report:
     for name in ("_cascade", "_detector", "_locate", "_net", "_network", "_session"):
         held = getattr(detector, name, None)
         if isinstance(held, PerProcess):
-            setattr(detector, name, PerProcess(lambda held=held: Spy(held.get(), events)))
+            held._built[os.getpid()] = Spy(held.get(), events)
         elif held is not None:
             setattr(detector, name, Spy(held, events))
     detector.clock = NotingClock(events)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from ...errors import UsageError
-from ..base import Detections, Detector, DetectorInfo, Device, RGBImage
+from ..base import BuildOptions, Detections, Detector, DetectorInfo, Range, RGBImage
 from ..boxes import just_below
-from ..process.per_process import PerProcess
+from ..process import PerProcess
 
 
 class Hog(Detector):
@@ -37,18 +37,11 @@ class Hog(Detector):
     )
     requires = ("dlib",)
     extra = "dlib"
+    ranges = (Range("upsample", 0, 4, "(each doubles the picture)"),)
     reference_scores = (1.078, -0.118)
 
-    def __init__(
-        self,
-        *,
-        upsample: int = 1,
-        adjust_threshold: float = 0.0,
-        device: Device = "cpu",
-        threads: int = 1,
-        score_floor: float | None = None,
-    ) -> None:
-        super().__init__(device=device, threads=threads, score_floor=score_floor, operating_threshold=adjust_threshold)
+    def __init__(self, *, upsample: int = 1, adjust_threshold: float = 0.0, **options: Unpack[BuildOptions]) -> None:
+        super().__init__(operating_threshold=adjust_threshold, **options)
         import dlib
 
         self._detector = PerProcess(dlib.get_frontal_face_detector)
@@ -57,8 +50,7 @@ class Hog(Detector):
     @classmethod
     def check_parameters(cls, **parameters: Any) -> None:
         """Check ranges."""
-        if not 0 <= parameters["upsample"] <= 4:
-            raise UsageError(f"hog:upsample={parameters['upsample']}: expected 0 to 4 (each doubles the picture)")
+        super().check_parameters(**parameters)
         if not math.isfinite(parameters["adjust_threshold"]):
             raise UsageError(f"hog:adjust_threshold={parameters['adjust_threshold']}: expected a finite number")
 
