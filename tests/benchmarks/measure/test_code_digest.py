@@ -66,11 +66,14 @@ print(json.dumps(table))
 """
 
 CHILD = """
-import importlib, sys, types
+import importlib, pkgutil, sys, types
 from pathlib import Path
+import facebench
 
 # an `__init__.py` that runs would load what nobody uses: these hand on one name at a time
-doors = {name: importlib.import_module(name) for name in ("facebench", "facebench.benchmarks", "facebench.detectors")}
+packages = [found.name for found in pkgutil.walk_packages(facebench.__path__, "facebench.") if found.ispkg]
+packages = [name for name in packages if not name.startswith(("facebench.tests", "facebench.tools"))]
+doors = {name: importlib.import_module(name) for name in ("facebench", *packages)}
 for name in [name for name in sys.modules if name.partition(".")[0] == "facebench"]:
     del sys.modules[name]
 for name, door in doors.items():
