@@ -51,12 +51,12 @@ app.add_typer(data_app, name="data")
 app.add_typer(emotions_app, name="emotions")
 
 
-def main() -> None:
+def main(command: typer.Typer = app) -> None:
     """Run the command; turn facebench's own errors into one line and an exit code."""
     # detectors named module:Class may lie in the working folder; last, so that nothing there hides a library
     sys.path.append(os.getcwd())  # noqa: PTH109
     try:
-        app()
+        command()
     except FacebenchError as error:
         mend = getattr(error, "mend", "")
         typer.echo(f"facebench: {error}" + (f"\nTo mend: {mend}" if mend else ""), err=True)

@@ -1,4 +1,4 @@
-"""Verbs of the emotion stage: train, evaluate, copies, score."""
+"""Verbs of the emotion stage: train, evaluate, score."""
 
 from __future__ import annotations
 
@@ -42,20 +42,15 @@ def train_command(
         Path, typer.Option("-o", "--output", help="The ONNX file; log, scores and model card go beside it.")
     ] = Path("runs/emotions/emotions.onnx"),
     epochs: Annotated[int | None, typer.Option(min=1, help="Of each long training; else as many as ours had.")] = None,
-    search: Annotated[
-        bool,
-        typer.Option("--search", help="Compare networks and recipes first, instead of taking our table of trials."),
-    ] = False,
     device: Annotated[Device, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Train the emotion classifier, export it and write its card; interrupted, the same command goes on."""
     from ..datasets.faces.duplicates import audit, repeats_of_training, summary
     from ..emotions.training import ship as shipping
-    from ..emotions.training.search import search as run_search
 
     shipping.require_torch()
     console = stderr()
-    pictures, ck = _fer(data), _ck(ckplus, data)
+    pictures, ck = fer2013(data), _ck(ckplus, data)
     with console.status("looking for pictures of the training part that repeat one held out"):
         found = audit(pictures)
         repeated = repeats_of_training(pictures)
@@ -64,16 +59,12 @@ def train_command(
     if output.parent == shipping.MODELS:
         console.print("this replaces the classifier that comes with facebench", style="yellow")
     output.parent.mkdir(parents=True, exist_ok=True)
-    trials = output.with_name(shipping.TRIALS.name) if search else shipping.TRIALS
-    if search:
-        with _training("trial ") as observer:
-            run_search(*shipping.training_and_public(pictures, found), trials, device=device, observer=observer)
-    with _training("training ") as observer:
+    with training_bar("training ") as observer:
         results = shipping.train_and_export(
             pictures,
             found,
             output,
-            plan=shipping.pupil_plan(trials, epochs=epochs),
+            plan=shipping.pupil_plan(epochs=epochs),
             teachers=shipping.teacher_plans(epochs=epochs),
             device=device,
             observer=observer,
@@ -81,8 +72,8 @@ def train_command(
     classifiers = [load_classifier(str(output), "facebench"), load_classifier("mini-xception")]
     evaluations = _evaluations(classifiers, pictures, ck, repeated)
     options = f" --epochs {epochs}" if epochs else ""
-    command = f"facebench emotions train --data FER2013{options}{' --search' * search} -o {output.name}"
-    shipping.write_card(pictures, found, results, output, evaluations, trials=trials, command=command)
+    command = f"facebench emotions train --data FER2013{options} -o {output.name}"
+    shipping.write_card(pictures, found, results, output, evaluations, command=command)
     _print_evaluations(evaluations)
     typer.echo(f"wrote {output} and, beside it, the logs of all trainings, scores.json and README.md (the model card)")
 
@@ -98,7 +89,7 @@ def evaluate_command(
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Write the same as JSON.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Report classifiers on FER2013's held-out parts and CK+, and the study's claim beside them."""
+    """Report classifiers on FER2013's held-out parts and CK+."""
     import json
 
     from ..datasets.faces.duplicates import repeats_of_training
@@ -106,7 +97,7 @@ def evaluate_command(
 
     pictures, ck = _fer_or_none(data), _ck(ckplus, data)
     if pictures is None and ck is None:
-        pictures = _fer(data)
+        pictures = fer2013(data)
     chosen, repeated = [load_classifier(name) for name in _names(classifiers)], None
     if repeats and pictures is not None:
         with stderr().status("looking for held-out pictures that repeat one of Training"):
@@ -118,45 +109,6 @@ def evaluate_command(
         typer.echo(json.dumps(as_document(evaluations), indent=1))
     else:
         _print_evaluations(evaluations)
-
-
-@emotions_app.command("copies")
-def copies_command(
-    data: Fer = None,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Results as JSON; checkpoints go beside it.")] = Path(
-        "runs/copies/copies.json"
-    ),
-    epochs: Annotated[int | None, typer.Option(min=1, help="Of each training; else 44.")] = None,
-    device: Annotated[Device, typer.Option(help="cpu or cuda.")] = "cpu",
-) -> None:
-    """Train one recipe with FER2013's copies of held-out pictures left in and taken out: what is memory worth?"""
-    from ..datasets.faces.duplicates import audit, summary
-    from ..emotions.scoring.evaluation_text import copies_table
-    from ..emotions.training import copies
-    from ..emotions.training import ship as shipping
-
-    shipping.require_torch()
-    console, pictures = stderr(), _fer(data)
-    for split in copies.HELD_OUT:
-        pictures.split(split)  # says what is missing before the long search
-    with console.status("looking for pictures of the training part that repeat one held out"):
-        found = audit(pictures)
-    for line in summary(pictures, found):
-        console.print(line, highlight=False, soft_wrap=True)
-    plan = shipping.copies_plan(epochs=epochs)
-    with _training("copies left in: ") as observer:
-        trials = copies.measure_copies(
-            pictures,
-            copies.learnt_from(pictures, found),
-            copies.held_out_parts(pictures, found),
-            plan,
-            output=output,
-            device=device,
-            observer=observer,
-        )
-    copies.write_trials(trials, plan, output)
-    typer.echo(copies_table(trials))
-    typer.echo(f"wrote {output}")
 
 
 @emotions_app.command("score")
@@ -226,7 +178,7 @@ def score_command(
 
 
 @contextmanager
-def _training(title: str) -> Iterator[Callable[[str, EpochReport], None]]:
+def training_bar(title: str) -> Iterator[Callable[[str, EpochReport], None]]:
     """Yield an observer that shows a bar over the epochs and prints a line for each; an interruption is told."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -251,7 +203,12 @@ def _training(title: str) -> Iterator[Callable[[str, EpochReport], None]]:
         raise SystemExit(130) from None
 
 
-def _fer(data: Path | None) -> FerPictures:
+def fer2013(data: Path | None) -> FerPictures:
+    """Return FER2013.
+
+    Raises:
+        MissingDataError: it is not there.
+    """
     from ..datasets import data_root
     from ..datasets.faces.fer import load_fer
 
@@ -261,7 +218,7 @@ def _fer(data: Path | None) -> FerPictures:
 def _fer_or_none(data: Path | None) -> FerPictures | None:
     """Return FER2013 where it is; a folder that was named must hold it or CK+."""
     try:
-        return _fer(data)
+        return fer2013(data)
     except MissingDataError:
         return None
 

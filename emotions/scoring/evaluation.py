@@ -1,4 +1,4 @@
-"""The classification report of a classifier: FER2013's held-out parts and CK+, and the study's own claim recomputed.
+"""The classification report of a classifier: FER2013's held-out parts and CK+.
 
 PublicTest is what the shipped model was chosen on, PrivateTest and the study's 2,867 are what it is reported on, CK+ is
 of another origin. CK+ has no neutral faces and FER2013 no contempt: there the probabilities of the six shared classes
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -24,7 +24,6 @@ from ...datasets.faces.ckplus import CkPictures
 from ...datasets.faces.fer import EMOTIONS, FerPictures
 from ...errors import DataError
 from ..pipeline.classifier import EmotionClassifier
-from ..training.study_claim import StudyClaim
 from .classification import ClassificationReport, classification_report, rates_of
 
 SCHEMA = "facebench.emotion-classification"
@@ -186,10 +185,8 @@ def mean_of_precisions(
     )
 
 
-def as_document(evaluations: Sequence[Evaluation], claim: StudyClaim | None = None) -> dict[str, Any]:
+def as_document(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
     """Return evaluations as plain values; numbers with an interval are [value, low, high], null where undefined."""
-    claim = claim or StudyClaim()
-    low, high = claim.interval
     return {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
@@ -203,13 +200,6 @@ def as_document(evaluations: Sequence[Evaluation], claim: StudyClaim | None = No
             }
             for one in evaluations
         ],
-        "study": asdict(claim)
-        | {
-            "right": claim.right,
-            "right_as_claimed": claim.right_as_claimed,
-            "accuracy_interval": [round(low, 5), round(high, 5)],
-            "sentences": list(claim.sentences),
-        },
     }
 
 

@@ -6,8 +6,6 @@ import math
 from collections.abc import Sequence
 
 from ...benchmarks.resampling.bootstrap import Interval
-from ..training.copies import CopiesTrial
-from ..training.study_claim import StudyClaim
 from .classification import ClassificationReport
 from .evaluation import TITLES, Evaluation, notes
 
@@ -20,17 +18,7 @@ def text_table(evaluations: Sequence[Evaluation]) -> str:
             title = f"{one.classifier}, {TITLES[name]}"
             parts += [f"{title}, by class", _per_class(report), f"{title}, answered (per cent of the row)"]
             parts.append(_confusion(report))
-    return "\n\n".join([*parts, *notes(name for one in evaluations for name in one.reports), *StudyClaim().sentences])
-
-
-def copies_table(trials: Sequence[CopiesTrial]) -> str:
-    """Return trainings with and without copies as text: a row each, accuracy in per cent with its interval."""
-    parts = list(trials[0].counts)
-    head = ["copies left in", "learnt from", *(f"{name} ({trials[0].counts[name]:,})" for name in parts)]
-    rows = [
-        [trial.left_in, f"{trial.pictures:,}", *(_percent(trial.accuracy[name]) for name in parts)] for trial in trials
-    ]
-    return _aligned([head, *rows])
+    return "\n\n".join([*parts, *notes(name for one in evaluations for name in one.reports)])
 
 
 def _overall(evaluations: Sequence[Evaluation]) -> str:
@@ -40,24 +28,24 @@ def _overall(evaluations: Sequence[Evaluation]) -> str:
             TITLES[name],
             one.classifier,
             f"{report.pictures:,}",
-            *map(_percent, (report.accuracy, report.balanced_accuracy, report.macro_f1, report.calibration_error)),
-            _percent(one.mean_precision[name].mean),
-            _percent(one.mean_precision[name].less_accuracy, sign="+"),
+            *map(percent, (report.accuracy, report.balanced_accuracy, report.macro_f1, report.calibration_error)),
+            percent(one.mean_precision[name].mean),
+            percent(one.mean_precision[name].less_accuracy, sign="+"),
         ]
         for name in TITLES
         for one in evaluations
         for report in ([one.reports[name]] if name in one.reports else [])
     ]
-    return _aligned([head, *rows], words=2)
+    return aligned([head, *rows], words=2)
 
 
 def _per_class(report: ClassificationReport) -> str:
     shown = report.confusion.sum(axis=1)
     rows = [
-        [name, f"{shown[place]:,}", *(_percent(values[place]) for values in (report.precision, report.recall))]
+        [name, f"{shown[place]:,}", *(percent(values[place]) for values in (report.precision, report.recall))]
         for place, name in enumerate(report.classes)
     ]
-    return _aligned([["emotion", "shown", "precision", "recall"], *rows])
+    return aligned([["emotion", "shown", "precision", "recall"], *rows])
 
 
 def _confusion(report: ClassificationReport) -> str:
@@ -66,17 +54,18 @@ def _confusion(report: ClassificationReport) -> str:
         [name, *(f"{count:,} ({100 * share:.0f})" for count, share in zip(counts[i], shares[i], strict=True))]
         for i, name in enumerate(report.classes)
     ]
-    return _aligned([["shown", *report.classes], *rows])
+    return aligned([["shown", *report.classes], *rows])
 
 
-def _percent(interval: Interval, sign: str = "") -> str:
+def percent(interval: Interval, sign: str = "") -> str:
+    """Return a share in per cent with its interval, a dash where there is none."""
     if not math.isfinite(interval.value):
         return "–"
     numbers = [f"{100 * number:{sign}.1f}" for number in (interval.value, interval.low, interval.high)]
     return f"{numbers[0]} ({numbers[1]} to {numbers[2]})"
 
 
-def _aligned(rows: Sequence[Sequence[str]], words: int = 1) -> str:
+def aligned(rows: Sequence[Sequence[str]], words: int = 1) -> str:
     """Lay rows out in columns, the first ones to the left, numbers to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [

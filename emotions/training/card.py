@@ -28,8 +28,6 @@ class CardFacts:
         best_epoch: which epoch was kept.
         log: the training log, as plain values.
         teachers: the logs of its teachers: the plan, then the epochs, as plain values.
-        given_up: the same of long trainings whose networks are not shipped.
-        trials: the search's table, as plain values.
         audit: what the search for duplicates found, a line each.
         training_pictures: how many were learnt from.
         difference: largest difference of probabilities between ONNX Runtime and PyTorch.
@@ -47,8 +45,6 @@ class CardFacts:
     best_epoch: int
     log: Sequence[Mapping[str, Any]]
     teachers: Sequence[Log]
-    given_up: Sequence[Log]
-    trials: Sequence[Mapping[str, Any]]
     audit: Sequence[str]
     training_pictures: int
     difference: float
@@ -105,13 +101,6 @@ pictures themselves, so none of them is in this repository. Nothing else was tra
 
 
 def _training(facts: CardFacts) -> str:
-    trials = _table(
-        ["network", "recipe", "epochs", "weights", "PublicTest"],
-        [
-            [t["network"], t["recipe"], t["epochs"], f"{t['parameters']:,}", _percent(t["public_accuracy"])]
-            for t in facts.trials
-        ],
-    )
     ends = [facts.log[i] for i in sorted({0, len(facts.log) // 2, facts.best_epoch - 1, len(facts.log) - 1})]
     log = _table(
         ["epoch", "training loss", "PublicTest", "seconds"],
@@ -119,13 +108,11 @@ def _training(facts: CardFacts) -> str:
     )
     plan = ", ".join(f"{name} {value}" for name, value in facts.plan.items() if not isinstance(value, Mapping))
     changes = ", ".join(f"{name} {value}" for name, value in facts.plan["augmentation"].items())
-    shipped: Log = [facts.plan, *facts.log]
-    long = _table(
+    trainings = _table(
         ["network", "recipe", "epochs", "best PublicTest", "at epoch", "at the end", "is"],
         [
-            *(_long_row(one, "given up") for one in facts.given_up),
             *(_long_row(one, "teacher") for one in facts.teachers),
-            _long_row(shipped, "shipped"),
+            _long_row([facts.plan, *facts.log], "shipped"),
         ],
     )
     taught = (
@@ -137,16 +124,12 @@ def _training(facts: CardFacts) -> str:
 
     {facts.command}
 
-The search, by the rule in `emotions/training/search.py`:
+How network and recipe were chosen, and what was given up, says `docs/emotions.md`.
 
-{trials}
+{trainings}{taught}
 
-Long trainings; what was given up says `emotions/training/ship.py`:
-
-{long}{taught}
-
-What is shipped: {plan}. Pictures changed by: {changes}. Kept: epoch {facts.best_epoch}, the best on PublicTest. All
-epochs are in `training.jsonl`, those of the others in the files beside it.
+What is shipped: {plan}. Pictures changed by: {changes}. Kept: epoch {facts.best_epoch}, the best on PublicTest. The
+training writes all epochs of each network beside its file; those of facebench's own are in `tools/emotions/logs`.
 
 {log}"""
 
@@ -154,11 +137,10 @@ epochs are in `training.jsonl`, those of the others in the files beside it.
 def _long_row(log: Log, role: str) -> list[object]:
     plan, *epochs = log
     best = max(epochs, key=lambda report: report["public_accuracy"])
-    soft = f", soft labels {plan['soft_labels']:g}" if plan.get("soft_labels") else ""
     mixed = f", mixup {plan['mixup']:g}" if plan.get("mixup") else ""
     return [
         plan["network"],
-        f"{plan['optimiser']}, batch {plan['batch_size']}{mixed}{soft}",
+        f"{plan['optimiser']}, batch {plan['batch_size']}{mixed}",
         f"{len(epochs)} of {plan['epochs']}",
         _percent(best["public_accuracy"]),
         best["epoch"],

@@ -1,8 +1,8 @@
-"""From FER2013 to the shipped classifier: search, teachers, pupil, export, and the scores that its card shows.
+"""From FER2013 to the shipped classifier: teachers, pupil, export, and the scores that its card shows.
 
 What goes in is what `datasets.fer` reads. Learnt from is the study's training part without the pictures that repeat a
 held-out one; epochs and networks are chosen on PublicTest; PrivateTest and the study's 2,867 are looked at once
-for each file that is shipped, after its export.
+for each file that is shipped, after its export. docs/emotions.md says how network and recipe were chosen.
 """
 
 from __future__ import annotations
@@ -31,17 +31,8 @@ if TYPE_CHECKING:
     from .plan import EpochReport, LabelledPictures, TrainingPlan, TrainingResult
 
 MODELS = Path(__file__).parents[1] / "models"
-TRIALS = MODELS / "trials.jsonl"
-LOG = MODELS / "training.jsonl"
 SCORES = MODELS / "scores.json"
-GIVEN_UP = ("training-adamw.jsonl", "training-soft-labels.jsonl")
-"""Logs of long trainings whose networks are not shipped.
-
-The recipe that had won the short trials, AdamW with mild changes to the pictures, was trained for long first:
-PublicTest stopped rising halfway and fell while the learning rate did, and the network had learnt four of five training
-pictures by heart. Trials of four epochs cannot show that. SGD with mixing, stronger changes and the network's own
-predictions as soft labels came next and gained half a point. Both logs were written by the code of their time.
-"""
+NETWORK = "plain-5"
 TEACHERS = ("residual-wide", "plain-wide")
 _AUGMENTATION: MappingProxyType[str, float] = MappingProxyType(
     {"rotation_deg": 12.0, "scale": 0.2, "stretch": 0.1, "shift": 0.1, "gamma": 0.3, "erase_area": 0.2}
@@ -94,20 +85,9 @@ def teacher_plans(*, epochs: int | None = None) -> tuple[TrainingPlan, ...]:
     return tuple(_plan(network, _TEACHER, epochs) for network in TEACHERS)
 
 
-def copies_plan(*, epochs: int | None = None) -> TrainingPlan:
-    """Return the plan that `copies` trains with and without copies: a teacher's, a little longer, on two cores."""
-    return _plan("plain-wide", {**_TEACHER, "shards": 2}, epochs or 44)
-
-
-def pupil_plan(trials: Path = TRIALS, *, epochs: int | None = None) -> TrainingPlan:
-    """Return the plan of the network that is shipped: the one that the search chose, taught by `TEACHERS`.
-
-    Raises:
-        DataError: the table holds no trial or cannot be read.
-    """
-    from .search import read_table, winner
-
-    return _plan(winner(read_table(trials)).network, _PUPIL, epochs)
+def pupil_plan(*, epochs: int | None = None) -> TrainingPlan:
+    """Return the plan of the network that is shipped, taught by `TEACHERS`."""
+    return _plan(NETWORK, _PUPIL, epochs)
 
 
 def _plan(network: str, recipe: Mapping[str, Any], epochs: int | None) -> TrainingPlan:
@@ -169,7 +149,7 @@ def train_and_export(
             observer=None if observer is None else lambda report: observer(one.network, report),
         )
         lines = _as_log(result.plan, result.log)
-        log = output.with_name(f"{LOG.stem}{suffix.replace('.', '-')}{LOG.suffix}")
+        log = output.with_name(f"training{suffix.replace('.', '-')}.jsonl")
         write_atomically(log, "".join(f"{json.dumps(line)}\n" for line in lines).encode())
         return result
 
@@ -210,7 +190,6 @@ def write_card(
     model: Path,
     evaluations: Sequence[Evaluation],
     *,
-    trials: Path = TRIALS,
     command: str,
 ) -> None:
     """Write `scores.json` and the model card `README.md` beside an exported file.
@@ -221,17 +200,15 @@ def write_card(
         results: what `train_and_export` returned.
         model: the ONNX file.
         evaluations: of that file first, then of others to compare it with.
-        trials: the search's table.
         command: what trains it again, for the card.
 
     Raises:
-        DataError: FER2013 has no PublicTest, or the search's table cannot be read.
+        DataError: FER2013 has no PublicTest.
         ModelStoreError: the ONNX file cannot be read.
     """
     from ...benchmarks.measure.environment import machine
     from .card import CardFacts, render
     from .onnx_export import largest_difference
-    from .search import read_table
 
     result, *teachers = results
     classifier = EmotionClassifier(model, name="facebench")
@@ -245,8 +222,6 @@ def write_card(
         best_epoch=result.best_epoch,
         log=[dataclasses.asdict(report) for report in result.log],
         teachers=[_as_log(teacher.plan, teacher.log) for teacher in teachers],
-        given_up=[_read_log(MODELS / name) for name in GIVEN_UP],
-        trials=[dataclasses.asdict(trial) for trial in read_table(trials)],
         audit=summary(pictures, found),
         training_pictures=int(found.clean.sum()),
         difference=largest_difference(model, result.network, pictures.split("public").images),
@@ -260,7 +235,3 @@ def write_card(
 
 def _as_log(plan: TrainingPlan, reports: Sequence[EpochReport]) -> list[dict[str, Any]]:
     return [dataclasses.asdict(plan), *map(dataclasses.asdict, reports)]
-
-
-def _read_log(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

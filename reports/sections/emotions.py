@@ -92,7 +92,6 @@ class EmotionsSection:
         confusion_title: on what.
         classification: its scores on the data sets that it was tested on.
         notes: on these, a sentence each.
-        study: the claim of the study, recomputed, a sentence each.
     """
 
     answer: str
@@ -110,7 +109,6 @@ class EmotionsSection:
     confusion_title: str
     classification: Sequence[ClassificationRow]
     notes: Sequence[str]
-    study: Sequence[str]
 
     @property
     def columns(self) -> Sequence[tuple[str, str, str]]:
@@ -215,7 +213,6 @@ def _section(
         confusion_title=title,
         classification=_classification(reports),
         notes=[] if reports is None else reports["notes"],
-        study=[] if reports is None else reports["study"]["sentences"],
     )
 
 

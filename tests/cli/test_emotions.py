@@ -12,7 +12,7 @@ from facebench.emotions import EMOTIONS
 from facebench.emotions.pipeline.crops import SWEEP
 from facebench.emotions.pipeline.video_io import VideoReader, VideoWriter
 from facebench.tests.cli.test_cli import facebench
-from facebench.tests.emotions.pipeline.test_classifier import model
+from facebench.tests.support.small_classifier import model
 from facebench.tests.support.small_fer import some_pictures, write_folder
 from PIL import Image
 
@@ -169,7 +169,7 @@ def test_classifiers_are_evaluated(classifier: Path, tmp_path: Path) -> None:
     options = ("--data", tmp_path / "fer", "--classifiers", classifier, "-o", tmp_path / "scores.json")
     done = facebench("emotions", "evaluate", *options)
     assert done.returncode == 0, done.stderr
-    assert "FER2013 PrivateTest" in done.stdout and "was not an accuracy" in done.stdout
+    assert "FER2013 PrivateTest" in done.stdout
     scores = json.loads((tmp_path / "scores.json").read_text())
     assert [one["name"] for one in scores["classifiers"]] == ["always"]
     assert facebench("emotions", "evaluate", *options, "--json").stdout.strip() == json.dumps(scores, indent=1)

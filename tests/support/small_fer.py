@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from facebench.datasets.faces.fer import EMOTIONS
+from facebench.datasets.faces.fer import EMOTIONS, FerPictures
+from facebench.emotions.training.plan import LabelledPictures
 from PIL import Image
 
 CSV_ORDER = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -58,3 +59,23 @@ def csv_row(emotion: str, picture: np.ndarray, usage: str) -> str:
 def write_csv(path: Path, rows: list[str], header: str = "emotion,pixels,Usage") -> Path:
     path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
     return path
+
+
+def noise(n: int = 60) -> FerPictures:
+    """Noise in seven classes: half to learn from, the rest held out, some of it repeated in training."""
+    random = np.random.default_rng(4)
+    images = random.integers(0, 256, (n, 48, 48)).astype(np.uint8)
+    part = np.array(["train", "train", "train", "validate", "test", "test"] * (n // 6), "U8")
+    usage = np.array(["Training"] * 4 + ["PublicTest", "PrivateTest"], "U11")[np.arange(n) % 6]
+    images[0], images[6] = images[4], images[5][:, ::-1]  # a copy of PublicTest, a mirrored one of PrivateTest
+    return FerPictures(tuple(f"{i}.jpg" for i in range(n)), images, (np.arange(n) % 7).astype(np.int8), usage, part)
+
+
+def stripes(n: int = 48, seed: int = 0) -> LabelledPictures:
+    """Three kinds that mirroring does not change: stripes across, stripes down, and checks; with noise."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(n) % 3
+    wave = np.sin(np.arange(48) * 0.9)
+    kinds = np.stack([np.tile(wave[:, None], (1, 48)), np.tile(wave, (48, 1)), np.outer(wave, wave)])
+    images = 128 + 60 * kinds[labels] + random.normal(0, 15, (n, 48, 48))
+    return LabelledPictures(images.clip(0, 255).astype(np.uint8), labels)

@@ -14,37 +14,16 @@ import pytest
 from facebench.emotions import EMOTIONS, EmotionClassifier, create_classifier
 from facebench.emotions.pipeline.classifier import SHIPPED_MODEL, SHIPPED_SHA256, prepare
 from facebench.errors import DeviceError, HashMismatchError, ModelStoreError, UsageError
-from onnx import TensorProto, helper
+from facebench.tests.support.small_classifier import levels, model
+from onnx import TensorProto
 
 GREY = np.arange(48 * 48, dtype=np.int64).reshape(48, 48).astype(np.uint8)
-
-
-def model(side: int = 48, classes: int = 7, kind: int = TensorProto.FLOAT) -> bytes:
-    """A network whose logits are the mean grey level, times 0.1, 0.2 and so on."""
-    factors = helper.make_tensor("factors", kind, [1, classes], [0.1 * (i + 1) for i in range(classes)])
-    nodes = [
-        helper.make_node("ReduceMean", ["x"], ["mean"], axes=[2, 3], keepdims=0),
-        helper.make_node("MatMul", ["mean", "factors"], ["logits"]),
-        helper.make_node("Softmax", ["logits"], ["y"], axis=1),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "g",
-        [helper.make_tensor_value_info("x", kind, ["n", 1, side, side])],
-        [helper.make_tensor_value_info("y", kind, ["n", classes])],
-        [factors],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
 
 
 def by_hand(faces: np.ndarray) -> np.ndarray:
     logits = faces.mean((1, 2), keepdims=True)[:, 0] * 0.1 * np.arange(1, 8)
     powers = np.exp(logits - logits.max(1, keepdims=True))
     return powers / powers.sum(1, keepdims=True)
-
-
-def levels(n: int) -> np.ndarray:
-    return np.broadcast_to(np.arange(n, dtype=np.uint8)[:, None, None], (n, 48, 48)).copy()
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 63, 64, 65, 130])

@@ -1,9 +1,8 @@
-"""The classification report of a classifier on every data set, and the study's claim recomputed."""
+"""The classification report of a classifier on every data set."""
 
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +20,8 @@ from facebench.emotions.scoring.evaluation import (
     write_evaluation,
 )
 from facebench.emotions.scoring.evaluation_text import text_table
-from facebench.emotions.training.study_claim import StudyClaim, wilson_interval
 from facebench.errors import DataError
-from facebench.tests.emotions.pipeline.test_classifier import levels, model
+from facebench.tests.support.small_classifier import levels, model
 
 CLASSIFIER = EmotionClassifier(model(), name="always the last")
 """Its highest logit is that of the last class, surprise, on every picture that is not black."""
@@ -119,36 +117,6 @@ def test_a_matrix_of_nothing_is_refused(confusion):
         mean_of_precisions(confusion)
 
 
-@pytest.mark.parametrize(
-    ("right", "pictures", "low", "high"),
-    # from the closed form for all and for none, and Agresti & Coull 1998, table of 15 of 20
-    [(0, 10, 0, 0.2775), (10, 10, 0.7225, 1), (15, 20, 0.5313, 0.8881)],
-)
-def test_wilson_interval(right, pictures, low, high):
-    assert wilson_interval(right, pictures) == pytest.approx((low, high), abs=1e-3)
-
-
-@pytest.mark.parametrize(("right", "pictures"), [(0, 0), (3, 2), (-1, 2)])
-def test_more_right_than_there_are_is_refused(right, pictures):
-    with pytest.raises(DataError, match="right of"):
-        wilson_interval(right, pictures)
-
-
-def test_the_study_is_recomputed_from_its_numbers():
-    claim = StudyClaim()
-    assert claim.right == 1746
-    assert abs(claim.right / claim.pictures - claim.accuracy) < 0.0005
-    low, high = claim.interval
-    share, z = 1746 / 2867, 1.959964
-    # the interval's ends are the shares for which the one seen lies z standard errors away
-    for end in (low, high):
-        assert abs(share - end) == pytest.approx(z * math.sqrt(end * (1 - end) / 2867))
-    assert claim.claimed < low
-    text = " ".join(claim.sentences)
-    for number in ("“59 %” was not an accuracy", "60.9 %", "1,746 of 2,867", "58.4 %", "1,692", "54 fewer", "64.7 %"):
-        assert number in text
-
-
 def test_the_file_is_json_without_nan_and_says_the_same(tmp_path: Path):
     found = evaluate(CLASSIFIER, fer({"PrivateTest": 21}))
     write_evaluation([found], tmp_path / "report.json")
@@ -163,7 +131,6 @@ def test_the_file_is_json_without_nan_and_says_the_same(tmp_path: Path):
     assert report["confusion_rows"][0] == [0, 0, 0, 0, 0, 0, 1]
     assert report["precision"]["angry"] == [None, None, None]
     assert report["mean_precision"][0] == pytest.approx(1 / 7, abs=1e-5)
-    assert document["study"]["right"] == 1746
     assert document["classifiers"][0]["sha256"] == CLASSIFIER.sha256
 
 

@@ -9,24 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from facebench.datasets.faces.duplicates import audit
-from facebench.datasets.faces.fer import FerPictures
 from facebench.emotions.pipeline.classifier import EmotionClassifier
 from facebench.emotions.scoring.evaluation import as_document, evaluate
 from facebench.emotions.training import ship as shipping
-from facebench.emotions.training.search import Trial
 from facebench.emotions.training.ship import latency_ms, require_torch
 from facebench.errors import UnavailableError
-from facebench.tests.emotions.pipeline.test_classifier import model
-
-
-def fer(n: int = 60) -> FerPictures:
-    """Noise in seven classes: half to learn from, the rest held out, some of it repeated in training."""
-    random = np.random.default_rng(4)
-    images = random.integers(0, 256, (n, 48, 48)).astype(np.uint8)
-    part = np.array(["train", "train", "train", "validate", "test", "test"] * (n // 6), "U8")
-    usage = np.array(["Training"] * 4 + ["PublicTest", "PrivateTest"], "U11")[np.arange(n) % 6]
-    images[0], images[6] = images[4], images[5][:, ::-1]  # a copy of PublicTest, a mirrored one of PrivateTest
-    return FerPictures(tuple(f"{i}.jpg" for i in range(n)), images, (np.arange(n) % 7).astype(np.int8), usage, part)
+from facebench.tests.support.small_classifier import model
+from facebench.tests.support.small_fer import noise as fer
 
 
 def test_nothing_held_out_and_nothing_that_repeats_it_is_learnt_from() -> None:
@@ -73,16 +62,14 @@ def test_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [epoch["epoch"] for epoch in epochs] == [1, 2]
     assert epochs[-1] == dataclasses.asdict(result.log[-1])
 
-    table = tmp_path / "trials.jsonl"
-    table.write_text(json.dumps(dataclasses.asdict(Trial("tiny", "sgd", 4, 1, 0.1234, 1.5, 1000, 60.0))) + "\n")
     others = [classifier, EmotionClassifier(model(), name="other")]
     evaluations = [evaluate(one, pictures) for one in others]
-    shipping.write_card(pictures, audit(pictures), results, output, evaluations, trials=table, command="make it")
+    shipping.write_card(pictures, audit(pictures), results, output, evaluations, command="make it")
     assert json.loads(output.with_name("scores.json").read_text()) == as_document(evaluations)
     card = output.with_name("README.md").read_text()
     for part in (
         classifier.sha256,
-        "| tiny | sgd | 4 | 1,000 | 12.3 |",
+        "| wide | sgd, batch 16, mixup 0.2 | 1 of 1 |",
         "    make it",
         "| FER2013 PublicTest | other | 10 |",
     ):
@@ -104,16 +91,10 @@ def test_latency_is_per_face_and_leaves_the_first_calls_out() -> None:
     assert next(ticks, None) is None
 
 
-def test_the_pupil_is_what_the_search_chose_and_has_teachers(tmp_path: Path) -> None:
+def test_the_pupil_has_teachers() -> None:
     pytest.importorskip("torch")
-    table = tmp_path / "trials.jsonl"
-    rows = [
-        Trial("residual-3", "sgd", 4, 1, 0.4, 1.5, 1000, 60.0),
-        Trial("residual-4", "sgd", 4, 1, 0.5, 1.5, 1000, 60.0),
-    ]
-    table.write_text("".join(json.dumps(dataclasses.asdict(row)) + "\n" for row in rows))
-    pupil, teachers = shipping.pupil_plan(table), shipping.teacher_plans()
-    assert pupil.network == "residual-4" and 0 < pupil.teaching <= 1
+    pupil, teachers = shipping.pupil_plan(), shipping.teacher_plans()
+    assert pupil.network == shipping.NETWORK and 0 < pupil.teaching <= 1
     assert [plan.network for plan in teachers] == list(shipping.TEACHERS)
     assert all(plan.teaching == 0 for plan in teachers)
-    assert {plan.epochs for plan in (shipping.pupil_plan(table, epochs=3), *shipping.teacher_plans(epochs=3))} == {3}
+    assert {plan.epochs for plan in (shipping.pupil_plan(epochs=3), *shipping.teacher_plans(epochs=3))} == {3}

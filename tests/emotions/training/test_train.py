@@ -23,6 +23,7 @@ from facebench.emotions.training.plan import (  # noqa: E402
 )
 from facebench.emotions.training.train import predict, train  # noqa: E402
 from facebench.errors import DataError, DeviceError, UsageError  # noqa: E402
+from facebench.tests.support.small_fer import stripes  # noqa: E402
 
 PLAN = TrainingPlan(network="tiny", epochs=4, batch_size=16, peak_learning_rate=0.05, average_decay=0.9, seed=3)
 
@@ -30,16 +31,6 @@ PLAN = TrainingPlan(network="tiny", epochs=4, batch_size=16, peak_learning_rate=
 @pytest.fixture(autouse=True)
 def _tiny_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "create_network", lambda _: residual(stem=8, widths=(8, 16), blocks=(1, 1)))
-
-
-def stripes(n: int = 48, seed: int = 0) -> LabelledPictures:
-    """Three kinds that mirroring does not change: stripes across, stripes down, and checks; with noise."""
-    random = np.random.default_rng(seed)
-    labels = np.arange(n) % 3
-    wave = np.sin(np.arange(48) * 0.9)
-    kinds = np.stack([np.tile(wave[:, None], (1, 48)), np.tile(wave, (48, 1)), np.outer(wave, wave)])
-    images = 128 + 60 * kinds[labels] + random.normal(0, 15, (n, 48, 48))
-    return LabelledPictures(images.clip(0, 255).astype(np.uint8), labels)
 
 
 class StopError(Exception):

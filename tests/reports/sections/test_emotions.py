@@ -141,7 +141,6 @@ def evaluation(sha256: str = "c" * 64) -> dict[str, Any]:
         "titles": {"private": "FER2013 PrivateTest", "ckplus": "CK+"},
         "notes": ["a note & more"],
         "classifiers": [{"name": "reader <i>", "sha256": sha256, "reports": {"private": report}}],
-        "study": {"sentences": ["“59 %” was not an accuracy <because>"]},
     }
 
 
@@ -307,7 +306,6 @@ def test_the_report_of_the_classifier_stands_beside_it(tmp_path):
     assert cells[:4] == ["FER2013 PrivateTest", "reader <i>", "3,589", ".500 (.40–.60)"]
     assert cells[-2:] == [".470 (.40–.50)", "−.030"]
     assert "CK+" not in [one[0] for one in shown.rows]
-    assert "“59 %” was not an accuracy <because>" in shown.sections["emotions"]
     assert "a note & more" in shown.sections["emotions"]
     assert ">321<" in html, "the confusion matrix is that of PrivateTest"
 
@@ -321,7 +319,6 @@ def test_without_its_report_the_matrix_is_that_of_the_annotated_boxes(tmp_path, 
     _, html = page(found)
     assert ">10<" in html
     assert ">321<" not in html
-    assert ("emotion-study" in html) is (reports is not None)
 
 
 @pytest.mark.usefixtures("one_width")

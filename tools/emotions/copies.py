@@ -24,11 +24,12 @@ from ...benchmarks.resampling.bootstrap import Interval
 from ...benchmarks.store.run_folder import write_atomically
 from ...datasets.faces.duplicates import Audit
 from ...datasets.faces.fer import EMOTIONS, FerPictures
-from ..scoring.classification import classification_report
-from .ship import labelled
+from ...emotions.scoring.classification import classification_report
+from ...emotions.scoring.evaluation_text import aligned, percent
+from ...emotions.training.ship import labelled, teacher_plans
 
 if TYPE_CHECKING:
-    from .plan import EpochReport, TrainingPlan
+    from ...emotions.training.plan import EpochReport, TrainingPlan
 
 LEFT_IN = ("none", "near", "all")
 HELD_OUT = ("public", "private")
@@ -56,6 +57,12 @@ class CopiesTrial:
         """Return plain values; an interval is value, low and high."""
         intervals = {name: [one.value, one.low, one.high] for name, one in self.accuracy.items()}
         return {"left_in": self.left_in, "pictures": self.pictures, "accuracy": intervals, "counts": dict(self.counts)}
+
+
+def copies_plan(*, epochs: int | None = None) -> TrainingPlan:
+    """Return the plan that is trained with and without copies: a teacher's, a little longer, on two cores."""
+    *_, teacher = teacher_plans(epochs=epochs or 44)
+    return dataclasses.replace(teacher, shards=2)
 
 
 def learnt_from(pictures: FerPictures, found: Audit) -> dict[str, NDArray[np.bool_]]:
@@ -101,7 +108,7 @@ def measure_copies(
     Raises:
         UsageError, DataError, DeviceError: as `training.train` does.
     """
-    from .train import predict, train
+    from ...emotions.training.train import predict, train
 
     output.parent.mkdir(parents=True, exist_ok=True)
     trials = []
@@ -130,3 +137,13 @@ def write_trials(trials: Sequence[CopiesTrial], plan: TrainingPlan, path: Path) 
     """Write what was trained and what came of it as JSON."""
     content = {"plan": dataclasses.asdict(plan), "trials": [trial.as_json() for trial in trials]}
     write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def copies_table(trials: Sequence[CopiesTrial]) -> str:
+    """Return trainings with and without copies as text: a row each, accuracy in per cent with its interval."""
+    parts = list(trials[0].counts)
+    head = ["copies left in", "learnt from", *(f"{name} ({trials[0].counts[name]:,})" for name in parts)]
+    rows = [
+        [trial.left_in, f"{trial.pictures:,}", *(percent(trial.accuracy[name]) for name in parts)] for trial in trials
+    ]
+    return aligned([head, *rows])

@@ -10,15 +10,13 @@ import cv2
 import numpy as np
 import pytest
 from facebench.benchmarks.resampling.bootstrap import Interval
-from facebench.cli import app
 from facebench.datasets.faces.duplicates import audit
 from facebench.datasets.faces.fer import EMOTIONS
-from facebench.emotions.scoring.evaluation_text import copies_table
-from facebench.emotions.training import copies
-from facebench.emotions.training import ship as shipping
 from facebench.errors import DataError
-from facebench.tests.emotions.training.test_ship import fer
 from facebench.tests.support.paths import ROOT
+from facebench.tests.support.small_fer import noise as fer
+from facebench.tools.emotions import copies
+from facebench.tools.emotions.__main__ import app
 from typer.testing import CliRunner
 
 
@@ -93,7 +91,7 @@ def test_each_training_gets_its_pictures_and_is_scored_on_each_part(
 
 def test_the_table_has_a_row_a_training() -> None:
     half = Interval(0.5, 0.4, 0.6, 0.95, 100)
-    text = copies_table([copies.CopiesTrial("all", 1234, {"public": half}, {"public": 10})])
+    text = copies.copies_table([copies.CopiesTrial("all", 1234, {"public": half}, {"public": 10})])
     assert text.startswith("copies left in")
     assert "all" in text and "1,234" in text and "50.0 (40.0 to 60.0)" in text and "public (10)" in text
 
@@ -104,14 +102,14 @@ def test_without_the_names_that_tell_the_split_it_is_said_at_once(tmp_path: Path
             where = tmp_path / f"kaggle_dataset_{part}" / emotion / f"face{number}.png"
             where.parent.mkdir(parents=True)
             where.write_bytes(cv2.imencode(".png", np.full((48, 48), 7 * number, np.uint8))[1].tobytes())
-    result = CliRunner().invoke(app, ["emotions", "copies", "--data", str(tmp_path), "-o", str(tmp_path / "c.json")])
+    result = CliRunner().invoke(app, ["copies", "--data", str(tmp_path), "-o", str(tmp_path / "c.json")])
     assert isinstance(result.exception, DataError) and "PublicTest" in str(result.exception)
 
 
 def test_the_page_shows_what_the_committed_file_says() -> None:
     docs = ROOT / "docs"
     document = json.loads((docs / "copies.json").read_text())
-    assert document["plan"] == dataclasses.asdict(shipping.copies_plan())
+    assert document["plan"] == dataclasses.asdict(copies.copies_plan())
     page = (docs / "emotions.md").read_text()
     for trial in document["trials"]:
         shown = [

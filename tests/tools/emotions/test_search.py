@@ -10,12 +10,14 @@ import pytest
 
 pytest.importorskip("torch")
 
-from facebench.emotions.training import search as module
-from facebench.emotions.training.search import NETWORK_ROUND, RECIPES, Trial, plan_of, read_table, search, winner
+from facebench.emotions.training.ship import NETWORK
 from facebench.errors import DataError, UsageError
-from facebench.tests.emotions.training.test_train import stripes
+from facebench.tests.support.paths import ROOT
+from facebench.tests.support.small_fer import stripes
+from facebench.tools.emotions import search as module
+from facebench.tools.emotions.search import NETWORK_ROUND, RECIPES, Trial, plan_of, read_table, search, winner
 
-SHIPPED_TABLE = Path(module.__file__).parents[1] / "models" / "trials.jsonl"
+PAGE = (ROOT / "docs" / "emotions.md").read_text(encoding="utf-8")
 
 
 def trial(network: str, recipe: str, accuracy: float) -> Trial:
@@ -92,8 +94,8 @@ def test_each_recipe_makes_a_plan_and_changes_something() -> None:
         plan_of("residual-4", "sdg")
 
 
-def test_the_shipped_table_is_a_whole_search_under_one_protocol() -> None:
-    trials = read_table(SHIPPED_TABLE)
+def test_the_network_that_comes_with_facebench_won_a_whole_search_under_one_protocol() -> None:
+    trials = read_table(module.TABLE)
     first = [t for t in trials if t.recipe == next(iter(RECIPES))]
     assert {t.network for t in first} == set(NETWORK_ROUND)
     assert len(trials) >= 3
@@ -101,3 +103,22 @@ def test_the_shipped_table_is_a_whole_search_under_one_protocol() -> None:
     best = winner(first)
     assert {t.recipe for t in trials if t.network == best.network} == set(RECIPES)
     assert all(t.network == best.network for t in trials if t.recipe != first[0].recipe)
+    assert best.network == NETWORK
+    for t in trials:
+        assert f"| {t.network} | {t.recipe} | {t.parameters:,} | {100 * t.public_accuracy:.1f} |" in PAGE
+
+
+@pytest.mark.parametrize("log", ["training-adamw", "training-soft-labels", "training"])
+def test_the_page_shows_what_the_logs_of_long_trainings_say(log: str) -> None:
+    plan, *epochs = map(json.loads, (module.TABLE.parent / f"{log}.jsonl").read_text().splitlines())
+    assert plan["network"] == NETWORK
+    best = max(epochs, key=lambda epoch: epoch["public_accuracy"])
+    soft = f"soft labels {plan['soft_labels']:g}" if "soft_labels" in plan else "taught"
+    row = [
+        f"{plan['optimiser']}, batch {plan['batch_size']}, mixup {plan['mixup']:g}, {soft}",
+        f"{len(epochs)} of {plan['epochs']}",
+        f"{100 * best['public_accuracy']:.1f}",
+        str(best["epoch"]),
+        f"{100 * epochs[-1]['public_accuracy']:.1f}",
+    ]
+    assert f"| {' | '.join(row)} |" in PAGE

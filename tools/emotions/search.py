@@ -7,7 +7,7 @@ recipes on the network that won. In each round the highest accuracy wins; of equ
 
 Mixup, label smoothing and the strength of augmentation are no part of the search: they pay in long trainings and cost
 in short ones, so short trials would choose too little of them. They are set as the papers that `training` cites set
-them. What long trainings taught about them stands in `shipping`.
+them. What long trainings taught about them stands in docs/emotions.md.
 
 Before this search another one was begun and thrown away: with batches of 128, stronger augmentation and blocks that
 start at zero, `residual-4` had reached 44.5 % after its four epochs. Batch size, learning rates, augmentation and the
@@ -27,8 +27,10 @@ from typing import TYPE_CHECKING, Any
 from ...errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from .plan import EpochReport, LabelledPictures, TrainingPlan
+    from ...emotions.training.plan import EpochReport, LabelledPictures, TrainingPlan
 
+TABLE = Path(__file__).parent / "logs" / "trials.jsonl"
+"""The search that chose the network that comes with facebench."""
 TRIAL_EPOCHS = 4
 TRIAL_SEED = 1
 
@@ -75,7 +77,7 @@ def plan_of(network: str, recipe: str, *, epochs: int = TRIAL_EPOCHS, seed: int 
     Raises:
         UsageError: no recipe is called so.
     """
-    from .plan import TrainingPlan
+    from ...emotions.training.plan import TrainingPlan
 
     if recipe not in RECIPES:
         raise UsageError(f"no recipe is called {recipe!r}; known: {', '.join(RECIPES)}")
@@ -163,7 +165,7 @@ def _run(
     device: str,
     observer: Callable[[str, EpochReport], None] | None,
 ) -> Trial:
-    from .train import train
+    from ...emotions.training.train import train
 
     plan = plan_of(network, recipe, epochs=epochs)
     name = f"{network} {recipe}"
