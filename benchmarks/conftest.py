@@ -12,49 +12,36 @@ import shutil
 import uuid
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from facebench.benchmarks.analysis.table import Row, Summary, summarise_run
+from facebench.benchmarks.analysis.table import Row, Summary
 from facebench.benchmarks.compare.runs import Comparison, compare_runs
-from facebench.benchmarks.measure.plan import Plan
-from facebench.benchmarks.measure.runner import run
 from facebench.benchmarks.store.run_folder import RunFolder
-from facebench.datasets import load
-from facebench.detectors import DetectorSpec, default_specs, resolve_all, split_list
-from facebench.detectors.models import store as model_store
+from facebench.detectors import DetectorSpec
 from facebench.detectors.process.thread_counts import as_own_process
-from facebench.errors import FacebenchError, ModelStoreError
-from filelock import FileLock
+from facebench.errors import FacebenchError
+from facebench.tests.support.measuring import RUN, SPECS, benchmark_session, lift_time_limit
 
-_SPECS = pytest.StashKey[list[DetectorSpec]]()
-_RUN = pytest.StashKey[Path]()
+pytest_plugins = ["facebench.tests.support.measuring"]
+
 _RUN_ID = pytest.StashKey[str]()
 _RUNS = "facebench-runs"
-_SAID = "facebench"
 _NOT_KEPT = f"its run folder is not beside it. Save with --benchmark-save, and keep {_RUNS} together with the JSON"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Say what to measure and on what."""
+    """Say what else to measure on, and how much worse is a failure."""
     group = parser.getgroup("facebench")
-    group.addoption("--detectors", default="", help="detectors, comma-separated; by default all built-in ones")
-    group.addoption("--device", default="cpu", choices=("cpu", "cuda"), help="where they run")
-    group.addoption("--wider", type=Path, help="folder of WIDER FACE; by default a few composed scenes")
     group.addoption("--expressions", type=Path, help="folder of FER2013, for test_emotion.py; by default two people")
     group.addoption(
         "--max-ap-loss", type=float, default=0.005, help="exact AP that a detector may lose against --benchmark-compare"
     )
-    group.addoption("--gate-runs", type=int, default=0, help="runs of each gate in test_gate_power.py, 21 s each")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Name the run of this session, and refuse what could not be measured or compared."""
+    """Name the run of this session, and refuse what could not be compared."""
     config.stash[_RUN_ID] = uuid.uuid4().hex[:12]
-    try:
-        config.stash[_SPECS] = resolve_all(split_list(config.getoption("--detectors")) or default_specs())
-    except FacebenchError as error:
-        raise pytest.UsageError(f"--detectors: {error}") from error
     wanted = config.getoption("benchmark_compare", None)
     # pytest-benchmark ends in a traceback here; where there is nothing of an acceptable name, it warns and goes on
     if isinstance(wanted, str) and len(Path(wanted).parts) > 2 and not Path(wanted).is_file():
@@ -65,7 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Refuse before the measurement what pytest-benchmark would fail on after it."""
-    benches = _benchmark_session(session.config)
+    benches = benchmark_session(session.config)
     if benches is None or benches.disabled or benches.skip or session.config.getoption("collectonly"):
         return
     if benches.compare_fail and not benches.compared_mapping:
@@ -95,15 +82,14 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Lift the time limit of tests: the first benchmark waits for all detectors, whose calls have their own limits."""
-    if item.config.getoption("timeout", None) is None:
-        item.add_marker(pytest.mark.timeout(0))
+    """Give each as long as it takes."""
+    lift_time_limit(item)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make a benchmark of each detector."""
     if "spec" in metafunc.fixturenames:
-        specs = metafunc.config.stash[_SPECS]
+        specs = metafunc.config.stash[SPECS]
         metafunc.parametrize("spec", specs, ids=str)
 
 
@@ -129,27 +115,6 @@ def run_id(pytestconfig: pytest.Config) -> str:
 
 
 @pytest.fixture(scope="session")
-def summary(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Summary:
-    """All detectors asked for, run over the data set and scored; by one worker of pytest-xdist, while others wait."""
-    wider = pytestconfig.getoption("--wider")
-    dataset = load("wider-face:val", root=wider) if wider else load("scenes?count=20")
-    specs = pytestconfig.stash[_SPECS]
-    for model in {model for spec in specs for model in spec.models()}:
-        try:
-            model_store.fetch(model)
-        except ModelStoreError:
-            continue  # its detector is unavailable, which the benchmark of that detector says
-    plan = Plan(dataset, specs, device=pytestconfig.getoption("--device"))
-    session_folder = tmp_path_factory.getbasetemp()
-    if hasattr(pytestconfig, "workerinput"):
-        session_folder = session_folder.parent
-    with FileLock(session_folder / "facebench-run.lock"):
-        folder = run(plan, session_folder / "facebench-run")
-    pytestconfig.stash[_RUN] = folder.path
-    return summarise_run(folder)
-
-
-@pytest.fixture(scope="session")
 def baselines(pytestconfig: pytest.Config, summary: Summary) -> dict[str, Comparison | str]:
     """This session's run against those of `--benchmark-compare`, by their names; or why it is not compared."""
     compared: dict[str, Comparison | str] = {}
@@ -166,16 +131,11 @@ def baselines(pytestconfig: pytest.Config, summary: Summary) -> dict[str, Compar
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Keep the run beside the JSON that pytest-benchmark has saved."""
     config = session.config
-    benches, run_id = _benchmark_session(config), config.stash[_RUN_ID]
+    benches, run_id = benchmark_session(config), config.stash[_RUN_ID]
     if benches is None or not (benches.save or benches.autosave) or not hasattr(benches.storage, "path"):
         return
     if any(bench.extra_info.get("run") == run_id for bench in benches.benchmarks if not bench.has_error):
-        shutil.copytree(config.stash[_RUN], benches.storage.path / _RUNS / run_id)
-
-
-def _benchmark_session(config: pytest.Config) -> Any:
-    """Return pytest-benchmark's session, None where the plug-in is off."""
-    return getattr(config, "_benchmarksession", None)
+        shutil.copytree(config.stash[RUN], benches.storage.path / _RUNS / run_id)
 
 
 def _saved(config: pytest.Config) -> dict[str, Path | None]:
@@ -183,7 +143,7 @@ def _saved(config: pytest.Config) -> dict[str, Path | None]:
 
     A run folder lies in the storage of its session, which is not this session's where a file was named.
     """
-    benches = _benchmark_session(config)
+    benches = benchmark_session(config)
     saved: dict[str, Path | None] = {}
     for path, benchmarks in (benches.compared_mapping if benches else {}).items():
         file = Path(path) if Path(path).is_file() else Path(getattr(benches.storage, "path", "")) / path
@@ -208,28 +168,3 @@ def _own_process() -> Iterator[None]:
     """What is measured in this process runs with the threads that it is given, as in a measuring child."""
     with as_own_process():
         yield
-
-
-@pytest.fixture
-def say(request: pytest.FixtureRequest) -> list[str]:
-    """Collect lines that are printed after the benchmarks; a report carries them out of a worker of pytest-xdist."""
-    lines: list[str] = []
-    request.node.user_properties.append((_SAID, lines))
-    return lines
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what benchmarks had to say in words, each line once."""
-    reports = [one for reports in terminalreporter.stats.values() for one in reports]
-    told = [line for one in reports if getattr(one, "when", "") == "call" for line in _told(one)]
-    benches = _benchmark_session(terminalreporter.config)
-    if benches is not None and benches.xdist_warning:
-        told.append("each benchmark ran once and without timings, because pytest-xdist is on: leave -n out to measure")
-    if told:
-        terminalreporter.section("facebench")
-        for line in dict.fromkeys(told):
-            terminalreporter.write_line(line)
-
-
-def _told(report: pytest.TestReport) -> list[str]:
-    return [line for name, lines in report.user_properties if name == _SAID for line in cast("list[str]", lines)]

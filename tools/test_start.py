@@ -1,4 +1,4 @@
-"""How long `facebench` takes to start, each time in a new process: `pytest benchmarks -k start`.
+"""How long `facebench` takes to start, each time in a new process: `pytest tools/test_start.py`.
 
 Seconds are printed and not judged: on a busy machine they double. What would make a start slow, a heavy library that is
 loaded too early, is held by `tests/test_architecture.py`.
