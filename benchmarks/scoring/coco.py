@@ -60,28 +60,6 @@ class Overlaps:
         return int(self.face_offsets[-1])
 
 
-@dataclass(frozen=True, slots=True)
-class CocoScore:
-    """COCO-style average precision on one list; nan where no face counts, 0.0 where nothing was detected.
-
-    Attributes:
-        ap: mean over IoU .50:.05:.95.
-        ap50: at IoU 0.50.
-        ap75: at IoU 0.75.
-        by_threshold: at each of `COCO_THRESHOLDS`.
-    """
-
-    ap: float
-    ap50: float
-    ap75: float
-    by_threshold: tuple[float, ...]
-
-    @classmethod
-    def from_values(cls, values: tuple[float, ...]) -> CocoScore:
-        """Sum up the AP at each of `COCO_THRESHOLDS`."""
-        return cls(ap=float(np.mean(values)), ap50=values[0], ap75=values[5], by_threshold=values)
-
-
 def coco_overlaps(faces: PictureBoxes, detections: PictureBoxes, scores: ArrayLike, *, lowest: float = 0.5) -> Overlaps:
     """Find all pairs of a detection and a face with a plain IoU of at least `lowest`, once for all lists.
 
@@ -189,9 +167,3 @@ def coco_average_precision(verdicts: NDArray[np.int8], faces: int) -> float:
     precision = true / (false + true + np.spacing(1))
     envelope = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
     return float(envelope[np.searchsorted(true / faces, RECALLS, side="left")].mean())
-
-
-def coco_score(overlaps: Overlaps, counted: NDArray[np.bool_]) -> CocoScore:
-    """Return AP@[.50:.95], AP50 and AP75 of one list; see `coco_verdicts` for the arguments."""
-    faces = int(np.count_nonzero(counted))
-    return CocoScore.from_values(tuple(coco_average_precision(row, faces) for row in coco_verdicts(overlaps, counted)))

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from ...datasets.manage.statistics import HEIGHTS_PX, SHARES, shares
 from ...errors import UsageError
-from .counting import Counts, count
 from .matching import Matches, PictureBoxes
 from .verdicts import Part, select_pictures, split_pictures
 
@@ -168,15 +167,10 @@ def event_parts(matches: Matches, counted: NDArray[np.bool_], events: Sequence[s
 
 
 def slice_matches(matches: Matches, part: Slice) -> tuple[Matches, NDArray[np.bool_]]:
-    """Return matches and mask of counted faces to score a slice with; for `count`, `ExactAP` and their like."""
+    """Return matches and mask of counted faces to score a slice with."""
     if part.pictures.all():
         return matches, part.faces
     return select_pictures(matches, part.faces, part.pictures)
-
-
-def count_slice(matches: Matches, part: Slice, *, iou_threshold: float = 0.5) -> Counts:
-    """Count hits and false alarms of one slice; see `count`."""
-    return count(*slice_matches(matches, part), iou_threshold=iou_threshold)
 
 
 def slice_weights(part: Slice, weights: NDArray[np.integer]) -> NDArray[np.integer]:

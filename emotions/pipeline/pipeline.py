@@ -39,11 +39,6 @@ class PipelineTimes:
     crop_ms: float
     classifier_ms: float
 
-    @property
-    def total_ms(self) -> float:
-        """All three."""
-        return self.detector_ms + self.crop_ms + self.classifier_ms
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceEmotions:

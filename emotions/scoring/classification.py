@@ -136,26 +136,14 @@ def rates_of(confusions: NDArray[np.integer[Any]] | _Floats) -> dict[str, _Float
     }
 
 
-def expected_calibration_error(
-    confidences: NDArray[np.floating[Any]], right: NDArray[np.bool_], *, bins: int = CALIBRATION_BINS
-) -> float:
-    """Return the ECE (Guo et al., ICML 2017): mean of |mean confidence - accuracy| over bins of equal width.
-
-    Args:
-        confidences: floats (n,) in 0..1, of the answer given.
-        right: bool (n,), whether it was right.
-        bins: how many; a bin holds its upper edge.
-    """
-    weights = np.ones((1, len(confidences)), np.int32)
-    return float(_calibration_errors(weights, confidences, right, bins)[0])
-
-
 def _calibration_errors(
-    weights: NDArray[np.int32],
-    confidences: NDArray[np.floating[Any]],
-    right: NDArray[np.bool_],
-    bins: int = CALIBRATION_BINS,
+    weights: NDArray[np.int32], confidences: NDArray[np.floating[Any]], right: NDArray[np.bool_]
 ) -> _Floats:
+    """Return the ECE (Guo et al., ICML 2017) under each draw: mean of |mean confidence - accuracy| over the bins.
+
+    A bin holds its upper edge.
+    """
+    bins = CALIBRATION_BINS
     bin_of = np.clip(np.ceil(confidences.astype(np.float64) * bins) - 1, 0, bins - 1).astype(np.int64)
     # In each bin |sum of (confidence - right)| is its weight times |mean confidence - accuracy|.
     excess = _per_bin(weights, bin_of, bins, confidences.astype(np.float64) - right)

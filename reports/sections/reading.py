@@ -1,4 +1,4 @@
-"""Which number to believe when: the same words in every report and in the README."""
+"""Which number to believe when: the same words in every report."""
 
 from __future__ import annotations
 
@@ -64,8 +64,3 @@ READING = (
 def section(page: Page) -> Section:
     """Say which number to believe when."""
     return Section("reading", "reading.html.j2", {"reading": READING}, "which number to believe")
-
-
-def reading_markdown() -> str:
-    """Return the rules as a Markdown list, for the README."""
-    return "".join(f"- **{lead}** {rest}\n" for lead, rest in READING)

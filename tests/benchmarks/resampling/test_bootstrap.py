@@ -32,7 +32,7 @@ from facebench.benchmarks.scoring import (
     official_average_precision,
     operating_point,
 )
-from facebench.benchmarks.scoring.coco import COCO_THRESHOLDS, coco_overlaps, coco_score
+from facebench.benchmarks.scoring.coco import COCO_THRESHOLDS, coco_average_precision, coco_overlaps, coco_verdicts
 from facebench.benchmarks.scoring.verdicts import verdicts
 from facebench.errors import UsageError
 from facebench.tests.benchmarks.scoring.test_oracle import DEGENERATE, A, B, pictures_with_ties
@@ -83,14 +83,15 @@ def numbers_of_copies(originals: list[Picture], weights: list[int]) -> dict[str,
     """The same by scoring the repeated pictures, by the plain loops where these know the statistic."""
     pictures = repeat(originals, weights)
     faces, detections, scores, counted = oracle.to_arrays(repeat(without_ties(originals), weights))
-    coco = coco_score(coco_overlaps(faces, detections, scores), counted)
+    found = coco_verdicts(coco_overlaps(faces, detections, scores), counted)
+    coco = [coco_average_precision(row, int(counted.sum())) for row in found]
     point = oracle.at_threshold(pictures, 0.5)
     return {
         "exact": oracle.exact_ap(pictures),
         "exact without empty pictures": oracle.exact_ap(pictures, count_empty_pictures=False),
         "official": oracle.official_ap(pictures),
-        "ap": coco.ap,
-        "ap50": coco.ap50,
+        "ap": float(np.mean(coco)),
+        "ap50": coco[0],
         **{name: point[name] for name in RATES},
     }
 

@@ -13,7 +13,6 @@ from facebench.benchmarks.scoring.slices import (
     HEIGHT,
     SHARE,
     Slice,
-    count_slice,
     event_parts,
     face_sizes,
     label_slices,
@@ -160,7 +159,7 @@ def test_a_slice_of_faces_scores_like_a_list(seed: int) -> None:
     for part in standard_slices(faces, counted, sides(faces)):
         if part.group in (HEIGHT, SHARE):
             listed = score(faces, detections, scores, score_threshold=0, lists={"list": part.faces}).lists["list"]
-            got = exact_average_precision(count_slice(matches, part))
+            got = exact_average_precision(count(*slice_matches(matches, part)))
             assert got == pytest.approx(listed.exact_ap, abs=1e-12, nan_ok=True)
 
 
@@ -172,7 +171,7 @@ def test_groups_of_pictures_share_out_all_hits_and_false_alarms(seed: int) -> No
     whole = count(matches, counted)
     parts = [part for part in standard_slices(faces, counted, sides(faces)) if part.group == "faces a picture"]
     empty = Slice("0", "faces a picture", np.zeros(len(faces), bool), np.diff(faces.offsets) == 0)
-    counts = [count_slice(matches, part) for part in [*parts, empty]]
+    counts = [count(*slice_matches(matches, part)) for part in [*parts, empty]]
 
     def last(one: object, name: str) -> int:
         return int(np.append(0, getattr(one, name))[-1])
