@@ -55,7 +55,8 @@ class ExactAP:
         if not count_empty_pictures:
             false_alarm = false_alarm & (np.diff(matches.face_offsets) > 0)[matches.picture]
         faces = faces_per_picture(matches.face_offsets, counted)
-        self._curve = Curve.from_rows(_groups(matches.scores), matches.picture, judged.hit, false_alarm, faces)
+        ranked = Ranked.of(judged.hit, false_alarm, matches.picture, faces)
+        self._curve = ranked.curve(np.searchsorted(-matches.scores, -matches.scores[judged.hit], side="right"))
 
     @property
     def pictures(self) -> int:
@@ -98,9 +99,8 @@ class CocoAP:
         self, overlaps: Overlaps, counted: NDArray[np.bool_], thresholds: NDArray[np.float64] = COCO_THRESHOLDS
     ) -> None:
         faces = faces_per_picture(overlaps.face_offsets, counted)
-        place = np.arange(len(overlaps.scores), dtype=np.int64)
         self._curves = [
-            Curve.from_rows(place, overlaps.picture, row == HIT, row == FALSE_ALARM, faces)
+            Ranked.of(row == HIT, row == FALSE_ALARM, overlaps.picture, faces).curve(np.flatnonzero(row == HIT) + 1)
             for row in coco_verdicts(overlaps, counted, thresholds)
         ]
         self._faces = faces
@@ -187,44 +187,6 @@ class Curve:
     rows: Any
     faces: NDArray[np.float64]
 
-    @classmethod
-    def from_rows(
-        cls,
-        accepted: NDArray[np.int64],
-        picture: NDArray[np.int64],
-        hit: NDArray[np.bool_],
-        false_alarm: NDArray[np.bool_],
-        faces: NDArray[np.int64],
-    ) -> Curve:
-        """Build from detections, highest score first.
-
-        Args:
-            accepted: int64 (n,), never falling: detections of one number are accepted together.
-            picture: int64 (n,).
-            hit: bool (n,).
-            false_alarm: bool (n,).
-            faces: int64 (pictures,): faces that count.
-        """
-        from scipy.sparse import csr_array
-
-        hits = np.flatnonzero(hit)
-        with_hit = accepted[hits]
-        end = np.searchsorted(accepted, with_hit[-1], side="right") if len(hits) else 0
-        alarms = np.flatnonzero(false_alarm[:end])
-        # The first of the hits that are accepted with or after each false alarm, and not before it, starts a point.
-        first_after = np.searchsorted(with_hit, accepted[alarms])
-        starts = np.zeros(len(hits), dtype=np.int64)
-        starts[first_after] = 1
-        starts[:1] = 1
-        number = np.cumsum(starts) - 1
-        points = int(starts.sum())
-        row = np.concatenate([number, points + number[first_after]])
-        ends = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=2 * points))])
-        column = picture[np.concatenate([hits, alarms])]
-        ones = np.ones(len(row), dtype=np.float32)
-        counts = csr_array((ones, column.astype(np.int32), ends.astype(np.int32)), shape=(2 * points, len(faces)))
-        return cls(counts, faces.astype(np.float64))
-
     def blocks(self, weights: NDArray[np.integer]) -> Iterator[tuple[slice, Counts]]:
         """Yield slices of the draws with their counts."""
         points = self.rows.shape[0] // 2
@@ -253,6 +215,48 @@ class Curve:
         return found
 
 
-def _groups(scores: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Number the distinct scores along falling scores: int64 (n,)."""
-    return np.cumsum(np.diff(scores, prepend=scores[:1]) != 0, dtype=np.int64)
+@dataclass(frozen=True, slots=True, eq=False)
+class Ranked:
+    """Hits and false alarms among the detections, highest score first.
+
+    Attributes:
+        hits: int64 (h,): the places of the hits among the detections, rising.
+        false_alarms: int64 (f,): those of the false alarms.
+        hit_picture: int32 (h,): the picture of each hit.
+        false_alarm_picture: int32 (f,): that of each false alarm.
+        faces: int64 (pictures,): faces that count.
+    """
+
+    hits: NDArray[np.int64]
+    false_alarms: NDArray[np.int64]
+    hit_picture: NDArray[np.int32]
+    false_alarm_picture: NDArray[np.int32]
+    faces: NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls,
+        hit: NDArray[np.bool_],
+        false_alarm: NDArray[np.bool_],
+        picture: NDArray[np.int64],
+        faces: NDArray[np.int64],
+    ) -> Ranked:
+        """Build from what became of each detection, (n,), and its picture, int64 (n,)."""
+        hits, false_alarms = np.flatnonzero(hit), np.flatnonzero(false_alarm)
+        of_hit, of_false_alarm = (picture[some].astype(np.int32) for some in (hits, false_alarms))
+        return cls(hits, false_alarms, of_hit, of_false_alarm, faces)
+
+    def curve(self, ends: NDArray[np.int64]) -> Curve:
+        """Return the curve of the thresholds that accept the first so many detections, int64 (m,), never falling."""
+        from scipy.sparse import csr_array
+
+        ends = ends[np.diff(np.searchsorted(self.hits, ends), prepend=0) > 0]
+        # of the points with no false alarm between them the last is enough
+        ends = ends[np.diff(np.searchsorted(self.false_alarms, ends), append=len(self.false_alarms) + 1) > 0]
+        hits, false_alarms = np.searchsorted(self.hits, ends), np.searchsorted(self.false_alarms, ends)
+        ends_of_rows = np.concatenate([[0], hits, (hits[-1:] + false_alarms)]).astype(np.int32)
+        columns = np.concatenate([self.hit_picture[: hits[-1:].sum()], self.false_alarm_picture[: false_alarms[-1:].sum()]])
+        rows = csr_array(
+            (np.ones(len(columns), dtype=np.float32), columns, ends_of_rows), shape=(2 * len(ends), len(self.faces))
+        )
+        return Curve(rows, self.faces.astype(np.float64))

@@ -9,7 +9,7 @@ from .counting import Counts, count
 from .front import ListScore, Scores, score
 from .matching import Matches, PictureBoxes, iou, iou_matrix, match
 from .operating_point import OperatingPoint, operating_point
-from .wider_protocol import exact_average_precision, normalise_scores, official_average_precision
+from .wider_protocol import exact_average_precision, official_average_precision
 
 __all__ = [
     "Counts",
@@ -24,7 +24,6 @@ __all__ = [
     "iou",
     "iou_matrix",
     "match",
-    "normalise_scores",
     "official_average_precision",
     "operating_point",
     "score",

@@ -16,18 +16,17 @@ OFFICIAL_THRESHOLDS = 1.0 - np.arange(1, 1001) / 1000
 """The 1,000 thresholds 0.999, 0.998, … 0 on normalised scores."""
 
 
-def normalise_scores(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Map scores (n,) onto 0 to 1 by their minimum and maximum (`norm_score.m`).
+def accepted_by_official(scores: NDArray[np.float64], low: float, high: float) -> NDArray[np.int64]:
+    """Return how many of the scores (n,), highest first, each official threshold accepts: int64 (1000,).
 
-    Where all are equal, as with detectors that give no scores, all become 1: the official code divides 0 by 0 there.
+    Scores are mapped onto 0 to 1 by the lowest and the highest (`norm_score.m`). Where these are equal, as with
+    detectors that give no scores, all become 1: the official code divides 0 by 0 there.
 
-    >>> normalise_scores(np.array([3.0, 2.0, 1.0])).tolist()
-    [1.0, 0.5, 0.0]
+    >>> accepted_by_official(np.array([3.0, 2.0, 1.0]), 1.0, 3.0)[[0, 498, 499, 999]].tolist()
+    [1, 1, 2, 3]
     """
-    if len(scores) == 0:
-        return scores.copy()
-    low, high = scores.min(), scores.max()
-    return np.ones_like(scores) if low == high else (scores - low) / (high - low)
+    negated = -np.ones_like(scores) if low >= high else (low - scores) / (high - low)
+    return np.searchsorted(negated, -OFFICIAL_THRESHOLDS, side="right")
 
 
 def official_average_precision(counts: Counts) -> float:
@@ -43,7 +42,8 @@ def official_average_precision(counts: Counts) -> float:
     Returns:
         In [0, 1]; nan where no face counts, 0.0 where nothing was detected.
     """
-    above = np.searchsorted(-normalise_scores(counts.thresholds), -OFFICIAL_THRESHOLDS, side="right")
+    low, high = counts.thresholds[[-1, 0]] if len(counts.thresholds) else (0.0, 0.0)
+    above = accepted_by_official(counts.thresholds, low, high)
     hits = np.append(0, counts.hits)[above]
     proposals = np.append(0, counts.proposals(count_empty_pictures=False))[above]
     return _area(hits, proposals, counts.faces)

@@ -17,11 +17,11 @@ from facebench.benchmarks.scoring import (
     exact_average_precision,
     iou_matrix,
     match,
-    normalise_scores,
     official_average_precision,
     operating_point,
     score,
 )
+from facebench.benchmarks.scoring.wider_protocol import accepted_by_official
 from facebench.errors import UsageError
 
 FACE = [10.0, 10.0, 29.0, 29.0]
@@ -208,12 +208,13 @@ def test_average_precision_refuses_what_is_no_curve(recall: list[float], precisi
 
 
 @pytest.mark.parametrize(
-    ("scores", "normalised"),
-    [([], []), ([7.0], [1.0]), ([0.3, 0.3], [1.0, 1.0]), ([-2.0, 2.0, 0.0], [0.0, 1.0, 0.5])],
+    ("scores", "accepted"),
+    [([], {0: 0, 999: 0}), ([7.0], {0: 1}), ([0.3, 0.3], {0: 2}), ([2.0, 0.0, -2.0], {0: 1, 498: 1, 499: 2, 999: 3})],
 )
-def test_normalise_scores(scores: list[float], normalised: list[float]) -> None:
+def test_official_thresholds(scores: list[float], accepted: dict[int, int]) -> None:
     """Known fault of other evaluators: all scores equal divides by zero."""
-    assert normalise_scores(np.array(scores)).tolist() == normalised
+    found = accepted_by_official(np.array(scores), min(scores, default=0.0), max(scores, default=0.0))
+    assert {place: found[place] for place in accepted} == accepted
 
 
 def test_counts_by_hand() -> None:
