@@ -255,7 +255,9 @@ class Ranked:
         ends = ends[np.diff(np.searchsorted(self.false_alarms, ends), append=len(self.false_alarms) + 1) > 0]
         hits, false_alarms = np.searchsorted(self.hits, ends), np.searchsorted(self.false_alarms, ends)
         ends_of_rows = np.concatenate([[0], hits, (hits[-1:] + false_alarms)]).astype(np.int32)
-        columns = np.concatenate([self.hit_picture[: hits[-1:].sum()], self.false_alarm_picture[: false_alarms[-1:].sum()]])
+        columns = np.concatenate(
+            [self.hit_picture[: hits[-1:].sum()], self.false_alarm_picture[: false_alarms[-1:].sum()]]
+        )
         rows = csr_array(
             (np.ones(len(columns), dtype=np.float32), columns, ends_of_rows), shape=(2 * len(ends), len(self.faces))
         )

@@ -310,8 +310,8 @@ def onnx_outputs(image: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
 def retinaface_network() -> dict[str, float]:
     """The largest differences between the raw outputs of PyTorch and of ONNX Runtime, on two sizes."""
     import torch
-    from facebench.detectors.adapters.retinaface_common import network_input
     from facebench.detectors.adapters._retinaface_network import build_network, load_onnx_weights
+    from facebench.detectors.adapters.retinaface_common import network_input
 
     network = build_network()
     load_onnx_weights(network, model_store.fetch("retinaface-onnx"))
@@ -329,8 +329,8 @@ def retinaface_network() -> dict[str, float]:
 def retinaface_folding(weights: Path) -> float:
     """The largest difference that folding the BatchNorms of the original weights makes to the raw outputs."""
     import torch
-    from facebench.detectors.adapters.retinaface_common import network_input
     from facebench.detectors.adapters._retinaface_network import build_network, load_state_file
+    from facebench.detectors.adapters.retinaface_common import network_input
 
     plain, folded = build_network(), build_network()
     state = torch.load(weights, map_location="cpu", weights_only=True)
