@@ -1,7 +1,8 @@
 """Bringing a file to this machine: several sources in order, each held against what is expected, one writer at a time.
 
 Model files and data sets are both brought this way; what they expect of the bytes, and how they word a failure, is
-theirs.
+theirs. Here is also the one HTTP client: it goes on from the bytes that are there, tries again what may pass and gives
+up on what will not. Its libraries cost 30 ms, which only a download has to pay, so functions import them.
 """
 
 from __future__ import annotations
@@ -12,9 +13,24 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from .errors import FacebenchError
+
+if TYPE_CHECKING:
+    from email.message import Message
+    from http.client import HTTPResponse
+
+_ATTEMPTS = 4
+_TIMEOUT_S = 30.0
+_LONGEST_WAIT_S = 30.0
+_CHUNK_BYTES = 1 << 16
+_MOST_BYTES = 1 << 36
+_PARTIAL_CONTENT = 206
+_RANGE_NOT_SATISFIABLE = 416
+_PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+_Result = TypeVar("_Result")
 
 Progress = Callable[[int, int], None]
 """Called with the bytes that are there and the bytes expected (0: not known); the first can fall when a download starts
@@ -75,13 +91,15 @@ class UrlSource:
     def bring(self, part: Path, size: int | None, *, progress: Progress, sleep: Sleep) -> None:
         """Download into `part`, going on from the bytes that it holds.
 
+        Nothing is sent for when it holds `size` bytes already; more than that are not read to their end. What arrived
+        before a failure stays in `part`. The caller checks the hash: a page of HTML with status 200, for one, is
+        written like any other answer.
+
         Raises:
-            SourceError: the server could not be reached or refused.
+            SourceError: the server refused, or failed on all attempts.
             OSError: `part` cannot be written.
         """
-        from .http_download import download  # here, because urllib costs 30 ms that only a download has to pay
-
-        download(self.url, part, size, progress=progress, sleep=sleep)
+        _persist(lambda: _download(self.url, part, size, progress), sleep)
 
 
 def bring(
@@ -181,6 +199,133 @@ def is_offline() -> bool:
 
 def no_progress(done_bytes: int, total_bytes: int) -> None:
     """Show no progress."""
+
+
+def read_http(url: str, start: int | None = None, end: int = 0, *, sleep: Sleep) -> tuple[bytes, int]:
+    """Return bytes of an address, all or from `start` up to `end`; and how many the whole has, 0 where that is unknown.
+
+    Raises:
+        SourceError: the server refused, failed on all attempts, or gives no parts of files.
+    """
+
+    def read() -> tuple[bytes, int]:
+        with _open(url, "" if start is None else f"{start}-{end - 1}") as response:
+            if start is not None and response.status != _PARTIAL_CONTENT:
+                raise SourceError("the server gives no parts of files; download it and name the file")
+            whole = response.headers.get("Content-Range", "").rpartition("/")[2]
+            return _read(response), int(whole) if whole.isdecimal() else 0
+
+    return _persist(read, sleep)
+
+
+class _PassingError(Exception):
+    """A failure that may be gone the next time.
+
+    Attributes:
+        wait_s: how long the server asks to wait, or 0.
+        status: of the answer, or 0.
+    """
+
+    def __init__(self, message: str, wait_s: float = 0.0, status: int = 0) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
+        self.status = status
+
+
+def _persist(attempt: Callable[[], _Result], sleep: Sleep) -> _Result:
+    failure = ""
+    for number in range(_ATTEMPTS):
+        try:
+            return attempt()
+        except _PassingError as error:
+            failure = str(error)
+            if number < _ATTEMPTS - 1:
+                sleep(min(error.wait_s or 2.0**number, _LONGEST_WAIT_S))
+    raise SourceError(f"gave up after {_ATTEMPTS} attempts, the last one: {failure}")
+
+
+def _download(url: str, part: Path, size: int | None, progress: Progress) -> None:
+    have = part.stat().st_size if part.exists() else 0
+    if have == size:
+        return
+    most = _MOST_BYTES if size is None else size
+    if have > most:
+        part.unlink()
+        have = 0
+    try:
+        response = _open(url, f"{have}-" if have else "")
+    except _PassingError as error:
+        if error.status == _RANGE_NOT_SATISFIABLE:
+            part.unlink(missing_ok=True)
+        raise
+    with response:
+        if response.status == _PARTIAL_CONTENT:
+            if _range_start(response.headers) != have:
+                part.unlink(missing_ok=True)
+                raise _PassingError(f"asked for bytes {have}-, got {response.headers.get('Content-Range')}")
+        else:
+            have = 0  # the server ignores ranges and sends the whole file
+        announced = response.length
+        end = None if announced is None else have + announced
+        with part.open("ab" if have else "wb") as out:
+            while have <= most and (chunk := _read(response, _CHUNK_BYTES)):
+                out.write(chunk)
+                have += len(chunk)
+                progress(have, size or end or 0)
+    if end is not None and have < min(end, most):
+        raise _PassingError(f"the connection dropped after {have} of {end} bytes")
+
+
+def _open(url: str, byte_range: str) -> HTTPResponse:
+    """Send a request, for some bytes ("5-" or "5-9") or for all.
+
+    Raises:
+        _PassingError: it may work the next time.
+        SourceError: it will not.
+    """
+    import http.client
+    import socket
+    import ssl
+    import urllib.error
+    import urllib.request
+
+    headers = {"User-Agent": "facebench"} | ({"Range": f"bytes={byte_range}"} if byte_range else {})
+    try:
+        response: HTTPResponse = urllib.request.urlopen(
+            urllib.request.Request(url, headers=headers), timeout=_TIMEOUT_S
+        )
+    except urllib.error.HTTPError as error:
+        error.close()
+        message = f"HTTP {error.code} {error.reason}"
+        if error.code in _PASSING_STATUS or error.code == _RANGE_NOT_SATISFIABLE:
+            raise _PassingError(message, _seconds(error.headers.get("Retry-After")), error.code) from error
+        raise SourceError(message) from error
+    except (OSError, http.client.HTTPException) as error:
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        lasting = isinstance(reason, socket.gaierror | ssl.SSLCertVerificationError)
+        raise (SourceError if lasting else _PassingError)(f"no connection: {reason}") from error
+    return response
+
+
+def _read(response: HTTPResponse, most: int | None = None) -> bytes:
+    """Read all or a chunk; network failures are told apart here from failures to write the file."""
+    from http.client import HTTPException
+
+    try:
+        return response.read(most)
+    except (OSError, HTTPException) as error:
+        raise _PassingError(f"the connection dropped: {type(error).__name__} {error}") from error
+
+
+def _range_start(headers: Message) -> int | None:
+    """Return where a 206 answer starts: 5 for "bytes 5-9/10"."""
+    start = headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0]
+    return int(start) if start.isdecimal() else None
+
+
+def _seconds(retry_after: str | None) -> float:
+    """Return the seconds of a Retry-After header; 0 where there is none or it is a date."""
+    return float(retry_after) if retry_after and retry_after.isdecimal() else 0.0
 
 
 def _move(part: Path, target: Path) -> None:

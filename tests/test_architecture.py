@@ -201,6 +201,10 @@ def test_a_package_loads_no_heavy_library(package):
     assert not modules_after(f"import facebench.{package}") & HEAVY
 
 
+def test_only_a_download_pays_for_the_libraries_of_http():
+    assert "ssl" not in modules_after("import facebench.datasets.storage.places, facebench.detectors.models.store")
+
+
 def test_importing_every_module_changes_no_global_state():
     """No thread count, environment variable, logging or warnings filter is touched by an import."""
     names = [f"facebench.{module_name(path)}" for path in MODULES if path.parent != ROOT or path.stem != "__init__"]

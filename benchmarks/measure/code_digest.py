@@ -43,7 +43,6 @@ _WITHOUT_EFFECT = frozenset(
         "importable",
         # how the bytes of a model or an image come here: their hashes are in the key
         "downloads",
-        "http_download",
         "detectors.models.store",
         "detectors.models.sources",
         "datasets.base",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ...errors import DataError, UsageError, did_you_mean
 from ..base import Source
+from ..storage.archives import list_archive
 from ..storage.places import ARCHIVE_SUFFIXES, Tree, open_tree
 from . import coco, rows, voc, wider, yolo
 from .annotated import AnnotatedPicture, Annotation, not_empty, same_attributes
@@ -197,8 +198,6 @@ def _find_pictures(tree: Tree, annotation: Annotation, folder: str | None) -> tu
 
 def _members(tree: Tree) -> dict[str, Source]:
     """The files in all archives of a tree, taken together, as shards of one set are."""
-    from ..storage.archives import list_archive
-
     members: dict[str, Source] = {}
     for path, source in tree.files.items():
         if Path(path).suffix.lower() in ARCHIVE_SUFFIXES and not isinstance(source, bytes):

@@ -14,7 +14,7 @@ from ..formats.annotated import AnnotatedPicture
 from ..formats.choice import FORMATS, AnnotatedFolder, Choice, read_folder
 from ..images import upright_size
 from ..query import check_options, draw, whole_number
-from ..storage.places import Address
+from ..storage.remote import Address
 
 CHOICES = ("format", "annotations", "pictures", "category", "split")
 OPTIONS = (*CHOICES, "sample", "seed")

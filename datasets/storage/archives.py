@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from ...errors import DataError
 from ..base import Source
-from .places import open_place
+from .remote import open_place
 
 MOST_BYTES = 1 << 28
 
