@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,13 @@ def test_a_folder_without_a_rule_is_seen(tmp_path):
     (tmp_path / "gadgets" / "new.py").touch()
     with pytest.raises(KeyError, match="gadgets"):
         upward(tmp_path)
+
+
+def test_nobody_imports_in_a_circle():
+    """What is left of the error below names a circle, module by module."""
+    with pytest.raises(CycleError):
+        TopologicalSorter({"a": {"b"}, "b": {"c"}, "c": {"a"}}).prepare()
+    TopologicalSorter({module_name(path): set(imported(path)) for path in WITH_TOOLS}).prepare()
 
 
 def test_every_folder_is_in_the_package_and_is_checked():

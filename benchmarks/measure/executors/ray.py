@@ -12,7 +12,7 @@ from typing import Any
 
 from ....errors import UnavailableError, UsageError, WorkerDiedError
 from .base import ATTEMPTS, IN_FLIGHT, Seat, Worker
-from .freed_memory import keep_freed_memory
+from .local import keep_freed_memory
 
 _PLACE_S = 300.0
 """How long a cluster may leave a run without any worker."""
