@@ -3,45 +3,32 @@
 from __future__ import annotations
 
 import argparse
+import importlib
+import pkgutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from . import (
-    centerface,
-    degradations,
-    dlib_cnn,
-    haar,
-    hog,
-    mediapipe,
-    mtcnn,
-    retinaface,
-    scale,
-    smallest_face,
-    ssd,
-    stress,
-    yunet,
-)
 from .drawing import save
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
-FIGURES: dict[str, Callable[[], Figure]] = {
-    "haar": haar.draw,
-    "hog": hog.draw,
-    "dlib-cnn": dlib_cnn.draw,
-    "mtcnn": mtcnn.draw,
-    "ssd": ssd.draw,
-    "stress": stress.draw,
-    "retinaface": retinaface.draw,
-    "mediapipe": mediapipe.draw,
-    "yunet": yunet.draw,
-    "centerface": centerface.draw,
-    "smallest-face": smallest_face.draw,
-    "degradations": degradations.draw,
-    "scale": scale.draw,
-}
+
+
+def _figures() -> dict[str, Callable[[], Figure]]:
+    """Return name -> function: `draw` in a module draws the figure of its name, `draw_scale` the figure `scale`."""
+    found = {}
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
+        if not module.name.startswith("_"):
+            functions = vars(importlib.import_module(f".{module.name}", __package__))
+            for name, draw in functions.items():
+                if name.partition("_")[0] == "draw" and getattr(draw, "__module__", "").endswith(f".{module.name}"):
+                    found[(name.partition("_")[2] or module.name).replace("_", "-")] = draw
+    return found
+
+
+FIGURES = _figures()
 
 
 def main(arguments: list[str]) -> None:

@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ...detectors import create
-from .drawing import GREEN, boxes, panels, show
-from .images import Picture, scene
+from .drawing import GREEN, Picture, boxes, panels, scene, show
 
 STRIDE = 4
 SCENE = 15

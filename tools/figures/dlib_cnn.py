@@ -8,9 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ...detectors import create
-from .drawing import BLUE, GREEN, ORANGE, RED, boxes, panels, show
+from .drawing import BLUE, GREEN, ORANGE, RED, boxes, face_of_height, panels, show
 from .hog import best_scores, plot_scores
-from .images import face_of_height
 
 LAYERS = ((5, 2), (5, 2), (5, 2), (5, 1), (5, 1), (5, 1), (9, 1))
 """Side of the filters and step of each convolution (dlib's examples/dnn_mmod_face_detection_ex.cpp)."""

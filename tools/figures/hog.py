@@ -12,8 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ...detectors import Detector, create
-from .drawing import BLUE, GREEN, ORANGE, boxes, panels, show
-from .images import face_of_height
+from .drawing import BLUE, GREEN, ORANGE, boxes, face_of_height, panels, show
 
 CELL = 8
 ORIENTATIONS = 9

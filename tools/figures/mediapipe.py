@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ...detectors import create
-from .drawing import BLUE, GREEN, ORANGE, boxes, legend, panels, show
-from .images import Picture, scene
+from .drawing import BLUE, GREEN, ORANGE, Picture, boxes, legend, panels, scene, show
 
 Model = Literal["short", "full"]
 

@@ -15,8 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ...detectors import create
-from .drawing import BLUE, GREEN, ORANGE, RED, boxes, panels, show
-from .images import Picture, scene
+from .drawing import BLUE, GREEN, ORANGE, RED, Picture, boxes, panels, scene, show
 
 SCENE = 11
 

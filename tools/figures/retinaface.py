@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from ...detectors import create
 from ...detectors.adapters.retinaface_common import MIN_SIZES, STEPS, network_input, priors
-from .drawing import BLUE, GREEN, ORANGE, boxes, legend, panels, show
-from .images import Picture, scene
+from .drawing import BLUE, GREEN, ORANGE, Picture, boxes, legend, panels, scene, show
 
 SCENE = 15
 LEVEL_COLOURS = (ORANGE, BLUE, GREEN)

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from ...detectors import create
 from ...detectors.models import store as model_store
-from .drawing import BLUE, GREEN, ORANGE, RED, boxes, legend, panels, show
-from .images import scene
+from .drawing import BLUE, GREEN, ORANGE, RED, boxes, legend, panels, scene, show
 
 SIDE = 300
 CELLS = (38, 19, 10, 5, 5, 5)

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from ...detectors.models import store as model_store
 from ...detectors.runtimes.onnx_runtime import open_session
-from .drawing import ORANGE, boxes, panels, show
-from .images import Picture, scene
+from .drawing import ORANGE, Picture, boxes, panels, scene, show
 
 STRIDES = (8, 16, 32)
 SIDE = 640
