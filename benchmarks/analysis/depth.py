@@ -15,10 +15,11 @@ from ..resampling.bootstrap import (
     paired_difference,
     tied_with_best,
 )
-from .detector_depth import CellAnalysis, CellWork, DetailIntervals, ListIntervals, SliceScore, Truth
+from ..store.truth import Truth
+from .detector_depth import CellAnalysis, CellWork, ListIntervals, SliceScore
 from .table import Resampling, Summary, one_blas_thread
 
-__all__ = ["Analysis", "CellAnalysis", "DetailIntervals", "ListIntervals", "SliceScore", "analyse"]
+__all__ = ["Analysis", "CellAnalysis", "ListIntervals", "SliceScore", "analyse"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def analyse(summary: Summary, resampling: Resampling | None = None) -> Analysis:
     Raises:
         ResultsError: a table of the run is missing or damaged.
     """
-    truth = Truth.of(summary)
+    truth = Truth.of(summary.run)
     resampling = resampling or summary.resampled
     weights = resampling.weights(truth.image_ids)
     done = [row for row in summary.rows if row.done]

@@ -6,41 +6,35 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from ...datasets.manage.statistics import HEIGHTS_PX
+from ...datasets.manage.statistics import HEIGHTS_PX, in_bins
 from ...datasets.sets.demographics import LABELS as PERCEIVED
 from ..resampling.average_precision import CocoAP, ExactAP
 from ..resampling.bands import SweepBands, sweep_bands
-from ..resampling.bootstrap import (
-    Gap,
-    Interval,
-    Resampled,
-    gap,
-    interval,
-    resample,
-)
-from ..resampling.boxes import OverlapIntervals, box_bias_intervals, overlap_intervals, unbiased_intervals
-from ..resampling.calibration import calibration_intervals
-from ..resampling.curve_end import curve_end_intervals
-from ..resampling.errors import error_cost_intervals, miss_share_intervals, threshold_choice_interval
-from ..resampling.official import OfficialAP
-from ..resampling.statistics import Ratio, faces_per_picture, operating_ratios
-from ..scoring import PictureBoxes, count, match
-from ..scoring.calibration import Calibration, calibration
-from ..scoring.coco import Overlaps, coco_overlaps
-from ..scoring.error_analysis import ErrorAnalysis, Kind, analyse_errors
-from ..scoring.localisation import (
-    BoxBias,
+from ..resampling.bootstrap import Gap, Interval, Resampled, gap, interval, resample
+from ..resampling.boxes import (
+    BoxHabit,
     HitOverlap,
     UnbiasedPrecision,
-    box_bias,
+    box_habit,
     hit_overlap,
     unbiased_average_precision,
 )
+from ..resampling.errors import (
+    ErrorAnalysis,
+    GroupMisses,
+    analyse_errors,
+    misses_by_group,
+    threshold_choice_interval,
+)
+from ..resampling.official import OfficialAP
+from ..resampling.statistics import operating_ratios, share_of_faces
+from ..scoring import count, match
+from ..scoring.calibration import Calibration, calibration
+from ..scoring.coco import Overlaps, coco_overlaps
 from ..scoring.matching import Matches
-from ..scoring.missed_faces import GroupMisses, misses_by_group
+from ..scoring.operating_point import as_scores
 from ..scoring.slices import (
     HEIGHT,
     LABELS,
@@ -54,7 +48,7 @@ from ..scoring.slices import (
 from ..scoring.sweep import CurveEnd, Sweep, curve_end, sweep
 from ..scoring.thresholds import ThresholdChoice, choose_threshold
 from ..scoring.verdicts import faces_not_hit, verdicts
-from ..store.truth import by_picture
+from ..store.truth import Truth, by_picture
 from .intervals import OFFICIAL_DRAWS, exact_draws
 from .table import Row, Summary, event_of
 
@@ -106,36 +100,6 @@ class SliceScore:
 
 
 @dataclass(frozen=True, slots=True)
-class DetailIntervals:
-    """Intervals of the numbers of `CellAnalysis` that carry none themselves, from the same draws.
-
-    Attributes:
-        errors: kind -> what mending it would bring.
-        bias: dx, dy, width_ratio, height_ratio.
-        overlap: mean IoU of hits, quantiles, shares of hits at and above each level and in each bar of the histogram.
-        unbiased: before, after, gain of `CellAnalysis.unbiased`; the two fits are held.
-        unbiased75: the same of `CellAnalysis.unbiased75`.
-        choices: of each chosen threshold, what it gives on the other half; None where none was chosen.
-        bands: of the rates at the thresholds of the sweep, each for itself.
-        curve_end: the numbers of `CellAnalysis.curve_end` by name, but its lowest score.
-        misses: attribute -> group -> share of faces not found.
-        calibration: "expected_error", "maximum_error", "equal_count_error" and "brier"; empty where there is no
-            calibration.
-    """
-
-    errors: Mapping[Kind, Interval]
-    bias: Mapping[str, Interval]
-    overlap: OverlapIntervals
-    unbiased: Mapping[str, Interval]
-    unbiased75: Mapping[str, Interval]
-    choices: Sequence[Interval | None]
-    bands: SweepBands
-    curve_end: Mapping[str, Interval]
-    misses: Mapping[str, Mapping[str | int, Interval]]
-    calibration: Mapping[str, Interval]
-
-
-@dataclass(frozen=True, slots=True)
 class CellAnalysis:
     """One detector, in depth; all but `lists` and `operating` on the primary list.
 
@@ -146,12 +110,13 @@ class CellAnalysis:
         slices: in the order of `standard_slices`, then events, then perceived demographics where labels are given.
         gaps: perceived label -> best less worst group, in recall at the operating threshold.
         sweep: rates over thresholds, thinned to what a curve of precision over recall shows.
+        bands: of the rates at the thresholds of the sweep, each for itself.
         curve_end: where and how the precision-recall curve ends.
-        thresholds: for a wanted precision and a wanted false-alarm rate, chosen on one half, reported on the other.
+        choices: thresholds for a wanted precision and a wanted false-alarm rate, chosen on one half, reported on the
+            other, each with the interval of what it gives there; None where none was chosen.
         overlap: IoU of hits at the operating threshold.
-        bias: how boxes differ from the annotation's.
-        unbiased: exact AP before and after that habit is taken out.
-        unbiased75: the same at IoU .75.
+        habit: how boxes differ from the annotation's.
+        unbiased: IoU of a hit -> exact AP before and after that habit is taken out.
         errors: what each kind of error costs in AP.
         misses: attribute -> group -> faces and how many were not found at the operating threshold.
         calibration: None where scores do not claim to be probabilities, or leave their range.
@@ -162,47 +127,15 @@ class CellAnalysis:
     slices: Sequence[SliceScore]
     gaps: Mapping[str, Gap]
     sweep: Sweep
+    bands: SweepBands
     curve_end: CurveEnd
-    thresholds: Sequence[ThresholdChoice]
+    choices: Sequence[tuple[ThresholdChoice, Interval | None]]
     overlap: HitOverlap
-    bias: BoxBias
-    unbiased: UnbiasedPrecision
-    unbiased75: UnbiasedPrecision
+    habit: BoxHabit
+    unbiased: Mapping[float, UnbiasedPrecision]
     errors: ErrorAnalysis
     misses: Mapping[str, Mapping[str | int, GroupMisses]]
     calibration: Calibration | None
-    intervals: DetailIntervals
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Truth:
-    """The annotation of the pictures that were scored."""
-
-    image_ids: Sequence[str]
-    image_sizes: NDArray[np.int64]
-    faces: PictureBoxes
-    table: pd.DataFrame
-    masks: Mapping[str, NDArray[np.bool_]]
-
-    @classmethod
-    def of(cls, summary: Summary) -> Truth:
-        """Read it from the run."""
-        run = summary.run
-        return cls.of_tables(run.pictures(), run.faces(), run.document["dataset"]["lists"])
-
-    @classmethod
-    def of_tables(cls, pictures: pd.DataFrame, faces: pd.DataFrame, lists: Sequence[str]) -> Truth:
-        """Lay out what pictures.parquet and faces.parquet hold; the pictures are those that could be decoded."""
-        decoded = pictures[pictures["verdict"] == "ok"]
-        usable = decoded["image_id"].tolist()
-        boxes, table = by_picture(faces, usable)
-        sizes = decoded[["width", "height"]].to_numpy(dtype=np.int64)
-        masks = {name: table[name].to_numpy() > 0 for name in lists}
-        return cls(usable, sizes, boxes, table, {**masks, "overall": ~table["ignore"].to_numpy(dtype=bool)})
-
-    def labels(self, name: str) -> NDArray[np.int64]:
-        """Return an attribute of all faces: int64 (faces,)."""
-        return self.table[name].to_numpy(dtype=np.int64)
 
 
 class CellWork:
@@ -224,14 +157,12 @@ class CellWork:
         self._weights = weights
         self._counted = truth.masks[summary.primary]
         self._primary = summary.primary
-        boxes, found = by_picture(summary.run.detections(row.cell), truth.image_ids)
-        self._boxes = boxes
+        self._boxes, found = by_picture(summary.run.detections(row.cell), truth.image_ids)
         self._scores = found["score"].to_numpy()
-        self._matches: Matches = match(truth.faces, boxes, self._scores)
-        # rounded as the scores are, so that a float32 score of 0.7 reaches a threshold of 0.7
-        self._threshold = float(self._scores.dtype.type(row.cell["start"]["operating_threshold"]))
+        self._matches: Matches = match(truth.faces, self._boxes, self._scores)
+        self._threshold = as_scores(row.cell["start"]["operating_threshold"], self._scores)
         hit = verdicts(self._matches, self._counted).hit & (self._matches.scores >= self._threshold)
-        self._is_found = self._counted & ~faces_not_hit(self._matches, self._counted, hit)
+        self._unfound = faces_not_hit(self._matches, self._counted, hit)
         if as_summary and row.exact_draws:
             self._exact, self._official = row.exact_draws, row.intervals.official
         else:
@@ -243,26 +174,23 @@ class CellWork:
 
     def analysis(self) -> tuple[CellAnalysis, Resampled]:
         """Return the analysis, and the resampled exact AP on the primary list."""
+        truth, boxes, weights = self._truth, self._boxes, self._weights
         matches, counted, threshold = self._matches, self._counted, self._threshold
         primary = self._exact[self._primary]
         counts = count(matches, counted)
-        operating = operating_ratios(matches, self._truth.masks["overall"], threshold)
-        unbiased, unbiased75 = (
-            unbiased_average_precision(
-                self._truth.faces, self._boxes, self._scores, counted, score_threshold=threshold, iou_threshold=iou
-            )
-            for iou in (0.5, 0.75)
-        )
         thinned = _thinned(sweep(counts))
-        choices = [
+        groups = self._demographic_slices()
+        overlaps = coco_overlaps(truth.faces, boxes, self._scores)
+        choices = (
             choose_threshold(matches, counted, precision=_WANTED_PRECISION),
             choose_threshold(matches, counted, false_alarms_per_picture=_WANTED_FALSE_ALARMS),
-        ]
-        groups = self._demographic_slices()
-        overlaps = coco_overlaps(self._truth.faces, self._boxes, self._scores)
+        )
         found = CellAnalysis(
-            lists={name: self._list(name, mask, overlaps) for name, mask in self._truth.masks.items()},
-            operating={name: interval(resample(ratio, self._weights)) for name, ratio in operating.items()},
+            lists={name: self._list(name, mask, overlaps) for name, mask in truth.masks.items()},
+            operating={
+                name: interval(resample(ratio, weights))
+                for name, ratio in operating_ratios(matches, truth.masks["overall"], threshold).items()
+            },
             slices=[
                 *(self._slice(part) for part in self._slices()),
                 *self._events(),
@@ -270,51 +198,22 @@ class CellWork:
             ],
             gaps={name: found for name, parts in groups.items() if (found := self._gap(parts)) is not None},
             sweep=thinned,
+            bands=sweep_bands(matches, counted, thinned.thresholds, weights),
             curve_end=curve_end(counts),
-            thresholds=choices,
-            overlap=hit_overlap(matches, counted, score_threshold=threshold),
-            bias=box_bias(matches, self._truth.faces, self._boxes, counted, score_threshold=threshold),
-            unbiased=unbiased,
-            unbiased75=unbiased75,
-            errors=analyse_errors(matches, counted, score_threshold=threshold),
-            misses=self._misses(),
+            choices=[(one, threshold_choice_interval(one, matches, counted, weights)) for one in choices],
+            overlap=hit_overlap(matches, counted, weights, score_threshold=threshold),
+            habit=box_habit(matches, truth.faces, boxes, counted, weights, score_threshold=threshold),
+            unbiased=unbiased_average_precision(
+                matches, truth.faces, boxes, counted, weights, score_threshold=threshold, average_precision=primary
+            ),
+            errors=analyse_errors(matches, counted, weights, score_threshold=threshold, average_precision=primary),
+            misses={
+                name: misses_by_group(matches.face_offsets, counted, self._unfound, labels, weights)
+                for name, labels in self._miss_labels().items()
+            },
             calibration=self._calibration(),
-            intervals=self._intervals(primary, thinned, choices, unbiased, unbiased75),
         )
         return found, primary
-
-    def _intervals(
-        self,
-        primary: Resampled,
-        thinned: Sweep,
-        choices: Sequence[ThresholdChoice],
-        unbiased: UnbiasedPrecision,
-        unbiased75: UnbiasedPrecision,
-    ) -> DetailIntervals:
-        matches, counted, weights, threshold = self._matches, self._counted, self._weights, self._threshold
-        claim = self._claim()
-        faces, boxes = self._truth.faces, self._boxes
-        at50, at75 = (
-            unbiased_intervals(one, faces, boxes, self._scores, counted, weights, average_precision=known)
-            for one, known in ((unbiased, primary), (unbiased75, None))
-        )
-        return DetailIntervals(
-            errors=error_cost_intervals(matches, counted, weights, average_precision=primary),
-            bias=box_bias_intervals(matches, faces, boxes, counted, weights, score_threshold=threshold),
-            overlap=overlap_intervals(matches, counted, weights, score_threshold=threshold),
-            unbiased=at50,
-            unbiased75=at75,
-            choices=[threshold_choice_interval(choice, matches, counted, weights) for choice in choices],
-            bands=sweep_bands(matches, counted, thinned.thresholds, weights),
-            curve_end=curve_end_intervals(matches, counted, weights, average_precision=primary),
-            misses={
-                name: miss_share_intervals(matches, counted, values, weights, score_threshold=threshold)
-                for name, values in self._miss_labels().items()
-            },
-            calibration={}
-            if claim is None
-            else calibration_intervals(matches, counted, weights, score_kind=claim[0], score_floor=claim[1]),
-        )
 
     def _list(self, name: str, counted: NDArray[np.bool_], overlaps: Overlaps) -> ListIntervals:
         fewer = self._weights[:_COCO_DRAWS]
@@ -324,13 +223,7 @@ class CellWork:
             interval(Resampled(float(plain[some].mean()), drawn[some].mean(axis=0)))
             for some in (slice(None), slice(0, 1), slice(5, 6))
         )
-        return ListIntervals(
-            exact=interval(self._exact[name]),
-            official=self._official[name],
-            coco=coco,
-            coco50=coco50,
-            coco75=coco75,
-        )
+        return ListIntervals(interval(self._exact[name]), self._official[name], coco, coco50, coco75)
 
     def _slices(self) -> tuple[Slice, ...]:
         truth = self._truth
@@ -362,7 +255,7 @@ class CellWork:
 
         Which box hits a face does not depend on slices.
         """
-        recall = _recall(matches.face_offsets, self._is_found[inside], counted)
+        recall = share_of_faces(matches.face_offsets, ~self._unfound[inside], counted)
         return SliceScore(
             group=group,
             name=name,
@@ -383,40 +276,21 @@ class CellWork:
         }
 
     def _gap(self, parts: Sequence[Slice]) -> Gap | None:
-        offsets = self._matches.face_offsets
-        return gap({part.name: resample(_recall(offsets, self._is_found, part.faces), self._weights) for part in parts})
-
-    def _misses(self) -> dict[str, dict[str | int, GroupMisses]]:
-        return {
-            name: misses_by_group(self._matches, self._counted, values, score_threshold=self._threshold)
-            for name, values in self._miss_labels().items()
-        }
+        recalls = {part.name: share_of_faces(self._matches.face_offsets, ~self._unfound, part.faces) for part in parts}
+        return gap({name: resample(recall, self._weights) for name, recall in recalls.items()})
 
     def _miss_labels(self) -> dict[str, NDArray[np.generic]]:
         truth = self._truth
-        heights = truth.faces.boxes[:, 3] - truth.faces.boxes[:, 1]
-        lowest = [low for low, _ in HEIGHTS_PX.values()]
-        bins = np.array(list(HEIGHTS_PX))[np.digitize(heights, lowest) - 1]
-        return {HEIGHT: bins, **{name: truth.labels(name) for name in ("blur", "occlusion") if name in truth.table}}
+        heights = in_bins(truth.faces.boxes[:, 3] - truth.faces.boxes[:, 1], HEIGHTS_PX)
+        return {HEIGHT: heights, **{name: truth.labels(name) for name in ("blur", "occlusion") if name in truth.table}}
 
     def _calibration(self) -> Calibration | None:
-        claim = self._claim()
-        if claim is None:
-            return None
-        return calibration(self._matches, self._counted, score_kind=claim[0], score_floor=claim[1])
-
-    def _claim(self) -> tuple[str, float] | None:
-        """Return score kind and floor where the scores are what calibration can judge."""
+        """Return it where the scores are what it can judge."""
         kind = str(self._row.cell["info"]["score_kind"])
         if kind != "probability" or not len(self._scores) or self._scores.min() < 0 or self._scores.max() > 1:
             return None
-        return kind, min(max(float(self._row.cell["start"]["score_floor"]), 0.0), 1.0)
-
-
-def _recall(offsets: NDArray[np.int64], found: NDArray[np.bool_], counted: NDArray[np.bool_]) -> Ratio:
-    """Return the share of the counted faces that are found; offsets as in `PictureBoxes`."""
-    part, whole = (faces_per_picture(offsets, mask).astype(np.float64) for mask in (found & counted, counted))
-    return Ratio(part, whole)
+        floor = min(max(float(self._row.cell["start"]["score_floor"]), 0.0), 1.0)
+        return calibration(self._matches, self._counted, score_kind=kind, score_floor=floor)
 
 
 def _thinned(whole: Sweep) -> Sweep:

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from ...datasets import Dataset
 from ...detectors import Detections, Device, resolve
 from ...errors import UsageError, WorkerError
-from ..analysis.detector_depth import Truth
 from ..analysis.table import Resampling
 from ..measure import environment
 from ..measure.cell import Protocol, kept_from, make_cell, stored_cell
@@ -26,6 +25,7 @@ from ..measure.interleave import Interleaved, RoundObserver, Side, interleave
 from ..measure.plan import Silent
 from ..store.journal import PictureRecord
 from ..store.run_folder import detections_table
+from ..store.truth import Truth
 from .pair import Measured
 from .runs import Comparison, compare_interleaved
 

@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..analysis.detector_depth import Truth
 from ..analysis.table import Resampling, Row
 from ..measure.cell import cell_label
 from ..resampling.average_precision import ExactAP
@@ -23,7 +22,7 @@ from ..resampling.bootstrap import CONFIDENCE, Interval, paired_difference, resa
 from ..resampling.statistics import Statistic, faces_per_picture, operating_ratios
 from ..scoring import ListScore, match
 from ..scoring.front import score_matches
-from ..store.truth import by_picture
+from ..store.truth import Truth, by_picture
 from ..timing.change import LatencyChange, latency_change
 from ..timing.latency import LatencySummary, summarise
 from .detections import DetectionChange, detection_change

@@ -16,9 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ...errors import UsageError, did_you_mean
-from ..analysis.detector_depth import Truth
 from ..analysis.table import Resampling
 from ..store.run_folder import RunFolder
+from ..store.truth import Truth
 from .pair import CellComparison, CellWork, Measured
 from .pairing import StoredCell, pair_cells, protocols
 

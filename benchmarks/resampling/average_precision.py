@@ -39,23 +39,12 @@ class ExactAP:
         matches: from `match`.
         counted: bool (faces,): the faces of the list.
         iou_threshold: in (0, 1], against the IoU with the plus-one rule.
-        count_empty_pictures: count false alarms on pictures without any annotated face.
     """
 
-    def __init__(
-        self,
-        matches: Matches,
-        counted: NDArray[np.bool_],
-        *,
-        iou_threshold: float = 0.5,
-        count_empty_pictures: bool = True,
-    ) -> None:
+    def __init__(self, matches: Matches, counted: NDArray[np.bool_], *, iou_threshold: float = 0.5) -> None:
         judged = verdicts(matches, counted, iou_threshold=iou_threshold)
-        false_alarm = judged.false_alarm
-        if not count_empty_pictures:
-            false_alarm = false_alarm & (np.diff(matches.face_offsets) > 0)[matches.picture]
         faces = faces_per_picture(matches.face_offsets, counted)
-        ranked = Ranked.of(judged.hit, false_alarm, matches.picture, faces)
+        ranked = Ranked.of(judged.hit, judged.false_alarm, matches.picture, faces)
         self._curve = ranked.curve(np.searchsorted(-matches.scores, -matches.scores[judged.hit], side="right"))
 
     @property
@@ -66,22 +55,6 @@ class ExactAP:
     def __call__(self, weights: NDArray[np.integer]) -> NDArray[np.float64]:
         """Return exact AP under each draw: float64 (draws,)."""
         return self._curve.average_precision(checked_weights(weights, self.pictures))
-
-    def of_highest(self, weights: NDArray[np.integer], proposals: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return exact AP of the thresholds that accept at most so many proposals: float64 (draws,).
-
-        Args:
-            weights: int (draws, pictures).
-            proposals: float64 (draws,): what some threshold accepts.
-        """
-        found = np.empty(len(weights))
-        for some, counts in self._curve.blocks(checked_weights(weights, self.pictures)):
-            # The false alarms of a point come before its hits, of which the last threshold may accept the first few.
-            before_hits = counts.proposals - counts.hits
-            hits = np.clip(proposals[some, None] - before_hits, 0.0, counts.hits)
-            hits_before = np.where(hits > 0, counts.hits_before - counts.hits + hits, 0.0)
-            found[some] = Counts(hits, hits_before, before_hits + hits, counts.faces).average_precision()
-        return found
 
 
 class CocoAP:

@@ -42,10 +42,6 @@ def sweep_bands(
     counted: NDArray[np.bool_],
     thresholds: NDArray[np.float64],
     weights: NDArray[np.integer],
-    *,
-    confidence: float = CONFIDENCE,
-    iou_threshold: float = 0.5,
-    count_empty_pictures: bool = True,
 ) -> SweepBands:
     """Return the bands of the rates at the thresholds of a `Sweep`.
 
@@ -56,26 +52,18 @@ def sweep_bands(
         counted: bool (faces,): the faces of the list.
         thresholds: float64 (m,), never rising; a detection is accepted when its score is at least the threshold.
         weights: int (draws, pictures).
-        confidence: above 0 and below 1.
-        iou_threshold: of a hit.
-        count_empty_pictures: let pictures without any annotated face count, with their false alarms.
 
     Raises:
-        UsageError: on rising thresholds, or a confidence out of range.
+        UsageError: on rising thresholds.
     """
-    if not 0.0 < confidence < 1.0:
-        raise UsageError(f"confidence must be above 0 and below 1, got {confidence}")
     if not bool((thresholds[1:] <= thresholds[:-1]).all()):
         raise UsageError("thresholds must never rise, as those of a sweep; sort them, highest first")
     checked_weights(weights, matches.pictures)
-    judged = verdicts(matches, counted, iou_threshold=iou_threshold)
+    judged = verdicts(matches, counted)
     proposal = judged.hit | judged.false_alarm
-    used = np.ones(matches.pictures)
-    if not count_empty_pictures:
-        used[np.diff(matches.face_offsets) == 0] = 0.0
-        proposal &= used[matches.picture] > 0
     hit_table, proposal_table = (_accepted(matches, thresholds, chosen) for chosen in (judged.hit, proposal))
-    faces, pictures = weighted_sums(weights, faces_per_picture(matches.face_offsets, counted), used)
+    each = np.ones(matches.pictures)
+    faces, pictures = weighted_sums(weights, faces_per_picture(matches.face_offsets, counted), each)
     hits_before, proposals_before = np.zeros(len(weights)), np.zeros(len(weights))
     bands = np.empty((len(SweepBands._fields), 2, len(thresholds)))
     rows = max(1, _NUMBERS_PER_BLOCK // max(len(weights), 1))
@@ -92,7 +80,7 @@ def sweep_bands(
             (proposals - hits, pictures),
         )
         for band, (part, whole) in zip(bands, fractions, strict=True):
-            band[:, some] = _percentiles(_rate(part, whole), confidence)
+            band[:, some] = _percentiles(_rate(part, whole))
     return SweepBands(*(Band(low, high) for low, high in bands))
 
 
@@ -109,15 +97,15 @@ def _rate(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.f
     return rate
 
 
-def _percentiles(samples: NDArray[np.float64], confidence: float) -> NDArray[np.float64]:
+def _percentiles(samples: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the ends of `percentile_interval` of each row: float64 (2, rows), for samples of (rows, draws)."""
     ends = np.full((2, len(samples)), np.nan)
     whole = ~np.isnan(samples).any(axis=1) & (samples.shape[1] > 0)
     for row in np.flatnonzero(~whole):
-        one = percentile_interval(np.nan, samples[row], confidence)
+        one = percentile_interval(np.nan, samples[row])
         ends[:, row] = one.low, one.high
     if whole.any():
-        tail = (1.0 - confidence) / 2
+        tail = (1.0 - CONFIDENCE) / 2
         ends[:, whole] = np.quantile(samples[whole], [tail, 1.0 - tail], axis=1)
     return ends
 

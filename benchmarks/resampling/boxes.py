@@ -1,4 +1,7 @@
-"""Intervals over resampled pictures for how boxes fit the faces they hit; the plain numbers are in `localisation`."""
+"""How well boxes fit the faces they hit, and exact AP with a detector's own habit of drawing boxes taken out.
+
+Each number lies with its interval over resampled pictures.
+"""
 
 from __future__ import annotations
 
@@ -9,74 +12,83 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..scoring.localisation import (
-    FIT_IOU,
-    HISTOGRAM_EDGES,
-    QUANTILES,
-    SHARE_LEVELS,
-    UnbiasedPrecision,
-    hit_differences,
-    without_bias,
-)
+from ..scoring.localisation import box_bias, hit_differences, without_bias
 from ..scoring.matching import Matches, PictureBoxes, match
-from ..scoring.verdicts import verdicts
+from ..scoring.verdicts import first_half, verdicts
 from .average_precision import ExactAP
 from .bootstrap import Interval, Resampled, interval, paired_difference, percentile_interval, resample
-from .statistics import Ratio, checked_weights, operating_ratios
+from .statistics import checked_weights, operating_ratios
 
 _NUMBERS_PER_BLOCK = 1 << 18
 """Hits times draws computed together: 2 MB an array."""
 
 
 @dataclass(frozen=True, slots=True)
-class OverlapIntervals:
-    """Numbers of `HitOverlap` with their intervals.
+class HitOverlap:
+    """The distribution of IoU over the hits, nan without hits.
+
+    IoU here is plain, boxes counted as (x2 - x1) wide, as in `OperatingPoint.mean_iou`. Hits are made by the IoU with
+    the plus-one rule, so on faces of a few pixels some lie below the threshold.
 
     Attributes:
-        mean: mean IoU of the hits.
-        quantiles: at `QUANTILES`.
-        shares: share of hits with an IoU of at least each of `SHARE_LEVELS`.
-        histogram: share of hits between neighbouring `HISTOGRAM_EDGES`.
+        hits: faces hit.
+        mean: mean IoU.
+        median: of the IoU.
+        p05: 5 % of the hits have a lower IoU.
+        p95: 5 % of the hits have a higher one.
     """
 
+    hits: int
     mean: Interval
-    quantiles: tuple[Interval, ...]
-    shares: tuple[Interval, ...]
-    histogram: tuple[Interval, ...]
+    median: Interval
+    p05: float
+    p95: float
 
 
-def overlap_intervals(
-    matches: Matches,
-    counted: NDArray[np.bool_],
-    weights: NDArray[np.integer],
-    *,
-    score_threshold: float = -math.inf,
-    iou_threshold: float = 0.5,
-) -> OverlapIntervals:
-    """Return the intervals of `hit_overlap`, whose arguments these are, for weights of int (draws, pictures)."""
+def hit_overlap(
+    matches: Matches, counted: NDArray[np.bool_], weights: NDArray[np.integer], *, score_threshold: float = -math.inf
+) -> HitOverlap:
+    """Describe the IoU of the hits with a score of at least `score_threshold`.
+
+    Args:
+        matches: from `match`.
+        counted: bool (faces,): the faces of the list.
+        weights: int (draws, pictures).
+        score_threshold: lowest score accepted; of float32 scores a float32 value, as `score` makes of it.
+    """
     checked_weights(weights, matches.pictures)
-    mean = operating_ratios(matches, counted, score_threshold, iou_threshold=iou_threshold)["mean_iou"]
-    hit = verdicts(matches, counted, iou_threshold=iou_threshold).hit & (matches.scores >= score_threshold)
-
-    def share(chosen: NDArray[np.bool_]) -> Interval:
-        part = np.bincount(matches.picture[hit & chosen], minlength=matches.pictures)
-        return interval(resample(Ratio(part.astype(np.float64), mean.whole), weights))
-
-    once = np.ones((1, matches.pictures), dtype=np.int8)
-    plain, drawn = (
-        weighted_quantiles(matches.plain_iou[hit], matches.picture[hit], some, QUANTILES) for some in (once, weights)
-    )
-    # as np.histogram: a bar holds its lower edge, the last one its upper edge too
-    place = np.searchsorted(HISTOGRAM_EDGES[:-1], matches.plain_iou, side="right") - 1
-    return OverlapIntervals(
-        mean=interval(resample(mean, weights)),
-        quantiles=tuple(percentile_interval(float(of[0]), samples) for of, samples in zip(plain, drawn, strict=True)),
-        shares=tuple(share(matches.plain_iou >= level) for level in SHARE_LEVELS),
-        histogram=tuple(share(place == bar) for bar in range(len(HISTOGRAM_EDGES) - 1)),
+    hit = verdicts(matches, counted).hit & (matches.scores >= score_threshold)
+    overlap, picture = matches.plain_iou[hit], matches.picture[hit]
+    p05, median, p95 = np.quantile(overlap, [0.05, 0.5, 0.95]).tolist() if len(overlap) else (math.nan,) * 3
+    return HitOverlap(
+        hits=len(overlap),
+        mean=interval(resample(operating_ratios(matches, counted, score_threshold)["mean_iou"], weights)),
+        median=percentile_interval(median, weighted_quantiles(overlap, picture, weights, 0.5)),
+        p05=p05,
+        p95=p95,
     )
 
 
-def box_bias_intervals(
+@dataclass(frozen=True, slots=True)
+class BoxHabit:
+    """How a detector's boxes lie to the annotated ones: medians over hits, all nan without hits; see `BoxBias`.
+
+    Attributes:
+        hits: looked at.
+        dx: centre of the detection right of the centre of the face, in face widths.
+        dy: centre of the detection below the centre of the face, in face heights.
+        width_ratio: detection width / face width.
+        height_ratio: detection height / face height.
+    """
+
+    hits: int
+    dx: Interval
+    dy: Interval
+    width_ratio: Interval
+    height_ratio: Interval
+
+
+def box_habit(
     matches: Matches,
     faces: PictureBoxes,
     detections: PictureBoxes,
@@ -84,9 +96,8 @@ def box_bias_intervals(
     weights: NDArray[np.integer],
     *,
     score_threshold: float = -math.inf,
-    iou_threshold: float = FIT_IOU,
-) -> Mapping[str, Interval]:
-    """Return the intervals of dx, dy, width_ratio and height_ratio of `box_bias`.
+) -> BoxHabit:
+    """Measure a detector's offset and scale; see `box_bias`.
 
     Args:
         matches: from `match` on the two below.
@@ -94,27 +105,82 @@ def box_bias_intervals(
         detections: the boxes found.
         counted: bool (faces,): the faces of the list.
         weights: int (draws, pictures).
-        score_threshold: lowest score of a hit to fit on.
-        iou_threshold: of a hit.
+        score_threshold: lowest score of a hit to look at.
     """
     checked_weights(weights, matches.pictures)
-    picture, differences = hit_differences(
-        matches, faces, detections, counted, score_threshold=score_threshold, iou_threshold=iou_threshold
+    picture, differences = hit_differences(matches, faces, detections, counted, score_threshold=score_threshold)
+    hits = len(differences)
+    plain = np.median(differences, axis=0) if hits else np.full(4, np.nan)
+    drawn = np.array([weighted_quantiles(values, picture, weights, 0.5) for values in differences.T])
+    # sizes were compared by logarithms
+    plain[2:], drawn[2:] = np.exp(plain[2:]), np.exp(drawn[2:])
+    return BoxHabit(hits, *map(percentile_interval, plain.tolist(), drawn))
+
+
+@dataclass(frozen=True, slots=True)
+class UnbiasedPrecision:
+    """Exact AP before and after a detector's box habit is taken out, on the same pictures.
+
+    Attributes:
+        before: as detected.
+        after: every picture corrected by the habit fitted on the half that it is not in, then all scored together; nan
+            where one half has detections and the other no hit to fit on.
+        gain: what boxing differently costs in AP: after less before.
+    """
+
+    before: float
+    after: float
+    gain: Interval
+
+
+def unbiased_average_precision(
+    matches: Matches,
+    faces: PictureBoxes,
+    detections: PictureBoxes,
+    counted: NDArray[np.bool_],
+    weights: NDArray[np.integer],
+    *,
+    score_threshold: float = -math.inf,
+    average_precision: Resampled | None = None,
+) -> Mapping[float, UnbiasedPrecision]:
+    """Return exact AP with the box habit fitted on each half of the pictures and removed on the other.
+
+    For the intervals the two fits are held as they were made on the real halves, and so is the half of each picture:
+    boxes are corrected once, and the draws weigh the pictures. How the fits themselves scatter is not in the intervals.
+    Before and after come from the same draws.
+
+    Args:
+        matches: from `match` on the two below.
+        faces: all annotated faces.
+        detections: the boxes found in the same pictures.
+        counted: bool (faces,): the faces of the list, for the fit and for AP.
+        weights: int (draws, pictures).
+        score_threshold: lowest score of a hit to fit on, see `box_bias`; AP is over all detections.
+        average_precision: exact AP as detected, at IoU .5 under these draws, where it is known already.
+
+    Returns:
+        IoU of a hit in AP, .5 and .75 -> precision; the habit is fitted at `FIT_IOU`.
+    """
+    checked_weights(weights, matches.pictures)
+    half = first_half(faces.pictures)
+    first, second = (
+        box_bias(matches, faces, detections, counted, pictures=part, score_threshold=score_threshold)
+        for part in (half, ~half)
     )
-    once = np.ones((1, matches.pictures), dtype=np.int8)
-
-    def median(column: int) -> Resampled:
-        values = differences[:, column]
-        plain = float(weighted_quantiles(values, picture, once, 0.5)[0])
-        return Resampled(plain, weighted_quantiles(values, picture, weights, 0.5))
-
-    dx, dy, log_width, log_height = (median(column) for column in range(4))
-    return {
-        "dx": interval(dx),
-        "dy": interval(dy),
-        "width_ratio": percentile_interval(math.exp(log_width.value), np.exp(log_width.samples)),
-        "height_ratio": percentile_interval(math.exp(log_height.value), np.exp(log_height.samples)),
-    }
+    corrected = without_bias(detections, first, second)
+    again = None
+    if corrected is not None:
+        scores = np.empty(len(matches))
+        scores[matches.detection] = matches.scores
+        again = match(faces, corrected, scores)
+    found = {}
+    for iou, known in ((0.5, average_precision), (0.75, None)):
+        before = known or resample(ExactAP(matches, counted, iou_threshold=iou), weights)
+        after = Resampled(math.nan, np.full(len(weights), np.nan))
+        if again is not None:
+            after = resample(ExactAP(again, counted, iou_threshold=iou), weights)
+        found[iou] = UnbiasedPrecision(before.value, after.value, paired_difference(after, before).interval)
+    return found
 
 
 def weighted_quantiles(
@@ -161,48 +227,3 @@ def weighted_quantiles(
             )
             of_level[start + some] = lower + (upper - lower) * (place - below)
     return quantiles.reshape(*levels.shape, len(weights))
-
-
-def unbiased_intervals(
-    unbiased: UnbiasedPrecision,
-    faces: PictureBoxes,
-    detections: PictureBoxes,
-    scores: ArrayLike,
-    counted: NDArray[np.bool_],
-    weights: NDArray[np.integer],
-    *,
-    average_precision: Resampled | None = None,
-    seed: int = 0,
-    count_empty_pictures: bool = True,
-) -> Mapping[str, Interval]:
-    """Return the intervals of "before", "after" and "gain" of `unbiased_average_precision`.
-
-    The two fits are held as they were made on the real halves, and so is the half of each picture: boxes are corrected
-    once, and the draws weigh the pictures. How the fits themselves scatter is not in the intervals. Before and after
-    come from the same draws.
-
-    Args:
-        unbiased: the plain numbers, with the fits.
-        faces: the same as for the plain numbers, as are `detections`, `scores`, `counted` and the two keywords.
-        detections: the boxes found in the same pictures.
-        scores: float (n,), one a detection.
-        counted: bool (faces,): the faces of the list.
-        weights: int (draws, pictures).
-        average_precision: exact AP before, at the IoU threshold of the plain numbers, where it is known already.
-        seed: of the split of the pictures.
-        count_empty_pictures: let false alarms on pictures without any annotated face count.
-    """
-
-    def resampled_ap(found: PictureBoxes) -> Resampled:
-        statistic = ExactAP(
-            match(faces, found, scores),
-            counted,
-            iou_threshold=unbiased.iou_threshold,
-            count_empty_pictures=count_empty_pictures,
-        )
-        return resample(statistic, weights)
-
-    before = average_precision or resampled_ap(detections)
-    corrected = without_bias(detections, unbiased.first_fit, unbiased.second_fit, seed=seed)
-    after = Resampled(math.nan, np.full(len(weights), np.nan)) if corrected is None else resampled_ap(corrected)
-    return {"before": interval(before), "after": interval(after), "gain": paired_difference(after, before).interval}

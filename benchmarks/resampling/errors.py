@@ -1,38 +1,70 @@
-"""Intervals over resampled pictures for what is said in depth: error kinds, chosen thresholds, misses.
+"""What each kind of error costs in average precision, which faces are missed, and what a chosen threshold gives.
 
-Each function takes the draws of `draw_weights` and returns what its plain function returns, as intervals. All but the
-kinds of error are ratios of sums over pictures; an error is fixed within its picture, so that what is left is one more
-curve to weigh. Beside this are `resampled_boxes`, `resampled_calibration`, `resampled_curve_end` and `resampled_sweep`.
+Each number lies with its interval over resampled pictures, for draws of `draw_weights`. All but the costs are ratios of
+sums over pictures; an error is fixed within its picture, so that what is left is one more curve to weigh.
+
+Costs are after TIDE, whose kinds of errors are in `error_analysis`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..scoring.error_analysis import KINDS, Kind, fixed
+from ...errors import UsageError
+from ..scoring.error_analysis import KINDS, Kind, classify_errors, fixed
 from ..scoring.matching import Matches
-from ..scoring.missed_faces import misses_by_group
 from ..scoring.thresholds import ThresholdChoice
-from ..scoring.verdicts import faces_not_hit, first_half, verdicts
+from ..scoring.verdicts import first_half, select_detections
 from .average_precision import ExactAP
 from .bootstrap import Interval, Resampled, interval, paired_difference, resample
-from .statistics import Ratio, checked_weights, faces_per_picture, operating_ratios
+from .statistics import Ratio, checked_weights, operating_ratios, share_of_faces
 
 
-def error_cost_intervals(
+@dataclass(frozen=True, slots=True)
+class ErrorCost:
+    """How often one kind of error occurs and what it costs.
+
+    Attributes:
+        count: over all detections of any score.
+        count_at_threshold: as a user sees it, with the detections at or above the score threshold alone.
+        delta_ap: exact AP with this kind fixed less exact AP as it is, over the whole curve; nan where either is
+            undefined. The five do not add up to 1 - AP: fixing one kind changes what the others cost.
+    """
+
+    count: int
+    count_at_threshold: int
+    delta_ap: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorAnalysis:
+    """The errors of one detector on one list of faces.
+
+    Attributes:
+        kinds: a cost for each of `KINDS`.
+        unfound_at_threshold: counted faces without a hit among the detections at or above the score threshold.
+        faces: faces that count.
+    """
+
+    kinds: Mapping[Kind, ErrorCost]
+    unfound_at_threshold: int
+    faces: int
+
+
+def analyse_errors(
     matches: Matches,
     counted: NDArray[np.bool_],
     weights: NDArray[np.integer],
     *,
+    score_threshold: float = -math.inf,
     average_precision: Resampled | None = None,
-    iou_threshold: float = 0.5,
-    count_empty_pictures: bool = True,
-) -> Mapping[Kind, Interval]:
-    """Return the interval of `ErrorCost.delta_ap` for each kind.
+) -> ErrorAnalysis:
+    """Count the errors of each kind and say what each costs in exact AP.
 
     AP with a kind fixed and AP as it is come from the same draws, so a kind that does not occur costs 0 in all of them.
 
@@ -40,22 +72,23 @@ def error_cost_intervals(
         matches: from `match`.
         counted: bool (faces,): the faces of the list.
         weights: int (draws, pictures).
+        score_threshold: lowest score accepted in the counts at threshold, of float32 scores a float32 value, as `score`
+            makes of it; AP is over all scores.
         average_precision: exact AP as it is under these draws, where it is known already.
-        iou_threshold: of a hit.
-        count_empty_pictures: let false alarms on pictures without any annotated face count.
     """
-
-    def exact_ap(some: Matches, faces: NDArray[np.bool_]) -> ExactAP:
-        return ExactAP(some, faces, iou_threshold=iou_threshold, count_empty_pictures=count_empty_pictures)
-
     checked_weights(weights, matches.pictures)
-    as_it_is = average_precision or resample(exact_ap(matches, counted), weights)
-    return {
-        kind: paired_difference(
-            resample(exact_ap(*fixed(matches, counted, (kind,), iou_threshold=iou_threshold)), weights), as_it_is
-        ).interval
-        for kind in KINDS
-    }
+    errors = classify_errors(matches, counted)
+    seen = classify_errors(select_detections(matches, matches.scores >= score_threshold), counted)
+    as_it_is = average_precision or resample(ExactAP(matches, counted), weights)
+
+    def delta_ap(kind: Kind) -> Interval:
+        return paired_difference(resample(ExactAP(*fixed(matches, counted, (kind,))), weights), as_it_is).interval
+
+    return ErrorAnalysis(
+        kinds={kind: ErrorCost(errors.number(kind), seen.number(kind), delta_ap(kind)) for kind in KINDS},
+        unfound_at_threshold=int(seen.unfound.sum()),
+        faces=int(counted.sum()),
+    )
 
 
 def threshold_choice_interval(
@@ -65,7 +98,6 @@ def threshold_choice_interval(
     weights: NDArray[np.integer],
     *,
     seed: int = 0,
-    count_empty_pictures: bool = True,
 ) -> Interval | None:
     """Return the interval of `ThresholdChoice.got`, the rate on the half that reports; None where none was chosen.
 
@@ -73,42 +105,63 @@ def threshold_choice_interval(
 
     Args:
         choice: from `choose_threshold`.
-        matches: the same as for the choice, as are `counted`, `seed` and `count_empty_pictures`.
+        matches: the same as for the choice, as are `counted` and `seed`.
         counted: bool (faces,): the faces of the list.
         weights: int (draws, pictures), of all pictures; those of the choosing half are passed over.
         seed: of the split.
-        count_empty_pictures: let pictures without any annotated face count, with their false alarms.
     """
     checked_weights(weights, matches.pictures)
     if choice.reported_on is None:
         return None
-    whole = operating_ratios(matches, counted, choice.score_threshold, count_empty_pictures=count_empty_pictures)
+    rate = operating_ratios(matches, counted, choice.score_threshold)[choice.rate]
     reporting = ~first_half(matches.pictures, seed)
-    rate = whole[choice.rate]
     return interval(resample(Ratio(rate.part * reporting, rate.whole * reporting), weights))
 
 
-def miss_share_intervals(
-    matches: Matches,
+@dataclass(frozen=True, slots=True)
+class GroupMisses:
+    """The faces of one group that were not found.
+
+    Attributes:
+        faces: counted faces of the group.
+        unfound: those without a hit.
+        share: unfound / faces; nan for a group without counted faces. `Interval.draws` falls where few pictures hold a
+            face of the group.
+    """
+
+    faces: int
+    unfound: int
+    share: Interval
+
+
+def misses_by_group(
+    face_offsets: NDArray[np.int64],
     counted: NDArray[np.bool_],
+    unfound: NDArray[np.bool_],
     labels: NDArray[np.generic],
     weights: NDArray[np.integer],
-    *,
-    score_threshold: float = -math.inf,
-    iou_threshold: float = 0.5,
-) -> Mapping[str | int, Interval]:
-    """Return the interval of `GroupMisses.share` for each label of `misses_by_group`, whose arguments these are.
+) -> dict[str | int, GroupMisses]:
+    """Break the faces not found down by a label, such as size bin, blur or occlusion.
 
-    Groups come from the same draws. `Interval.draws` falls where few pictures hold a face of the group.
+    Args:
+        face_offsets: as in `Matches`.
+        counted: bool (faces,): the faces of the list.
+        unfound: bool (faces,): those of them that were not found, as from `faces_not_hit`.
+        labels: (faces,), whole numbers or strings.
+        weights: int (draws, pictures).
+
+    Returns:
+        Label -> misses, in the order of the labels, those of ignored faces alone among them.
+
+    Raises:
+        UsageError: where there is not one label a face.
     """
-    groups = misses_by_group(
-        matches, counted, labels, score_threshold=score_threshold, iou_threshold=iou_threshold
-    )  # refuses labels that do not fit
-    hit = verdicts(matches, counted, iou_threshold=iou_threshold).hit & (matches.scores >= score_threshold)
-    unfound = faces_not_hit(matches, counted, hit)
-
-    def share(group: NDArray[np.bool_]) -> Ratio:
-        part, whole = (faces_per_picture(matches.face_offsets, mask & group) for mask in (unfound, counted))
-        return Ratio(part.astype(np.float64), whole.astype(np.float64))
-
-    return {name: interval(resample(share(np.asarray(labels == name)), weights)) for name in groups}
+    checked_weights(weights, len(face_offsets) - 1)
+    if labels.shape != counted.shape:
+        raise UsageError(f"expected a label for each of {len(counted)} faces, got labels of shape {labels.shape}")
+    found = {}
+    for name in np.unique(labels).tolist():
+        group = np.asarray(labels == name) & counted
+        share = interval(resample(share_of_faces(face_offsets, unfound, group), weights))
+        found[name] = GroupMisses(int(group.sum()), int((unfound & group).sum()), share)
+    return found

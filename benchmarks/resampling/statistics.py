@@ -3,7 +3,7 @@
 This is what a bootstrap over pictures needs a thousand times, so everything that does not depend on the weights is done
 once: a `Statistic` is built from a matching, then called with the weights of many draws. It gives exactly the value of
 scoring a data set in which the pictures are really repeated; with all weights 1, the plain score. Here are rates;
-average precision is in `resampled_curves` and `resampled_official`.
+average precision is in `average_precision` and `official`.
 
 The weights of a thousand draws of many pictures are large, and floats made of all of them eight times as large. So
 draws are worked through in blocks, of which only one is ever laid out as floats.
@@ -62,21 +62,13 @@ class Ratio:
         return ratio(part, whole)
 
 
-def operating_ratios(
-    matches: Matches,
-    counted: NDArray[np.bool_],
-    score_threshold: float,
-    *,
-    iou_threshold: float = 0.5,
-    count_empty_pictures: bool = True,
-) -> Mapping[str, Ratio]:
+def operating_ratios(matches: Matches, counted: NDArray[np.bool_], score_threshold: float) -> Mapping[str, Ratio]:
     """Return the rates of `operating_point`, by their names there, for any weights of the pictures.
 
     The threshold is compared as it is: round it to the dtype of the detector's scores first, as `score` does.
     """
-    judged = verdicts(matches, counted, iou_threshold=iou_threshold)
+    judged = verdicts(matches, counted)
     accepted = matches.scores >= score_threshold
-    has_face = np.diff(matches.face_offsets) > 0
 
     def per_picture(chosen: NDArray[np.bool_], values: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
         kept = None if values is None else values[chosen]
@@ -84,15 +76,12 @@ def operating_ratios(
 
     hits = per_picture(judged.hit & accepted)
     false_alarms = per_picture(judged.false_alarm & accepted)
-    used = np.ones(matches.pictures)
-    if not count_empty_pictures:
-        false_alarms, used = false_alarms * has_face, used * has_face
     faces = faces_per_picture(matches.face_offsets, counted).astype(np.float64)
     return {
         "precision": Ratio(hits, hits + false_alarms),
         "recall": Ratio(hits, faces),
         "f1": Ratio(2 * hits, hits + false_alarms + faces),
-        "false_alarms_per_picture": Ratio(false_alarms, used),
+        "false_alarms_per_picture": Ratio(false_alarms, np.ones(matches.pictures)),
         "mean_iou": Ratio(per_picture(judged.hit & accepted, matches.plain_iou), hits),
     }
 
@@ -101,6 +90,12 @@ def faces_per_picture(offsets: NDArray[np.int64], counted: NDArray[np.bool_]) ->
     """Return how many faces of each picture count: int64 (pictures,)."""
     before = np.concatenate([[0], np.cumsum(counted, dtype=np.int64)])
     return np.asarray(np.diff(before[offsets]), dtype=np.int64)
+
+
+def share_of_faces(offsets: NDArray[np.int64], chosen: NDArray[np.bool_], counted: NDArray[np.bool_]) -> Ratio:
+    """Return the share of the counted faces that are chosen; offsets as in `PictureBoxes`."""
+    part, whole = (faces_per_picture(offsets, mask).astype(np.float64) for mask in (chosen & counted, counted))
+    return Ratio(part, whole)
 
 
 def checked_weights(weights: NDArray[np.integer], pictures: int) -> NDArray[np.integer]:

@@ -4,12 +4,11 @@ boxes -> `match` (once a detector) -> `count` (once a list) -> `official_average
 `operating_point`. `score` does it all.
 """
 
-from .average_precision import average_precision
 from .counting import Counts, count
 from .front import ListScore, Scores, score
 from .matching import Matches, PictureBoxes, iou, iou_matrix, match
 from .operating_point import OperatingPoint, operating_point
-from .wider_protocol import exact_average_precision, official_average_precision
+from .wider_protocol import average_precision, exact_average_precision, official_average_precision
 
 __all__ = [
     "Counts",

@@ -23,7 +23,6 @@ class Counts:
         hit_iou: float64 (m,): sum of plain IoU (no plus one) over the hits.
         faces: faces that count.
         pictures: all pictures.
-        empty_pictures: those without any annotated face.
     """
 
     thresholds: NDArray[np.float64]
@@ -33,12 +32,11 @@ class Counts:
     hit_iou: NDArray[np.float64]
     faces: int
     pictures: int
-    empty_pictures: int
 
-    def proposals(self, *, count_empty_pictures: bool) -> NDArray[np.int64]:
-        """Return hits and false alarms together at each threshold: int64 (m,)."""
-        proposals = self.hits + self.false_alarms
-        return proposals + self.false_alarms_on_empty if count_empty_pictures else proposals
+    @property
+    def proposals(self) -> NDArray[np.int64]:
+        """Hits and all false alarms together at each threshold: int64 (m,)."""
+        return self.hits + self.false_alarms + self.false_alarms_on_empty
 
 
 def count(matches: Matches, counted: NDArray[np.bool_], *, iou_threshold: float = 0.5) -> Counts:
@@ -72,8 +70,7 @@ def count(matches: Matches, counted: NDArray[np.bool_], *, iou_threshold: float 
 
     false_alarm = ~hit
     false_alarm[landed[~counted[face]]] = False
-    is_empty = np.diff(matches.face_offsets) == 0
-    on_empty = is_empty[matches.picture]
+    on_empty = (np.diff(matches.face_offsets) == 0)[matches.picture]
 
     scores = matches.scores
     last_of_score = np.flatnonzero(np.append(scores[1:] != scores[:-1], True)[: len(scores)])
@@ -85,5 +82,4 @@ def count(matches: Matches, counted: NDArray[np.bool_], *, iou_threshold: float 
         hit_iou=np.cumsum(np.where(hit, matches.plain_iou, 0.0))[last_of_score],
         faces=int(np.count_nonzero(counted)),
         pictures=matches.pictures,
-        empty_pictures=int(np.count_nonzero(is_empty)),
     )

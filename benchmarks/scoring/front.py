@@ -54,7 +54,6 @@ def score(
     score_threshold: float,
     ignore: NDArray[np.bool_] | None = None,
     lists: Mapping[str, NDArray[np.bool_]] | None = None,
-    count_empty_pictures: bool = True,
 ) -> Scores:
     """Score the detections of all pictures against the annotated faces.
 
@@ -66,8 +65,6 @@ def score(
             dtype of the scores first, so that a float32 score of 0.7 passes a threshold of 0.7.
         ignore: bool (faces,): faces left out of `overall`; none by default.
         lists: name -> bool (faces,): the faces that count for each list, whatever `ignore` says.
-        count_empty_pictures: let false alarms on pictures without any annotated face count in `exact_ap` and at the
-            operating point. In `official_ap` they never do.
 
     Raises:
         UsageError: on arrays that do not fit each other, scores that are not finite, a threshold that is nan.
@@ -77,7 +74,7 @@ def score(
         score_threshold = float(scores.dtype.type(score_threshold))
     matches = match(faces, detections, scores)
     counted = np.ones(len(faces), dtype=np.bool_) if ignore is None else ~ignore
-    return score_matches(matches, counted, lists or {}, score_threshold, count_empty_pictures=count_empty_pictures)
+    return score_matches(matches, counted, lists or {}, score_threshold)
 
 
 def score_matches(
@@ -85,8 +82,6 @@ def score_matches(
     counted: NDArray[np.bool_],
     lists: Mapping[str, NDArray[np.bool_]],
     score_threshold: float,
-    *,
-    count_empty_pictures: bool = True,
 ) -> Scores:
     """Score detections that are matched already; `counted` is the mask of `overall`, the rest as for `score`.
 
@@ -97,8 +92,8 @@ def score_matches(
         counts = count(matches, mask)
         return ListScore(
             official_ap=official_average_precision(counts),
-            exact_ap=exact_average_precision(counts, count_empty_pictures=count_empty_pictures),
-            at_threshold=operating_point(counts, score_threshold, count_empty_pictures=count_empty_pictures),
+            exact_ap=exact_average_precision(counts),
+            at_threshold=operating_point(counts, score_threshold),
         )
 
     return Scores(

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...errors import UsageError
 from .counting import Counts
@@ -20,7 +21,7 @@ class OperatingPoint:
     Attributes:
         score_threshold: as asked for, in the detector's own score.
         faces: faces that count.
-        pictures: pictures that count.
+        pictures: all pictures.
         hits: faces found.
         false_alarms: detections on no face, and second detections of a face.
         precision: hits / (hits + false alarms).
@@ -42,13 +43,20 @@ class OperatingPoint:
     mean_iou: float
 
 
-def operating_point(counts: Counts, score_threshold: float, *, count_empty_pictures: bool = True) -> OperatingPoint:
+def as_scores(threshold: float, scores: NDArray[np.generic]) -> float:
+    """Round a threshold as the scores are, so that a float32 score of 0.7 reaches a threshold of 0.7.
+
+    Scores of whole numbers leave it as it is.
+    """
+    return float(scores.dtype.type(threshold)) if np.issubdtype(scores.dtype, np.floating) else threshold
+
+
+def operating_point(counts: Counts, score_threshold: float) -> OperatingPoint:
     """Read the operating point at a score threshold off the counts.
 
     Args:
         counts: from `count`, for one evaluation list; the same rules for ignored faces hold.
         score_threshold: lowest score accepted; minus infinity accepts all.
-        count_empty_pictures: let pictures without any annotated face count, with their false alarms.
 
     Raises:
         UsageError: on a threshold that is not a number.
@@ -57,19 +65,18 @@ def operating_point(counts: Counts, score_threshold: float, *, count_empty_pictu
         raise UsageError("score_threshold must be a number, got nan; -inf accepts every detection")
     above = int(np.searchsorted(-counts.thresholds, -score_threshold, side="right"))
     hits = int(counts.hits[above - 1]) if above else 0
-    proposals = int(counts.proposals(count_empty_pictures=count_empty_pictures)[above - 1]) if above else 0
+    proposals = int(counts.proposals[above - 1]) if above else 0
     hit_iou = float(counts.hit_iou[above - 1]) if above else 0.0
-    pictures = counts.pictures if count_empty_pictures else counts.pictures - counts.empty_pictures
     return OperatingPoint(
         score_threshold=score_threshold,
         faces=counts.faces,
-        pictures=pictures,
+        pictures=counts.pictures,
         hits=hits,
         false_alarms=proposals - hits,
         precision=_ratio(hits, proposals),
         recall=_ratio(hits, counts.faces),
         f1=_ratio(2 * hits, proposals + counts.faces),
-        false_alarms_per_picture=_ratio(proposals - hits, pictures),
+        false_alarms_per_picture=_ratio(proposals - hits, counts.pictures),
         mean_iou=_ratio(hit_iou, hits),
     )
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...datasets.manage.statistics import HEIGHTS_PX, SHARES, shares
+from ...datasets.manage.statistics import HEIGHTS_PX, SHARES, in_bins, shares
 from ...errors import UsageError
 from .matching import Matches, PictureBoxes
 from .verdicts import Part, select_pictures, split_pictures
@@ -83,9 +83,12 @@ def standard_slices(
     sizes = face_sizes(faces, image_sizes)
     everywhere = np.ones(faces.pictures, dtype=np.bool_)
     slices = [
-        Slice(name, group, counted & (values >= low) & (values < high), everywhere)
-        for group, values, bins in ((HEIGHT, sizes["height"], HEIGHTS_PX), (SHARE, sizes["share"], SHARES))
-        for name, (low, high) in bins.items()
+        Slice(name, group, counted & (of_faces == name), everywhere)
+        for group, of_faces, bins in (
+            (HEIGHT, in_bins(sizes["height"], HEIGHTS_PX), HEIGHTS_PX),
+            (SHARE, in_bins(sizes["share"], SHARES), SHARES),
+        )
+        for name in bins
     ]
     for group, names in LABELS.items():
         if group in (attributes or {}):

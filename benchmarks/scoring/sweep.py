@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import UsageError
 from .counting import Counts
 from .wider_protocol import exact_average_precision
 
@@ -46,35 +45,22 @@ class Sweep:
         return len(self.thresholds)
 
 
-def sweep(counts: Counts, *, points: int | None = None, count_empty_pictures: bool = True) -> Sweep:
-    """Read all rates at every distinct score, or at some of them.
+def sweep(counts: Counts) -> Sweep:
+    """Read all rates at every distinct score.
 
     Args:
         counts: from `count`, for one evaluation list.
-        points: at most so many thresholds, evenly spaced among the distinct scores, first and last among them; None
-            takes all.
-        count_empty_pictures: let pictures without any annotated face count, with their false alarms.
-
-    Raises:
-        UsageError: on fewer than two points.
     """
-    if points is not None and points < 2:
-        raise UsageError(f"points must be at least 2, the ends of the curve, got {points}")
-    at = np.arange(len(counts.thresholds))
-    if points is not None and len(at) > points:
-        at = np.linspace(0, len(at) - 1, points).round().astype(np.int64)
-    hits = counts.hits[at]
-    proposals = counts.proposals(count_empty_pictures=count_empty_pictures)[at]
-    pictures = counts.pictures if count_empty_pictures else counts.pictures - counts.empty_pictures
+    hits, proposals = counts.hits, counts.proposals
     return Sweep(
-        thresholds=counts.thresholds[at],
+        thresholds=counts.thresholds,
         hits=hits,
         false_alarms=proposals - hits,
         precision=_ratio(hits, proposals),
         recall=_ratio(hits, counts.faces),
         f1=_ratio(2 * hits, proposals + counts.faces),
         f2=_ratio(5 * hits, proposals + 4 * counts.faces),
-        false_alarms_per_picture=_ratio(proposals - hits, pictures),
+        false_alarms_per_picture=_ratio(proposals - hits, counts.pictures),
     )
 
 
@@ -99,11 +85,8 @@ class CurveEnd:
         lowest_score: lowest score of any detection; nan where there are none.
         recall: at the end of the curve.
         precision: at the end of the curve.
-        tail_precision: share of hits among the lowest-scored tenth of the proposals; rounded up, with all that share
-            the score of the highest of them.
-        tail_average_precision: what that tenth brings to AP.
-        crowding: share of the proposals whose score lies in the lowest tenth of the way from the lowest score to the
-            median; 0.05 where the lower half is spread evenly. Many at the floor means that more were near below it.
+        tail_average_precision: what the lowest-scored tenth of the proposals brings to AP; rounded up, with all that
+            share the score of the highest of them.
         average_precision: exact AP as it is.
         average_precision_bound: AP + (1 - recall) · precision: AP if all faces left were found at the precision of the
             end. It can be exceeded only by detections that are better than those returned, or by other boxes.
@@ -113,9 +96,7 @@ class CurveEnd:
     lowest_score: float
     recall: float
     precision: float
-    tail_precision: float
     tail_average_precision: float
-    crowding: float
     average_precision: float
     average_precision_bound: float
     is_cut: bool
@@ -135,44 +116,30 @@ class CurveEnd:
         )
 
 
-def curve_end(counts: Counts, *, count_empty_pictures: bool = True) -> CurveEnd:
+def curve_end(counts: Counts) -> CurveEnd:
     """Say whether the precision-recall curve is cut by the detector's own score floor.
 
     Numbers are nan where there are no faces or no proposals, and then the curve is not called cut.
 
     Args:
         counts: from `count`, for one evaluation list.
-        count_empty_pictures: let false alarms on pictures without any annotated face count.
     """
-
-    def exact_ap(some: Counts) -> float:
-        return exact_average_precision(some, count_empty_pictures=count_empty_pictures)
-
-    thresholds, hits = counts.thresholds, counts.hits
-    proposals = counts.proposals(count_empty_pictures=count_empty_pictures)
+    thresholds, hits, proposals = counts.thresholds, counts.hits, counts.proposals
     total = int(proposals[-1]) if len(proposals) else 0
     lowest = float(thresholds[-1]) if len(thresholds) else math.nan
     if total == 0 or counts.faces == 0:
-        return CurveEnd(lowest, *(math.nan,) * 5, exact_ap(counts), math.nan, is_cut=False)
+        return CurveEnd(lowest, *(math.nan,) * 3, exact_average_precision(counts), math.nan, is_cut=False)
     recall, precision = float(hits[-1] / counts.faces), float(hits[-1] / total)
 
     before_tail = int(np.searchsorted(proposals, total - math.ceil(total / 10), side="right"))
-    tail_hits, tail_proposals = (int(a[-1] - (a[before_tail - 1] if before_tail else 0)) for a in (hits, proposals))
-    average_precision = exact_ap(counts)
-    tail_average_precision = average_precision - exact_ap(_highest(counts, before_tail))
-
-    median = float(thresholds[np.searchsorted(proposals, total / 2)])
-    before_crowd = int(np.searchsorted(-thresholds, -(lowest + (median - lowest) / 10)))
-    crowd = total - (int(proposals[before_crowd - 1]) if before_crowd else 0)
-
+    average_precision = exact_average_precision(counts)
+    tail_average_precision = average_precision - exact_average_precision(_highest(counts, before_tail))
     room = (1 - recall) * precision
     return CurveEnd(
         lowest_score=lowest,
         recall=recall,
         precision=precision,
-        tail_precision=tail_hits / tail_proposals,
         tail_average_precision=tail_average_precision,
-        crowding=crowd / total,
         average_precision=average_precision,
         average_precision_bound=average_precision + room,
         is_cut=min(tail_average_precision, room) >= AP_AT_STAKE,

@@ -84,7 +84,6 @@ def choose_threshold(
     precision: float | None = None,
     false_alarms_per_picture: float | None = None,
     seed: int = 0,
-    count_empty_pictures: bool = True,
 ) -> ThresholdChoice:
     """Choose the lowest threshold, hence the highest recall, with a wanted rate on half of the pictures.
 
@@ -97,7 +96,6 @@ def choose_threshold(
         precision: wanted at least, in (0, 1].
         false_alarms_per_picture: wanted at most, 0 or more. Give this one or `precision`.
         seed: of the split; the same seed splits as many pictures the same way in any process.
-        count_empty_pictures: let pictures without any annotated face count, with their false alarms.
 
     Raises:
         UsageError: unless exactly one rate is wanted, and within its range.
@@ -105,7 +103,7 @@ def choose_threshold(
     rate, wanted = _wish(precision, false_alarms_per_picture)
     half = first_half(matches.pictures, seed)
     choosing, reporting = (count(*select_pictures(matches, counted, part)) for part in (half, ~half))
-    curve = sweep(choosing, count_empty_pictures=count_empty_pictures)
+    curve = sweep(choosing)
     useful = curve.hits > 0
     values = curve.precision if rate == "precision" else curve.false_alarms_per_picture
     meets = np.flatnonzero(useful & ((values >= wanted) if rate == "precision" else (values <= wanted)))
@@ -114,8 +112,7 @@ def choose_threshold(
         best = float(values[useful].max() if rate == "precision" else values[useful].min())
     threshold = float(curve.thresholds[meets[-1]]) if len(meets) else math.nan
     chosen_on, reported_on = (
-        operating_point(counts, threshold, count_empty_pictures=count_empty_pictures) if len(meets) else None
-        for counts in (choosing, reporting)
+        operating_point(counts, threshold) if len(meets) else None for counts in (choosing, reporting)
     )
     return ThresholdChoice(
         rate=rate,

@@ -152,7 +152,7 @@ def split_pictures(matches: Matches, counted: NDArray[np.bool_], part: NDArray[n
         yield Part(some, within, found, counted[within])
 
 
-def first_half(pictures: int, seed: int) -> NDArray[np.bool_]:
+def first_half(pictures: int, seed: int = 0) -> NDArray[np.bool_]:
     """Choose half of the pictures, the larger half of an odd number, at random: bool (pictures,).
 
     The same for a seed in any process and release of NumPy, which keeps the raw stream of a bit generator stable, but

@@ -3,13 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ..scoring import PictureBoxes
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .run_folder import RunFolder
+
 _BOX = ["x1", "y1", "x2", "y2"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Truth:
+    """The annotation of the pictures that were scored.
+
+    Attributes:
+        image_ids: of the pictures, in the order of the run.
+        image_sizes: int64 (pictures, 2): width and height in pixels, 0 where they are not known.
+        faces: all annotated boxes.
+        table: faces.parquet in the order of `faces`.
+        masks: list name, or "overall" for all that are not ignored -> bool (faces,): the faces that count.
+    """
+
+    image_ids: Sequence[str]
+    image_sizes: NDArray[np.int64]
+    faces: PictureBoxes
+    table: pd.DataFrame
+    masks: Mapping[str, NDArray[np.bool_]]
+
+    @classmethod
+    def of(cls, run: RunFolder) -> Truth:
+        """Read it from a run."""
+        return cls.of_tables(run.pictures(), run.faces(), run.document["dataset"]["lists"])
+
+    @classmethod
+    def of_tables(cls, pictures: pd.DataFrame, faces: pd.DataFrame, lists: Sequence[str]) -> Truth:
+        """Lay out what pictures.parquet and faces.parquet hold; the pictures are those that could be decoded."""
+        decoded = usable(pictures)
+        image_ids = decoded["image_id"].tolist()
+        boxes, table = by_picture(faces, image_ids)
+        sizes = decoded[["width", "height"]].to_numpy(dtype=np.int64)
+        masks = {name: table[name].to_numpy() > 0 for name in lists}
+        return cls(image_ids, sizes, boxes, table, {**masks, "overall": ~table["ignore"].to_numpy(dtype=bool)})
+
+    def labels(self, name: str) -> NDArray[np.int64]:
+        """Return an attribute of all faces: int64 (faces,)."""
+        return self.table[name].to_numpy(dtype=np.int64)
+
+
+def usable(pictures: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of pictures.parquet whose picture could be decoded."""
+    return pictures[pictures["verdict"] == "ok"]
+
+
+def usable_ids(pictures: pd.DataFrame) -> list[str]:
+    """Return the ids of the pictures that could be decoded."""
+    found: list[str] = usable(pictures)["image_id"].tolist()
+    return found
+
+
+def ranking_list(lists: Sequence[str]) -> str:
+    """Return the list that ranks: the last, which is the hardest; "overall" where there is none."""
+    return lists[-1] if lists else "overall"
 
 
 def by_picture(table: pd.DataFrame, image_ids: Sequence[str]) -> tuple[PictureBoxes, pd.DataFrame]:

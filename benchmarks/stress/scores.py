@@ -20,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...datasets.degraded.degradations import Degradation
-from ..analysis.detector_depth import Truth
 from ..analysis.table import Resampling, one_blas_thread
 from ..compare.pairing import StoredCell
 from ..measure.cell import cell_label
@@ -38,7 +37,7 @@ from ..resampling.bootstrap import (
 from ..resampling.statistics import ratio
 from ..scoring import match
 from ..store.run_folder import RunFolder
-from ..store.truth import by_picture
+from ..store.truth import Truth, by_picture
 from .run import Condition, open_condition, read_index
 
 CLEAN = None

@@ -85,8 +85,8 @@ def statistics(dataset: Dataset) -> Mapping[str, Any]:
         "without_faces": sum(not len(some) for some in faces),
         "faces": len(boxes),
         "ignored": sum(int(some.ignore.sum()) for some in faces),
-        "faces_by_height_px": _in_bins(heights, HEIGHTS_PX),
-        "faces_by_share": _in_bins(share, SHARES),
+        "faces_by_height_px": _by_bin(heights, HEIGHTS_PX),
+        "faces_by_share": _by_bin(share, SHARES),
         "face_height_px": _percentiles(heights),
         "picture_width_px": _percentiles(sizes[:, 0]),
         "picture_height_px": _percentiles(sizes[:, 1]),
@@ -127,8 +127,16 @@ def undecodable(dataset: Dataset, progress: Callable[[int], None] = lambda done:
     return faults
 
 
-def _in_bins(values: NDArray[np.float64], bins: Mapping[str, tuple[float, float]]) -> dict[str, int]:
-    return {name: int(((values >= low) & (values < high)).sum()) for name, (low, high) in bins.items()}
+def in_bins(values: NDArray[np.float64], bins: Mapping[str, tuple[float, float]]) -> NDArray[np.str_]:
+    """Return the name of the bin of each value (n,), empty where it is not a number."""
+    names = np.array(["", *bins])
+    place = np.digitize(values, [low for low, _ in bins.values()])
+    return names[np.where(np.isnan(values), 0, place)]
+
+
+def _by_bin(values: NDArray[np.float64], bins: Mapping[str, tuple[float, float]]) -> dict[str, int]:
+    found = in_bins(values, bins)
+    return {name: int((found == name).sum()) for name in bins}
 
 
 def _percentiles(values: NDArray[np.float64]) -> dict[str, float] | None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ...benchmarks.analysis.depth import Analysis
 from ...benchmarks.analysis.table import Summary
 from ...benchmarks.resampling.bands import Band, SweepBands
-from ...benchmarks.scoring.calibration import ReliabilityCurve
+from ...benchmarks.scoring.calibration import Calibration
 from ..values.numbers import row_label
 from .labels import Rect, label_points
 from .pareto import COLOURS
@@ -58,7 +58,7 @@ def curves(summary: Summary, analysis: Analysis) -> list[Curve]:
         some = np.isfinite(cell.sweep.recall) & np.isfinite(cell.sweep.precision)
         if some.any():
             recall, precision = cell.sweep.recall[some].tolist(), cell.sweep.precision[some].tolist()
-            band = _outline(cell.intervals.bands, some)
+            band = _outline(cell.bands, some)
             found.append(Curve(row_label(row), recall, precision, cell.curve_end.is_cut, band))
     return found
 
@@ -152,10 +152,10 @@ class ReliabilityDot:
     text: str
 
 
-def reliability_dots(curve: ReliabilityCurve) -> list[ReliabilityDot]:
+def reliability_dots(found: Calibration) -> list[ReliabilityDot]:
     """Return a dot for each bin that holds detections, the larger the more it holds."""
-    largest = max(int(curve.count.max(initial=0)), 1)
-    rows = zip(curve.mean_score.tolist(), curve.hit_share.tolist(), curve.count.tolist(), strict=True)
+    largest = max(int(found.count.max(initial=0)), 1)
+    rows = zip(found.mean_score.tolist(), found.hit_share.tolist(), found.count.tolist(), strict=True)
     return [
         ReliabilityDot(
             round(100 * score, 1),

@@ -1,16 +1,14 @@
-"""The figures of a row a detector: by kind of face, what errors cost, calibration, and the cost of a call."""
+"""The figures of a row a detector: by kind of face, what errors cost, and the cost of a call."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...benchmarks.analysis.depth import Analysis, CellAnalysis, SliceScore
+from ...benchmarks.analysis.depth import Analysis, SliceScore
 from ...benchmarks.analysis.table import Summary
-from ...benchmarks.resampling.bootstrap import Interval
-from ...benchmarks.scoring.error_analysis import Kind
 from ...benchmarks.scoring.slices import HEIGHT, SHARE
-from ..values.detail_grids import CALIBRATION, ERRORS
+from ..values.detail_grids import ERRORS
 from ..values.grids import Metric, analysed, is_few
 from ..values.numbers import number_of, row_label
 from .dots import MOST_ROWS, Dots, Panel, Scale, dot_rows
@@ -89,25 +87,15 @@ def slice_figure(summary: Summary, analysis: Analysis, metric: Metric) -> RowFig
 
 def error_figure(summary: Summary, analysis: Analysis) -> RowFigure | None:
     """Return what each kind of error costs in AP, a panel a kind; None where no detector finished."""
-    return _by_title(
-        summary,
-        analysis,
-        {_in_two_lines(title): _error(kind) for kind, title in ERRORS.items()},
-        f"What each kind of error costs in exact AP ({summary.primary})",
-        "linear",
-    )
-
-
-def calibration_figure(summary: Summary, analysis: Analysis) -> RowFigure | None:
-    """Return how far scores are from being probabilities; None where none claims to be one."""
-    return _by_title(
-        summary,
-        analysis,
-        {title: _calibration(name) for name, title in CALIBRATION.items()},
-        "How far scores are from being probabilities",
-        "linear",
-        keep=lambda cell: bool(cell.intervals.calibration),
-    )
+    found = analysed(summary, analysis)
+    if not found:
+        return None
+    panels = [
+        Panel(_in_two_lines(title), [Dots("", [cell.errors.kinds[kind].delta_ap for _, cell in found[:MOST_ROWS]])])
+        for kind, title in ERRORS.items()
+    ]
+    what = f"What each kind of error costs in exact AP ({summary.primary})"
+    return _figure([label for label, _ in found], panels, what, (len(panels), 2), "linear")
 
 
 def cost_figure(summary: Summary) -> RowFigure | None:
@@ -122,21 +110,6 @@ def cost_figure(summary: Summary) -> RowFigure | None:
     return _figure([label for label, _ in timed], panels, "Cost of a call by the cost model", (3, 1), "symlog")
 
 
-def _by_title(
-    summary: Summary,
-    analysis: Analysis,
-    values: dict[str, Callable[[CellAnalysis], Interval]],
-    title: str,
-    scale: Scale,
-    keep: Callable[[CellAnalysis], bool] = lambda _: True,
-) -> RowFigure | None:
-    found = [(label, cell) for label, cell in analysed(summary, analysis) if keep(cell)]
-    if not found:
-        return None
-    panels = [Panel(name, [Dots("", [value(cell) for _, cell in found[:MOST_ROWS]])]) for name, value in values.items()]
-    return _figure([label for label, _ in found], panels, title, (len(panels), 2), scale)
-
-
 def _figure(
     labels: Sequence[str], panels: Sequence[Panel], what: str, columns: tuple[int, int], scale: Scale
 ) -> RowFigure:
@@ -145,14 +118,6 @@ def _figure(
         f"{what}, {number_of(len(drawn), 'detector')}, each with its 95 % interval; the numbers are in the table below"
     )
     return RowFigure(drawn, panels, title, columns, scale, len(labels) - len(drawn))
-
-
-def _error(kind: Kind) -> Callable[[CellAnalysis], Interval]:
-    return lambda cell: cell.intervals.errors[kind]
-
-
-def _calibration(name: str) -> Callable[[CellAnalysis], Interval]:
-    return lambda cell: cell.intervals.calibration[name]
 
 
 def _in_two_lines(title: str) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 from ...benchmarks.analysis.depth import Analysis
 from ...benchmarks.analysis.table import Summary
 from ...benchmarks.resampling.bootstrap import Interval
 from ...benchmarks.scoring.error_analysis import Kind
 from .grids import Grid, GridCell, Heading, analysed
-from .numbers import between, between_signed, share, signed
+from .numbers import between_signed, share, signed
 
 ERRORS: dict[Kind, str] = {
     "missed": "missed faces",
@@ -19,13 +17,6 @@ ERRORS: dict[Kind, str] = {
     "near_ignored": "boxes near an ignored face",
 }
 """Kinds of error, in the words of a heading."""
-CALIBRATION = {
-    "expected_error": "ECE, equal widths",
-    "equal_count_error": "ECE, equal counts",
-    "maximum_error": "worst bin",
-    "brier": "Brier score",
-}
-"""Numbers of `DetailIntervals.calibration`, in the words of a heading."""
 
 
 def error_grid(summary: Summary, analysis: Analysis) -> Grid:
@@ -34,7 +25,7 @@ def error_grid(summary: Summary, analysis: Analysis) -> Grid:
         "detector",
         [("exact AP gained where mended", [Heading(title) for title in ERRORS.values()])],
         [
-            (Heading(label), [_gain(cell.intervals.errors[kind]) for kind in ERRORS])
+            (Heading(label), [_gain(cell.errors.kinds[kind].delta_ap) for kind in ERRORS])
             for label, cell in analysed(summary, analysis)
         ],
     )
@@ -44,18 +35,14 @@ def calibration_grid(summary: Summary, analysis: Analysis) -> Grid:
     """Return how far scores are from being probabilities, a row for each detector whose scores claim to be."""
     return Grid(
         "detector",
-        [("difference between score and share of hits", [Heading(title) for title in CALIBRATION.values()])],
+        [("difference between score and share of hits", [Heading("ECE"), Heading("Brier score")])],
         [
-            (Heading(label), [_error(cell.intervals.calibration[name]) for name in CALIBRATION])
+            (Heading(label), [GridCell(share(found.expected_error)), GridCell(share(found.brier))])
             for label, cell in analysed(summary, analysis)
-            if cell.intervals.calibration
+            if (found := cell.calibration) is not None
         ],
     )
 
 
 def _gain(gain: Interval) -> GridCell:
     return GridCell(signed(gain.value), between_signed(gain))
-
-
-def _error(error: Interval) -> GridCell:
-    return GridCell(share(error.value), between(error, 3) if math.isfinite(error.value) else "")

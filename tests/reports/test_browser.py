@@ -363,7 +363,6 @@ FIGURES = {
     "slices-recall": "Recall at the operating threshold by height in px, share of image, blur, pose",
     "slices-exact": "Exact AP (hard) by height in px, share of image, blur, pose",
     "errors": "What each kind of error costs in exact AP (hard)",
-    "calibration": "How far scores are from being probabilities",
 }
 """Id of the heading above a figure -> how what is read out instead of it begins."""
 
@@ -414,7 +413,7 @@ def luminance(rgb: list[int]) -> float:
     return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
 
 
-@pytest.mark.parametrize("heading", ["slices-recall", "slices-exact", "errors", "calibration"])
+@pytest.mark.parametrize("heading", ["slices-recall", "slices-exact", "errors"])
 def test_the_numbers_of_a_figure_are_folded_below_it_and_open_by_key(
     browser: Browser, page: Path, heading: str
 ) -> None:

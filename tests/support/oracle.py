@@ -106,18 +106,17 @@ def official_ap(pictures: list[Picture]) -> float:
     return curve_area(judged, thresholds, sum(sum(picture.counted) for picture in pictures))
 
 
-def exact_ap(pictures: list[Picture], *, count_empty_pictures: bool = True) -> float:
-    judged = [judge(picture) for picture in pictures if picture.faces or count_empty_pictures]
+def exact_ap(pictures: list[Picture]) -> float:
+    judged = [judge(picture) for picture in pictures]
     thresholds = sorted({score for picture in pictures for score in picture.scores}, reverse=True)
     return curve_area(judged, thresholds, sum(sum(picture.counted) for picture in pictures))
 
 
-def at_threshold(pictures: list[Picture], threshold: float, *, count_empty_pictures: bool = True) -> dict[str, float]:
-    used = [picture for picture in pictures if picture.faces or count_empty_pictures]
+def at_threshold(pictures: list[Picture], threshold: float) -> dict[str, float]:
     faces = sum(sum(picture.counted) for picture in pictures)
     accepted = [
         (verdict, plain_iou)
-        for one in map(judge, used)
+        for one in map(judge, pictures)
         for score, verdict, plain_iou in zip(one.scores, one.verdicts, one.plain_ious, strict=True)
         if score >= threshold
     ]
@@ -131,7 +130,7 @@ def at_threshold(pictures: list[Picture], threshold: float, *, count_empty_pictu
         "precision": precision,
         "recall": recall,
         "f1": 2 * hits / (hits + false_alarms + faces) if hits + false_alarms + faces else nan,
-        "false_alarms_per_picture": false_alarms / len(used) if used else nan,
+        "false_alarms_per_picture": false_alarms / len(pictures) if pictures else nan,
         "mean_iou": sum(hit_ious) / hits if hits else nan,
     }
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
@@ -13,14 +12,13 @@ from ....benchmarks.analysis.depth import Analysis, CellAnalysis
 from ....benchmarks.analysis.table import Row, Summary
 from ....benchmarks.resampling.bands import Band
 from ....benchmarks.resampling.bootstrap import CONFIDENCE, Interval
+from ....benchmarks.resampling.boxes import BoxHabit
+from ....benchmarks.resampling.errors import GroupMisses
 from ....benchmarks.scoring.error_analysis import Kind
-from ....benchmarks.scoring.localisation import HISTOGRAM_EDGES, BoxBias, HitOverlap
-from ....benchmarks.scoring.missed_faces import GroupMisses
 from ....benchmarks.scoring.slices import LABELS
 from ....datasets.manage.statistics import HEIGHTS_PX
 from ...figures.curves import ReliabilityDot, reliability_dots
 from ...values.numbers import (
-    between,
     between_signed,
     number_of,
     plain,
@@ -40,7 +38,7 @@ _ERRORS: dict[Kind, str] = {
     "duplicate": "second box on a face",
     "near_ignored": "box near a face that does not count",
 }
-_SIDES = (("dx", "width", "left", "right"), ("dy", "height", "above", "below"))
+_WIDTH, _HEIGHT = ("width", "left", "right"), ("height", "above", "below")
 _RATES = {
     "precision": "precision",
     "recall": "recall",
@@ -79,7 +77,7 @@ class InDepth:
         headline: AP and recall in one line.
         threshold: of the operating point.
         operating: rate, value with its interval.
-        curve: where and how the curve ends, with the intervals of that.
+        curve: where and how the curve ends.
         is_cut: a score floor ends it.
         choices: thresholds for a wish and those of the best F1 and F2, a sentence each.
         habit: how boxes differ from the annotation's, and what taking that out brings, a sentence each.
@@ -131,13 +129,10 @@ def _describe(row: Row, primary: str, found: CellAnalysis) -> InDepth:
         ),
         threshold=at_threshold,
         operating=[(title, _rate(found, name)) for name, title in _RATES.items()],
-        curve=_curve_end(found) or "There is no curve: no face counts, or there is no box.",
+        curve=_sentence(found.curve_end.statement) or "There is no curve: no face counts, or there is no box.",
         is_cut=found.curve_end.is_cut,
         choices=[
-            *(
-                _sentence(choice.statement) + _choice_interval(ends)
-                for choice, ends in zip(found.thresholds, found.intervals.choices, strict=True)
-            ),
+            *(_sentence(choice.statement) + _choice_interval(ends) for choice, ends in found.choices),
             *_best_thresholds(found),
         ],
         habit=_habit(found),
@@ -146,18 +141,14 @@ def _describe(row: Row, primary: str, found: CellAnalysis) -> InDepth:
                 _ERRORS[kind],
                 f"{cost.count:,}",
                 f"{cost.count_at_threshold:,}",
-                _signed_with_interval(found.intervals.errors[kind]),
+                _signed_with_interval(cost.delta_ap),
             )
-            for kind, cost in sorted(errors.kinds.items(), key=lambda item: _dearest(item[1].delta_ap))
+            for kind, cost in sorted(errors.kinds.items(), key=lambda item: _dearest(item[1].delta_ap.value))
         ],
-        misses=[
-            (name, lines)
-            for name, groups in found.misses.items()
-            if (lines := _misses(name, groups, found.intervals.misses[name]))
-        ],
+        misses=[(name, lines) for name, groups in found.misses.items() if (lines := _misses(name, groups))],
         unfound=f"{errors.unfound_at_threshold:,} of {number_of(errors.faces, 'face')} not found at {at_threshold}",
         calibration=_calibration(row, found),
-        reliability=reliability_dots(found.calibration.equal_width) if found.calibration else [],
+        reliability=reliability_dots(found.calibration) if found.calibration else [],
     )
 
 
@@ -166,27 +157,9 @@ def _rate(found: CellAnalysis, name: str) -> str:
     return with_interval(rate) if name != "false_alarms_per_picture" else _plain_with_interval(rate)
 
 
-def _curve_end(found: CellAnalysis) -> str:
-    """Say where the curve ends; empty where there is none."""
-    end, ends = found.curve_end, found.intervals.curve_end
-    if not end.statement:
-        return ""
-    sentences = [_sentence(end.statement)]
-    if limits := [f"{name} {between(ends[name])}" for name in ("recall", "precision") if math.isfinite(ends[name].low)]:
-        sentences.append(f"Intervals: {', '.join(limits)}.")
-    sentences.append(
-        f"AP {with_interval(ends['average_precision'])}, {with_interval(ends['average_precision_bound'])} if all other "
-        f"faces followed at that precision. The lowest-scored tenth of the boxes brings "
-        f"{_signed_with_interval(ends['tail_average_precision'])} of AP, {with_interval(ends['tail_precision'], 2)} of "
-        f"these boxes are hits; {with_interval(ends['crowding'], 2)} of all boxes crowd at the lowest scores (.05 "
-        f"where they are spread evenly)."
-    )
-    return " ".join(sentences)
-
-
 def _best_thresholds(found: CellAnalysis) -> list[str]:
     """Say where F1 and F2 are best, and what else is true there."""
-    sweep, bands = found.sweep, found.intervals.bands
+    sweep, bands = found.sweep, found.bands
 
     def at(name: str, place: int) -> Interval:
         band: Band = getattr(bands, name)
@@ -204,20 +177,17 @@ def _best_thresholds(found: CellAnalysis) -> list[str]:
 
 
 def _habit(found: CellAnalysis) -> list[str]:
-    bias, ends = found.bias, found.intervals
-    if not bias.hits:
+    habit = found.habit
+    if not habit.hits:
         return ["No hit to learn it from."]
     sentences = [
-        f"Boxes are {_plain_with_interval(ends.bias['width_ratio'])} times as wide and "
-        f"{_plain_with_interval(ends.bias['height_ratio'])} times as high as annotated, the centre "
-        f"{_offset(bias, ends.bias)} (medians over {number_of(bias.hits, 'hit')})."
+        f"Boxes are {_plain_with_interval(habit.width_ratio)} times as wide and "
+        f"{_plain_with_interval(habit.height_ratio)} times as high as annotated, the centre {_offset(habit)} (medians "
+        f"over {number_of(habit.hits, 'hit')})."
     ]
     before_after = [
-        f"AP{level} {share(change.before)} → {share(change.after)} ({_signed_with_interval(limits['gain'])})"
-        for level, change, limits in (
-            ("50", found.unbiased, ends.unbiased),
-            ("75", found.unbiased75, ends.unbiased75),
-        )
+        f"AP{100 * iou:.0f} {share(change.before)} → {share(change.after)} ({_signed_with_interval(change.gain)})"
+        for iou, change in found.unbiased.items()
         if math.isfinite(change.after)
     ]
     if before_after:
@@ -228,38 +198,22 @@ def _habit(found: CellAnalysis) -> list[str]:
     overlap = found.overlap
     if overlap.hits:
         sentences.append(
-            f"IoU of hits at the threshold: mean {with_interval(ends.overlap.mean, 2)}, median "
-            f"{with_interval(ends.overlap.quantiles[2], 2)}, nine of ten between "
-            f"{share(overlap.quantiles[0], 2)} and {share(overlap.quantiles[-1], 2)}."
+            f"IoU of hits at the threshold: mean {with_interval(overlap.mean, 2)}, median "
+            f"{with_interval(overlap.median, 2)}, nine of ten between {share(overlap.p05, 2)} and "
+            f"{share(overlap.p95, 2)}."
         )
-        sentences.append(_histogram(overlap, ends.overlap.histogram))
     return sentences
 
 
-def _offset(bias: BoxBias, ends: Mapping[str, Interval]) -> str:
-    """Say where the centre lies; ends below 0 lie on the other side.
-
-    >>> right, above = Interval(0.012, -0.004, 0.03, 0.95, 9), Interval(-0.034, -0.05, -0.02, 0.95, 9)
-    >>> _offset(BoxBias(0.012, -0.034, 0.0, 0.0, 5), {"dx": right, "dy": above})
-    '1.2 % (−0.4 to 3.0) of the width right and 3.4 % (2.0 to 5.0) of the height above'
-    """
+def _offset(habit: BoxHabit) -> str:
+    """Say where the centre lies; ends below 0 lie on the other side."""
     parts = []
-    for by, (name, of, before, after) in zip((bias.dx, bias.dy), _SIDES, strict=True):
-        limits = (ends[name].low, ends[name].high) if by >= 0 else (-ends[name].high, -ends[name].low)
+    for by, (of, before, after) in ((habit.dx, _WIDTH), (habit.dy, _HEIGHT)):
+        side, limits = (after, (by.low, by.high)) if by.value >= 0 else (before, (-by.high, -by.low))
         low, high = (plain(round(100 * limit, 1) + 0.0, 1) for limit in limits)  # no minus before a zero
         bracket = f" ({low} to {high})" if math.isfinite(limits[0]) else ""
-        parts.append(f"{plain(100 * abs(by), 1)} %{bracket} of the {of} {after if by >= 0 else before}")
+        parts.append(f"{plain(100 * abs(by.value), 1)} %{bracket} of the {of} {side}")
     return " and ".join(parts)
-
-
-def _histogram(overlap: HitOverlap, shares: Sequence[Interval]) -> str:
-    """Say which share of the hits lies in each bar that holds any."""
-    bars = [
-        f"{share(low, 2)} to {share(high, 2)}: {with_interval(one, 2)}"
-        for (low, high), number, one in zip(pairwise(HISTOGRAM_EDGES), overlap.histogram, shares, strict=True)
-        if number
-    ]
-    return f"Shares of the hits by IoU, {'; '.join(bars)}."
 
 
 def _signed_with_interval(interval: Interval) -> str:
@@ -278,15 +232,13 @@ def _choice_interval(interval: Interval | None) -> str:
     return f" On other pictures of the second half: {plain(interval.low)} to {plain(interval.high)}."
 
 
-def _misses(
-    name: str, groups: Mapping[str | int, GroupMisses], intervals: Mapping[str | int, Interval]
-) -> list[MissLine]:
+def _misses(name: str, groups: Mapping[str | int, GroupMisses]) -> list[MissLine]:
     names: dict[str | int, str] = {height: height for height in HEIGHTS_PX}
     if name in LABELS:
         names = dict(enumerate(LABELS[name]))
     ordered = [key for key in names if key in groups] + [key for key in groups if key not in names]
     return [
-        MissLine(str(names.get(key, key)), f"{one.faces:,}", f"{one.unfound:,}", with_interval(intervals[key], 2))
+        MissLine(str(names.get(key, key)), f"{one.faces:,}", f"{one.unfound:,}", with_interval(one.share, 2))
         for key in ordered
         if (one := groups[key]).faces
     ]
@@ -294,23 +246,11 @@ def _misses(
 
 def _calibration(row: Row, found: CellAnalysis) -> str:
     if found.calibration is not None:
-        sentence, ends = _sentence(found.calibration.statement), found.intervals.calibration
-        limits = [
-            f"ECE {between(ends['expected_error'], 3)}",
-            f"with equal counts {between(ends['equal_count_error'], 3)}",
-            f"Brier score {between(ends['brier'], 3)}",
-        ]
-        if not math.isfinite(ends["expected_error"].low):
-            return sentence
-        return f"{sentence} Intervals: {', '.join(limits)}. Largest error of any bin: {_worst(ends['maximum_error'])}."
+        return _sentence(found.calibration.statement)
     kind = row.cell["info"]["score_kind"]
     if kind == "probability":
         return "No score from 0 to 1 to judge."
     return f"Scores of the kind “{kind}” do not claim to be probabilities, so they cannot be wrong about it."
-
-
-def _worst(error: Interval) -> str:
-    return f"{share(error.value)} ({between(error, 3)})"
 
 
 def _sentence(statement: str) -> str:

@@ -57,7 +57,6 @@ def resampled_numbers(pictures: list[Picture], weights: NDArray[np.int32]) -> di
     matches, overlaps = match(faces, detections, scores), coco_overlaps(faces, detections, scores)
     statistics = {
         "exact": ExactAP(matches, counted),
-        "exact without empty pictures": ExactAP(matches, counted, count_empty_pictures=False),
         "official": OfficialAP(matches, counted),
         "ap": CocoAP(overlaps, counted),
         "ap50": CocoAP(overlaps, counted, COCO_THRESHOLDS[:1]),
@@ -88,7 +87,6 @@ def numbers_of_copies(originals: list[Picture], weights: list[int]) -> dict[str,
     point = oracle.at_threshold(pictures, 0.5)
     return {
         "exact": oracle.exact_ap(pictures),
-        "exact without empty pictures": oracle.exact_ap(pictures, count_empty_pictures=False),
         "official": oracle.official_ap(pictures),
         "ap": float(np.mean(coco)),
         "ap50": coco[0],

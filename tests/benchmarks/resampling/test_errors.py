@@ -1,52 +1,34 @@
-"""Intervals of errors, calibration, boxes, thresholds, curves and misses equal scoring the repeated pictures."""
+"""Intervals of errors, boxes, thresholds, curves and misses equal scoring the repeated pictures."""
 
 from __future__ import annotations
 
 import math
 import tracemalloc
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from facebench.benchmarks.resampling import average_precision as resampled_curves
 from facebench.benchmarks.resampling import bands as resampled_sweep
 from facebench.benchmarks.resampling import boxes as resampled_boxes
-from facebench.benchmarks.resampling import order as resampled_order
 from facebench.benchmarks.resampling import statistics as resampling
 from facebench.benchmarks.resampling.average_precision import ExactAP
 from facebench.benchmarks.resampling.bands import SweepBands, sweep_bands
 from facebench.benchmarks.resampling.bootstrap import Interval, draw_weights, resample
 from facebench.benchmarks.resampling.boxes import (
-    box_bias_intervals,
-    overlap_intervals,
-    unbiased_intervals,
-    weighted_quantiles,
-)
-from facebench.benchmarks.resampling.calibration import calibration_intervals
-from facebench.benchmarks.resampling.curve_end import curve_end_intervals
-from facebench.benchmarks.resampling.errors import (
-    error_cost_intervals,
-    miss_share_intervals,
-    threshold_choice_interval,
-)
-from facebench.benchmarks.resampling.order import Rows
-from facebench.benchmarks.scoring import Matches, PictureBoxes, count, exact_average_precision, match, operating_point
-from facebench.benchmarks.scoring.calibration import calibration
-from facebench.benchmarks.scoring.error_analysis import KINDS, analyse_errors
-from facebench.benchmarks.scoring.localisation import (
-    HISTOGRAM_EDGES,
-    SHARE_LEVELS,
-    UnbiasedPrecision,
-    box_bias,
+    box_habit,
     hit_overlap,
     unbiased_average_precision,
-    without_bias,
+    weighted_quantiles,
 )
-from facebench.benchmarks.scoring.missed_faces import misses_by_group
-from facebench.benchmarks.scoring.sweep import curve_end, sweep
+from facebench.benchmarks.resampling.errors import analyse_errors, misses_by_group, threshold_choice_interval
+from facebench.benchmarks.scoring import Matches, PictureBoxes, count, exact_average_precision, match, operating_point
+from facebench.benchmarks.scoring.error_analysis import KINDS, fixed
+from facebench.benchmarks.scoring.localisation import box_bias, without_bias
+from facebench.benchmarks.scoring.sweep import sweep
 from facebench.benchmarks.scoring.thresholds import ThresholdChoice, choose_threshold
-from facebench.benchmarks.scoring.verdicts import first_half
+from facebench.benchmarks.scoring.verdicts import faces_not_hit, first_half, verdicts
 from facebench.errors import UsageError
 from facebench.tests.benchmarks.resampling.test_bootstrap import ones, repeat
 from facebench.tests.benchmarks.scoring.test_oracle import DEGENERATE, A, B, pictures_with_ties
@@ -58,9 +40,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 THRESHOLD = 0.4
-END = ("recall", "precision", "tail_precision", "tail_average_precision", "crowding")
-END_AP = ("average_precision", "average_precision_bound")
-BARS = HISTOGRAM_EDGES[:-1]
+BIAS = ("dx", "dy", "width_ratio", "height_ratio")
 many = settings(max_examples=25, deadline=None)
 
 
@@ -79,133 +59,111 @@ def laid_out(pictures: list[Picture]) -> Scene:
     return Scene(faces, boxes, scores, counted, match(faces, boxes, scores), labels)
 
 
-def as_probabilities(pictures: list[Picture]) -> list[Picture]:
-    return [p._replace(scores=[min(max(score, 0.0), 1.0) for score in p.scores]) for p in pictures]
-
-
 class Held(NamedTuple):
     """What is read off the real pictures and held in every draw."""
 
     choices: list[ThresholdChoice]
     thresholds: NDArray[np.float64]
-    unbiased: UnbiasedPrecision
+    corrected: PictureBoxes | None
 
     @classmethod
-    def of(cls, pictures: list[Picture], *, count_empty_pictures: bool) -> Held:
-        faces, boxes, scores, counted, matches, _ = laid_out(pictures)
-        empty = {"count_empty_pictures": count_empty_pictures}
+    def of(cls, pictures: list[Picture]) -> Held:
+        faces, boxes, _, counted, matches, _ = laid_out(pictures)
         wishes = ({"precision": 0.4}, {"false_alarms_per_picture": 0.5})
+        half = first_half(faces.pictures)
+        first, second = (
+            box_bias(matches, faces, boxes, counted, pictures=part, score_threshold=0.2) for part in (half, ~half)
+        )
         return cls(
-            [choose_threshold(matches, counted, **wish, **empty, seed=1) for wish in wishes],
-            sweep(count(matches, counted), **empty).thresholds,
-            unbiased_average_precision(faces, boxes, scores, counted, score_threshold=0.2, seed=1, **empty),
+            [choose_threshold(matches, counted, **wish, seed=1) for wish in wishes],
+            sweep(count(matches, counted)).thresholds,
+            without_bias(boxes, first, second),
         )
 
 
-def resampled(
-    pictures: list[Picture], held: Held, weights: NDArray[np.integer], *, count_empty_pictures: bool = True
-) -> dict[str, Interval]:
+def resampled(pictures: list[Picture], held: Held, weights: NDArray[np.integer]) -> dict[str, Interval]:
     """Every interval but the bands, by a name of its own."""
-    faces, boxes, scores, counted, matches, labels = laid_out(pictures)
-    likely = laid_out(as_probabilities(pictures)).matches
-    empty = {"count_empty_pictures": count_empty_pictures}
-    overlap = overlap_intervals(matches, counted, weights, score_threshold=THRESHOLD)
-    groups = {
-        "error": error_cost_intervals(matches, counted, weights, **empty),
-        "calibration": calibration_intervals(
-            likely, counted, weights, score_kind="probability", score_floor=0.2, bins=4
-        ),
-        "bias": box_bias_intervals(matches, faces, boxes, counted, weights, score_threshold=THRESHOLD),
-        "overlap": {"mean": overlap.mean, **dict(zip(SHARE_LEVELS, overlap.shares, strict=True))},
-        "bar": dict(zip(BARS, overlap.histogram, strict=True)),
-        "end": curve_end_intervals(matches, counted, weights, **empty),
-        "unbiased": unbiased_intervals(held.unbiased, faces, boxes, scores, counted, weights, seed=1, **empty),
+    faces, boxes, _, counted, matches, labels = laid_out(pictures)
+    overlap = hit_overlap(matches, counted, weights, score_threshold=THRESHOLD)
+    habit = box_habit(matches, faces, boxes, counted, weights, score_threshold=THRESHOLD)
+    unbiased = unbiased_average_precision(matches, faces, boxes, counted, weights, score_threshold=0.2)
+    groups: dict[str, dict[Any, Interval]] = {
+        "error": {kind: cost.delta_ap for kind, cost in analyse_errors(matches, counted, weights).kinds.items()},
+        "bias": {name: getattr(habit, name) for name in BIAS},
+        "overlap": {"mean": overlap.mean, "median": overlap.median},
+        "gain": {iou: one.gain for iou, one in unbiased.items()},
         "choice": {
             choice.rate: one
             for choice in held.choices
-            if (one := threshold_choice_interval(choice, matches, counted, weights, seed=1, **empty)) is not None
+            if (one := threshold_choice_interval(choice, matches, counted, weights, seed=1)) is not None
         },
-        "missed": miss_share_intervals(matches, counted, labels, weights, score_threshold=THRESHOLD),
+        "missed": {name: one.share for name, one in misses(matches, counted, labels, weights).items()},
     }
     return {f"{group} {name}": one for group, named in groups.items() for name, one in named.items()}
 
 
-def copied(
-    originals: list[Picture], held: Held, weights: list[int], *, count_empty_pictures: bool = True
-) -> dict[str, float]:
-    """The same numbers by the plain functions on the repeated pictures; groups and wishes that vanish are left out."""
-    pictures = repeat(originals, weights)
-    faces, boxes, _, counted, matches, labels = laid_out(pictures)
-    empty = {"count_empty_pictures": count_empty_pictures}
-    errors = analyse_errors(matches, counted, **empty)
-    likely = calibration(
-        laid_out(as_probabilities(pictures)).matches, counted, score_kind="probability", score_floor=0.2, bins=4
-    )
+def misses(
+    matches: Matches, counted: NDArray[np.bool_], labels: NDArray[np.generic], weights: NDArray[np.integer]
+) -> dict[Any, Any]:
+    return misses_by_group(matches.face_offsets, counted, unfound(matches, counted), labels, weights)
+
+
+def unfound(matches: Matches, counted: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return faces_not_hit(matches, counted, verdicts(matches, counted).hit & (matches.scores >= THRESHOLD))
+
+
+def copied(originals: list[Picture], held: Held, weights: list[int]) -> dict[str, float]:
+    """The same numbers by plain functions on the repeated pictures; groups and wishes that vanish are left out."""
+    faces, boxes, _, counted, matches, labels = laid_out(repeat(originals, weights))
+
+    def exact_ap(some: Matches, counts: NDArray[np.bool_], iou: float = 0.5) -> float:
+        return exact_average_precision(count(some, counts, iou_threshold=iou))
+
     bias = box_bias(matches, faces, boxes, counted, score_threshold=THRESHOLD)
-    overlap = hit_overlap(matches, counted, score_threshold=THRESHOLD)
-    end = curve_end(count(matches, counted), **empty)
-    before = exact_average_precision(count(matches, counted), **empty)
-    after = corrected_ap(originals, held.unbiased, weights, count_empty_pictures=count_empty_pictures)
+    overlap = matches.plain_iou[verdicts(matches, counted).hit & (matches.scores >= THRESHOLD)]
+    missed = unfound(matches, counted)
     return {
-        **{f"error {kind}": errors.kinds[kind].delta_ap for kind in KINDS},
-        "calibration expected_error": likely.equal_width.expected_error,
-        "calibration maximum_error": likely.equal_width.maximum_error,
-        "calibration equal_count_error": likely.equal_count.expected_error,
-        "calibration brier": likely.brier,
-        **{f"bias {name}": getattr(bias, name) for name in ("dx", "dy", "width_ratio", "height_ratio")},
-        "overlap mean": overlap.mean,
-        **{f"overlap {level}": share for level, share in zip(SHARE_LEVELS, overlap.shares, strict=True)},
+        **{f"error {kind}": exact_ap(*fixed(matches, counted, (kind,))) - exact_ap(matches, counted) for kind in KINDS},
+        **{f"bias {name}": getattr(bias, name) for name in BIAS},
+        "overlap mean": float(overlap.mean()) if len(overlap) else math.nan,
+        "overlap median": float(np.median(overlap)) if len(overlap) else math.nan,
         **{
-            f"bar {edge}": number / overlap.hits if overlap.hits else math.nan
-            for edge, number in zip(BARS, overlap.histogram, strict=True)
+            f"gain {iou}": corrected_ap(originals, held, weights, iou) - exact_ap(matches, counted, iou)
+            for iou in (0.5, 0.75)
         },
-        **{f"end {name}": getattr(end, name) for name in (*END, *END_AP)},
-        "unbiased before": before,
-        "unbiased after": after,
-        "unbiased gain": after - before,
+        **{f"choice {choice.rate}": reported(originals, choice, weights) for choice in held.choices if choice.reached},
         **{
-            f"choice {choice.rate}": reported(originals, choice, weights, count_empty_pictures=count_empty_pictures)
-            for choice in held.choices
-            if choice.reached
-        },
-        **{
-            f"missed {name}": group.share
-            for name, group in misses_by_group(matches, counted, labels, score_threshold=THRESHOLD).items()
+            f"missed {name}": float(missed[labels == name].sum() / some) if some else math.nan
+            for name in np.unique(labels).tolist()
+            for some in [counted[labels == name].sum()]
         },
     }
 
 
-def corrected_ap(
-    originals: list[Picture], unbiased: UnbiasedPrecision, weights: list[int], *, count_empty_pictures: bool
-) -> float:
-    boxes = without_bias(laid_out(originals).boxes, unbiased.first_fit, unbiased.second_fit, seed=1)
-    if boxes is None:
+def corrected_ap(originals: list[Picture], held: Held, weights: list[int], iou: float) -> float:
+    if held.corrected is None:
         return math.nan
-    of_picture = np.split(boxes.boxes, boxes.offsets[1:-1]) if originals else []
+    of_picture = np.split(held.corrected.boxes, held.corrected.offsets[1:-1]) if originals else []
     corrected = [p._replace(boxes=b.tolist()) for p, b in zip(originals, of_picture, strict=True)]
     scene = laid_out(repeat(corrected, weights))
-    return exact_average_precision(count(scene.matches, scene.counted), count_empty_pictures=count_empty_pictures)
+    return exact_average_precision(count(scene.matches, scene.counted, iou_threshold=iou))
 
 
-def reported(
-    originals: list[Picture], choice: ThresholdChoice, weights: list[int], *, count_empty_pictures: bool
-) -> float:
+def reported(originals: list[Picture], choice: ThresholdChoice, weights: list[int]) -> float:
     reports = (~first_half(len(originals), 1)).tolist()
     scene = laid_out(repeat(originals, [times * mine for times, mine in zip(weights, reports, strict=True)]))
     counts = count(scene.matches, scene.counted)
-    point = operating_point(counts, choice.score_threshold, count_empty_pictures=count_empty_pictures)
+    point = operating_point(counts, choice.score_threshold)
     return float(getattr(point, choice.rate))
 
 
-def assert_equal_to_repeating(
-    pictures: list[Picture], weights: list[int], *, count_empty_pictures: bool = True
-) -> None:
+def assert_equal_to_repeating(pictures: list[Picture], weights: list[int]) -> None:
     """Of one draw both ends of the interval are its value."""
-    held = Held.of(pictures, count_empty_pictures=count_empty_pictures)
+    held = Held.of(pictures)
     draw = np.array([weights], dtype=np.int32).reshape(1, len(pictures))
-    expected = copied(pictures, held, weights, count_empty_pictures=count_empty_pictures)
-    got = resampled(pictures, held, draw, count_empty_pictures=count_empty_pictures)
-    plain = copied(pictures, held, [1] * len(pictures), count_empty_pictures=count_empty_pictures)
+    expected = copied(pictures, held, weights)
+    got = resampled(pictures, held, draw)
+    plain = copied(pictures, held, [1] * len(pictures))
     assert got.keys() == plain.keys()
     expected |= dict.fromkeys(got.keys() - expected.keys(), math.nan)
     for end in ("low", "high"):
@@ -213,17 +171,15 @@ def assert_equal_to_repeating(
         assert ends == pytest.approx(expected, abs=1e-12, rel=0, nan_ok=True)
     assert {name: one.value for name, one in got.items()} == pytest.approx(plain, abs=1e-12, rel=0, nan_ok=True)
     assert {name for name, one in got.items() if one.draws == 0} == {n for n, v in expected.items() if math.isnan(v)}
-    assert_bands_equal_to_repeating(pictures, held, weights, count_empty_pictures=count_empty_pictures)
+    assert_bands_equal_to_repeating(pictures, held, weights)
 
 
-def assert_bands_equal_to_repeating(
-    pictures: list[Picture], held: Held, weights: list[int], *, count_empty_pictures: bool
-) -> None:
+def assert_bands_equal_to_repeating(pictures: list[Picture], held: Held, weights: list[int]) -> None:
     scene, copies = laid_out(pictures), laid_out(repeat(pictures, weights))
     draw = np.array([weights], dtype=np.int32).reshape(1, len(pictures))
-    bands = sweep_bands(scene.matches, scene.counted, held.thresholds, draw, count_empty_pictures=count_empty_pictures)
+    bands = sweep_bands(scene.matches, scene.counted, held.thresholds, draw)
     counts = count(copies.matches, copies.counted)
-    points = [operating_point(counts, t, count_empty_pictures=count_empty_pictures) for t in held.thresholds]
+    points = [operating_point(counts, t) for t in held.thresholds]
     expected = {rate: [getattr(p, rate) for p in points] for rate in SweepBands._fields if rate != "f2"}
     rates = zip(expected["precision"], expected["recall"], points, strict=True)
     expected["f2"] = [f2(precision, recall, point.f1) for precision, recall, point in rates]
@@ -242,15 +198,14 @@ def f2(precision: float, recall: float, f1: float) -> float:
 @pytest.mark.parametrize("pictures", DEGENERATE.values(), ids=DEGENERATE)
 @pytest.mark.parametrize("weight", [0, 1, 3])
 def test_equal_weights(pictures: list[Picture], weight: int) -> None:
-    for count_empty_pictures in (True, False):
-        assert_equal_to_repeating(pictures, [weight] * len(pictures), count_empty_pictures=count_empty_pictures)
+    assert_equal_to_repeating(pictures, [weight] * len(pictures))
 
 
 @many
-@given(seeds, st.lists(st.integers(0, 3), min_size=6, max_size=6), st.booleans())
-def test_a_weight_is_a_number_of_copies(seed: int, weights: list[int], count_empty_pictures: bool) -> None:
+@given(seeds, st.lists(st.integers(0, 3), min_size=6, max_size=6))
+def test_a_weight_is_a_number_of_copies(seed: int, weights: list[int]) -> None:
     pictures = scene(seed)
-    assert_equal_to_repeating(pictures, weights[: len(pictures)], count_empty_pictures=count_empty_pictures)
+    assert_equal_to_repeating(pictures, weights[: len(pictures)])
 
 
 @many
@@ -274,14 +229,14 @@ def test_many_draws_are_the_draws_one_by_one(block: int, monkeypatch: pytest.Mon
 
     scene_ = laid_out(pictures)
     thresholds = sweep(count(scene_.matches, scene_.counted)).thresholds
-    together = sweep_bands(scene_.matches, scene_.counted, thresholds, rows, confidence=0.5)
+    together = sweep_bands(scene_.matches, scene_.counted, thresholds, rows)
     alone = [sweep_bands(scene_.matches, scene_.counted, thresholds, row[None]) for row in rows]
     for rate, band in together._asdict().items():
         values = np.array([getattr(one, rate).low for one in alone])
         some = ~np.isnan(values).all(axis=0)
         assert some.sum() > 30
-        assert band.low[some] == pytest.approx(np.nanquantile(values[:, some], 0.25, axis=0))
-        assert band.high[some] == pytest.approx(np.nanquantile(values[:, some], 0.75, axis=0))
+        assert band.low[some] == pytest.approx(np.nanquantile(values[:, some], 0.025, axis=0))
+        assert band.high[some] == pytest.approx(np.nanquantile(values[:, some], 0.975, axis=0))
 
 
 def test_several_quantiles_are_the_quantiles_one_by_one() -> None:
@@ -299,71 +254,38 @@ def test_several_quantiles_are_the_quantiles_one_by_one() -> None:
 @pytest.mark.parametrize("draws_a_block", [1, 7])
 def test_a_block_of_draws_is_as_good_as_all_of_them(draws_a_block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every interval in depth: equal, but for the rounding of what is not made of whole numbers."""
-    pictures = as_probabilities([picture for seed in range(8) for picture in scene(seed)])
-    held = Held.of(pictures, count_empty_pictures=True)
+    pictures = [picture for seed in range(8) for picture in scene(seed)]
+    held = Held.of(pictures)
     weights = draw_weights(len(pictures), draws=40)
     together = resampled(pictures, held, weights)
     monkeypatch.setattr(resampling, "NUMBERS_PER_BLOCK", draws_a_block * len(pictures))
     in_blocks = resampled(pictures, held, weights)
-    rounded = {name for name in together if name.startswith("calibration")} | {"overlap mean"}
-    assert {"end crowding", "error missed", "missed large"} <= together.keys() - rounded
+    assert {"error missed", "missed large"} <= together.keys()
     for name, one in together.items():
-        if name in rounded:
+        if name == "overlap mean":
             expected = pytest.approx((one.low, one.high), rel=1e-14, abs=0)
             assert (in_blocks[name].low, in_blocks[name].high) == expected, name
         else:
             assert in_blocks[name] == one, name
 
 
-@pytest.mark.parametrize("rows_kept", [1, 3, 64])
-@pytest.mark.parametrize("rows", [0, 1, 63, 64, 65, 200])
-def test_places_and_running_sums_of_repeated_rows(rows: int, rows_kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Against lists that are written out; one draw without any picture among them."""
-    monkeypatch.setattr(resampled_order, "_ROWS", rows_kept)
-    random = np.random.default_rng(rows)
-    picture, values = random.integers(0, 5, rows), random.normal(size=rows)
-    weights = np.vstack([draw_weights(5, draws=6, seed=2), np.zeros((1, 5), dtype=np.int32)])
-    copies, summed = Rows(picture, 5).under(weights), Rows(picture, 5, values).under(weights)
-    limits = np.tile(np.arange(rows + 1), (len(weights), 1))
-    for draw, row in enumerate(weights):
-        each = row[picture]
-        written_out = np.repeat(np.arange(rows), each)
-        assert copies.total[draw] == len(written_out)
-        places = np.zeros((len(weights), len(written_out)), dtype=np.int64)
-        places[draw] = np.arange(len(written_out))
-        assert copies.at(places)[draw].tolist() == written_out.tolist()
-        assert copies.before(limits)[draw].tolist() == np.append(0, np.cumsum(each)).tolist()
-        assert summed.before(limits)[draw] == pytest.approx(np.append(0, np.cumsum(each * values)), abs=1e-12)
-
-
-def test_many_draws_of_the_end_and_of_even_bins_are_the_draws_one_by_one() -> None:
-    pictures = as_probabilities([picture for seed in range(8) for picture in scene(seed)])
-    rows = draw_weights(len(pictures), draws=12, seed=3)
-    _, _, _, counted, matches, _ = laid_out(pictures)
-
-    def both(weights: NDArray[np.integer]) -> dict[str, Interval]:
-        likely = calibration_intervals(matches, counted, weights, score_kind="probability")
-        return {**curve_end_intervals(matches, counted, weights), **likely}
-
-    together, alone = both(rows), [both(row[None]) for row in rows]
-    for name, one in together.items():
-        low, high = np.quantile([single[name].low for single in alone], [0.025, 0.975])
-        assert low < high
-        assert (one.low, one.high, one.draws) == (pytest.approx(low), pytest.approx(high), 12)
-
-
 def test_an_average_precision_that_is_known_changes_nothing() -> None:
     pictures = [picture for seed in range(8) for picture in scene(seed)]
-    _, _, _, counted, matches, _ = laid_out(pictures)
+    faces, boxes, _, counted, matches, _ = laid_out(pictures)
     weights = draw_weights(len(pictures), draws=50)
     known = resample(ExactAP(matches, counted), weights)
-    for function in (curve_end_intervals, error_cost_intervals):
-        assert function(matches, counted, weights, average_precision=known) == function(matches, counted, weights)
+    errors = [analyse_errors(matches, counted, weights, average_precision=one) for one in (known, None)]
+    assert errors[0] == errors[1]
+    unbiased = [
+        unbiased_average_precision(matches, faces, boxes, counted, weights, average_precision=one)
+        for one in (known, None)
+    ]
+    assert unbiased[0] == unbiased[1]
 
 
 def test_the_same_seed_gives_the_same_intervals_around_the_values() -> None:
     pictures = [picture for seed in range(12) for picture in scene(seed)]
-    held = Held.of(pictures, count_empty_pictures=True)
+    held = Held.of(pictures)
     first, again, other = (
         resampled(pictures, held, draw_weights(len(pictures), draws=200, seed=seed)) for seed in (4, 4, 5)
     )
@@ -371,15 +293,13 @@ def test_the_same_seed_gives_the_same_intervals_around_the_values() -> None:
     assert first != other
     assert {"choice precision", "missed large", "error missed"} <= first.keys()
     for name, one in first.items():
-        is_empty_bar = name.startswith("bar") and one.value == 0
-        assert one.low < one.high or name == "error near_ignored" or is_empty_bar, name
-        if not name.startswith("calibration") or name == "calibration brier":  # scatter alone raises the others
-            assert one.low <= one.value <= one.high, name
+        assert one.low < one.high or name == "error near_ignored", name
+        assert one.low <= one.value <= one.high, name
 
 
 @pytest.mark.parametrize("pictures", [DEGENERATE["no detections"], [Picture([A], [True], [A], [0.9])]])
 def test_no_draws(pictures: list[Picture]) -> None:
-    held = Held.of(pictures, count_empty_pictures=True)
+    held = Held.of(pictures)
     for one in resampled(pictures, held, draw_weights(len(pictures), draws=0)).values():
         assert (math.isnan(one.low), math.isnan(one.high), one.draws) == (True, True, 0)
 
@@ -388,7 +308,8 @@ def test_a_kind_of_error_that_does_not_occur_costs_nothing_in_any_draw() -> None
     """AP scatters, the difference does not: both come from the same draws."""
     pictures = [Picture([A, B], [True, True], [A], [0.9]), Picture([A], [True], [A], [0.8])] * 10
     faces, boxes, scores, counted = oracle.to_arrays(pictures)
-    costs = error_cost_intervals(match(faces, boxes, scores), counted, draw_weights(20, draws=300))
+    kinds = analyse_errors(match(faces, boxes, scores), counted, draw_weights(20, draws=300)).kinds
+    costs = {kind: cost.delta_ap for kind, cost in kinds.items()}
     for kind in ("duplicate", "badly_placed", "near_ignored", "background"):
         assert (costs[kind].value, costs[kind].low, costs[kind].high, costs[kind].draws) == (0.0, 0.0, 0.0, 300)
     assert costs["missed"].value == pytest.approx(1 / 3)
@@ -402,11 +323,11 @@ def test_a_habit_that_all_boxes_share_has_no_width() -> None:
     pictures = [Picture([box], [True], [other], [0.9]) for box, other in zip(boxes, found, strict=True)]
     faces, detections, scores, counted = oracle.to_arrays(pictures)
     weights = draw_weights(20, draws=100)
-    bias = box_bias_intervals(match(faces, detections, scores), faces, detections, counted, weights)
-    for name, value in (("dx", 0.1), ("dy", 0.0), ("width_ratio", 1.0), ("height_ratio", 1.5)):
-        assert (bias[name].value, bias[name].low, bias[name].high) == pytest.approx((value,) * 3, abs=1e-12)
-    unbiased = unbiased_average_precision(faces, detections, scores, counted, iou_threshold=0.75)
-    gain = unbiased_intervals(unbiased, faces, detections, scores, counted, weights)["gain"]
+    matches = match(faces, detections, scores)
+    habit = box_habit(matches, faces, detections, counted, weights)
+    for one, value in ((habit.dx, 0.1), (habit.dy, 0.0), (habit.width_ratio, 1.0), (habit.height_ratio, 1.5)):
+        assert (one.value, one.low, one.high) == pytest.approx((value,) * 3, abs=1e-12)
+    gain = unbiased_average_precision(matches, faces, detections, counted, weights)[0.75].gain
     assert (gain.value, gain.low, gain.high) == (1.0, 1.0, 1.0)
 
 
@@ -419,18 +340,16 @@ def test_a_wish_out_of_reach_has_no_interval() -> None:
 
 
 def by_name(scene: Scene, pictures: list[Picture]) -> dict[str, Callable[[NDArray[np.integer]], object]]:
-    held = Held.of(pictures, count_empty_pictures=True)
-    faces, boxes, scores, counted, matches, labels = scene
+    held = Held.of(pictures)
+    faces, boxes, _, counted, matches, labels = scene
     return {
-        "errors": lambda w: error_cost_intervals(matches, counted, w),
-        "calibration": lambda w: calibration_intervals(matches, counted, w, score_kind="probability"),
-        "bias": lambda w: box_bias_intervals(matches, faces, boxes, counted, w),
-        "overlap": lambda w: overlap_intervals(matches, counted, w),
-        "unbiased": lambda w: unbiased_intervals(held.unbiased, faces, boxes, scores, counted, w),
+        "errors": lambda w: analyse_errors(matches, counted, w),
+        "habit": lambda w: box_habit(matches, faces, boxes, counted, w),
+        "overlap": lambda w: hit_overlap(matches, counted, w),
+        "unbiased": lambda w: unbiased_average_precision(matches, faces, boxes, counted, w),
         "choice": lambda w: threshold_choice_interval(held.choices[0], matches, counted, w),
-        "end": lambda w: curve_end_intervals(matches, counted, w),
         "bands": lambda w: sweep_bands(matches, counted, held.thresholds, w),
-        "misses": lambda w: miss_share_intervals(matches, counted, labels, w),
+        "misses": lambda w: misses(matches, counted, labels, w),
     }
 
 
@@ -465,15 +384,8 @@ def test_weights_that_are_refused(name: str, wrong: NDArray[np.integer]) -> None
         by_name(laid_out(pictures), pictures)[name](wrong)
 
 
-def test_what_the_plain_functions_refuse_is_refused() -> None:
+def test_rising_thresholds_are_refused() -> None:
     pictures = [Picture([A], [True], [A, B], [0.9, 0.5])]
     scene = laid_out(pictures)
-    weights = ones(pictures)
-    with pytest.raises(UsageError, match='kind "probability", got "margin"'):
-        calibration_intervals(scene.matches, scene.counted, weights, score_kind="margin")
-    with pytest.raises(UsageError, match="label for each of 1 faces"):
-        miss_share_intervals(scene.matches, scene.counted, np.array(["a", "b"]), weights)
     with pytest.raises(UsageError, match="never rise"):
-        sweep_bands(scene.matches, scene.counted, np.array([0.5, 0.9]), weights)
-    with pytest.raises(UsageError, match="confidence"):
-        sweep_bands(scene.matches, scene.counted, np.array([0.9, 0.5]), weights, confidence=95.0)
+        sweep_bands(scene.matches, scene.counted, np.array([0.5, 0.9]), ones(pictures))

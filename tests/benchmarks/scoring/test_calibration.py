@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 from facebench.benchmarks.scoring import Matches, PictureBoxes, match
-from facebench.benchmarks.scoring.calibration import Calibration, calibration
+from facebench.benchmarks.scoring.calibration import BINS, Calibration, calibration
 from facebench.errors import UsageError
 from facebench.tests.benchmarks.scoring.test_oracle import DEGENERATE
 from facebench.tests.support import oracle
@@ -33,78 +33,55 @@ def judge(scores: ArrayLike, right: ArrayLike, **options: float) -> Calibration:
 
 
 def test_by_hand() -> None:
-    """Two bins: 0.2 and 0.4 of which one hits, mean 0.3 against 0.5; 0.6, 0.8 and 1.0, two hits, 0.8 against 2/3."""
-    result = judge([0.2, 0.4, 0.6, 0.8, 1.0], [False, True, True, False, True], bins=2)
-    wide = result.equal_width
-    assert wide.edges.tolist() == [0.0, 0.5, 1.0]
-    assert wide.count.tolist() == [2, 3]
-    assert wide.mean_score.tolist() == pytest.approx([0.3, 0.8])
-    assert wide.hit_share.tolist() == pytest.approx([1 / 2, 2 / 3])
-    assert wide.expected_error == pytest.approx((2 * 0.2 + 3 * (0.8 - 2 / 3)) / 5)
-    assert wide.maximum_error == pytest.approx(0.2)
-    assert result.brier == pytest.approx((0.04 + 0.36 + 0.16 + 0.64 + 0) / 5)
-    assert (result.detections, result.hits, result.score_floor) == (5, 3, 0.0)
+    """Bins of two and of one: 0.1 and 0.16, of which one hits, mean 0.13 against 1/2; 0.8 and 1.0, both hits."""
+    result = judge([0.1, 0.16, 0.8, 1.0], [False, True, True, True])
+    assert result.count.tolist() == [0, 2, 0, 0, 0, 0, 0, 0, 1, 1]
+    assert result.mean_score[[1, 8, 9]].tolist() == pytest.approx([0.13, 0.8, 1.0])
+    assert result.hit_share[[1, 8, 9]].tolist() == [0.5, 1.0, 1.0]
+    assert result.expected_error == pytest.approx((2 * 0.37 + 0.2 + 0) / 4)
+    assert result.brier == pytest.approx((0.01 + 0.84**2 + 0.04 + 0) / 4)
+    assert (result.detections, result.hits, result.score_floor) == (4, 3, 0.0)
     assert result.statement == (
-        "ECE 0.160 (equal counts 0.160), Brier score 0.240, over 5 detections with a score of at least 0, "
-        "3 of them hits"
+        "ECE 0.235, Brier score 0.189, over 4 detections with a score of at least 0, 3 of them hits"
     )
 
 
-def test_bins_of_equal_count() -> None:
-    """Seven scores in three bins: 2, 2 and 3, whatever lies between them."""
-    curve = judge([0.01, 0.02, 0.03, 0.04, 0.9, 0.95, 0.99], [0, 0, 0, 1, 1, 1, 0], bins=3).equal_count
-    assert curve.count.tolist() == [2, 2, 3]
-    assert curve.edges.tolist() == [0.01, 0.03, 0.9, 0.99]
-    assert curve.hit_share.tolist() == pytest.approx([0, 1 / 2, 2 / 3])
-
-
-def test_equal_scores_stay_in_one_bin() -> None:
-    curve = judge([0.1, 0.5, 0.5, 0.5, 0.5, 0.9], [0, 1, 1, 0, 0, 1], bins=3).equal_count
-    assert curve.count.tolist() == [1, 5]
-    assert curve.hit_share.tolist() == [0.0, 0.6]
-
-
 def test_empty_bins_are_nan_and_cost_nothing() -> None:
-    curve = judge([0.05, 0.95], [False, True]).equal_width
-    assert curve.count.tolist() == [1, *[0] * 8, 1]
-    assert np.isnan(curve.mean_score[1:-1]).all()
-    assert np.isnan(curve.hit_share[1:-1]).all()
-    assert curve.expected_error == pytest.approx(0.05)
+    result = judge([0.05, 0.95], [False, True])
+    assert result.count.tolist() == [1, *[0] * 8, 1]
+    assert np.isnan(result.mean_score[1:-1]).all()
+    assert np.isnan(result.hit_share[1:-1]).all()
+    assert result.expected_error == pytest.approx(0.05)
 
 
 @pytest.mark.parametrize(("score", "bin_number"), [(0.0, 0), (0.1, 1), (0.3, 3), (0.7, 7), (0.999, 9), (1.0, 9)])
 def test_a_bin_holds_its_lower_edge(score: float, bin_number: int) -> None:
-    assert judge([score], [True]).equal_width.count.argmax() == bin_number
+    assert judge([score], [True]).count.argmax() == bin_number
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 100), st.lists(st.booleans(), min_size=1, max_size=30), st.integers(1, 20))
-def test_constant_score_is_off_by_its_distance_from_the_share_of_hits(
-    percent: int, right: list[bool], bins: int
-) -> None:
+@given(st.integers(0, 100), st.lists(st.booleans(), min_size=1, max_size=30))
+def test_constant_score_is_off_by_its_distance_from_the_share_of_hits(percent: int, right: list[bool]) -> None:
     score = percent / 100
     share = sum(right) / len(right)
-    result = judge([score] * len(right), right, bins=bins)
-    for curve in (result.equal_width, result.equal_count):
-        assert curve.expected_error == pytest.approx(abs(score - share))
-        assert curve.maximum_error == pytest.approx(abs(score - share))
+    result = judge([score] * len(right), right)
+    assert result.expected_error == pytest.approx(abs(score - share))
     # Brier = calibration + variance of the outcome
     assert result.brier == pytest.approx((score - share) ** 2 + share * (1 - share))
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=40), st.integers(1, 12))
-def test_every_detection_is_in_one_bin(pairs: list[tuple[float, bool]], bins: int) -> None:
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=40))
+def test_every_detection_is_in_one_bin(pairs: list[tuple[float, bool]]) -> None:
     scores, right = zip(*pairs, strict=True)
-    result = judge(scores, right, bins=bins)
-    for curve in (result.equal_width, result.equal_count):
-        some = curve.count > 0
-        assert curve.count.sum() == len(pairs)
-        assert (curve.count * np.where(some, curve.hit_share, 0)).sum() == pytest.approx(sum(right))
-        assert (np.diff(curve.edges) >= 0).all()
-        assert (curve.mean_score[some] >= curve.edges[:-1][some] - 1e-12).all()
-        assert (curve.mean_score[some] <= curve.edges[1:][some] + 1e-12).all()
-        assert 0 <= curve.expected_error <= curve.maximum_error + 1e-12 <= 1 + 2e-12
+    result = judge(scores, right)
+    some = result.count > 0
+    assert result.count.sum() == len(pairs)
+    assert (result.count * np.where(some, result.hit_share, 0)).sum() == pytest.approx(sum(right))
+    edges = np.arange(BINS + 1) / BINS
+    assert (result.mean_score[some] >= edges[:-1][some] - 1e-12).all()
+    assert (result.mean_score[some] <= edges[1:][some] + 1e-12).all()
+    assert 0 <= result.expected_error <= 1 + 1e-12
 
 
 def test_error_of_true_probabilities_goes_to_zero() -> None:
@@ -113,7 +90,7 @@ def test_error_of_true_probabilities_goes_to_zero() -> None:
     for n in (100, 5_000, 250_000):
         scores = rng.random(n)
         result = judge(scores, rng.random(n) < scores)
-        errors[n] = max(result.equal_width.expected_error, result.equal_count.expected_error)
+        errors[n] = result.expected_error
         assert result.brier == pytest.approx(1 / 6, abs=2 / n**0.5)
     assert errors[100] > errors[5_000] > errors[250_000]
     assert errors[250_000] < 0.004
@@ -123,9 +100,7 @@ def test_overconfidence_shows() -> None:
     """Hits at half of what the score says: the mean gap is half of the mean score."""
     rng = np.random.default_rng(2)
     scores = rng.random(50_000)
-    result = judge(scores, rng.random(50_000) < scores / 2)
-    assert result.equal_width.expected_error == pytest.approx(0.25, abs=0.01)
-    assert result.equal_width.maximum_error == pytest.approx(0.475, abs=0.03)
+    assert judge(scores, rng.random(50_000) < scores / 2).expected_error == pytest.approx(0.25, abs=0.01)
 
 
 def test_duplicates_are_wrong_and_detections_on_ignored_faces_are_left_out() -> None:
@@ -141,9 +116,9 @@ def test_floor_is_part_of_the_result() -> None:
     scores, right = [0.1, 0.1, 0.1, 0.5, 0.9], [False, False, False, True, True]
     result = judge(scores, right, score_floor=0.5)
     assert (result.detections, result.score_floor) == (2, 0.5)
-    assert result.equal_width.expected_error == pytest.approx(0.3)
+    assert result.expected_error == pytest.approx(0.3)
     assert "2 detections with a score of at least 0.5" in result.statement
-    assert judge(scores, right).equal_width.expected_error == pytest.approx((3 * 0.1 + 0.5 + 0.1) / 5)
+    assert judge(scores, right).expected_error == pytest.approx((3 * 0.1 + 0.5 + 0.1) / 5)
 
 
 @pytest.mark.parametrize("pictures", DEGENERATE.values(), ids=DEGENERATE)
@@ -156,16 +131,15 @@ def test_degenerate(pictures: list[Picture]) -> None:
     result = calibration(match(faces, detections, scores), counted, score_kind="probability")
     point = oracle.at_threshold(pictures, 0.0)
     assert (result.detections, result.hits) == (point["hits"] + point["false_alarms"], point["hits"])
-    for curve in (result.equal_width, result.equal_count):
-        assert curve.count.sum() == result.detections
-        for number in (curve.expected_error, curve.maximum_error, result.brier):
-            assert math.isnan(number) is (result.detections == 0)
+    assert result.count.sum() == result.detections
+    for number in (result.expected_error, result.brier):
+        assert math.isnan(number) is (result.detections == 0)
 
 
 def test_nothing_above_the_floor() -> None:
     result = judge([0.1], [True], score_floor=0.5)
     assert result.statement == "no detection with a score of at least 0.5 to judge"
-    assert math.isnan(result.equal_count.expected_error)
+    assert math.isnan(result.expected_error)
 
 
 @pytest.mark.parametrize("kind", ["margin", "none"])
@@ -181,7 +155,6 @@ def test_scores_that_claim_nothing_are_refused(kind: str) -> None:
         ([-0.5, 1.0], {}, "got scores from -0.5 to 1"),
         ([0.5], {"score_floor": 1.5}, "score_floor must be from 0 to 1"),
         ([0.5], {"score_floor": math.nan}, "score_floor must be from 0 to 1"),
-        ([0.5], {"bins": 0}, "bins at least 1"),
     ],
 )
 def test_values_that_are_refused(scores: list[float], options: dict[str, float], message: str) -> None:

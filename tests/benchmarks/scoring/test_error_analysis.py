@@ -6,17 +6,16 @@ import math
 
 import numpy as np
 import pytest
+from facebench.benchmarks.resampling.errors import ErrorAnalysis, GroupMisses, analyse_errors, misses_by_group
 from facebench.benchmarks.scoring import Matches, exact_average_precision, match
 from facebench.benchmarks.scoring.counting import count
 from facebench.benchmarks.scoring.error_analysis import (
     KINDS,
     Kind,
-    analyse_errors,
     classify_errors,
-    fixed_average_precision,
+    fixed,
 )
-from facebench.benchmarks.scoring.missed_faces import misses_by_group
-from facebench.benchmarks.scoring.verdicts import verdicts
+from facebench.benchmarks.scoring.verdicts import faces_not_hit, verdicts
 from facebench.errors import UsageError
 from facebench.tests.benchmarks.scoring.test_oracle import DEGENERATE, pictures_with_ties
 from facebench.tests.benchmarks.scoring.test_properties import scene
@@ -42,6 +41,17 @@ def matched(pictures: list[Picture]) -> tuple[Matches, NDArray[np.bool_]]:
     return match(faces, detections, scores), counted
 
 
+def average_precision(pictures: list[Picture], *kinds: Kind) -> float:
+    """Return exact AP as if no error of these kinds had been made."""
+    return exact_average_precision(count(*fixed(*matched(pictures), kinds)))
+
+
+def analysed(pictures: list[Picture], score_threshold: float = -math.inf) -> ErrorAnalysis:
+    """Without a draw; the draws are looked at where resampling is."""
+    no_draws = np.empty((0, len(pictures)), dtype=np.int8)
+    return analyse_errors(*matched(pictures), no_draws, score_threshold=score_threshold)
+
+
 def picture(
     boxes: list[oracle.Box], scores: list[float] | None = None, counted: list[bool] | None = None
 ) -> list[Picture]:
@@ -51,7 +61,7 @@ def picture(
 
 
 @pytest.mark.parametrize(
-    ("pictures", "average_precision", "numbers", "delta_ap"),
+    ("pictures", "as_it_is", "numbers", "delta_ap"),
     [
         # All found, nothing else.
         (picture([A, B, C]), 1.0, {}, {}),
@@ -97,19 +107,19 @@ def picture(
     ],
 )
 def test_costs_by_hand(
-    pictures: list[Picture], average_precision: float, numbers: dict[Kind, int], delta_ap: dict[Kind, float]
+    pictures: list[Picture], as_it_is: float, numbers: dict[Kind, int], delta_ap: dict[Kind, float]
 ) -> None:
-    analysis = analyse_errors(*matched(pictures))
-    assert analysis.average_precision == pytest.approx(average_precision)
+    analysis = analysed(pictures)
+    assert average_precision(pictures) == pytest.approx(as_it_is)
     assert {kind: cost.count for kind, cost in analysis.kinds.items()} == {kind: numbers.get(kind, 0) for kind in KINDS}
     expected = {kind: delta_ap.get(kind, 0.0) for kind in KINDS}
-    assert {kind: cost.delta_ap for kind, cost in analysis.kinds.items()} == pytest.approx(expected, nan_ok=True)
+    assert {kind: cost.delta_ap.value for kind, cost in analysis.kinds.items()} == pytest.approx(expected, nan_ok=True)
 
 
 def test_counts_at_a_threshold_leave_out_what_a_user_does_not_see() -> None:
     """At 0.5: B is hit, A has a bad box, C is missed. Below lie a hit of C, a duplicate and noise."""
     pictures = picture([B, part_of(A, 40), C, B, NOWHERE], [0.9, 0.5, 0.4, 0.3, 0.2])
-    analysis = analyse_errors(*matched(pictures), score_threshold=0.5)
+    analysis = analysed(pictures, 0.5)
     assert {kind: (cost.count, cost.count_at_threshold) for kind, cost in analysis.kinds.items()} == {
         "duplicate": (1, 0),
         "badly_placed": (1, 1),
@@ -117,23 +127,12 @@ def test_counts_at_a_threshold_leave_out_what_a_user_does_not_see() -> None:
         "background": (1, 0),
         "missed": (0, 1),
     }
-    assert (analysis.unfound, analysis.unfound_at_threshold, analysis.faces, analysis.score_threshold) == (1, 2, 3, 0.5)
+    assert (analysis.unfound_at_threshold, analysis.faces) == (2, 3)
 
 
 def test_false_alarms_on_pictures_without_faces_are_background() -> None:
     pictures = [Picture([], [], [A], [0.9]), Picture([A], [True], [A], [0.8])]
-    matches, counted = matched(pictures)
-    assert analyse_errors(matches, counted).kinds["background"].delta_ap == 0.5
-    assert analyse_errors(matches, counted, count_empty_pictures=False).kinds["background"].delta_ap == 0.0
-
-
-def test_another_iou_threshold() -> None:
-    matches, counted = matched(picture([part_of(A, 60), B, C]))
-    assert analyse_errors(matches, counted).average_precision == 1.0
-    strict = analyse_errors(matches, counted, iou_threshold=0.75)
-    assert (strict.kinds["badly_placed"].count, strict.kinds["badly_placed"].delta_ap) == (1, pytest.approx(5 / 9))
-    with pytest.raises(UsageError, match="where background begins, got 0"):
-        classify_errors(matches, counted, iou_threshold=0.1)
+    assert analysed(pictures).kinds["background"].delta_ap.value == 0.5
 
 
 def assert_errors_add_up(pictures: list[Picture]) -> None:
@@ -144,14 +143,10 @@ def assert_errors_add_up(pictures: list[Picture]) -> None:
     assert owners.tolist() == verdict.false_alarm.astype(int).tolist()
     assert errors.unfound.sum() + verdict.hit.sum() == counted.sum()
     assert not (errors.missed & ~errors.unfound).any()
-    analysis = analyse_errors(matches, counted)
-    unfixed = exact_average_precision(count(matches, counted))
-    assert analysis.average_precision == pytest.approx(unfixed, nan_ok=True)
-    for cost in analysis.kinds.values():
-        assert math.isnan(cost.delta_ap) or cost.delta_ap >= -1e-12
-    everything = fixed_average_precision(matches, counted, KINDS)
+    for cost in analysed(pictures).kinds.values():
+        assert math.isnan(cost.delta_ap.value) or cost.delta_ap.value >= -1e-12
     found = counted.sum() > errors.missed.sum()
-    assert everything == pytest.approx(1.0 if found else math.nan, nan_ok=True)
+    assert average_precision(pictures, *KINDS) == pytest.approx(1.0 if found else math.nan, nan_ok=True)
 
 
 @pytest.mark.parametrize("pictures", DEGENERATE.values(), ids=DEGENERATE)
@@ -165,6 +160,14 @@ def test_errors_add_up(pictures: list[Picture]) -> None:
     assert_errors_add_up(pictures)
 
 
+def misses(
+    matches: Matches, counted: NDArray[np.bool_], labels: NDArray[np.generic], score_threshold: float = -math.inf
+) -> dict[str | int, GroupMisses]:
+    hit = verdicts(matches, counted).hit & (matches.scores >= score_threshold)
+    no_draws = np.empty((0, matches.pictures), dtype=np.int8)
+    return misses_by_group(matches.face_offsets, counted, faces_not_hit(matches, counted, hit), labels, no_draws)
+
+
 def test_missed_faces_by_group() -> None:
     """A and B are tiny, C is large, an ignored face is of a group of its own; B is found below the threshold alone."""
     pictures = [
@@ -173,21 +176,21 @@ def test_missed_faces_by_group() -> None:
     ]
     matches, counted = matched(pictures)
     labels = np.array(["tiny", "tiny", "large", "tiny", "odd"])
-    groups = misses_by_group(matches, counted, labels, score_threshold=0.5)
+    groups = misses(matches, counted, labels, 0.5)
     assert list(groups) == ["large", "odd", "tiny"]
     assert {name: (group.faces, group.unfound) for name, group in groups.items()} == {
         "large": (1, 0),
         "odd": (0, 0),
         "tiny": (3, 2),
     }
-    assert groups["tiny"].share == pytest.approx(2 / 3)
-    assert math.isnan(groups["odd"].share)
-    assert misses_by_group(matches, counted, labels)["tiny"].unfound == 1
+    assert groups["tiny"].share.value == pytest.approx(2 / 3)
+    assert math.isnan(groups["odd"].share.value)
+    assert misses(matches, counted, labels)["tiny"].unfound == 1
 
 
 def test_groups_by_number_keep_their_order() -> None:
     matches, counted = matched(picture([A]))
-    groups = misses_by_group(matches, counted, np.array([2, 0, 10], dtype=np.int8))
+    groups = misses(matches, counted, np.array([2, 0, 10], dtype=np.int8))
     assert {name: group.unfound for name, group in groups.items()} == {0: 1, 2: 0, 10: 1}
     assert list(groups) == [0, 2, 10]
 
@@ -195,12 +198,12 @@ def test_groups_by_number_keep_their_order() -> None:
 @pytest.mark.parametrize("pictures", DEGENERATE.values(), ids=DEGENERATE)
 def test_groups_add_up_to_all_faces(pictures: list[Picture]) -> None:
     matches, counted = matched(pictures)
-    groups = misses_by_group(matches, counted, np.arange(matches.faces) % 2).values()
+    groups = misses(matches, counted, np.arange(matches.faces) % 2).values()
     assert sum(group.faces for group in groups) == counted.sum()
-    assert sum(group.unfound for group in groups) == analyse_errors(matches, counted).unfound
+    assert sum(group.unfound for group in groups) == classify_errors(matches, counted).unfound.sum()
 
 
 def test_labels_must_be_one_a_face() -> None:
     matches, counted = matched(picture([A]))
     with pytest.raises(UsageError, match=r"each of 3 faces, got labels of shape \(2,\)"):
-        misses_by_group(matches, counted, np.array([1, 2]))
+        misses(matches, counted, np.array([1, 2]))

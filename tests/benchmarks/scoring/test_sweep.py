@@ -45,7 +45,6 @@ def curve(hits: list[int], false_alarms: list[int], faces: int, thresholds: list
         hit_iou=np.cumsum(hits, dtype=np.float64),
         faces=faces,
         pictures=1,
-        empty_pictures=0,
     )
 
 
@@ -67,16 +66,15 @@ def test_sweep_by_hand() -> None:
 
 def assert_sweep_is_the_operating_points(pictures: list[Picture]) -> None:
     counts = counts_of(pictures)
-    for count_empty in (True, False):
-        swept = sweep(counts, count_empty_pictures=count_empty)
-        for i, threshold in enumerate(swept.thresholds):
-            point = operating_point(counts, float(threshold), count_empty_pictures=count_empty)
-            for name in ("hits", "false_alarms", "precision", "recall", "f1", "false_alarms_per_picture"):
-                assert getattr(swept, name)[i] == pytest.approx(getattr(point, name), nan_ok=True, abs=1e-15), name
-        for rising in (swept.hits, swept.false_alarms, -swept.thresholds):
-            assert (np.diff(rising) >= 0).all()
-        if counts.faces:
-            assert (np.diff(swept.recall) >= 0).all()
+    swept = sweep(counts)
+    for i, threshold in enumerate(swept.thresholds):
+        point = operating_point(counts, float(threshold))
+        for name in ("hits", "false_alarms", "precision", "recall", "f1", "false_alarms_per_picture"):
+            assert getattr(swept, name)[i] == pytest.approx(getattr(point, name), nan_ok=True, abs=1e-15), name
+    for rising in (swept.hits, swept.false_alarms, -swept.thresholds):
+        assert (np.diff(rising) >= 0).all()
+    if counts.faces:
+        assert (np.diff(swept.recall) >= 0).all()
 
 
 @pytest.mark.parametrize("pictures", DEGENERATE.values(), ids=DEGENERATE)
@@ -90,16 +88,6 @@ def test_sweep_at_a_threshold_is_the_operating_point_and_recall_never_rises_with
     assert_sweep_is_the_operating_points(pictures)
 
 
-@pytest.mark.parametrize(("points", "kept"), [(None, 101), (101, 101), (500, 101), (11, 11), (2, 2)])
-def test_thinned_sweep_keeps_both_ends(points: int | None, kept: int) -> None:
-    counts = curve([1] * 101, [1] * 101, 200)
-    swept = sweep(counts, points=points)
-    assert len(swept) == kept
-    assert swept.hits[[0, -1]].tolist() == [1, 101]
-    with pytest.raises(UsageError, match="at least 2"):
-        sweep(counts, points=1)
-
-
 def test_end_of_a_curve_by_hand() -> None:
     """20 detections on 20 faces, of which the first 10 hit, then every other one: 15 hits.
 
@@ -107,7 +95,7 @@ def test_end_of_a_curve_by_hand() -> None:
     """
     hits = [1] * 10 + [0, 1] * 5
     end = curve_end(curve(hits, [1 - hit for hit in hits], 20))
-    assert (end.recall, end.precision, end.tail_precision) == (0.75, 0.75, 0.5)
+    assert (end.recall, end.precision, end.lowest_score) == (0.75, 0.75, 0.1)
     assert end.tail_average_precision == pytest.approx(1 / 20 * 15 / 20)
     expected = (10 + 11 / 12 + 12 / 14 + 13 / 16 + 14 / 18 + 15 / 20) / 20
     assert end.average_precision == pytest.approx(expected)
@@ -137,20 +125,11 @@ def test_what_counts_as_a_cut_curve(hits: list[int], false_alarms: list[int], fa
     assert ("lower bound" in end.statement) is cut
 
 
-def test_crowding_at_the_floor() -> None:
-    """The median of 100 scores is 50 and the lowest 0, so those up to 5 count as crowded: 6 spread evenly, or 41."""
-    even = [float(score) for score in range(99, -1, -1)]
-    crowded = even[:59] + [score / 10 for score in range(40, -1, -1)]
-    for scores, crowding in ((even, 0.06), (crowded, 0.41), ([1.0] * 100, 1.0)):
-        end = curve_end(curve([1] * 100, [0] * 100, 200, scores))
-        assert (end.lowest_score, end.crowding) == (scores[-1], pytest.approx(crowding))
-
-
 @pytest.mark.parametrize("pictures", DEGENERATE.values(), ids=DEGENERATE)
 def test_end_of_degenerate_curves(pictures: list[Picture]) -> None:
     counts = counts_of(pictures)
     end = curve_end(counts)
-    undefined = counts.faces == 0 or counts.proposals(count_empty_pictures=True)[-1:].sum() == 0
+    undefined = counts.faces == 0 or counts.proposals[-1:].sum() == 0
     assert math.isnan(end.recall) is bool(undefined)
     assert (end.statement == "") is bool(undefined)
     assert not (undefined and end.is_cut)

@@ -13,10 +13,11 @@ from facebench.benchmarks.analysis.table import Resampling, summarise_run
 from facebench.benchmarks.resampling.bootstrap import Interval
 from facebench.datasets.manage.statistics import HEIGHTS_PX
 from facebench.reports import html
-from facebench.reports.figures.detectors import calibration_figure, cost_figure, error_figure, slice_figure
+from facebench.reports.figures.detectors import cost_figure, error_figure, slice_figure
 from facebench.reports.figures.dots import MOST_ROWS, Dots, Panel, dot_rows
 from facebench.reports.html import render
 from facebench.reports.values.detail_grids import calibration_grid, error_grid
+from facebench.reports.values.numbers import share
 from facebench.tests.support import depth_run, runs
 from facebench.tests.support.page import Page
 from facebench.tests.support.timed_run import add_timed
@@ -198,23 +199,25 @@ def test_recall_stands_by_group_and_ap_by_kind_with_the_numbers_of_the_analysis(
     assert recall.few and all(dots.few for panel in recall.panels for dots in panel.dots)
 
 
-def test_errors_and_calibration_are_those_of_the_analysis_in_figure_and_table(scored):
+def test_errors_are_those_of_the_analysis_in_figure_and_table(scored):
     summary, analysis = scored
-    for figure, grid, field in (
-        (error_figure(summary, analysis), error_grid(summary, analysis), "errors"),
-        (calibration_figure(summary, analysis), calibration_grid(summary, analysis), "calibration"),
-    ):
-        assert figure is not None and figure.names == [heading.text for heading, _ in grid.rows] == ["good", "fair"]
-        titles = [heading.text for heading in grid.groups[0][1]]
-        assert [panel.title.replace("\n", " ") for panel in figure.panels] == titles
-        cells = [analysis.cells[str(row.cell["key"])] for row in summary.rows]
-        drawn = {tuple(panel.dots[0].values) for panel in figure.panels}
-        assert drawn <= {
-            tuple(getattr(cell.intervals, field)[name] for cell in cells) for name in getattr(cells[0].intervals, field)
-        }
-    missed = error_figure(summary, analysis).panels[0].dots[0].values
+    figure, grid = error_figure(summary, analysis), error_grid(summary, analysis)
+    assert figure is not None and figure.names == [heading.text for heading, _ in grid.rows] == ["good", "fair"]
+    assert [panel.title.replace("\n", " ") for panel in figure.panels] == [one.text for one in grid.groups[0][1]]
+    kinds = [analysis.cells[str(row.cell["key"])].errors.kinds for row in summary.rows]
+    drawn = {tuple(panel.dots[0].values) for panel in figure.panels}
+    assert drawn <= {tuple(of[kind].delta_ap for of in kinds) for kind in kinds[0]}
+    missed = figure.panels[0].dots[0].values
     assert missed[1].value > missed[0].value == 0
-    assert error_grid(summary, analysis).rows[0][1][0].text == ".000"
+    assert grid.rows[0][1][0].text == ".000"
+
+
+def test_calibration_is_that_of_the_analysis(scored):
+    summary, analysis = scored
+    grid = calibration_grid(summary, analysis)
+    found = [analysis.cells[str(row.cell["key"])].calibration for row in summary.rows]
+    expected = [[share(one.expected_error), share(one.brier)] for one in found]
+    assert [[cell.text for cell in cells] for _, cells in grid.rows] == expected
 
 
 def test_the_cost_model_is_drawn_term_by_term(tmp_path):
@@ -236,7 +239,7 @@ def test_where_nothing_finished_there_is_no_figure(tmp_path):
     runs.add_cell(run, "broken", status="failed", reason="it broke", start=None)
     summary = summarise_run(run)
     analysis = analyse(summary)
-    assert [cost_figure(summary), error_figure(summary, analysis), calibration_figure(summary, analysis)] == [None] * 3
+    assert [cost_figure(summary), error_figure(summary, analysis)] == [None] * 2
     assert slice_figure(summary, analysis, "recall") is slice_figure(summary, analysis, "exact") is None
 
 
@@ -254,7 +257,6 @@ def test_scores_that_claim_nothing_are_in_no_calibration(tmp_path):
     run.put_cell(cell)
     summary = summarise_run(run, Resampling(draws=5))
     analysis = analyse(summary, Resampling(draws=5))
-    assert calibration_figure(summary, analysis) is None
     assert "calibration" not in Page(render(summary, analysis)).sections
 
 
@@ -278,11 +280,10 @@ def test_the_page_holds_every_figure_twice_with_the_numbers_below_and_no_id_twic
     referred = set(re.findall(r'(?:url\(#|(?<=[ :])href="#)(f[0-9a-f]{8}-\d+)', html))
     assert referred and referred <= set(ids)
     labels = [label for label in page.values("aria-label") if label.endswith("the numbers are in the table below")]
-    assert len(labels) == 2 * 5 and len(set(labels)) == 5
+    assert len(labels) == 2 * 4 and len(set(labels)) == 4
     for section, summary in {
         "slices": "Recall at the operating threshold in numbers",
         "errors": "What errors cost in numbers",
-        "calibration": "Calibration in numbers",
     }.items():
         assert summary in page.sections[section]
     assert render(*scored) == html

@@ -12,15 +12,15 @@ from facebench.benchmarks.analysis.depth import Analysis, analyse
 from facebench.benchmarks.analysis.table import Resampling, Summary, summarise_run
 from facebench.benchmarks.resampling.bands import Band, SweepBands
 from facebench.benchmarks.resampling.bootstrap import Difference, Interval
-from facebench.benchmarks.scoring.calibration import ReliabilityCurve
-from facebench.benchmarks.scoring.localisation import BoxBias
+from facebench.benchmarks.resampling.boxes import BoxHabit
+from facebench.benchmarks.scoring.calibration import Calibration
 from facebench.benchmarks.scoring.slices import DEMOGRAPHICS_CAVEAT
 from facebench.reports.figures.curves import Curve, curves, precision_against_recall, reliability_dots
 from facebench.reports.html import render
 from facebench.reports.sections.accuracy.in_depth import in_depth
 from facebench.reports.sections.reading import READING
 from facebench.reports.values.grids import event_grid, perceived_grid, protocols, slice_grid
-from facebench.reports.values.numbers import between, between_signed
+from facebench.reports.values.numbers import between_signed
 from facebench.reports.values.standings import difference, standings
 from facebench.reports.values.table import columns, standing
 from facebench.tests.support import depth_run, runs
@@ -182,10 +182,10 @@ def test_each_detector_in_depth(summary, analysis):
     assert fair.headline.startswith("AP hard .333 (")
     assert dict(fair.operating)["false alarms a picture"].startswith("0.75 (")
     assert dict(fair.operating)["precision"].startswith(".400 (")
-    costs = analysis.cells[str(summary.rows[1].cell["key"])].intervals.errors
+    costs = analysis.cells[str(summary.rows[1].cell["key"])].errors.kinds
     assert [(line.name, line.count, line.gain) for line in fair.errors[:2]] == [
-        ("box on no face", "1", f"+.167 ({between_signed(costs['background'])})"),
-        ("box badly placed on a face (IoU .1 to .5)", "1", f"+.150 ({between_signed(costs['badly_placed'])})"),
+        ("box on no face", "1", f"+.167 ({between_signed(costs['background'].delta_ap)})"),
+        ("box badly placed on a face (IoU .1 to .5)", "1", f"+.150 ({between_signed(costs['badly_placed'].delta_ap)})"),
     ]
     assert [(line.group, line.faces, line.missed, line.share) for line in dict(fair.misses)["height in px"]] == [
         ("below 16", "1", "1", "1.00 (1.00–1.00)"),
@@ -195,7 +195,7 @@ def test_each_detector_in_depth(summary, analysis):
     ]
     assert [line.group for line in dict(fair.misses)["blur"]] == ["clear", "normal", "heavy"]
     assert fair.unfound == "2 of 4 faces not found at score\u00a0≥\u00a00.5"
-    assert fair.calibration.startswith("ECE ") and "2 of them hits. Intervals: ECE ." in fair.calibration
+    assert fair.calibration.startswith("ECE ") and fair.calibration.endswith("2 of them hits.")
     assert "kind “margin” do not claim to be probabilities" in margin.calibration
     assert (len(fair.reliability) > 0, list(margin.reliability)) == (True, [])
     assert good.habit[0] == (
@@ -230,14 +230,8 @@ def test_each_detector_in_depth(summary, analysis):
 def test_where_boxes_lie(summary, analysis, dx, dy, text):
     key = str(summary.rows[0].cell["key"])
     cell = analysis.cells[key]
-    ends = {
-        "dx": dx,
-        "dy": dy,
-        "width_ratio": Interval(0.9, 0.85, 0.95, 0.95, 9),
-        "height_ratio": Interval(1.2, math.nan, math.nan, 0.95, 0),
-    }
-    bias = BoxBias(dx.value, dy.value, math.log(0.9), math.log(1.2), 5)
-    cell = replace(cell, bias=bias, intervals=replace(cell.intervals, bias=ends))
+    wide, high = Interval(0.9, 0.85, 0.95, 0.95, 9), Interval(1.2, math.nan, math.nan, 0.95, 0)
+    cell = replace(cell, habit=BoxHabit(5, dx, dy, wide, high))
     found = in_depth(summary, replace(analysis, cells={key: cell}))[0].habit[0]
     assert found == (
         f"Boxes are 0.90 (0.85–0.95) times as wide and 1.20 times as high as annotated, the centre {text} "
@@ -245,35 +239,11 @@ def test_where_boxes_lie(summary, analysis, dx, dy, text):
     )
 
 
-def test_every_number_of_the_details_is_shown_with_its_interval(summary, analysis):
-    """Each interval is replaced by one that occurs nowhere else, and must come back in the text."""
+def test_the_best_thresholds_are_shown_with_their_intervals(summary, analysis):
     key = str(summary.rows[1].cell["key"])
-    cell = analysis.cells[key]
-    curve_end = {
-        name: Interval(0.5, 0.111 + 0.01 * place, 0.611 + 0.01 * place, 0.95, 9)
-        for place, name in enumerate(cell.intervals.curve_end)
-    }
-    likely = {
-        name: Interval(0.5, 0.211 + 0.01 * place, 0.711 + 0.01 * place, 0.95, 9)
-        for place, name in enumerate(cell.intervals.calibration)
-    }
-    bars = tuple(Interval(0.5, 0.011, 0.03 * place, 0.95, 9) for place in range(11))
     bands = SweepBands(*(Band(np.full(5, 0.31 + 0.01 * place), np.full(5, 0.81 + 0.01 * place)) for place in range(5)))
-    intervals = replace(
-        cell.intervals,
-        curve_end=curve_end,
-        calibration=likely,
-        overlap=replace(cell.intervals.overlap, histogram=bars),
-        bands=bands,
-    )
-    found = in_depth(summary, replace(analysis, cells={key: replace(cell, intervals=intervals)}))[0]
-    for name, one in curve_end.items():
-        text = between_signed(one) if name == "tail_average_precision" else between(one)
-        assert text in found.curve, name
-    for name, one in likely.items():
-        assert between(one, 3) in found.calibration, name
-    # both hits are exact: one bar, the last
-    assert found.habit[-1] == "Shares of the hits by IoU, .95 to 1.00: .50 (.01–.30)."
+    cell = replace(analysis.cells[key], bands=bands)
+    found = in_depth(summary, replace(analysis, cells={key: cell}))[0]
     # hits 0 1 2 2 2, false alarms 1 1 1 2 3 of four faces: F1 is best at the third of five thresholds, as is F2
     best_f1, best_f2 = found.choices[2:]
     assert best_f1.startswith(
@@ -318,7 +288,7 @@ def test_the_curves_are_named_and_marked_where_they_end(width):
 
 def test_a_band_goes_along_the_low_ends_and_back_along_the_high_ones(summary, analysis):
     found = curves(summary, analysis)[1]
-    bands = analysis.cells[str(summary.rows[1].cell["key"])].intervals.bands
+    bands = analysis.cells[str(summary.rows[1].cell["key"])].bands
     low = list(zip(bands.recall.low.tolist(), bands.precision.low.tolist(), strict=True))
     high = list(zip(bands.recall.high.tolist(), bands.precision.high.tolist(), strict=True))
     assert list(found.band) == low + high[::-1]
@@ -356,13 +326,16 @@ def test_thirty_curves_look_different():
 
 
 def test_dots_of_a_reliability_curve():
-    curve = ReliabilityCurve(
-        edges=np.array([0.0, 0.5, 1.0]),
+    found = Calibration(
         count=np.array([0, 8]),
         mean_score=np.array([math.nan, 0.75]),
         hit_share=np.array([math.nan, 0.5]),
+        brier=0.2,
+        detections=8,
+        hits=4,
+        score_floor=0.0,
     )
-    (dot,) = reliability_dots(curve)
+    (dot,) = reliability_dots(found)
     assert (dot.x, dot.y, dot.radius) == (75, 50, 5)
     assert dot.text == "8 detections scored 0.75 on average: 0.50 are hits"
 
