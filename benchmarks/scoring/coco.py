@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import UsageError
-from .matching import PictureBoxes, checked_scores, iou, pairs_nearby
+from .matching import PictureBoxes, checked_scores, falling_order, overlapping_pairs
 
 COCO_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 """IoU .50:.05:.95, to the last bit as pycocotools has them."""
@@ -75,15 +75,12 @@ def coco_overlaps(faces: PictureBoxes, detections: PictureBoxes, scores: ArrayLi
     values = checked_scores(faces, detections, scores)
     if not 0.0 < lowest <= 1.0:
         raise UsageError(f"lowest must be above 0 and at most 1, got {lowest}")
-    order = np.argsort(-values, kind="stable")
+    order = falling_order(values)
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
-    kept = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
-    for detection, face in pairs_nearby(faces, detections):
-        overlap = iou(detections.boxes[detection], faces.boxes[face], plus_one=False)
-        enough = np.flatnonzero(overlap >= min(lowest, _LARGEST_THRESHOLD))
-        kept.append((detection[enough], face[enough], overlap[enough]))
-    detection, face, overlap = (np.concatenate(column) for column in zip(*kept, strict=True))
+    kept = overlapping_pairs(faces, detections, plus_one=False, lowest=min(lowest, _LARGEST_THRESHOLD))
+    none = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+    detection, face, overlap = (np.concatenate(column) for column in zip(none, *kept, strict=True))
     pairs = np.lexsort((-face, -overlap, place[detection]))
     return Overlaps(
         scores=values[order],
