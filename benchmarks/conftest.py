@@ -156,10 +156,10 @@ def _saved(config: pytest.Config) -> dict[str, Path | None]:
 @pytest.fixture
 def row(summary: Summary, spec: DetectorSpec) -> Row:
     """The row of one detector; skipped where it is unavailable, failed where it failed."""
-    found = next(row for row in summary.rows if row.cell["spec"] == str(spec))
-    if found.cell["status"] == "unavailable":
-        pytest.skip(f"{found.cell['reason']}; to mend: {found.cell['mend']}")
-    assert found.done, found.cell["reason"]
+    found = next(row for row in summary.rows if row.cell.spec == str(spec))
+    if found.cell.status == "unavailable":
+        pytest.skip(f"{found.cell.reason}; to mend: {found.cell.remedy}")
+    assert found.done, found.cell.reason
     return found
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from facebench.benchmarks.compare.gate import accuracy_verdict, differences_in_words
-from facebench.benchmarks.measure.cell import cell_label
 from facebench.benchmarks.scoring import score
 from facebench.benchmarks.store.truth import by_picture
 
@@ -30,18 +29,18 @@ def test_accuracy(
     say: list[str],
     pytestconfig: pytest.Config,
 ) -> None:
-    run, label = summary.run, cell_label(row.cell)
+    run, label = summary.run, row.cell.label
     pictures, faces = run.pictures(), run.faces()
     usable = pictures.loc[pictures["verdict"] == "ok", "image_id"].tolist()
     annotated, table = by_picture(faces, usable)
     boxes, found = by_picture(run.detections(row.cell), usable)
-    lists = tuple(run.document["dataset"]["lists"])
+    lists = tuple(run.document.dataset.lists)
     benchmark.group = label
     scores = benchmark.pedantic(
         score,
         args=(annotated, boxes, found["score"].to_numpy()),
         kwargs={
-            "score_threshold": row.cell["start"]["operating_threshold"],
+            "score_threshold": row.cell.operating_threshold,
             "ignore": table["ignore"].to_numpy(dtype=bool),
             "lists": {name: table[name].to_numpy() > 0 for name in lists},
         },
@@ -51,8 +50,8 @@ def test_accuracy(
     ends = row.intervals.exact[summary.primary]
     benchmark.extra_info |= {
         "run": run_id,
-        "cell": row.cell["key"],
-        "protocol": row.cell["protocol"],
+        "cell": row.cell.key,
+        "protocol": row.cell.protocol.to_json(),
         "dataset": summary.scope,
         **{f"exact_ap_{name}": row.exact_ap(name) for name in summary.lists},
         **{f"official_ap_{name}": row.official_ap(name) for name in summary.lists},
@@ -66,7 +65,7 @@ def test_accuracy(
         if isinstance(change, str):
             say.append(f"accuracy is not compared with {name}: {change}")
             continue
-        pair = next((pair for pair in change.cells if pair.head["key"] == row.cell["key"]), None)
+        pair = next((pair for pair in change.cells if pair.head.key == row.cell.key), None)
         if pair is None or pair.detections is None:
             say.append(f"{label}: not measured in {name}, so its accuracy is not compared")
             continue

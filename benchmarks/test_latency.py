@@ -61,9 +61,9 @@ def test_latency(benchmark: Any, spec: DetectorSpec, summary: Summary, row: Row,
     images = cycle([decode(sample.source).image for sample in dataset.samples])
     assert row.latency is not None
     benchmark.extra_info |= {
-        "cell": row.cell["key"],
+        "cell": row.cell.key,
         "run": run_id,
-        "protocol": row.cell["protocol"],
+        "protocol": row.cell.protocol.to_json(),
         "dataset": summary.scope,
         f"exact_ap_{summary.primary}": row.exact_ap(summary.primary),
         f"official_ap_{summary.primary}": row.official_ap(summary.primary),
@@ -71,7 +71,7 @@ def test_latency(benchmark: Any, spec: DetectorSpec, summary: Summary, row: Row,
         "p90_ms": row.latency.p90_ms,
     }
     inside: list[float] = []
-    with DetectorProcess(str(spec), device=row.cell["device"]) as child:
+    with DetectorProcess(str(spec), device=row.cell.device) as child:
         child.start()
 
         def detect(image: RGBImage) -> None:

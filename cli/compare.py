@@ -181,8 +181,8 @@ def _measure(base: str, head: str, metric: str | None, resampling: Any, settings
 
     from .. import datasets
     from ..benchmarks.compare.interleaved import ROUNDS, compare_sides
-    from ..benchmarks.measure.cell import Protocol
     from ..benchmarks.measure.interleave import Side
+    from ..benchmarks.store.records import Protocol
     from ..detectors import resolve
 
     console = stderr()

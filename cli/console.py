@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..benchmarks.analysis.table import Summary
+    from ..benchmarks.store.records import StoredCell
     from ..detectors import Detector, DetectorSpec
     from ..detectors.setting import Setting
     from ..emotions import EmotionClassifier
@@ -102,7 +103,7 @@ def fetch_model(name: str, console: Console) -> Path:
         )
 
 
-def any_failed(cells: Iterable[Mapping[str, Any]], named: Iterable[str]) -> bool:
+def any_failed(cells: Iterable[StoredCell], named: Iterable[str]) -> bool:
     """Whether a detector failed, or one that the user named is unavailable.
 
     Args:
@@ -110,9 +111,7 @@ def any_failed(cells: Iterable[Mapping[str, Any]], named: Iterable[str]) -> bool
         named: keys of the cells that the user named; those that are measured because none was named may be unavailable.
     """
     keys = set(named)
-    return any(
-        cell["status"] == "failed" or (cell["status"] == "unavailable" and cell["key"] in keys) for cell in cells
-    )
+    return any(cell.status == "failed" or (cell.status == "unavailable" and cell.key in keys) for cell in cells)
 
 
 def print_summary(summary: Summary, as_json: bool) -> None:
@@ -137,10 +136,10 @@ def print_summary(summary: Summary, as_json: bool) -> None:
         console.print(table)
     for row in summary.rows:
         if not row.done:
-            typer.echo(f"{row.cell['spec']}: {remarks(row)}")
+            typer.echo(f"{row.cell.spec}: {remarks(row)}")
     for sentence in filter(None, (standing(summary), floor_sentence(summary))):
         typer.echo(sentence)
-    for note in summary.run.document["dataset"]["notes"]:
+    for note in summary.run.document.dataset.notes:
         typer.echo(f"note: {note}")
     typer.echo(
         "AP is exact (every distinct score a threshold) at IoU 0.5; p50 is one detect call. "

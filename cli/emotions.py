@@ -144,12 +144,12 @@ def score_command(
     from ..reports.sections.emotions import emotions_section, emotions_text
 
     folder = RunFolder.open(run)
-    dataset = load(str(folder.document["dataset"]["name"]), root=data)
+    dataset = load(folder.document.dataset.name, root=data)
     policies = list(dict.fromkeys(as_policy(crop) for crop in crops or [str(DEFAULT_POLICY)]))
     specs = [spec for text in detectors or [] for spec in split_list(text)]
     chosen = load_classifier(classifier)
     console = stderr()
-    without = [str(cell["spec"]) for cell in folder.cells if not (cell.get("info") or {}).get("landmarks", True)]
+    without = [cell.spec for cell in folder.cells if not cell.info.landmarks]
     if without and any(policy.align for policy in (*policies, *(SWEEP if sweep else ()))):
         console.print(
             f"no landmarks: {', '.join(without)}; their faces are cut by the box, not aligned", soft_wrap=True

@@ -75,12 +75,12 @@ def run_command(
     """Measure detectors on a data set, print the table; resume what is there."""
     from .. import datasets
     from ..benchmarks.analysis.table import summarise_run
-    from ..benchmarks.measure.cell import Protocol
     from ..benchmarks.measure.detector_process import Limits
     from ..benchmarks.measure.executors import create_executor
     from ..benchmarks.measure.plan import Plan
     from ..benchmarks.measure.progress import RichObserver
     from ..benchmarks.measure.runner import run
+    from ..benchmarks.store.records import Protocol
 
     given_sizes = list(dict.fromkeys([*(size or []), *(f"long={side}" for side in _whole_numbers("--sizes", sizes))]))
     protocols = [Protocol(one, score_floor) for one in given_sizes or ["original"]]

@@ -48,11 +48,11 @@ def stress_command(
     """Run detectors on degraded pictures, rank them by what they keep of their AP; resume what is there."""
     from .. import datasets
     from ..benchmarks.analysis.table import Resampling
-    from ..benchmarks.measure.cell import Protocol
     from ..benchmarks.measure.detector_process import Limits
     from ..benchmarks.measure.executors import create_executor
     from ..benchmarks.measure.plan import Plan
     from ..benchmarks.measure.progress import RichObserver
+    from ..benchmarks.store.records import Protocol
     from ..benchmarks.stress.run import all_degradations, run_stress
     from ..benchmarks.stress.scores import score_stress
     from ..datasets.degraded.degradations import KINDS

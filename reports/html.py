@@ -85,7 +85,7 @@ def render(
     environment.globals |= {
         "summary": summary,
         "conditions": _conditions(summary),
-        "machines": sorted({str(row.cell["machine"]) for row in summary.rows}) or [document["environment"]["machine"]],
+        "machines": sorted({row.cell.machine for row in summary.rows}) or [document.environment.machine],
         "label": row_label,
     }
     page = Page(summary, analysis, answer(summary), emotion_run, evaluation, pictures, comparisons)
@@ -100,7 +100,7 @@ def render(
         policy=policy,
         style=Markup(style),
         script=Markup(script),
-        dataset=document["dataset"],
+        dataset=document.dataset,
         answer=page.answer,
         standing=standing(summary),
         contents=[(one.anchor, one.link) for one in shown if one.link] if analysis.cells else [],
@@ -110,8 +110,8 @@ def render(
 
 def _conditions(summary: Summary) -> str:
     """Say on which device and how many threads the detectors ran."""
-    measured = [row.cell for row in summary.rows if "predictions" not in row.cell]
-    found = dict.fromkeys((cell["device"], cell["threads"]) for cell in measured)
+    measured = [row.cell for row in summary.rows if row.cell.predictions is None]
+    found = dict.fromkeys((cell.device, cell.threads) for cell in measured)
     if summary.rows and not found:
         return "not measured here"
     return "; ".join(f"{device}, {threads} thread{'' if threads == 1 else 's'}" for device, threads in found)

@@ -45,7 +45,7 @@ print(json.dumps(answers))
 
 def kept(folder: RunFolder, threshold: float) -> pd.DataFrame:
     [cell] = folder.cells
-    assert (cell["status"], cell["threshold"], cell["protocol"]["size"]) == ("done", threshold, "original+long=320")
+    assert (cell.status, cell.threshold, cell.protocol.size) == ("done", threshold, "original+long=320")
     found = folder.detections(cell)
     return found[found["score"] >= found["score"].dtype.type(threshold)].reset_index(drop=True)
 
@@ -71,7 +71,7 @@ def test_every_door_gives_the_boxes_of_the_cell(tmp_path, name):
     run = RunFolder.open(tmp_path / "run")
     expected = kept(run, threshold)
     assert run.timings(run.cells[0])["detections"].tolist() == [len(expected)]
-    assert len(expected) > 0 and run.cells[0]["detections_differ"] == 0
+    assert len(expected) > 0 and run.cells[0].detections_differ == 0
     pd.testing.assert_frame_equal(kept(RunFolder.open(tmp_path / "stress"), threshold), expected)
     boxes = expected[["x1", "y1", "x2", "y2"]].to_numpy()
     answers = json.loads(done.stdout.splitlines()[-1])

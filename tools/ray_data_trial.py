@@ -26,10 +26,11 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from ..benchmarks.measure.cell import Protocol, kept_from, make_cell, stored_cell
+from ..benchmarks.measure.cell import make_cell, stored_cell
 from ..benchmarks.measure.detector_process import Limits
 from ..benchmarks.measure.executors import RayExecutor
 from ..benchmarks.measure.executors.work import DetectorTask, Item
+from ..benchmarks.store.records import Protocol
 from ..datasets import Sample, decode, load
 from ..detectors import Detections, create, resolve
 from ..detectors.process.thread_counts import declare_own_process, limit
@@ -180,7 +181,7 @@ def main(
     once = repeated(load(dataset, root=data), pictures)
     spec = resolve(detector)
     stored = stored_cell(spec, make_cell(spec, once.fingerprint, Protocol(), "cpu", 1))
-    task = DetectorTask.of(stored, kept_from(stored), Limits())
+    task = DetectorTask.of(stored, Limits())
     with _cluster(workers):
         actors = try_actors(once.samples, task, workers)
         ray_data = try_ray_data(once.samples, task, workers)

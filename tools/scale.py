@@ -26,6 +26,7 @@ import typer
 
 from ..benchmarks.measure.environment import machine
 from ..benchmarks.measure.plan import Silent
+from ..benchmarks.store.records import StoredCell
 from ..benchmarks.store.run_folder import write_atomically
 from ..datasets import Dataset, Sample
 
@@ -113,13 +114,13 @@ class _Stopwatch(Silent):
     def decoding(self, done: int, total: int) -> None:
         self.looked = time.perf_counter()
 
-    def cell_begins(self, cell: dict[str, Any], done: int, total: int) -> None:
+    def cell_begins(self, cell: StoredCell, done: int, total: int) -> None:
         self.begun = time.perf_counter()
 
-    def cell_ends(self, cell: dict[str, Any]) -> None:
+    def cell_ends(self, cell: StoredCell) -> None:
         self.ended = time.perf_counter()
         with suppress(FileNotFoundError):  # of a detector that cannot be used, which `run_once` reports
-            self.journal_bytes = (self.folder / "cells" / cell["folder"] / "journal.jsonl").stat().st_size
+            self.journal_bytes = (self.folder / "cells" / cell.folder / "journal.jsonl").stat().st_size
 
 
 def run_once(dataset: str, data: Path | None, pictures: int, detector: str, executor: str, out: Path) -> dict[str, Any]:
@@ -140,8 +141,8 @@ def run_once(dataset: str, data: Path | None, pictures: int, detector: str, exec
     began = time.perf_counter()
     folder = run(plan, out, watch)
     (cell,) = folder.cells
-    if cell["status"] != "done":
-        raise SystemExit(f"{detector} {cell['status']}: {cell['reason']}")
+    if not cell.done:
+        raise SystemExit(f"{detector} {cell.status}: {cell.reason}")
     return {
         "look_s": watch.looked - began,
         "detect_s": watch.ended - watch.begun,

@@ -59,7 +59,7 @@ def analyse(summary: Summary, resampling: Resampling | None = None) -> Analysis:
     cells = {}
     with one_blas_thread():
         for row in done:
-            key = str(row.cell["key"])
+            key = row.cell.key
             work = CellWork(summary, truth, row, weights, as_summary=resampling == summary.resampled)
             cells[key], primary[key] = work.analysis()
     keys = list(cells)

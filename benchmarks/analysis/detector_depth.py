@@ -160,7 +160,7 @@ class CellWork:
         self._boxes, found = by_picture(summary.run.detections(row.cell), truth.image_ids)
         self._scores = found["score"].to_numpy()
         self._matches: Matches = match(truth.faces, self._boxes, self._scores)
-        self._threshold = as_scores(row.cell["start"]["operating_threshold"], self._scores)
+        self._threshold = as_scores(row.cell.operating_threshold, self._scores)
         hit = verdicts(self._matches, self._counted).hit & (self._matches.scores >= self._threshold)
         self._unfound = faces_not_hit(self._matches, self._counted, hit)
         if as_summary and row.exact_draws:
@@ -286,10 +286,10 @@ class CellWork:
 
     def _calibration(self) -> Calibration | None:
         """Return it where the scores are what it can judge."""
-        kind = str(self._row.cell["info"]["score_kind"])
+        kind = self._row.cell.info.score_kind
         if kind != "probability" or not len(self._scores) or self._scores.min() < 0 or self._scores.max() > 1:
             return None
-        floor = min(max(float(self._row.cell["start"]["score_floor"]), 0.0), 1.0)
+        floor = min(max(self._row.cell.start.score_floor, 0.0), 1.0)
         return calibration(self._matches, self._counted, score_kind=kind, score_floor=floor)
 
 

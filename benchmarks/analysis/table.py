@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from ..resampling.bootstrap import DRAWS, Resampled, draw_weights, first_shares, tied_with_best
 from ..scoring import PictureBoxes, Scores, match
 from ..scoring.front import score_matches
+from ..store.records import StoredCell
 from ..store.run_folder import RunFolder
 from ..store.truth import by_picture
 from ..timing.details import LatencyDetails, latency_details
@@ -66,7 +66,7 @@ class Row:
         exact_draws: exact AP by list and "overall" under each draw of the summary; empty unless the cell is done.
     """
 
-    cell: Mapping[str, Any]
+    cell: StoredCell
     scores: Scores | None
     latency: LatencySummary | None
     intervals: RowIntervals = field(default_factory=RowIntervals)
@@ -89,12 +89,6 @@ class Row:
         if self.scores is None:
             return math.nan
         return (self.scores.overall if list_name == "overall" else self.scores.lists[list_name]).official_ap
-
-    @property
-    def cold_start_s(self) -> float:
-        """Seconds from the call until the first result: spawn, imports, loading, first call."""
-        start = self.cell.get("start") or {}
-        return float(sum(start.get(name, math.nan) for name in ("spawn_s", "import_s", "load_s", "first_call_s")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +121,11 @@ class Summary:
     @property
     def scope(self) -> str:
         """What every number was measured on: data set, how much of it, what was left out, what it is good for."""
-        dataset = self.run.document["dataset"]
-        parts = [f"{dataset['name']}, {dataset['coverage']}"]
+        dataset = self.run.document.dataset
+        parts = [f"{dataset.name}, {dataset.coverage}"]
         if self.excluded:
             parts.append(f"{self.excluded} of them unreadable and left out for every detector")
-        if dataset["demo"]:
+        if dataset.demo:
             parts.append("a demonstration on two people, not a comparison")
         return "; ".join(parts)
 
@@ -150,14 +144,14 @@ def summarise_run(run: RunFolder, resampling: Resampling | None = None) -> Summa
     usable = pictures.loc[pictures["verdict"] == "ok", "image_id"].tolist()
     annotated, faces = by_picture(faces, usable)
     ignore = faces["ignore"].to_numpy(dtype=bool)
-    lists = tuple(run.document["dataset"]["lists"])
+    lists = run.document.dataset.lists
     masks = {name: faces[name].to_numpy() > 0 for name in lists}
     names = lists or ("overall",)
     resampling = resampling or Resampling()
     weights = resampling.weights(usable)
     with one_blas_thread():
         rows = [_row(run, cell, usable, annotated, ~ignore, masks, weights, resampling.seed) for cell in run.cells]
-    resampled = {row.cell["key"]: row.exact_draws[names[-1]] for row in rows if row.done}
+    resampled = {row.cell.key: row.exact_draws[names[-1]] for row in rows if row.done}
     rows.sort(key=lambda row: _rank(row, names[-1]))
     tied, first = tied_with_best(resampled), first_shares(resampled)
     return Summary(run, rows, names, names[-1], len(usable), len(pictures) - len(usable), tied, first, resampling)
@@ -165,7 +159,7 @@ def summarise_run(run: RunFolder, resampling: Resampling | None = None) -> Summa
 
 def _row(
     run: RunFolder,
-    cell: Mapping[str, Any],
+    cell: StoredCell,
     usable: Sequence[str],
     annotated: PictureBoxes,
     counted: NDArray[np.bool_],
@@ -174,20 +168,20 @@ def _row(
     seed: int,
 ) -> Row:
     """Score one cell on the usable pictures; `counted` are the faces that are not ignored, `masks` those of lists."""
-    if cell["status"] != "done":
+    if not cell.done:
         return Row(cell, None, None)
     boxes, found = by_picture(run.detections(cell), usable)
     detected = found["score"].to_numpy()
     matches = match(annotated, boxes, detected)
     # rounded as the scores are, so that a float32 score of 0.7 reaches a threshold of 0.7
-    threshold = float(detected.dtype.type(cell["start"]["operating_threshold"]))
+    threshold = float(detected.dtype.type(cell.operating_threshold))
     scores = score_matches(matches, counted, masks, threshold)
-    timings = run.timings(cell) if cell["rounds"] else None
+    timings = run.timings(cell) if cell.rounds else None
     calls = None if timings is None else calls_of(timings, usable)
     lists = {**masks, "overall": counted}
     exact = exact_draws(matches, lists, weights)
     intervals = row_intervals(matches, lists, threshold, calls, weights, exact)
-    alone = cell["device"] == "cpu" and cell["threads"] == 1
+    alone = cell.device == "cpu" and cell.threads == 1
     timing = None if timings is None else latency_details(timings, one_thread_on_cpu=alone, seed=seed)
     return Row(cell, scores, calls.summary if calls else None, intervals, timing, exact)
 
@@ -212,7 +206,7 @@ def load_summary(path: Path, resampling: Resampling | None = None) -> Summary:
 def _rank(row: Row, primary: str) -> tuple[bool, float, float, str]:
     ap = row.exact_ap(primary)
     speed = row.latency.p50_ms if row.latency else math.inf
-    return not row.done, -ap if math.isfinite(ap) else math.inf, speed, row.cell["spec"]
+    return not row.done, -ap if math.isfinite(ap) else math.inf, speed, row.cell.spec
 
 
 def calls_of(timings: pd.DataFrame, image_ids: Sequence[str]) -> Calls:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from ...detectors.base import UNKNOWN
 from ..analysis.table import Row
+from ..store.records import StoredCell
 from .rule import Rule
 
 UNFINISHED = "unfinished: it has no result yet"
@@ -20,32 +20,32 @@ def why_not(row: Row, rule: Rule) -> str:
     `UNFINISHED` is said of a cell that was interrupted or is still being measured, and that the rule could choose then.
     """
     cell = row.cell
-    if cell["status"] == "running":
+    if cell.status == "running":
         return _by_its_card(cell, rule) or UNFINISHED
     if not row.done:
-        return f"{cell['status']}: {cell['reason']}"
+        return f"{cell.status}: {cell.reason}"
     if row.latency is None:
         return "its latency was not measured"
-    if cell["failed_pictures"]:
-        count = len(cell["failed_pictures"])
+    if cell.failed_images:
+        count = len(cell.failed_images)
         return f"failed on {count} image{'s' * (count > 1)}"
-    memory = cell.get("peak_rss_mb")
+    memory = cell.peak_rss_mb
     if rule.max_memory_mb is not None and (memory is None or memory > rule.max_memory_mb):
         took = "its memory is not known" if memory is None else f"took {memory:,.0f} MB"
         return f"{took}; allowed are {rule.max_memory_mb:,g} MB"
     return _by_its_card(cell, rule)
 
 
-def _by_its_card(cell: Mapping[str, Any], rule: Rule) -> str:
-    if cell["device"] != rule.device:
-        return f"measured on {cell['device']}"
-    info = cell["info"]
+def _by_its_card(cell: StoredCell, rule: Rule) -> str:
+    if cell.device != rule.device:
+        return f"measured on {cell.device}"
+    info = cell.info
     allowed = {one.lower() for one in rule.licences}
-    for what, licence in (("code", info["licence"]), ("weights", info["weights_licence"])):
+    for what, licence in (("code", info.licence), ("weights", info.weights_licence)):
         if allowed and not _all_allowed(licence, allowed):
             kind = "unknown" if licence.lower() in _NOT_KNOWN else licence
             return f"the licence of its {what} is {kind}; allowed: {', '.join(rule.licences)}"
-    return _by_training(info["trained_on"], rule) if rule.not_trained_on else ""
+    return _by_training(info.trained_on, rule) if rule.not_trained_on else ""
 
 
 def _all_allowed(licence: str, allowed: set[str]) -> bool:

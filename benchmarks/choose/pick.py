@@ -9,7 +9,6 @@ from typing import Any
 from ...detectors.setting import Setting
 from ...errors import InconclusiveError, UsageError, did_you_mean
 from ..analysis.table import Row, Summary
-from ..measure.cell import cell_label, setting_of
 from ..scoring.thresholds import ThresholdChoice
 from ..store.run_folder import RunFolder
 from .candidates import accuracy, load_candidates, metrics, threshold_for
@@ -50,8 +49,8 @@ def pick(
         InconclusiveError: a cell that has no result yet could be chosen, or noisy latencies leave the choice open.
         ResultsError: a table of the run is damaged.
     """
-    dataset = summary.run.document["dataset"]
-    if dataset["demo"] and not demo:
+    dataset = summary.run.document.dataset
+    if dataset.demo and not demo:
         raise UsageError(
             f"{summary.run.path} was measured on {summary.scope}: its winner is no default. "
             "Run on annotated images of your kind (facebench run --dataset wider-face:val --data DIR), or add --demo"
@@ -71,7 +70,7 @@ def pick(
         )
     rows = _kept(rows, [_why_twin(summary, row, rows, rule) for row in rows], left_out)
     judged = [_judged(summary, row, rule, required_on) for row in rows]
-    required = {cell_label(row.cell): had for row, had in zip(rows, judged, strict=True) if not isinstance(had, str)}
+    required = {row.cell.label: had for row, had in zip(rows, judged, strict=True) if not isinstance(had, str)}
     rows = _kept(rows, [_why_short(had) for had in judged], left_out)
     if not rows:
         raise _nothing(left_out)
@@ -99,14 +98,14 @@ def pick(
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
         "setting": Setting(
-            winner.cell["spec"],
+            winner.cell.spec,
             threshold,
-            winner.cell["protocol"]["size"],
-            winner.cell["device"],
-            winner.cell["threads"],
+            winner.cell.protocol.size,
+            winner.cell.device,
+            winner.cell.threads,
         ).to_json(),
         "own_threshold": _own_threshold(winner),
-        "demo": bool(dataset["demo"]),
+        "demo": dataset.demo,
         "rule": rule.as_json(metric),
         "winner": found.figures(order[0]),
         "runner_up": found.figures(order[1]) if len(order) > 1 else None,
@@ -137,17 +136,17 @@ def pick(
         "required": {name: [one.to_json() for one in had] for name, had in required.items() if had},
         "measured_on": summary.scope,
         "run": {
-            "created": summary.run.document["created"],
-            "cell": winner.cell["key"],
-            "dataset_fingerprint": dataset["fingerprint"],
-            "machine": winner.cell["machine"],
+            "created": summary.run.document.created,
+            "cell": winner.cell.key,
+            "dataset_fingerprint": dataset.fingerprint,
+            "machine": winner.cell.machine,
         },
     }
 
 
 def _kept(rows: Sequence[Row], reasons: Sequence[str], left_out: dict[str, str]) -> list[Row]:
     """Return the rows without a reason against them; note the others in `left_out`."""
-    left_out |= {cell_label(row.cell): why for row, why in zip(rows, reasons, strict=True) if why}
+    left_out |= {row.cell.label: why for row, why in zip(rows, reasons, strict=True) if why}
     return [row for row, why in zip(rows, reasons, strict=True) if not why]
 
 
@@ -163,12 +162,12 @@ def _judged(summary: Summary, row: Row, rule: Rule, required_on: RunFolder | Non
 
 def _why_twin(summary: Summary, row: Row, rows: Sequence[Row], rule: Rule) -> str:
     """Say which other row is the same detector, timed at the very threshold that this one would be handed over with."""
-    twins = [one for one in rows if one is not row and setting_of(one.cell) == setting_of(row.cell)]
+    twins = [one for one in rows if one is not row and one.cell.but_threshold == row.cell.but_threshold]
     if not twins:
         return ""
     threshold, _ = _threshold(summary, row, rule)
-    exact = [one for one in twins if one.cell.get("threshold") == threshold != row.cell.get("threshold")]
-    return f"{cell_label(exact[0].cell)} is the same, timed at the threshold that is handed over" if exact else ""
+    exact = [one for one in twins if one.cell.threshold == threshold != row.cell.threshold]
+    return f"{exact[0].cell.label} is the same, timed at the threshold that is handed over" if exact else ""
 
 
 def _why_short(judged: Sequence[Judged] | str) -> str:
@@ -184,7 +183,7 @@ def _nothing(left_out: Mapping[str, str]) -> UsageError:
 
 
 def _own_threshold(row: Row) -> float:
-    return float(row.cell["start"]["operating_threshold"])
+    return row.cell.operating_threshold
 
 
 def _threshold(summary: Summary, row: Row, rule: Rule) -> tuple[float, ThresholdChoice | None]:
@@ -197,8 +196,8 @@ def _threshold(summary: Summary, row: Row, rule: Rule) -> tuple[float, Threshold
 
 def _best_of_all(summary: Summary, metric: str, found: Found, order: Sequence[int], left_out: dict[str, str]) -> str:
     """Name the most accurate of those left out, with the reason, where it beats all others; else nothing."""
-    done = [row for row in summary.rows if row.done and cell_label(row.cell) in left_out]
-    values = {cell_label(row.cell): accuracy(summary, row, metric) for row in done}
+    done = [row for row in summary.rows if row.done and row.cell.label in left_out]
+    values = {row.cell.label: accuracy(summary, row, metric) for row in done}
     name = max((one for one in values if not math.isnan(values[one])), key=values.__getitem__, default="")
     if not name or values[name] <= max(found.measured.ap[0, place] for place in order):
         return ""

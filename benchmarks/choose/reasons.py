@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..analysis.table import Row
-from ..measure.cell import cell_label
 from .left_out import not_published
 from .rule import Candidates, Rule, also_possible, reach, tied, winners
 
@@ -70,7 +69,7 @@ class Found:
 
     def name(self, place: int) -> str:
         """Name a row."""
-        return cell_label(self.rows[place].cell)
+        return self.rows[place].cell.label
 
     def figures(self, place: int) -> dict[str, Any]:
         """Return the figures of a row as plain values."""
@@ -80,8 +79,8 @@ class Found:
             f"exact_{self.metric}": round(float(self.measured.ap[0, place]), 4),
             "p50_ms": round(float(self.measured.p50_ms[0, place]), 2),
             "p90_ms": round(float(self.measured.p90_ms[0, place]), 2),
-            "peak_memory_mb": row.cell.get("peak_rss_mb"),
-            "threads": row.cell["threads"],
+            "peak_memory_mb": row.cell.peak_rss_mb,
+            "threads": row.cell.threads,
         }
 
     def speed(self, place: int) -> str:
@@ -137,13 +136,13 @@ class Found:
 
     def card(self, winner: int, rule: Rule) -> list[str]:
         """Say what the winner's licences and training data are, where the rule or the reader must know."""
-        info = self.rows[winner].cell["info"]
+        info = self.rows[winner].cell.info
         found = []
         if rule.licences:
-            found.append(f"licence of its code {info['licence']}, of its weights {info['weights_licence']}")
-        if any("WIDER" in item for item in info["trained_on"]):
+            found.append(f"licence of its code {info.licence}, of its weights {info.weights_licence}")
+        if any("WIDER" in item for item in info.trained_on):
             found.append("it was trained on WIDER FACE train: expect less on images of another kind")
-        elif not_published(info["trained_on"]):
+        elif not_published(info.trained_on):
             found.append("its training data are unknown: images of this kind may be among them")
         return found
 
@@ -154,8 +153,9 @@ class Found:
             winner: its place.
             threshold: handed over.
         """
-        start = self.rows[winner].cell["start"]
-        timed = start.get("timed_from", start.get("score_floor", threshold))
+        start = self.rows[winner].cell.start
+        assert start is not None, "finished rows have started"
+        timed = start.timed_at
         if np.float32(timed) == np.float32(threshold):
             return []
         return [
@@ -164,7 +164,7 @@ class Found:
 
     def rounds(self) -> list[str]:
         """Name the candidates that were timed in fewer rounds than others."""
-        rounds = [row.cell.get("rounds", 1) for row in self.rows]
+        rounds = [row.cell.rounds for row in self.rows]
         fewer = [f"{self.name(place)} ({one})" for place, one in enumerate(rounds) if one < max(rounds)]
         return [f"timed in fewer rounds than others ({max(rounds)}): {', '.join(fewer)}"] if fewer else []
 

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from ...errors import UsageError, did_you_mean
 from ..analysis.table import Resampling
-from ..measure.cell import setting_of
 from ..resampling.bootstrap import Interval, interval, resample
 from ..resampling.statistics import operating_ratios
 from ..scoring import match
 from ..scoring.slices import face_sizes
+from ..store.records import StoredCell
 from ..store.run_folder import RunFolder
 from ..store.truth import by_picture
 
@@ -181,7 +181,7 @@ class Judged:
 
 def judge(
     run: RunFolder,
-    cell: Mapping[str, Any],
+    cell: StoredCell,
     threshold: float,
     requirements: Sequence[Requirement],
     resampling: Resampling,
@@ -220,11 +220,11 @@ def judge(
         # rounded as the scores are, so that a float32 score of 0.7 reaches a threshold of 0.7
         ratio = operating_ratios(matches, part, float(scores.dtype.type(threshold)))[one.metric]
         value = interval(resample(ratio, weights))
-        judged.append(Judged(one, value, int(part.sum()), threshold, run.document["dataset"]["name"]))
+        judged.append(Judged(one, value, int(part.sum()), threshold, run.document.dataset.name))
     return judged
 
 
-def cell_like(run: RunFolder, cell: Mapping[str, Any], threshold: float) -> Mapping[str, Any] | str:
+def cell_like(run: RunFolder, cell: StoredCell, threshold: float) -> StoredCell | str:
     """Return the finished cell of a run with the same detector, size, device and threads, or say why there is none.
 
     Args:
@@ -232,13 +232,13 @@ def cell_like(run: RunFolder, cell: Mapping[str, Any], threshold: float) -> Mapp
         cell: of another run.
         threshold: down to which its detections are needed.
     """
-    alike = [one for one in run.cells if setting_of(one) == setting_of(cell)]
+    alike = [one for one in run.cells if one.but_threshold == cell.but_threshold]
     if not alike:
         return f"{run.path} has no cell of it with the same size, device and threads"
-    done = [one for one in alike if one["status"] == "done"]
+    done = [one for one in alike if one.done]
     if not done:
-        return f"{alike[0]['status']} in {run.path}"
-    floor = done[0]["start"]["score_floor"]
+        return f"{alike[0].status} in {run.path}"
+    floor = done[0].score_floor
     if np.float32(floor) > np.float32(threshold):
         return f"{run.path} keeps its boxes from a score of {floor:.4g} on, not {threshold:.4g}"
     return done[0]

@@ -19,11 +19,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...errors import UsageError
-from ..measure.cell import cell_label
+from ..store.records import StoredCell
 from ..timing.change import Verdict, latency_verdict
 from .limits import DetectorLimits, GateLimits
 from .pair import AccuracyChange, CellComparison
-from .pairing import StoredCell
 from .runs import Comparison
 
 Criterion = Literal["completed", "accuracy", "latency", "memory"]
@@ -111,7 +110,7 @@ def gate(comparison: Comparison, limits: GateLimits | None = None, *, indicative
     judgements: list[Judgement] = []
     notes = [*comparison.notes, *limits.unused([(cell.base, cell.head) for cell in comparison.cells])]
     for cell in comparison.cells:
-        if cell.base["status"] != "done":
+        if not cell.base.done:
             notes.append(f"{cell.label}: {_state('base', cell.base)}; not judged")
             continue
         found = _judge(cell, comparison.primary, limits.of(cell.base, cell.head))
@@ -122,12 +121,12 @@ def gate(comparison: Comparison, limits: GateLimits | None = None, *, indicative
                 "by what facebench does around it, or by the machine. Measure base and head in turn (see docs/ci.md)"
             )
     for missing in comparison.base_only:
-        if missing["status"] == "done":
+        if missing.done:
             verdict = Verdict("fail", "done in the base, not in the head at all")
-            judgements.append(Judgement(cell_label(missing), "completed", verdict))
+            judgements.append(Judgement(missing.label, "completed", verdict))
         else:
-            notes.append(f"{cell_label(missing)}: {_state('base', missing)}, and not in the head; not judged")
-    notes += [f"{cell_label(cell)}: in the head only ({cell['status']}); not judged" for cell in comparison.head_only]
+            notes.append(f"{missing.label}: {_state('base', missing)}, and not in the head; not judged")
+    notes += [f"{cell.label}: in the head only ({cell.status}); not judged" for cell in comparison.head_only]
     if not judgements:
         raise UsageError(f"nothing to judge: no detector of {comparison.base} is done. {'; '.join(notes)}")
     return GateResult(comparison, limits, tuple(judgements), tuple(notes))
@@ -180,7 +179,7 @@ def _judge(cell: CellComparison, primary: str, limits: DetectorLimits) -> list[J
     if cell.detections is not None:
         same = cell.detections.identical
         found.append(("accuracy", accuracy_verdict(cell.accuracy_on(primary), limits.max_ap_loss, identical=same)))
-        if cell.base["rounds"] or cell.head["rounds"]:
+        if cell.base.rounds or cell.head.rounds:
             found.append(("latency", _latency(cell, limits.max_slowdown)))
         if limits.max_memory_growth is not None:
             found.append(("memory", _memory(cell, limits.max_memory_growth)))
@@ -193,11 +192,11 @@ def _slower_for_no_reason(cell: CellComparison, found: list[Judgement]) -> bool:
 
 
 def _completed(cell: CellComparison) -> Verdict:
-    if cell.head["status"] != "done":
+    if not cell.head.done:
         return Verdict("fail", f"done in the base, {_state('head', cell.head)}")
-    new = sorted(set(cell.head["failed_pictures"]) - set(cell.base["failed_pictures"]))
+    new = sorted(set(cell.head.failed_images) - set(cell.base.failed_images))
     if new:
-        reason = cell.head["failed_pictures"][new[0]]
+        reason = cell.head.failed_images[new[0]]
         count = f"{len(new)} picture{'s' * (len(new) > 1)}"
         return Verdict("fail", f"head fails on {count} that the base can do: {new[0]}: {reason}")
     return Verdict("pass", "done in both")
@@ -257,5 +256,5 @@ def _needed_pictures(change: AccuracyChange, max_ap_loss: float) -> int | None:
 
 
 def _state(side: str, cell: StoredCell) -> str:
-    reason = f": {cell['reason']}" if cell["reason"] else ""
-    return f"{cell['status']} in the {side}{reason}"
+    reason = f": {cell.reason}" if cell.reason else ""
+    return f"{cell.status} in the {side}{reason}"

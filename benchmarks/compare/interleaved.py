@@ -7,8 +7,7 @@ import json
 import math
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +17,13 @@ from ...detectors import Detections, Device, resolve
 from ...errors import UsageError, WorkerError
 from ..analysis.table import Resampling
 from ..measure import environment
-from ..measure.cell import Protocol, kept_from, make_cell, stored_cell
-from ..measure.detector_process import Limits, Start
+from ..measure.cell import make_cell, stored_cell
+from ..measure.detector_process import Limits
 from ..measure.images import Pictures, decode_all, describe_dataset, faces_table, usable_ids
 from ..measure.interleave import Interleaved, RoundObserver, Side, interleave
 from ..measure.plan import Silent
 from ..store.journal import PictureRecord
+from ..store.records import Environment, Protocol, Start, StoredCell
 from ..store.run_folder import detections_table
 from ..store.truth import Truth
 from .pair import Measured
@@ -80,7 +80,7 @@ def compare_sides(
         device=device,
         threads=threads,
         size=protocol.size,
-        score_floors=(kept_from(inputs[0]["cell"]), kept_from(inputs[1]["cell"])),
+        score_floors=(inputs[0][0].kept_from, inputs[1][0].kept_from),
         limits=limits,
         observer=observer,
     )
@@ -88,7 +88,7 @@ def compare_sides(
     comparison = compare_interleaved(
         _measured(inputs[0], found, "base", found.base_ms, found.base_detections, found.base_start),
         _measured(inputs[1], found, "head", found.head_ms, found.head_detections, found.head_start),
-        Truth.of_tables(table, faces_table(dataset.samples), document["lists"]),
+        Truth.of_tables(table, faces_table(dataset.samples), document.lists),
         document,
         again=found.again_ms,
         resampling=resampling,
@@ -102,20 +102,24 @@ def compare_sides(
     return dataclasses.replace(comparison, base=base.label, head=head.label, notes=tuple(notes))
 
 
-def describe_side(spec: str, fingerprint: str, protocol: Protocol, device: Device, threads: int) -> dict[str, Any]:
-    """Return what goes into a side in this environment: "cell", as run.json has it, and "environment"."""
+def describe_side(
+    spec: str, fingerprint: str, protocol: Protocol, device: Device, threads: int
+) -> tuple[StoredCell, Environment]:
+    """Return what goes into a side in this environment."""
     resolved = resolve(spec)
     missing = resolved.missing(device)
     if missing is not None:
         raise missing
     cell = make_cell(resolved, fingerprint, protocol, device, threads)
-    return {"cell": stored_cell(resolved, cell), "environment": environment.describe()}
+    return stored_cell(resolved, cell), environment.describe()
 
 
-def _inputs(side: Side, fingerprint: str, protocol: Protocol, device: Device, threads: int) -> dict[str, Any]:
+def _inputs(
+    side: Side, fingerprint: str, protocol: Protocol, device: Device, threads: int
+) -> tuple[StoredCell, Environment]:
     if side.python is None:
         return describe_side(side.spec, fingerprint, protocol, device, threads)
-    question = json.dumps([side.spec, fingerprint, dataclasses.asdict(protocol), device, threads])
+    question = json.dumps([side.spec, fingerprint, protocol.to_json(), device, threads])
     command = [str(side.python), "-P", "-m", "facebench.benchmarks.interleaved_comparison", question]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_ASK_S, check=True)
@@ -128,12 +132,12 @@ def _inputs(side: Side, fingerprint: str, protocol: Protocol, device: Device, th
     except subprocess.CalledProcessError as error:
         last = (error.stderr.strip().splitlines() or [f"exit code {error.returncode}"])[-1]
         raise WorkerError(f"{side.python} cannot describe {side.spec}: {last}") from error
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
+    answer = json.loads(done.stdout)
+    return StoredCell.from_json(answer["cell"], "cell"), Environment.from_json(answer["environment"], "environment")
 
 
 def _measured(
-    inputs: Mapping[str, Any],
+    inputs: tuple[StoredCell, Environment],
     found: Interleaved,
     side: str,
     ms: NDArray[np.float64],
@@ -145,17 +149,13 @@ def _measured(
         for name, one in zip(found.image_ids, detections, strict=True)
         if one is not None
     ]
-    cell = {
-        **inputs["cell"],
-        "status": "done",
-        "start": dataclasses.asdict(start),
-        "rounds": len(ms),
-        "failed_pictures": found.failures[side],
-    }
-    return Measured(cell, detections_table(records), ms, inputs["environment"])
+    cell, environment_there = inputs
+    cell = dataclasses.replace(cell, status="done", start=start, rounds=len(ms), failed_images=found.failures[side])
+    return Measured(cell, detections_table(records), ms, environment_there)
 
 
 def main() -> None:
     """Answer the question of another installed version: `python -m facebench.benchmarks.interleaved_comparison`."""
     spec, fingerprint, protocol, device, threads = json.loads(sys.argv[1])
-    print(json.dumps(describe_side(spec, fingerprint, Protocol(**protocol), device, threads), default=str))
+    cell, there = describe_side(spec, fingerprint, Protocol.from_json(protocol), device, threads)
+    print(json.dumps({"cell": cell.to_json(), "environment": there.to_json()}))

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UsageError, did_you_mean
-from .pairing import StoredCell
+from ..store.records import StoredCell
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,4 +139,4 @@ def _limits(where: str, table: Mapping[str, Any], default: DetectorLimits) -> De
 
 
 def _names(base: StoredCell, head: StoredCell) -> tuple[str, ...]:
-    return tuple(str(cell[what]) for what in ("spec", "detector") for cell in (head, base))
+    return head.spec, base.spec, head.detector, base.detector

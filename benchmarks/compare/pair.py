@@ -15,18 +15,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..analysis.table import Resampling, Row
-from ..measure.cell import cell_label
+from ..analysis.table import Resampling
 from ..resampling.average_precision import ExactAP
 from ..resampling.bootstrap import CONFIDENCE, Interval, paired_difference, resample
 from ..resampling.statistics import Statistic, faces_per_picture, operating_ratios
 from ..scoring import ListScore, match
 from ..scoring.front import score_matches
+from ..store.records import Environment, StoredCell
 from ..store.truth import Truth, by_picture
 from ..timing.change import LatencyChange, latency_change
 from ..timing.latency import LatencySummary, summarise
 from .detections import DetectionChange, detection_change
-from .pairing import StoredCell
 
 RATES = ("precision", "recall", "false_alarms_per_picture")
 _SAME_MACHINE = ("machine", "system", "memory_gb", "boot")
@@ -53,7 +52,7 @@ class Measured:
     cell: StoredCell
     detections: pd.DataFrame
     ms: NDArray[np.float64] | None
-    environment: Mapping[str, Any]
+    environment: Environment
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +143,8 @@ class CellComparison:
     @property
     def label(self) -> str:
         """Name of the cell, with that of the head behind an arrow where it is another."""
-        base, head = cell_label(self.base), str(self.head["spec"])
-        return base if self.base["spec"] == head else f"{base} → {head}"
+        base, head = self.base.label, self.head.spec
+        return base if self.base.spec == head else f"{base} → {head}"
 
     @property
     def done(self) -> bool:
@@ -155,19 +154,18 @@ class CellComparison:
     @property
     def memory_mb(self) -> tuple[float, float]:
         """Largest resident memory of the detector's process in base and head; nan where it was not measured."""
-        base, head = (cell.get("peak_rss_mb") for cell in (self.base, self.head))
-        return math.nan if base is None else float(base), math.nan if head is None else float(head)
+        base, head = (math.nan if cell.peak_rss_mb is None else cell.peak_rss_mb for cell in (self.base, self.head))
+        return base, head
 
     @property
     def cold_start_s(self) -> tuple[float, float]:
         """Seconds from an empty process to the first result in base and head; nan where it was not measured."""
-        return Row(self.base, None, None).cold_start_s, Row(self.head, None, None).cold_start_s
+        return self.base.cold_start_s, self.head.cold_start_s
 
     @property
     def threshold(self) -> tuple[float, float]:
         """Operating threshold of base and head; nan where a side did not start."""
-        base, head = ((cell.get("start") or {}).get("operating_threshold", math.nan) for cell in (self.base, self.head))
-        return float(base), float(head)
+        return self.base.operating_threshold, self.head.operating_threshold
 
     def accuracy_on(self, list_name: str) -> AccuracyChange:
         """Return the change on one list."""
@@ -242,7 +240,7 @@ class _Scored:
         boxes, found = by_picture(side.detections, truth.image_ids)
         values = found["score"].to_numpy()
         # rounded as the scores are, so that a float32 score of 0.7 reaches a threshold of 0.7
-        self.threshold = float(values.dtype.type(side.cell["start"]["operating_threshold"]))
+        self.threshold = float(values.dtype.type(side.cell.operating_threshold))
         self.matches = match(truth.faces, boxes, values)
         lists = {name: mask for name, mask in truth.masks.items() if name != "overall"}
         self._scores = score_matches(self.matches, truth.masks["overall"], lists, self.threshold)
@@ -257,26 +255,26 @@ def in_turn(base: StoredCell, head: StoredCell) -> bool:
     Otherwise whatever changed on the machine between them looks like a change of the detector, and no number of rounds
     shows it.
     """
-    first, second = (cell.get("rounds_started") or [] for cell in (base, head))
+    first, second = ([time for time in cell.rounds_started if time is not None] for cell in (base, head))
     return bool(first and second) and min(first) < max(second) and min(second) < max(first)
 
 
 def changed_inputs(base: Measured, head: Measured) -> tuple[Change, ...]:
     """Return what went into the two sides and differs: spec, parameters, models, code, packages, Python."""
     left, right = base.cell, head.cell
-    found = _differences("", {"spec": left["spec"]}, {"spec": right["spec"]})
-    for words, name in (("parameter ", "parameters"), ("model ", "models")):
-        found += _differences(words, left[name], right[name])
-    found += _differences("", {"adapter code": left["code"]}, {"adapter code": right["code"]})
-    packages = [{**side.environment.get("packages", {}), **side.cell["packages"]} for side in (base, head)]
+    found = _differences("", {"spec": left.spec}, {"spec": right.spec})
+    found += _differences("parameter ", left.parameters, right.parameters)
+    found += _differences("model ", left.models, right.models)
+    found += _differences("", {"adapter code": left.code}, {"adapter code": right.code})
+    packages = [{**side.environment.packages, **side.cell.packages} for side in (base, head)]
     found += _differences("package ", *packages)
-    python = [{"Python": side.environment["python"]} for side in (base, head)]
+    python = [{"Python": side.environment.python} for side in (base, head)]
     return tuple(found + _differences("", *python))
 
 
 def other_machine(base: Measured, head: Measured) -> tuple[Change, ...]:
     """Return how the machines differ; empty where they do not, as far as is known of both."""
-    sides = [{**side.environment, "machine": side.cell["machine"]} for side in (base, head)]
+    sides = [{**side.environment.to_json(), "machine": side.cell.machine} for side in (base, head)]
     known = [name for name in _SAME_MACHINE if all(side.get(name) for side in sides)]
     return tuple(
         _differences("", *({_MACHINE_WORDS[name]: side[name] for name in known} for side in sides)),

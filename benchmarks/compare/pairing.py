@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ...errors import UsageError, did_you_mean
-
-StoredCell = Mapping[str, Any]
-"""A cell as stored in run.json."""
+from ..store.records import Protocol, StoredCell
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +52,8 @@ def pair_cells(
         taken.add(right)
 
     for base_spec, head_spec in wanted:
-        places = {_setting(cell): place for place, cell in enumerate(head) if cell["spec"] == head_spec}
-        alike = [
-            (i, places[_setting(c)]) for i, c in enumerate(base) if c["spec"] == base_spec and _setting(c) in places
-        ]
+        places = {_setting(cell): place for place, cell in enumerate(head) if cell.spec == head_spec}
+        alike = [(i, places[_setting(c)]) for i, c in enumerate(base) if c.spec == base_spec and _setting(c) in places]
         if not alike:
             raise UsageError(
                 f"{base_spec} in the base and {head_spec} in the head have no protocol, device and threads in common, "
@@ -84,7 +80,7 @@ def parse_pair(text: str, base: Sequence[StoredCell], head: Sequence[StoredCell]
     Raises:
         UsageError: no cut, or more than one, gives a spec of the base and one of the head.
     """
-    base_specs, head_specs = ({str(cell["spec"]) for cell in cells} for cells in (base, head))
+    base_specs, head_specs = ({cell.spec for cell in cells} for cells in (base, head))
     cuts = [(text[:at], text[at + 1 :]) for at, sign in enumerate(text) if sign == "="]
     found = [(left, right) for left, right in cuts if left in base_specs and right in head_specs]
     if len(found) == 1:
@@ -99,7 +95,9 @@ def parse_pair(text: str, base: Sequence[StoredCell], head: Sequence[StoredCell]
 
 def protocols(cells: Sequence[StoredCell]) -> str:
     """Name the protocols of some cells, for a message."""
-    return " and ".join(dict.fromkeys(json.dumps(cell["protocol"], sort_keys=True) for cell in cells)) or "no cells"
+    return (
+        " and ".join(dict.fromkeys(json.dumps(cell.protocol.to_json(), sort_keys=True) for cell in cells)) or "no cells"
+    )
 
 
 def _check_wanted(base: Sequence[StoredCell], head: Sequence[StoredCell], wanted: Sequence[tuple[str, str]]) -> None:
@@ -107,7 +105,7 @@ def _check_wanted(base: Sequence[StoredCell], head: Sequence[StoredCell], wanted
         ("base", base, [left for left, _ in wanted]),
         ("head", head, [right for _, right in wanted]),
     ):
-        known = {str(cell["spec"]) for cell in cells}
+        known = {cell.spec for cell in cells}
         for spec in specs:
             if spec not in known:
                 raise UsageError(f"no detector {spec} in the {side} to pair. {did_you_mean(spec, known)}")
@@ -115,20 +113,20 @@ def _check_wanted(base: Sequence[StoredCell], head: Sequence[StoredCell], wanted
                 raise UsageError(f"{spec} of the {side} is in {specs.count(spec)} pairs, expected one")
 
 
-def _setting(cell: StoredCell) -> tuple[str, str, int]:
-    return json.dumps(cell["protocol"], sort_keys=True), str(cell["device"]), int(cell["threads"])
+def _setting(cell: StoredCell) -> tuple[Protocol, str, int]:
+    return cell.protocol, cell.device, cell.threads
 
 
 def _by_spec_and_threshold(cell: StoredCell) -> tuple[Any, ...]:
-    return cell.get("threshold"), *_by_spec(cell)
+    return cell.threshold, *_by_spec(cell)
 
 
 def _by_spec(cell: StoredCell) -> tuple[Any, ...]:
-    return cell["spec"], *_setting(cell)
+    return cell.spec, *_setting(cell)
 
 
 def _by_detector(cell: StoredCell) -> tuple[Any, ...]:
-    return cell["detector"], *_setting(cell)
+    return cell.detector, *_setting(cell)
 
 
 def _alone(

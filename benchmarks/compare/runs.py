@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,10 +16,11 @@ from numpy.typing import NDArray
 
 from ...errors import UsageError, did_you_mean
 from ..analysis.table import Resampling
+from ..store.records import DatasetInfo, StoredCell
 from ..store.run_folder import RunFolder
 from ..store.truth import Truth
 from .pair import CellComparison, CellWork, Measured
-from .pairing import StoredCell, pair_cells, protocols
+from .pairing import pair_cells, protocols
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Comparison:
 
     base: str
     head: str
-    dataset: Mapping[str, Any]
+    dataset: DatasetInfo
     pictures: int
     primary: str
     cells: tuple[CellComparison, ...]
@@ -75,11 +75,11 @@ def compare_runs(
         UsageError: the runs are of other pictures or protocols, a pair or the metric is unknown.
         ResultsError: a table of a run is missing or damaged.
     """
-    dataset, other = base.document["dataset"], head.document["dataset"]
-    if dataset["fingerprint"] != other["fingerprint"]:
+    dataset, other = base.document.dataset, head.document.dataset
+    if dataset.fingerprint != other.fingerprint:
         raise UsageError(
-            f"{base.path} was measured on {dataset['name']}, {dataset['coverage']} ({dataset['fingerprint']}), "
-            f"{head.path} on {other['name']}, {other['coverage']} ({other['fingerprint']}). "
+            f"{base.path} was measured on {dataset.name}, {dataset.coverage} ({dataset.fingerprint}), "
+            f"{head.path} on {other.name}, {other.coverage} ({other.fingerprint}). "
             "Expected the same pictures with the same annotation: measure one of them again"
         )
     pairing = pair_cells(base.cells, head.cells, pairs)
@@ -93,11 +93,11 @@ def compare_runs(
     tables = base.pictures(), head.pictures()
     decoded = [set(table.loc[table["verdict"] == "ok", "image_id"]) for table in tables]
     both = decoded[0] & decoded[1]
-    truth = Truth.of_tables(tables[0][tables[0]["image_id"].isin(both)], base.faces(), dataset["lists"])
+    truth = Truth.of_tables(tables[0][tables[0]["image_id"].isin(both)], base.faces(), dataset.lists)
     work = CellWork(truth, resampling, _primary(dataset, metric))
     cells = []
     for left, right in pairing.pairs:
-        if left["status"] == "done" and right["status"] == "done":
+        if left.done and right.done:
             sides = _measured(base, left, truth.image_ids), _measured(head, right, truth.image_ids)
             cells.append(work.compare(*sides))
         else:
@@ -124,7 +124,7 @@ def compare_interleaved(
     base: Measured,
     head: Measured,
     truth: Truth,
-    dataset: Mapping[str, Any],
+    dataset: DatasetInfo,
     *,
     again: NDArray[np.float64] | None = None,
     resampling: Resampling | None = None,
@@ -148,8 +148,8 @@ def compare_interleaved(
     work = CellWork(truth, resampling, _primary(dataset, metric))
     cell = work.compare(base, head, again=again, paired=True)
     return Comparison(
-        base=str(base.cell["spec"]),
-        head=str(head.cell["spec"]),
+        base=base.cell.spec,
+        head=head.cell.spec,
         dataset=dataset,
         pictures=len(truth.image_ids),
         primary=work.primary,
@@ -173,15 +173,15 @@ def rounds_table(timings: pd.DataFrame, image_ids: Sequence[str]) -> NDArray[np.
 
 
 def _measured(run: RunFolder, cell: StoredCell, image_ids: Sequence[str]) -> Measured:
-    ms = rounds_table(run.timings(cell), image_ids) if cell["rounds"] else None
-    return Measured(cell, run.detections(cell), ms, run.document["environment"])
+    ms = rounds_table(run.timings(cell), image_ids) if cell.rounds else None
+    return Measured(cell, run.detections(cell), ms, run.document.environment)
 
 
 def _notes(cell: CellComparison) -> list[str]:
     """Say where a side disagrees with itself."""
     found = []
     for side, stored in (("base", cell.base), ("head", cell.head)):
-        differ, failed = stored.get("detections_differ", 0), stored.get("repeats_failed", 0)
+        differ, failed = stored.detections_differ, stored.repeats_failed
         if differ:
             found.append(f"{cell.label}: {side} gave other detections in {differ} of its own repeated calls")
         if failed:
@@ -196,16 +196,15 @@ def _notes(cell: CellComparison) -> list[str]:
     return found
 
 
-def _timed_from(stored: Mapping[str, Any]) -> float:
+def _timed_from(stored: StoredCell) -> float:
     """Return the lowest score of the timed calls; runs of before timed the pass at the floor."""
-    start = stored.get("start") or {}
-    return float(start.get("timed_from", start.get("score_floor", math.nan)))
+    return math.nan if stored.start is None else stored.start.timed_at
 
 
-def _primary(dataset: Mapping[str, Any], metric: str | None) -> str:
-    names = {f"ap_{name}": str(name) for name in (*dataset["lists"], "overall")}
+def _primary(dataset: DatasetInfo, metric: str | None) -> str:
+    names = {f"ap_{name}": str(name) for name in (*dataset.lists, "overall")}
     if metric is None:
-        return str((dataset["lists"] or ["overall"])[-1])
+        return dataset.ranking
     if metric not in names:
         raise UsageError(f"unknown metric {metric!r}. {did_you_mean(metric, names)}")
     return names[metric]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import json
 import re
@@ -14,15 +13,16 @@ import pandas as pd
 
 from ...datasets import Dataset
 from ...datasets.images import upright_size
+from ...detectors import DetectorInfo
 from ...detectors.base import UNKNOWN, ScoreKind
 from ...errors import DataError, UsageError
-from ..measure import environment
-from ..measure.images import describe_dataset, faces_table
+from ..measure.images import faces_table, new_document
+from ..store.records import UNKNOWN_SIZE, PredictionsInfo, Protocol, Start, StoredCell
 from ..store.run_folder import RunFolder, lock, write_atomically
 from ..store.sealed_tables import table_bytes
 from .predictions import Predictions
 
-PROTOCOL = {"size": "unknown", "score_floor": None}
+PROTOCOL = Protocol(UNKNOWN_SIZE)
 """How the pictures were given to the program: a file of predictions does not say."""
 _EVERY_BOX = float(np.finfo(np.float32).min)
 _FEW_SCORES = 101
@@ -94,58 +94,50 @@ def _detections_table(predictions: Predictions) -> pd.DataFrame:
 
 def _cell(
     predictions: Predictions, dataset: Dataset, table: pd.DataFrame, threshold: float, kind: ScoreKind
-) -> dict[str, Any]:
+) -> StoredCell:
     content = hashlib.sha256(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes()).hexdigest()
     parameters = {"format": predictions.format, "threshold": threshold, "score_kind": kind}
     key = hashlib.sha256(json.dumps([content, dataset.fingerprint, parameters]).encode()).hexdigest()[:16]
     scores = table["score"]
     floor = float(scores.min()) if len(scores) else 0.0
-    return {
-        "key": key,
-        "folder": re.sub(r"[^\w.=-]+", "_", predictions.name)[:60] + "-" + key,
-        "spec": predictions.name,
-        "detector": "predictions",
-        "parameters": parameters,
-        "models": {},
-        "code": content[:16],
-        "packages": {},
+    return StoredCell(
+        key=key,
+        folder=re.sub(r"[^\w.=-]+", "_", predictions.name)[:60] + "-" + key,
+        spec=predictions.name,
+        detector="predictions",
+        parameters=parameters,
+        models={},
+        code=content[:16],
+        packages={},
         # where and on how many threads the program ran, nobody knows: what a table leaves out as usual
-        "protocol": PROTOCOL,
-        "device": "cpu",
-        "threads": 1,
-        "rounds": 0,
-        "machine": "unknown",
-        "info": {
-            "name": predictions.name,
-            "family": "predictions from a file",
-            "package": "unknown",
-            "licence": UNKNOWN,
-            "score_kind": kind,
-            "devices": [],
-            "landmarks": False,
-            "trained_on": [UNKNOWN],
-            "weights_licence": UNKNOWN,
-            "reference": "",
-            "operating_threshold": threshold,
-            "score_floor": floor,
-            "note": "detections from a file: how they were made is not known",
-        },
-        "status": "done",
-        "reason": "detections from a file, without timings",
-        "mend": "",
-        "start": {"operating_threshold": threshold, "score_floor": floor},
-        "starts": 0,
-        "peak_rss_mb": None,
-        "failed_pictures": {},
-        "predictions": {
-            "format": predictions.format,
-            "pictures": len(predictions.rows),
-            "missing": len(predictions.missing),
-            "extra": len(predictions.extra),
-            "outside": predictions.outside,
-            "remarks": _remarks(predictions, scores.to_numpy()),
-        },
-    }
+        protocol=PROTOCOL,
+        device="cpu",
+        threads=1,
+        machine="unknown",
+        info=DetectorInfo(
+            name=predictions.name,
+            family="predictions from a file",
+            package="unknown",
+            licence=UNKNOWN,
+            score_kind=kind,
+            devices=(),
+            landmarks=False,
+            operating_threshold=threshold,
+            score_floor=floor,
+            note="detections from a file: how they were made is not known",
+        ),
+        status="done",
+        reason="detections from a file, without timings",
+        start=Start(operating_threshold=threshold, score_floor=floor),
+        predictions=PredictionsInfo(
+            format=predictions.format,
+            images=len(predictions.rows),
+            missing=len(predictions.missing),
+            extra=len(predictions.extra),
+            outside=predictions.outside,
+            remarks=tuple(_remarks(predictions, scores.to_numpy())),
+        ),
+    )
 
 
 def _remarks(predictions: Predictions, scores: np.ndarray[Any, np.dtype[np.float64]]) -> list[str]:
@@ -170,17 +162,13 @@ def _pictures(count: int) -> str:
 def _open_or_create(dataset: Dataset, out: Path) -> RunFolder:
     if (out / "run.json").exists():
         folder = RunFolder.open(out)
-        stored = folder.document["dataset"]
-        if stored["fingerprint"] != dataset.fingerprint:
+        stored = folder.document.dataset
+        if stored.fingerprint != dataset.fingerprint:
             raise UsageError(
-                f"{out} holds a run on {stored['name']}; got predictions for {dataset.name}. Choose another --out"
+                f"{out} holds a run on {stored.name}; got predictions for {dataset.name}. Choose another --out"
             )
         return folder
-    document = {
-        "environment": environment.describe(),
-        "dataset": describe_dataset(dataset),
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    }
+    document = new_document(dataset)
     RunFolder(out, document).write_pictures(_pictures_table(dataset), faces_table(dataset.samples))
     return RunFolder.create(out, document)
 

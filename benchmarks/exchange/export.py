@@ -27,6 +27,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ...errors import ResultsError, UsageError, did_you_mean
+from ..store.records import StoredCell
 from ..store.run_folder import RunFolder, write_atomically
 from ..store.truth import by_picture
 from .intake import picture_stem
@@ -37,7 +38,7 @@ _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 _BOX = ("x1", "y1", "x2", "y2")
 
 
-def export(run: RunFolder, cell: Mapping[str, Any], output: Path, format: Format, *, force: bool = False) -> list[Path]:
+def export(run: RunFolder, cell: StoredCell, output: Path, format: Format, *, force: bool = False) -> list[Path]:
     """Write the detections of a finished cell, whole or not at all.
 
     Args:
@@ -80,25 +81,25 @@ def export(run: RunFolder, cell: Mapping[str, Any], output: Path, format: Format
     return list(files)
 
 
-def find_cell(run: RunFolder, spec: str | None) -> Mapping[str, Any]:
+def find_cell(run: RunFolder, spec: str | None) -> StoredCell:
     """Return the finished cell of a spec or key; without one, the only one.
 
     Raises:
         UsageError: there is no such cell, or more than one.
     """
-    done = [cell for cell in run.cells if cell["status"] == "done"]
-    found = [cell for cell in done if spec is None or spec in (cell["spec"], cell["key"])]
+    done = [cell for cell in run.cells if cell.done]
+    found = [cell for cell in done if spec is None or spec in (cell.spec, cell.key)]
     if len(found) == 1:
         return found[0]
     if len(found) > 1:
-        listed = "; ".join(f"{cell['key']} ({cell['spec']}, {cell['device']}, {cell['threads']})" for cell in found)
+        listed = "; ".join(f"{cell.key} ({cell.spec}, {cell.device}, {cell.threads})" for cell in found)
         raise UsageError(f"{run.path} has {len(found)} such cells, expected one; name one by --cell: {listed}")
     if not done:
         raise UsageError(f"{run.path} has no finished cell, expected one to export")
-    raise UsageError(f"{run.path} has no finished cell {spec!r}. {did_you_mean(str(spec), [c['spec'] for c in done])}")
+    raise UsageError(f"{run.path} has no finished cell {spec!r}. {did_you_mean(str(spec), [one.spec for one in done])}")
 
 
-def _rows(run: RunFolder, cell: Mapping[str, Any]) -> Rows:
+def _rows(run: RunFolder, cell: StoredCell) -> Rows:
     """Return x1, y1, x2, y2, score of every picture that was scored."""
     pictures = run.pictures()
     image_ids = pictures.loc[pictures["verdict"] == "ok", "image_id"].tolist()
@@ -168,7 +169,7 @@ def _results(rows: Rows, numbers: Mapping[str, int]) -> bytes:
 
 def _ground_truth(run: RunFolder, numbers: Mapping[str, int]) -> bytes:
     """Return the COCO file of pictures and annotation; attributes and list memberships stand in `attributes`."""
-    document = run.document["dataset"]
+    document = run.document.dataset
     images = [
         {"id": numbers[row["image_id"]], "file_name": row["image_id"]}
         | ({"width": row["width"], "height": row["height"]} if row["width"] else {})
@@ -176,7 +177,7 @@ def _ground_truth(run: RunFolder, numbers: Mapping[str, int]) -> bytes:
         if row["image_id"] in numbers
     ]
     annotations = list(_annotations(run.faces(), numbers))
-    info = {"description": f"{document['name']}, {document['coverage']}", "licence": document["licence"]}
+    info = {"description": f"{document.name}, {document.coverage}", "licence": document.licence}
     whole = {"info": info, "categories": [{"id": 1, "name": "face"}], "images": images, "annotations": annotations}
     return json.dumps(whole, default=_plain).encode()
 

@@ -15,29 +15,9 @@ from ...detectors import DetectorSpec, Device
 from ...detectors.models.store import model_file
 from ...detectors.resized import check_size
 from ...importable import HEADLESS, OPENCV
+from ..store.records import Protocol, StoredCell
 from .code_digest import MEASURING, code_digest
 from .environment import machine, versions
-
-
-@dataclass(frozen=True, slots=True)
-class Protocol:
-    """How pictures are given to a detector; part of a result's identity.
-
-    Attributes:
-        size: as `detectors.resized` describes it: "original", "long=640", "original+long=320". Resizing is inside
-            the clock, boxes come back in the image's own pixels.
-        score_floor: keep detections down to this score, or None for each detector's own floor (`DetectorInfo`).
-            Times are taken at the threshold, not here.
-
-    Raises:
-        UsageError: the size is written wrongly.
-    """
-
-    size: str = "original"
-    score_floor: float | None = None
-
-    def __post_init__(self) -> None:
-        check_size(self.size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,33 +66,15 @@ class Cell:
         return re.sub(r"[^\w.=-]+", "_", self.spec)[:60] + "-" + self.key
 
 
-def cell_label(cell: Mapping[str, Any]) -> str:
-    """Name a stored cell: the spec, with size, device and threads where they are not the usual ones.
-
-    >>> cell_label({"spec": "haar", "protocol": {"size": "long=640"}, "device": "cpu", "threads": 2})
-    'haar, long=640, 2 threads'
-    """
-    parts = [str(cell["spec"])]
-    if cell.get("threshold") is not None:
-        parts.append(f"from {cell['threshold']:.4g}")
-    if cell["protocol"]["size"] not in ("original", "unknown"):
-        parts.append(str(cell["protocol"]["size"]))
-    if cell["device"] != "cpu":
-        parts.append(str(cell["device"]))
-    if cell["threads"] != 1:
-        parts.append(f"{cell['threads']} threads")
-    return ", ".join(parts)
-
-
-def setting_of(cell: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return what a stored cell was measured in but for its threshold: spec, size, device, threads."""
-    return cell["spec"], cell["protocol"]["size"], cell["device"], cell["threads"]
-
-
 def make_cell(
     spec: DetectorSpec, dataset: str, protocol: Protocol, device: Device, threads: int, threshold: float | None = None
 ) -> Cell:
-    """Gather what identifies a cell."""
+    """Gather what identifies a cell.
+
+    Raises:
+        UsageError: the size is written wrongly.
+    """
+    check_size(protocol.size)
     files = {name: model_file(name).sha256 for name in spec.models()}
     for name, value in spec.parameters.items():
         if isinstance(value, (str, Path)) and Path(value).is_file():
@@ -133,31 +95,10 @@ def make_cell(
     )
 
 
-def stored_cell(spec: DetectorSpec, cell: Cell) -> dict[str, Any]:
+def stored_cell(spec: DetectorSpec, cell: Cell) -> StoredCell:
     """Return a cell as run.json holds it before anything was measured: a tuple is a list there, and so it is here."""
-    identity = {name: value for name, value in asdict(cell).items() if name != "dataset"}
-    plain: dict[str, Any] = json.loads(json.dumps({**identity, "info": asdict(spec.card())}, default=str))
-    return {
-        "key": cell.key,
-        "folder": cell.folder_name,
-        **plain,
-        "status": "running",
-        "reason": "",
-        "mend": "",
-        "rounds": 0,
-        "rounds_started": [],
-        "detections_differ": 0,
-        "repeats_failed": 0,
-        "failed_pictures": {},
-    }
-
-
-def kept_from(stored: Mapping[str, Any]) -> float:
-    """Return how far down scores are kept: as the protocol says, else the card's floor; no higher than a threshold."""
-    asked, threshold = stored["protocol"]["score_floor"], stored.get("threshold")
-    if asked is None or stored["info"]["score_kind"] != "probability":
-        asked = stored["info"]["score_floor"]
-    return float(asked if threshold is None else min(asked, threshold))
+    content = {**asdict(cell), "key": cell.key, "folder": cell.folder_name, "info": asdict(spec.card())}
+    return StoredCell.from_json({**json.loads(json.dumps(content, default=str)), "status": "running"}, str(spec))
 
 
 @cache

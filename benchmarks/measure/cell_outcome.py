@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 from ..store.journal import Journal, JournalContent
+from ..store.records import Status, StoredCell
 from ..store.run_folder import RunFolder
 from .plan import Observer
 
@@ -14,9 +15,9 @@ FAILURES_IN_A_ROW = 3
 _FAILURES_SHARE = 0.02
 
 
-def finished_before(folder: RunFolder, key: str) -> dict[str, Any] | None:
+def finished_before(folder: RunFolder, key: str) -> StoredCell | None:
     """Return the stored cell of this key where it is done."""
-    return next((one for one in folder.cells if one["key"] == key and one["status"] == "done"), None)
+    return next((one for one in folder.cells if one.key == key and one.done), None)
 
 
 def drop_stale(journal: Journal, rounds: int) -> None:
@@ -51,10 +52,10 @@ def too_many_failures(content: JournalContent, in_a_row: int, done: int, usable:
 
 def end_cell(
     folder: RunFolder,
-    stored: dict[str, Any],
+    stored: StoredCell,
     content: JournalContent,
     observer: Observer,
-    status: str,
+    status: Status,
     reason: str,
     *,
     mend: str = "",
@@ -64,7 +65,7 @@ def end_cell(
 
     Args:
         folder: the run's.
-        stored: the cell as run.json holds it; changed in place.
+        stored: the cell as run.json holds it.
         content: of the journal.
         observer: hears of it.
         status: "done", "failed" or "unavailable".
@@ -72,31 +73,34 @@ def end_cell(
         mend: the command that mends it.
         rounds: how often each picture was timed.
     """
-    stored |= {
-        "status": status,
-        "reason": reason,
-        "mend": mend,
-        "start": content.starts[0] if content.starts else None,
-        "starts": len(content.starts),
-        "peak_rss_mb": content.peak_rss_mb or None,
-        "device_memory_mb": content.device_memory_mb,
-        "failed_pictures": dict(content.put_aside),
-        "rounds": rounds if status == "done" else 0,
-    }
-    if status == "done" and rounds:
-        stored |= _rounds(stored, content)
+    stored = replace(
+        stored,
+        status=status,
+        reason=reason,
+        remedy=mend,
+        start=content.starts[0] if content.starts else None,
+        starts=len(content.starts),
+        peak_rss_mb=content.peak_rss_mb or None,
+        device_memory_mb=content.device_memory_mb,
+        failed_images=dict(content.put_aside),
+        rounds=rounds if status == "done" else 0,
+    )
+    if stored.rounds:
+        stored = _with_rounds(stored, content)
     folder.put_cell(stored)
     observer.cell_ends(stored)
 
 
-def _rounds(stored: Mapping[str, Any], content: JournalContent) -> dict[str, Any]:
-    """When each round began, and what the later ones gave that the first had not."""
-    known = dict(enumerate(stored["rounds_started"]))
-    for start in (start for start in content.starts if start.get("timed")):
-        known.setdefault(start.get("round", 0), start.get("started", math.nan))
+def _with_rounds(stored: StoredCell, content: JournalContent) -> StoredCell:
+    """Add when each round began, and what the later ones gave that the first had not."""
+    known = dict(enumerate(stored.rounds_started))
+    for start in content.starts:
+        if start.timed:
+            known.setdefault(start.round, start.started)
     failed = sum(math.isnan(repeat.detect_ms) for repeat in content.repeats)
-    return {
-        "rounds_started": [known[number] for number in sorted(known)],
-        "repeats_failed": stored["repeats_failed"] + failed,
-        "detections_differ": stored["detections_differ"] + sum(not one.same for one in content.repeats) - failed,
-    }
+    return replace(
+        stored,
+        rounds_started=tuple(known[number] for number in sorted(known)),
+        repeats_failed=stored.repeats_failed + failed,
+        detections_differ=stored.detections_differ + sum(not one.same for one in content.repeats) - failed,
+    )

@@ -32,6 +32,7 @@ from ...errors import (
     WorkerMemoryError,
     WorkerTimeoutError,
 )
+from ..store.records import Start
 from .environment import usable_cores
 from .worker import PROTOCOL
 
@@ -51,33 +52,6 @@ class Limits:
     load_s: float = 300.0
     picture_s: float = 120.0
     memory_mb: float = 6144.0
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """What a start cost and what the libraries said.
-
-    Attributes:
-        spawn_s: from the call until the child's first word.
-        import_s: importing facebench's detectors (NumPy and OpenCV with it).
-        load_s: importing the detector's library and loading its model.
-        device_used: read back from the library.
-        threads_used: read back from the library, None where it cannot tell.
-        library_threads: threads of the libraries loaded, and cores in the child's mask.
-        threads_put_back: library -> (threads that it had given itself on import, threads now).
-        operating_threshold: score from which the detector means "face".
-        score_floor: lowest score that this child returns.
-    """
-
-    spawn_s: float
-    import_s: float
-    load_s: float
-    device_used: str
-    threads_used: int | None
-    library_threads: dict[str, int]
-    threads_put_back: dict[str, tuple[int, int]]
-    operating_threshold: float
-    score_floor: float
 
 
 @dataclass(frozen=True, slots=True)

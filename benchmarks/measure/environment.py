@@ -8,9 +8,9 @@ import platform
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from ...errors import UsageError
+from ..store.records import Environment
 
 _ENGINES = (
     "facebench",
@@ -28,21 +28,21 @@ _ENGINES = (
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-def describe() -> dict[str, Any]:
-    """Return what a reader needs to judge a timing: processor, cores usable here, memory, system, versions."""
+def describe() -> Environment:
+    """Return what a reader needs to judge a timing."""
     import psutil
 
     from ...detectors import default_specs, resolve
 
     cards = [resolve(spec).adapter.info for spec in default_specs()]
-    return {
-        "machine": machine(),
-        "boot": boot(),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
-        "packages": versions(dict.fromkeys((*_ENGINES, *(card.package for card in cards)))),
-    }
+    return Environment(
+        machine=machine(),
+        boot=boot(),
+        system=platform.platform(),
+        python=platform.python_version(),
+        memory_gb=round(psutil.virtual_memory().total / 2**30, 1),
+        packages=versions(dict.fromkeys((*_ENGINES, *(card.package for card in cards)))),
+    )
 
 
 def machine() -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...detectors import Detections, Detector, DetectorInfo
+from ..store.records import Floor
 from .detector_process import DetectorProcess, Limits
 
 if TYPE_CHECKING:
@@ -37,21 +37,6 @@ class Nothing(Detector):
     def detect(self, image: RGBImage) -> Detections:
         """Find nothing."""
         return Detections.empty()
-
-
-@dataclass(frozen=True, slots=True)
-class Floor:
-    """The smallest times that this harness can show here, medians over calls with a 1024×768 picture.
-
-    Attributes:
-        detect_ms: of an empty `detect`: it is inside every latency of a table.
-        round_trip_ms: picture into shared memory, pipe, call and answer: what a picture costs beside its latency.
-        calls: how many.
-    """
-
-    detect_ms: float
-    round_trip_ms: float
-    calls: int
 
 
 def measure_floor(limits: Limits | None = None) -> Floor:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 from contextlib import closing
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,9 @@ import pandas as pd
 from ...datasets import Dataset, Sample, decode
 from ...detectors import RGBImage
 from ...errors import ResultsError, UsageError
+from ..store.records import DatasetInfo, RunDocument
 from ..store.run_folder import RunFolder
+from . import environment
 from .executors.base import Executor
 from .executors.work import Item, Look, Looker, look
 from .plan import Observer
@@ -64,7 +67,7 @@ def look_at_pictures(
     else:
         table = decode_all(dataset, pictures, observer) if executor is None else _decode_by(executor, dataset, observer)
         folder.write_pictures(table, faces_table(dataset.samples))
-    if "excluded" not in folder.document:  # a run killed between the two files goes on here
+    if folder.document.excluded is None:  # a run killed between the two files goes on here
         _note_what_is_odd(dataset, folder, table)
     return usable_ids(table, dataset.name)
 
@@ -72,11 +75,12 @@ def look_at_pictures(
 def _note_what_is_odd(dataset: Dataset, folder: RunFolder, table: pd.DataFrame) -> None:
     faces = faces_table(dataset.samples)
     outside = _count_outside(faces, table[table["verdict"] == "ok"])
+    described = folder.document.dataset
     if outside:
-        folder.document["dataset"]["notes"].append(f"{outside} annotated boxes lie wholly outside their picture")
+        note = f"{outside} annotated boxes lie wholly outside their picture"
+        described = replace(described, notes=(*described.notes, note))
     excluded = table.loc[table["verdict"] != "ok", ["image_id", "verdict", "detail"]]
-    folder.document["excluded"] = excluded.to_numpy().tolist()
-    folder.save()
+    folder.save(dataset=described, excluded=tuple(map(tuple, excluded.to_numpy().tolist())))
 
 
 def decode_all(dataset: Dataset, pictures: Pictures, observer: Observer) -> pd.DataFrame:
@@ -122,20 +126,26 @@ def _count_outside(faces: pd.DataFrame, decoded: pd.DataFrame) -> int:
     return int(((boxes["x2"] <= 0) | (boxes["y2"] <= 0) | beyond).sum())
 
 
-def describe_dataset(dataset: Dataset) -> dict[str, Any]:
+def new_document(dataset: Dataset) -> RunDocument:
+    """Return run.json as it begins."""
+    created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return RunDocument(environment.describe(), describe_dataset(dataset), created)
+
+
+def describe_dataset(dataset: Dataset) -> DatasetInfo:
     """Return what run.json says about a data set."""
-    return {
-        "name": dataset.name,
-        "coverage": dataset.coverage,
-        "pictures": len(dataset),
-        "total": dataset.total,
-        "lists": list(dataset.lists),
-        "demo": dataset.demo,
-        "description": dataset.description,
-        "licence": dataset.licence,
-        "fingerprint": dataset.fingerprint,
-        "notes": list(dataset.notes),
-    }
+    return DatasetInfo(
+        name=dataset.name,
+        coverage=dataset.coverage,
+        images=len(dataset),
+        total=dataset.total,
+        lists=tuple(dataset.lists),
+        demo=dataset.demo,
+        description=dataset.description,
+        licence=dataset.licence,
+        fingerprint=dataset.fingerprint,
+        notes=tuple(dataset.notes),
+    )
 
 
 def faces_table(samples: Sequence[Sample]) -> pd.DataFrame:

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from ...detectors import Detections, Device
 from ...errors import UsageError, WorkerError
-from .detector_process import DetectorProcess, Limits, Start
+from ..store.records import Start
+from .detector_process import DetectorProcess, Limits
 from .images import Pictures
 from .timed_rounds import WARM_UP_CALLS
 

@@ -6,13 +6,14 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, Protocol
+from typing import Protocol
 
 from ...datasets import Dataset
 from ...detectors import DetectorSpec, Device
 from ...detectors.setting import Setting
+from ..store.records import Protocol as CellProtocol
+from ..store.records import StoredCell
 from .cell import Cell, make_cell
-from .cell import Protocol as CellProtocol
 from .detector_process import Limits
 from .executors.base import Executor
 
@@ -23,13 +24,13 @@ class Observer(Protocol):
     def decoding(self, done: int, total: int) -> None:
         """Pictures looked at before the first cell."""
 
-    def cell_begins(self, cell: dict[str, Any], done: int, total: int) -> None:
+    def cell_begins(self, cell: StoredCell, done: int, total: int) -> None:
         """A cell begins; `done` of `total` pictures were measured by an earlier call."""
 
     def picture_done(self) -> None:
         """One more picture of the cell is measured."""
 
-    def cell_ends(self, cell: dict[str, Any]) -> None:
+    def cell_ends(self, cell: StoredCell) -> None:
         """A cell has its final state."""
 
 
@@ -39,13 +40,13 @@ class Silent:
     def decoding(self, done: int, total: int) -> None:
         """Say nothing."""
 
-    def cell_begins(self, cell: dict[str, Any], done: int, total: int) -> None:
+    def cell_begins(self, cell: StoredCell, done: int, total: int) -> None:
         """Say nothing."""
 
     def picture_done(self) -> None:
         """Say nothing."""
 
-    def cell_ends(self, cell: dict[str, Any]) -> None:
+    def cell_ends(self, cell: StoredCell) -> None:
         """Say nothing."""
 
 

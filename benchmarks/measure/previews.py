@@ -12,11 +12,9 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +22,8 @@ from numpy.typing import NDArray
 from ...detectors import RGBImage
 from ...errors import ResultsError
 from ..scoring import PictureBoxes, count, match
-from ..store.documents import read_document
+from ..store.documents import json_text, read_document
+from ..store.records import StoredCell
 from ..store.run_folder import RunFolder, write_atomically
 from ..store.truth import by_picture
 
@@ -77,7 +76,7 @@ class Outcomes:
     found: NDArray[np.bool_]
 
 
-def judge(run: RunFolder, cell: Mapping[str, Any], image_ids: Sequence[str]) -> Outcomes:
+def judge(run: RunFolder, cell: StoredCell, image_ids: Sequence[str]) -> Outcomes:
     """Decide for every box of a finished cell in these pictures whether it is a hit or a false alarm.
 
     The rules are those of `scoring`, over all faces that are not ignored: what is summed up here is what the columns
@@ -90,7 +89,7 @@ def judge(run: RunFolder, cell: Mapping[str, Any], image_ids: Sequence[str]) -> 
     boxes, table = by_picture(run.detections(cell), image_ids)
     scores = table["score"].to_numpy()
     # float32 scores against a float64 threshold: 0.7 must pass 0.7, as in `scoring.score`
-    accepted = scores >= scores.dtype.type(cell["start"]["operating_threshold"])
+    accepted = scores >= scores.dtype.type(cell.operating_threshold)
     per_picture = np.bincount(boxes.picture[accepted], minlength=boxes.pictures)
     boxes = PictureBoxes(boxes.boxes[accepted], np.concatenate([[0], np.cumsum(per_picture)]).astype(np.int64))
     # ranks instead of scores: every box is a threshold of its own, so that the steps of the counts are its outcome
@@ -130,7 +129,7 @@ def write_previews(run: RunFolder, get_image: Callable[[str], RGBImage], limit: 
         write_atomically(folder / file, encode_jpeg(image, size, _JPEG_QUALITY))
         previews.append(Preview(image_id, file, *size, scale))
     index = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, "previews": [asdict(preview) for preview in previews]}
-    write_atomically(folder / "previews.json", json.dumps(index, indent=1).encode())
+    write_atomically(folder / "previews.json", json_text(index).encode())
     kept = {preview.file for preview in previews}
     for path in folder.glob("*.jpg"):
         if path.name not in kept:
@@ -172,7 +171,7 @@ def choose(run: RunFolder, limit: int) -> list[str]:
     Of equal ones that with more misses and false alarms comes first. At the end stand pictures without a face to be
     found, those with most false alarms, at most a sixth of all.
     """
-    cells = [cell for cell in run.cells if cell["status"] == "done"]
+    cells = [cell for cell in run.cells if cell.done]
     if not cells or limit < 1:
         return []
     pictures = run.pictures()

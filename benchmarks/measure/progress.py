@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from .cell import cell_label
+from ..store.records import StoredCell
 
 
 class RichObserver:
@@ -49,21 +49,21 @@ class RichObserver:
         """Show pictures looked at before the first cell."""
         self._progress.update(self._task, completed=done, total=total)
 
-    def cell_begins(self, cell: dict[str, Any], done: int, total: int) -> None:
+    def cell_begins(self, cell: StoredCell, done: int, total: int) -> None:
         """Start a bar for the cell, from where an earlier call left it."""
-        text = escape(f"{cell_label(cell)} ({self._ended + 1} of {self._cells})")
+        text = escape(f"{cell.label} ({self._ended + 1} of {self._cells})")
         self._progress.reset(self._task, description=text, total=total, completed=done)
 
     def picture_done(self) -> None:
         """Move the bar."""
         self._progress.advance(self._task)
 
-    def cell_ends(self, cell: dict[str, Any]) -> None:
+    def cell_ends(self, cell: StoredCell) -> None:
         """Print one line."""
         self._ended += 1
-        colour = {"done": "green", "failed": "red"}.get(cell["status"], "yellow")
-        detail = f": {cell['reason']}" if cell["reason"] else ""
-        mend = f". To mend: {cell['mend']}" if cell["mend"] else ""
+        colour = {"done": "green", "failed": "red"}.get(cell.status, "yellow")
+        detail = f": {cell.reason}" if cell.reason else ""
+        mend = f". To mend: {cell.remedy}" if cell.remedy else ""
         self._console.print(
-            f"[{colour}]{cell['status']}[/] {escape(cell_label(cell) + detail + mend)}", soft_wrap=True, highlight=False
+            f"[{colour}]{cell.status}[/] {escape(cell.label + detail + mend)}", soft_wrap=True, highlight=False
         )

@@ -6,8 +6,6 @@ several workers, and no time is taken then.
 
 from __future__ import annotations
 
-import dataclasses
-import datetime
 from collections.abc import Sequence
 from contextlib import closing, nullcontext
 from pathlib import Path
@@ -18,7 +16,7 @@ from ..store.run_folder import RunFolder, lock
 from . import environment
 from .cell import Cell
 from .floor import measure_floor
-from .images import Pictures, describe_dataset, look_at_pictures
+from .images import Pictures, look_at_pictures, new_document
 from .plan import Observer, Plan, Silent
 from .previews import write_previews
 from .timed_rounds import CellRun
@@ -64,26 +62,20 @@ def _measure_times(
     pictures: Pictures,
     observer: Observer,
 ) -> None:
-    if "floor" not in folder.document:
-        folder.document["floor"] = dataclasses.asdict(measure_floor(plan.limits))
-        folder.save()
+    if folder.document.floor is None:
+        folder.save(floor=measure_floor(plan.limits))
     for spec, cell in cells:
         CellRun(plan, folder, spec, cell, usable, pictures, observer).finish()
 
 
 def _open_or_create(plan: Plan, out: Path) -> RunFolder:
     dataset = plan.dataset
-    document = {
-        "environment": environment.describe(),
-        "dataset": describe_dataset(dataset),
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    }
     if not (out / "run.json").exists():
-        return RunFolder.create(out, document)
+        return RunFolder.create(out, new_document(dataset))
     folder = RunFolder.open(out)
-    expected = folder.document["dataset"]
-    if dataset.fingerprint != expected["fingerprint"]:
+    expected = folder.document.dataset
+    if dataset.fingerprint != expected.fingerprint:
         raise UsageError(
-            f"{out} holds a run with another data set ({expected['name']}); got {dataset.name}. Choose another --out"
+            f"{out} holds a run with another data set ({expected.name}); got {dataset.name}. Choose another --out"
         )
     return folder

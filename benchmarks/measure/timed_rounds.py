@@ -13,8 +13,9 @@ import numpy as np
 from ...detectors import Detections, DetectorSpec, RGBImage
 from ...errors import DetectorRaisedError, WorkerError
 from ..store.journal import Journal, JournalContent, PictureRecord, Repeat
+from ..store.records import Status
 from ..store.run_folder import RunFolder
-from .cell import Cell, kept_from, stored_cell
+from .cell import Cell, stored_cell
 from .cell_outcome import FAILURES_IN_A_ROW, drop_stale, end_cell, finished_before, too_many_failures
 from .detector_process import Answer, DetectorProcess
 from .executors.work import DEATHS_ALLOWED
@@ -65,9 +66,9 @@ class CellRun:
 
     def finish(self) -> None:
         """Bring the cell to a final state: done, failed or unavailable."""
-        before = finished_before(self._folder, self._stored["key"])
-        if before is not None and before["rounds"] >= self._plan.rounds:
-            drop_stale(self._journal, before["rounds"])
+        before = finished_before(self._folder, self._stored.key)
+        if before is not None and before.rounds >= self._plan.rounds:
+            drop_stale(self._journal, before.rounds)
             return
         if self._missing is not None:
             self._end("unavailable", str(self._missing), mend=self._missing.mend)
@@ -77,19 +78,19 @@ class CellRun:
             self._content = self._journal.open()
         else:
             # the finished rounds stay the cell's result until the new ones are there too
-            self._stored |= {name: before[name] for name in _KEPT if name in before}
-            self._content = self._go_on(self._folder.content(before), before["rounds"])
-            self._floor = before["start"]["score_floor"] if before["start"] else None
+            self._stored = dataclasses.replace(self._stored, **{name: getattr(before, name) for name in _KEPT})
+            self._content = self._go_on(self._folder.content(before), before.rounds)
+            self._floor = before.start.score_floor if before.start else None
             self._found_before = True
-        first_pass = [start for start in self._content.starts if not start.get("timed")]
+        first_pass = [start for start in self._content.starts if not start.timed]
         if first_pass:
-            self._floor = first_pass[0]["score_floor"]
-        if before is None or not before["rounds"]:
+            self._floor = first_pass[0].score_floor
+        if before is None or not before.rounds:
             self._untimed = any(math.isnan(record.detect_ms) for record in self._content.records.values())
         self._observer.cell_begins(self._stored, self._done(), len(self._usable) * (self._plan.rounds + self._extra()))
         try:
-            reason = self._measure(0, self._one_of_the_first_pass, set(self._content.records), kept_from(self._stored))
-            first = before["rounds"] if before is not None else int(not self._untimed)
+            reason = self._measure(0, self._one_of_the_first_pass, set(self._content.records), self._stored.kept_from)
+            first = before.rounds if before is not None else int(not self._untimed)
             for number in range(first, self._plan.rounds):
                 there = {repeat.image_id for repeat in self._content.repeats if repeat.round == number}
                 one = functools.partial(self._one_of_a_timed_round, number)
@@ -114,19 +115,18 @@ class CellRun:
         repeats, starts = list(content.repeats), list(content.starts)
         content = self._journal.open(content)
         content.repeats[len(repeats) :] = [one for one in content.repeats[len(repeats) :] if one.round >= rounds]
-        content.starts[len(starts) :] = [one for one in content.starts[len(starts) :] if one.get("round", 0) >= rounds]
+        content.starts[len(starts) :] = [one for one in content.starts[len(starts) :] if one.round >= rounds]
         return content
 
     def _put_timed_start_first(self) -> None:
         """Make the first timed start the cell's: it says from where on detections are stored and were timed."""
-        starts = sorted(self._content.starts, key=lambda start: not start.get("timed"))
-        if starts and starts[0].get("timed"):
-            floor = starts[0]["score_floor"] if self._floor is None else self._floor
-            timed_from = starts[0].get("timed_from", starts[0]["score_floor"])
-            starts[0] = {**starts[0], "score_floor": floor, "timed_from": timed_from}
+        starts = sorted(self._content.starts, key=lambda start: not start.timed)
+        if starts and starts[0].timed:
+            floor = starts[0].score_floor if self._floor is None else self._floor
+            starts[0] = dataclasses.replace(starts[0], score_floor=floor, timed_from=starts[0].timed_at)
         self._content.starts = starts
 
-    def _end(self, status: str, reason: str, mend: str = "") -> None:
+    def _end(self, status: Status, reason: str, mend: str = "") -> None:
         end_cell(
             self._folder,
             self._stored,
@@ -140,9 +140,9 @@ class CellRun:
 
     def _extra(self) -> int:
         """Return 1 where an untimed pass is likely to come first, for the bar; the child alone knows its threshold."""
-        asked = self._stored["threshold"]
-        threshold = self._stored["info"]["operating_threshold"] if asked is None else asked
-        return int(not self._found_before and (self._untimed or kept_from(self._stored) < threshold))
+        asked = self._stored.threshold
+        threshold = self._stored.info.operating_threshold if asked is None else asked
+        return int(not self._found_before and (self._untimed or self._stored.kept_from < threshold))
 
     def _done(self) -> int:
         """Count the calls that are there, an image put aside as one a round."""
@@ -167,12 +167,12 @@ class CellRun:
             return ""
         stored = self._stored
         with DetectorProcess(
-            stored["spec"],
-            device=stored["device"],
-            threads=stored["threads"],
+            stored.spec,
+            device=stored.device,
+            threads=stored.threads,
             score_floor=score_floor,
-            threshold=stored["threshold"],
-            size=stored["protocol"]["size"],
+            threshold=stored.threshold,
+            size=stored.protocol.size,
             limits=self._plan.limits,
             log=self._folder.cell_path(stored) / "worker.log",
         ) as child:
@@ -221,7 +221,7 @@ class CellRun:
 
     def _threshold(self, number: int) -> float:
         """Return the score from which this round's child answers: its own cut, repeated on what the first pass has."""
-        return float(next(one for one in reversed(self._content.starts) if one["round"] == number)["score_floor"])
+        return next(one for one in reversed(self._content.starts) if one.round == number).score_floor
 
     def _start(self, child: DetectorProcess, name: str, number: int, *, first_pass: bool = False) -> str:
         """Start a child, warm it up where it is timed; return why it cannot be used, or an empty string."""
@@ -232,7 +232,7 @@ class CellRun:
         if first_pass and np.float32(begun.score_floor) < np.float32(begun.operating_threshold):
             self._untimed = True
         timed = not (first_pass and self._untimed)
-        start = {"round": number, "timed": timed, "started": time.time(), **dataclasses.asdict(begun)}
+        start = dataclasses.replace(begun, round=number, timed=timed, started=time.time())
         if not timed:
             self._floor = begun.score_floor
             self._content.starts.append(start)
@@ -240,11 +240,11 @@ class CellRun:
             return ""
         try:
             first = child.detect(self._pictures.get(name))
-            start["first_call_s"] = first.detect_ms / 1000
+            start = dataclasses.replace(start, first_call_s=first.detect_ms / 1000)
             for _ in range(WARM_UP_CALLS - 1):
                 child.detect(self._pictures.get(name))
             check = child.check(self._pictures.get(name))
-            start["library_threads"] = check.library_threads
+            start = dataclasses.replace(start, library_threads=check.library_threads)
             if check.problems:
                 return f"its times would be a lie: {'; '.join(check.problems)}"
         except WorkerError as error:

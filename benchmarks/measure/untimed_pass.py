@@ -15,7 +15,7 @@ from ...detectors import DetectorSpec
 from ...errors import ResultsError
 from ..store.journal import Journal, JournalContent, PictureRecord
 from ..store.run_folder import RunFolder
-from .cell import Cell, kept_from, stored_cell
+from .cell import Cell, stored_cell
 from .cell_outcome import drop_stale, end_cell, finished_before, too_many_failures
 from .executors import Executor
 from .executors.work import Answer, DetectorTask, Item
@@ -56,9 +56,9 @@ def run_accuracy_pass(
     assert plan.executor is not None
     stored = stored_cell(spec, cell)
     journal = Journal(folder.cell_path(stored) / "journal.jsonl")
-    before = finished_before(folder, stored["key"])
+    before = finished_before(folder, stored.key)
     if before is not None:
-        drop_stale(journal, before["rounds"])
+        drop_stale(journal, before.rounds)
         return
     missing = spec.missing(cell.device)
     if missing is not None:
@@ -69,7 +69,7 @@ def run_accuracy_pass(
     observer.cell_begins(stored, len(places) + len(content.put_aside), len(usable))
     try:
         work = _Pass(journal, content, places, usable, observer)
-        task = DetectorTask.of(stored, kept_from(stored), plan.limits)
+        task = DetectorTask.of(stored, plan.limits)
         reason = work.run(plan.executor, task, sources)
         if not reason:
             names = [name for name in usable if name in places]
@@ -139,7 +139,7 @@ class _Pass:
 
     def _write_down(self, answer: Answer) -> None:
         for start in answer.starts:
-            self._content.starts.append(dict(start))
+            self._content.starts.append(start)
             self._journal.start(start)
         for name, why in answer.deaths:
             self._content.deaths.setdefault(name, []).append(why)

@@ -1,8 +1,10 @@
-"""Reading JSON files that name their schema and its version, as those beside a run do."""
+"""The JSON files of a run: read with their schema and its version, written without NaN."""
 
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,3 +35,21 @@ def read_document(path: Path, schema: str, version: int, mend: str) -> dict[str,
             f"{path} has schema version {document.get('schema_version')!r}, this facebench reads {version}. {mend}"
         )
     return document
+
+
+def json_text(value: object, indent: int | None = 1) -> str:
+    """Return plain values as JSON, which has no NaN and no infinity: null stands for them.
+
+    >>> json_text({"ap": float("nan"), "of": (1, 2.5)}, indent=None)
+    '{"ap": null, "of": [1, 2.5]}'
+    """
+    return json.dumps(finite(value), indent=indent, allow_nan=False)
+
+
+def finite(value: Any) -> Any:
+    """Return plain values with None for every number that is not finite."""
+    if isinstance(value, Mapping):
+        return {name: finite(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

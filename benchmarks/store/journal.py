@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ...detectors import Detections
 from ...errors import ResultsError
+from .records import Start
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,7 +83,7 @@ class JournalContent:
     repeats: list[Repeat] = field(default_factory=list)
     put_aside: dict[str, str] = field(default_factory=dict)
     deaths: dict[str, list[str]] = field(default_factory=dict)
-    starts: list[dict[str, Any]] = field(default_factory=list)
+    starts: list[Start] = field(default_factory=list)
     peak_rss_mb: float = 0.0
     device_memory_mb: float | None = None
 
@@ -218,9 +219,9 @@ class Journal:
         """Add a later round's timing of a picture."""
         self._append({"event": "repeat", **dataclasses.asdict(repeat)})
 
-    def start(self, start: Mapping[str, Any]) -> None:
+    def start(self, start: Start) -> None:
         """Add a start of the child and what it cost."""
-        self._append({"event": "start", **start})
+        self._append({"event": "start", **start.to_json()})
 
     def death(self, image_id: str, reason: str) -> None:
         """Add that the child ended on this picture."""
@@ -277,7 +278,7 @@ def _collect(content: JournalContent, event: dict[str, Any]) -> None:
     elif kind == "repeat":
         content.repeats.append(Repeat(**{**event, "stages_ms": _stages(event)}))
     elif kind == "start":
-        content.starts.append(event)
+        content.starts.append(Start.from_json(event))
     elif kind == "death":
         content.deaths.setdefault(event["image_id"], []).append(event["reason"])
     elif kind == "put_aside":

@@ -21,10 +21,11 @@ the original picture, times milliseconds, memory MB.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
@@ -34,9 +35,10 @@ import numpy as np
 import pandas as pd
 
 from ...detectors import Detections
-from ...detectors.base import UNKNOWN
 from ...errors import ResultsError, RunLockedError, SchemaVersionError
+from .documents import json_text
 from .journal import JournalContent, PictureRecord, Repeat
+from .records import RunDocument, StoredCell, upgraded
 from .sealed_tables import read_table, table_bytes, write_parts
 
 SCHEMA = "facebench.run"
@@ -96,7 +98,7 @@ class RunFolder:
         document: the content of run.json.
     """
 
-    def __init__(self, path: Path, document: dict[str, Any]) -> None:
+    def __init__(self, path: Path, document: RunDocument) -> None:
         self.path = path
         self.document = document
 
@@ -110,57 +112,51 @@ class RunFolder:
         """
         file = path / "run.json"
         try:
-            document = json.loads(file.read_text(encoding="utf-8"))
+            plain = json.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise ResultsError(
                 f"{path} holds no run: expected {file}. Make one with: facebench run --out {path}"
             ) from None
         except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
             raise ResultsError(f"cannot read {file}: {error}. Expected the JSON that facebench run writes") from error
-        if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        if not isinstance(plain, dict) or plain.get("schema") != SCHEMA:
             raise ResultsError(f'{file} is not a facebench run: expected "schema": {SCHEMA!r}')
-        if document.get("schema_version") == 1:
-            document = _from_version_1(document)
-        if document.get("schema_version") != SCHEMA_VERSION:
+        if plain.get("schema_version") not in (1, SCHEMA_VERSION):
             raise SchemaVersionError(
-                f"{file} has schema version {document.get('schema_version')!r}, this facebench reads {SCHEMA_VERSION}. "
+                f"{file} has schema version {plain.get('schema_version')!r}, this facebench reads {SCHEMA_VERSION}. "
                 "Use the facebench that wrote it, or measure again into another folder"
             )
-        fault = _fault_of(document)
-        if fault:
-            raise ResultsError(f"{file} is damaged: {fault}. Measure again into another folder")
-        _complete_cards(document["cells"])
-        return cls(path, document)
+        try:
+            return cls(path, RunDocument.from_json(upgraded(plain)))
+        except ResultsError as error:
+            raise ResultsError(f"{file} is damaged: {error}. Measure again into another folder") from error
 
     @classmethod
-    def create(cls, path: Path, document: dict[str, Any]) -> RunFolder:
+    def create(cls, path: Path, document: RunDocument) -> RunFolder:
         """Start a run in a new or empty folder."""
-        run = cls(path, {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, **document, "cells": []})
+        run = cls(path, document)
         run.save()
         return run
 
-    def save(self) -> None:
-        """Write run.json."""
-        write_atomically(self.path / "run.json", json.dumps(self.document, indent=1, default=str).encode())
+    def save(self, **changes: Any) -> None:
+        """Write run.json, with these parts of the document changed."""
+        self.document = dataclasses.replace(self.document, **changes)
+        plain = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, **self.document.to_json()}
+        write_atomically(self.path / "run.json", json_text(plain).encode())
 
     @property
-    def cells(self) -> list[dict[str, Any]]:
+    def cells(self) -> tuple[StoredCell, ...]:
         """The cells, as stored."""
-        cells: list[dict[str, Any]] = self.document["cells"]
-        return cells
+        return self.document.cells
 
-    def put_cell(self, cell: dict[str, Any]) -> None:
+    def put_cell(self, cell: StoredCell) -> None:
         """Store a cell in place of the one for the same detector, protocol, device and threads, and save."""
-        places = [_place(stored) for stored in self.cells]
-        if _place(cell) in places:
-            self.cells[places.index(_place(cell))] = cell
-        else:
-            self.cells.append(cell)
-        self.save()
+        cells = {stored.place: stored for stored in self.cells}
+        self.save(cells=tuple({**cells, cell.place: cell}.values()))
 
-    def cell_path(self, cell: Mapping[str, Any]) -> Path:
+    def cell_path(self, cell: StoredCell) -> Path:
         """Return the folder of a cell's files."""
-        return self.path / "cells" / str(cell["folder"])
+        return self.path / "cells" / cell.folder
 
     def write_pictures(self, pictures: pd.DataFrame, faces: pd.DataFrame) -> None:
         """Store the pictures and the annotation that the cells will be scored with."""
@@ -175,26 +171,24 @@ class RunFolder:
         """One row an annotated face, in the annotation's order."""
         return self._read(self.path / "faces.parquet")
 
-    def detections(self, cell: Mapping[str, Any]) -> pd.DataFrame:
+    def detections(self, cell: StoredCell) -> pd.DataFrame:
         """One row a detection of a finished cell, pictures in run order, best first within a picture."""
         return self._read(self.cell_path(cell) / "detections.parquet")
 
-    def timings(self, cell: Mapping[str, Any]) -> pd.DataFrame:
+    def timings(self, cell: StoredCell) -> pd.DataFrame:
         """One row a call of a finished cell, in the order measured; see the module for the columns."""
         table = self._read(self.cell_path(cell) / "timings.parquet")
         missing = {"round": 0, **dict.fromkeys(("cpu_ms", *_STAGES), np.nan)}
         return table.assign(**{name: value for name, value in missing.items() if name not in table})
 
-    def write_cell(
-        self, cell: Mapping[str, Any], records: Sequence[PictureRecord], repeats: Sequence[Repeat] = ()
-    ) -> None:
+    def write_cell(self, cell: StoredCell, records: Sequence[PictureRecord], repeats: Sequence[Repeat] = ()) -> None:
         """Turn a complete journal into the two tables of a cell."""
         folder = self.cell_path(cell)
         _write_table(folder / "detections.parquet", detections_table(records))
         _write_table(folder / "timings.parquet", _timings_table(records, repeats))
 
     def write_detections(
-        self, cell: Mapping[str, Any], batches: Iterator[Sequence[PictureRecord]], *, landmarks: bool
+        self, cell: StoredCell, batches: Iterator[Sequence[PictureRecord]], *, landmarks: bool
     ) -> None:
         """Write the tables of a cell that was not timed, a batch at a time.
 
@@ -207,13 +201,13 @@ class RunFolder:
         _write_parts(folder / "detections.parquet", (detections_table(batch, landmarks) for batch in batches))
         _write_table(folder / "timings.parquet", _timings_table([], []))
 
-    def content(self, cell: Mapping[str, Any]) -> JournalContent:
+    def content(self, cell: StoredCell) -> JournalContent:
         """Return what a finished cell holds, for going on with more rounds: detections and, apart from them, times."""
         timings, found = self.timings(cell), self.detections(cell)
-        content = JournalContent(put_aside=dict(cell["failed_pictures"]))
-        if cell["rounds"]:
-            content.starts.append(cell["start"])
-        content.see_memory(cell["peak_rss_mb"] or 0.0, cell.get("device_memory_mb"))
+        content = JournalContent(put_aside=dict(cell.failed_images))
+        if cell.rounds and cell.start is not None:
+            content.starts.append(cell.start)
+        content.see_memory(cell.peak_rss_mb or 0.0, cell.device_memory_mb)
         rows = dict(iter(found.groupby("image_id", sort=False)))
         # an image whose first timing failed has detections all the same
         seen = self.pictures().query("verdict == 'ok'")
@@ -226,7 +220,7 @@ class RunFolder:
             ["image_id", "round", "detect_ms", "cpu_ms", *_STAGES, "detections"]
         ].itertuples(index=False):
             known = None if np.isnan(stages).any() else (stages[0], stages[1], stages[2])
-            if number >= cell["rounds"]:
+            if number >= cell.rounds:
                 continue  # of a round that the cell does not have yet: a kill came between its tables and run.json
             # whether it was the same is counted in the cell already
             content.repeats.append(Repeat(number, name, detect_ms, cpu_ms, known, count, True))
@@ -280,37 +274,6 @@ def _sweep(path: Path) -> None:
         if writer.isdecimal() and (int(writer) == os.getpid() or not psutil.pid_exists(int(writer))):
             with suppress(OSError):
                 left.unlink()
-
-
-def _fault_of(document: Mapping[str, Any]) -> str:
-    """Say what keeps run.json from being read at all, or nothing."""
-    cells = document.get("cells")
-    if not isinstance(document.get("dataset"), dict):
-        return f"got {document.get('dataset')!r} as its data set, expected an object"
-    if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
-        return f"got {str(cells)[:60]!r} as its cells, expected a list of objects"
-    needed = ("spec", "status", "protocol", "device", "threads")
-    missing = [name for cell in cells for name in needed if name not in cell]
-    return f"a cell has no {missing[0]!r}" if missing else ""
-
-
-def _place(cell: Mapping[str, Any]) -> tuple[Any, ...]:
-    protocol = tuple(sorted(cell["protocol"].items(), key=str))
-    return cell["spec"], cell.get("threshold"), cell["device"], cell["threads"], protocol
-
-
-def _from_version_1(document: dict[str, Any]) -> dict[str, Any]:
-    """Give every cell the protocol that version 1 kept for the whole run."""
-    cells = [{**cell, "protocol": document["protocol"], "rounds": 1} for cell in document["cells"]]
-    return {**document, "schema_version": SCHEMA_VERSION, "cells": cells}
-
-
-def _complete_cards(cells: Sequence[dict[str, Any]]) -> None:
-    """Say what older cards left open: the licence of the weights, and whether all training data are named."""
-    for cell in cells:
-        info = cell.get("info")
-        if isinstance(info, dict) and "weights_licence" not in info:
-            info |= {"weights_licence": UNKNOWN, "trained_on": [*info.get("trained_on", ()), UNKNOWN]}
 
 
 def _timings_table(records: Sequence[PictureRecord], repeats: Sequence[Repeat]) -> pd.DataFrame:

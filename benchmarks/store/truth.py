@@ -41,7 +41,7 @@ class Truth:
     @classmethod
     def of(cls, run: RunFolder) -> Truth:
         """Read it from a run."""
-        return cls.of_tables(run.pictures(), run.faces(), run.document["dataset"]["lists"])
+        return cls.of_tables(run.pictures(), run.faces(), run.document.dataset.lists)
 
     @classmethod
     def of_tables(cls, pictures: pd.DataFrame, faces: pd.DataFrame, lists: Sequence[str]) -> Truth:

@@ -13,12 +13,10 @@ are added to what is there. Detectors without a result on the pictures as they a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 from ...datasets.degraded.degradations import KINDS, Degradation
 from ...datasets.degraded.degraded import degrade
@@ -26,7 +24,8 @@ from ...errors import ResultsError, UsageError
 from ..measure.cell_outcome import finished_before
 from ..measure.plan import Observer, Plan, Silent
 from ..measure.runner import run
-from ..store.documents import read_document
+from ..store.documents import json_text, read_document
+from ..store.records import StoredCell
 from ..store.run_folder import RunFolder, write_atomically
 from .strips import write_strips
 
@@ -97,7 +96,7 @@ def run_stress(
         raise UsageError(f"{plan.dataset.name} is degraded already; give the data set as it is")
     observer = observer or Silent()
     folder = run(plan, out, observer)
-    found = {cell["spec"] for cell in folder.cells if cell["status"] == "done"}
+    found = {cell.spec for cell in folder.cells if cell.done}
     plan = replace(
         plan,
         detectors=[spec for spec in plan.detectors if str(spec) in found],
@@ -156,7 +155,7 @@ def open_condition(run_folder: RunFolder, condition: Condition) -> RunFolder | N
     if not (path / "pictures.parquet").exists():
         return None
     opened = RunFolder.open(path)
-    if opened.document["dataset"]["fingerprint"] != condition.fingerprint:
+    if opened.document.dataset.fingerprint != condition.fingerprint:
         raise ResultsError(f"{path} holds a run with other pictures than its stress run wanted. {_MEND}")
     return opened
 
@@ -181,7 +180,7 @@ def _write_index(folder: RunFolder, wanted: dict[Degradation, str], seed: int) -
         for one, fingerprint in both
     ]
     document = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, "seed": seed, "conditions": conditions}
-    write_atomically(folder.path / FOLDER / "stress.json", json.dumps(document, indent=1).encode())
+    write_atomically(folder.path / FOLDER / "stress.json", json_text(document).encode())
 
 
 def _finished(plan: Plan, out: Path) -> bool:
@@ -189,10 +188,10 @@ def _finished(plan: Plan, out: Path) -> bool:
     if not (out / "run.json").exists():
         return False
     folder = RunFolder.open(out)
-    if folder.document["dataset"]["fingerprint"] != plan.dataset.fingerprint:
+    if folder.document.dataset.fingerprint != plan.dataset.fingerprint:
         return False
     found = [finished_before(folder, cell.key) for _, cell in plan.cells()]
-    return all(cell is not None and cell["rounds"] >= plan.rounds for cell in found)
+    return all(cell is not None and cell.rounds >= plan.rounds for cell in found)
 
 
 class _Named:
@@ -205,14 +204,14 @@ class _Named:
     def decoding(self, done: int, total: int) -> None:
         self._observer.decoding(done, total)
 
-    def cell_begins(self, cell: dict[str, Any], done: int, total: int) -> None:
+    def cell_begins(self, cell: StoredCell, done: int, total: int) -> None:
         self._observer.cell_begins(self._named(cell), done, total)
 
     def picture_done(self) -> None:
         self._observer.picture_done()
 
-    def cell_ends(self, cell: dict[str, Any]) -> None:
+    def cell_ends(self, cell: StoredCell) -> None:
         self._observer.cell_ends(self._named(cell))
 
-    def _named(self, cell: dict[str, Any]) -> dict[str, Any]:
-        return {**cell, "spec": f"{cell['spec']} on {self._degradation}"}
+    def _named(self, cell: StoredCell) -> StoredCell:
+        return replace(cell, spec=f"{cell.spec} on {self._degradation}")

@@ -15,14 +15,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...datasets.degraded.degradations import Degradation
 from ..analysis.table import Resampling, one_blas_thread
-from ..compare.pairing import StoredCell
-from ..measure.cell import cell_label
 from ..resampling.average_precision import ExactAP
 from ..resampling.bootstrap import (
     Difference,
@@ -36,6 +35,7 @@ from ..resampling.bootstrap import (
 )
 from ..resampling.statistics import ratio
 from ..scoring import match
+from ..store.records import StoredCell
 from ..store.run_folder import RunFolder
 from ..store.truth import Truth, by_picture
 from .run import Condition, open_condition, read_index
@@ -67,7 +67,7 @@ class StressRow:
 
     Attributes:
         key: of its cell in the run on the pictures as they are.
-        label: see `cell_label`.
+        label: see `StoredCell.label`.
         clean: exact AP on the pictures as they are.
         points: in the order of `StressScores.degradations`, those that were run.
         kept: mean AP on degraded pictures over AP on clean ones; nan where a degradation was not run, as is `mean_ap`.
@@ -135,10 +135,10 @@ def score_stress(run: RunFolder, resampling: Resampling | None = None) -> Stress
     folders: dict[Degradation | None, RunFolder] = {CLEAN: run}
     folders |= {one.degradation: folder for one, folder in opened.items() if folder is not None}
     shared = _shared_pictures(folders.values())
-    list_name = (run.document["dataset"]["lists"] or ["overall"])[-1]
+    list_name = run.document.dataset.ranking
     resampling = resampling or Resampling()
     weights = resampling.weights(shared)
-    cells = {str(cell["key"]): cell for cell in run.cells if cell["status"] == "done"}
+    cells = {cell.key: cell for cell in run.cells if cell.done}
     measured: dict[str, dict[Degradation | None, Resampled]] = {key: {} for key in cells}
     with one_blas_thread():
         for degradation, folder in folders.items():
@@ -148,7 +148,7 @@ def score_stress(run: RunFolder, resampling: Resampling | None = None) -> Stress
                 if there is not None:
                     measured[key][degradation] = _average_precision(folder, there, truth, list_name, weights)
     return rank(
-        {key: (cell_label(cells[key]), draws) for key, draws in measured.items()},
+        {key: (cells[key].label, draws) for key, draws in measured.items()},
         index.conditions,
         list_name,
         len(shared),
@@ -252,20 +252,13 @@ def _shared_pictures(folders: Iterable[RunFolder]) -> list[str]:
 
 def _truth(folder: RunFolder, image_ids: Sequence[str]) -> Truth:
     pictures = folder.pictures().set_index("image_id").loc[list(image_ids)].reset_index()
-    return Truth.of_tables(pictures, folder.faces(), folder.document["dataset"]["lists"])
+    return Truth.of_tables(pictures, folder.faces(), folder.document.dataset.lists)
 
 
 def _same_cell(folder: RunFolder, cell: StoredCell) -> StoredCell | None:
     """Return the finished cell of the same detector, protocol, device and threads; None where there is none."""
-    same = ("spec", "threshold", "protocol", "device", "threads", "parameters", "models", "code")
-    return next(
-        (
-            one
-            for one in folder.cells
-            if one["status"] == "done" and all(one.get(name) == cell.get(name) for name in same)
-        ),
-        None,
-    )
+    same = attrgetter("place", "parameters", "models", "code")
+    return next((one for one in folder.cells if one.done and same(one) == same(cell)), None)
 
 
 def _average_precision(

@@ -6,7 +6,7 @@ again, so an interrupted call goes on where it stopped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +15,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ...benchmarks.analysis.table import Resampling
-from ...benchmarks.measure.cell import cell_label
 from ...benchmarks.measure.code_digest import code_digest
 from ...benchmarks.measure.images import Pictures
 from ...benchmarks.resampling.bootstrap import paired_difference
 from ...benchmarks.scoring import PictureBoxes
+from ...benchmarks.store.records import StoredCell
 from ...benchmarks.store.run_folder import RunFolder
 from ...benchmarks.store.truth import by_picture
 from ...datasets import Dataset
@@ -111,12 +111,12 @@ def score_run(
         work = _Work(material, classifier, policy, file, observer or _say_nothing)
         oracle = work.oracle()
         confusion = confusion_of(material.known.labels, oracle)
-        wanted = {(str(cell["key"]), variant) for cell in cells for variant in ("same", *variants)}
+        wanted = {(cell.key, variant) for cell in cells for variant in ("same", *variants)}
         # what an earlier call scored stays in the stored table; its answers are there, so that costs nothing
         kept = wanted | file.scored(classifier.sha256, str(policy))
         rows = [row for cell in _cells(run, None) for row in work.rows(cell, oracle, weights, kept)]
         file.put_table(plain_table(make_table(classifier, policy, confusion, rows, resampling)))
-        asked = [row for row in rows if (row.cell["key"], row.variant) in wanted]
+        asked = [row for row in rows if (row.cell.key, row.variant) in wanted]
         tables.append(make_table(classifier, policy, confusion, asked, resampling))
     file.save()
     return tables
@@ -197,19 +197,19 @@ class _Work:
 
     def rows(
         self,
-        cell: Mapping[str, Any],
+        cell: StoredCell,
         oracle: NDArray[np.int8],
         weights: NDArray[np.integer[Any]],
         wanted: Set[tuple[str, str]],
     ) -> list[EndToEndRow]:
         """Score one cell in the variants that stand in `wanted` beside its key."""
-        variants = [variant for variant in VARIANTS if (cell["key"], variant) in wanted]
+        variants = [variant for variant in VARIANTS if (cell.key, variant) in wanted]
         if not variants:
             return []
         m = self.material
         everything = _found(m, cell)
         # rounded as the scores are, so that a float32 score of 0.7 reaches a threshold of 0.7
-        own = float(everything.scores.dtype.type(cell["start"]["operating_threshold"]))
+        own = float(everything.scores.dtype.type(cell.operating_threshold))
         rows = []
         for variant in variants:
             thresholds, policies = (own, own), (self.policy, self.policy)
@@ -228,14 +228,14 @@ class _Work:
 
     def _answers(
         self,
-        cell: Mapping[str, Any],
+        cell: StoredCell,
         variant: Variant,
         found: FoundBoxes,
         thresholds: tuple[float, float],
         policies: tuple[CropPolicy, CropPolicy],
     ) -> Answers:
         used = (str(policies[0]), str(policies[1]))
-        identity = self._identity(str(cell["key"]), variant, thresholds, used)
+        identity = self._identity(cell.key, variant, thresholds, used)
         stored = self.file.find(identity)
         if stored is not None:
             return answers_from(stored)
@@ -248,7 +248,7 @@ class _Work:
             policies,
             self.classifier,
             seed=HALVES_SEED,
-            progress=self._progress(f"{cell_label(cell)}, {variant.replace('_', ' ')}"),
+            progress=self._progress(f"{cell.label}, {variant.replace('_', ' ')}"),
         )
         self.file.put(identity, plain_answers(answers))
         return answers
@@ -272,10 +272,10 @@ class _Work:
 
 
 def _lay_out(run: RunFolder, dataset: Dataset) -> _Material:
-    expected = run.document["dataset"]
-    if dataset.fingerprint != expected["fingerprint"]:
+    expected = run.document.dataset
+    if dataset.fingerprint != expected.fingerprint:
         raise UsageError(
-            f"{run.path} holds a run on {expected['name']} (fingerprint {expected['fingerprint']}), got {dataset.name} "
+            f"{run.path} holds a run on {expected.name} (fingerprint {expected.fingerprint}), got {dataset.name} "
             f"({dataset.fingerprint}). Load the data set under the name of the run"
         )
     table = run.pictures()
@@ -299,27 +299,27 @@ def _lay_out(run: RunFolder, dataset: Dataset) -> _Material:
 
 
 def _describe(run: RunFolder, material: _Material) -> dict[str, Any]:
-    stored = run.document["dataset"]
+    stored = run.document.dataset
     shown = np.bincount(material.known.labels, minlength=len(EMOTIONS)).tolist()
-    return {name: stored[name] for name in ("name", "coverage", "demo", "fingerprint")} | {
+    return {name: getattr(stored, name) for name in ("name", "coverage", "demo", "fingerprint")} | {
         "pictures": len(material.usable),
         "faces": len(material.known),
         "labels": dict(zip(EMOTIONS, shown, strict=True)),
     }
 
 
-def _cells(run: RunFolder, specs: Sequence[str] | None) -> list[Mapping[str, Any]]:
-    done: list[Mapping[str, Any]] = [cell for cell in run.cells if cell["status"] == "done"]
+def _cells(run: RunFolder, specs: Sequence[str] | None) -> list[StoredCell]:
+    done = [cell for cell in run.cells if cell.done]
     if specs is None:
         return done
-    names = {str(cell[name]) for cell in done for name in ("spec", "detector")}
+    names = {name for cell in done for name in (cell.spec, cell.detector)}
     for spec in specs:
         if spec not in names:
             raise UsageError(f"{run.path} holds no finished detector {spec!r}. {did_you_mean(spec, names)}")
-    return [cell for cell in done if {cell["spec"], cell["detector"]} & set(specs)]
+    return [cell for cell in done if {cell.spec, cell.detector} & set(specs)]
 
 
-def _found(material: _Material, cell: Mapping[str, Any]) -> FoundBoxes:
+def _found(material: _Material, cell: StoredCell) -> FoundBoxes:
     """Return all boxes of a cell."""
     boxes, table = by_picture(material.run.detections(cell), material.usable)
     points = None

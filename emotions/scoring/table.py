@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...benchmarks.analysis.table import Resampling
-from ...benchmarks.measure.cell import cell_label
 from ...benchmarks.resampling.bootstrap import Difference, first_shares, paired_difference, tied_with_best
+from ...benchmarks.store.records import StoredCell
 from ...datasets.faces.fer import EMOTIONS
 from ..pipeline.crops import CropPolicy
 from .answers import Classifier
@@ -38,7 +38,7 @@ class EndToEndRow:
         score: all numbers.
     """
 
-    cell: Mapping[str, Any]
+    cell: StoredCell
     variant: Variant
     thresholds: tuple[float, float]
     policies: tuple[str, str]
@@ -47,12 +47,12 @@ class EndToEndRow:
     @property
     def key(self) -> str:
         """Names the row in its table."""
-        return f"{self.cell['key']}/{self.variant}"
+        return f"{self.cell.key}/{self.variant}"
 
     @property
     def label(self) -> str:
-        """Name of the detector, see `cell_label`."""
-        return cell_label(self.cell)
+        """Name of the detector, see `StoredCell.label`."""
+        return self.cell.label
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,7 +108,7 @@ def make_table(
     scores = {variant: {row.key: row.score for row in ranked if row.variant == variant} for variant in VARIANTS}
     found = {pair: one for of in scores.values() for pair, one in differences(of).items()}
     for row in ranked:
-        plain = f"{row.cell['key']}/same"
+        plain = f"{row.cell.key}/same"
         if row.key != plain:
             found[row.key, plain] = paired_difference(row.score.e2e, scores["same"][plain].e2e)
     resampled = {variant: {key: one.e2e for key, one in of.items()} for variant, of in scores.items()}
@@ -142,7 +142,7 @@ def plain_table(table: EndToEndTable) -> dict[str, Any]:
         "rows": [
             {
                 "key": row.key,
-                "cell": row.cell["key"],
+                "cell": row.cell.key,
                 "label": row.label,
                 "variant": row.variant,
                 "thresholds": list(row.thresholds),

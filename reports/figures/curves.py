@@ -52,7 +52,7 @@ def curves(summary: Summary, analysis: Analysis) -> list[Curve]:
     """Return the curves on the primary list that have a point, best detector first."""
     found = []
     for row in summary.rows:
-        cell = analysis.cells.get(str(row.cell["key"]))
+        cell = analysis.cells.get(row.cell.key)
         if cell is None:
             continue
         some = np.isfinite(cell.sweep.recall) & np.isfinite(cell.sweep.precision)

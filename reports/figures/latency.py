@@ -69,7 +69,7 @@ def strips(summary: Summary) -> list[Strip]:
         if row.latency is None or not row.latency.n:
             continue
         calls = np.sort(summary.run.timings(row.cell)["detect_ms"].to_numpy(np.float64))
-        family = str(row.cell["info"]["family"])
+        family = row.cell.info.family
         latency = row.latency
         found.append(Strip(row_label(row), family, thinned(calls), latency.p50_ms, latency.p90_ms, len(calls)))
     return sorted(found, key=lambda strip: strip.p50_ms)

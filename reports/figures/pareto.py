@@ -7,12 +7,13 @@ which a user may choose.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ...benchmarks.analysis.table import Row, Summary
+from ...benchmarks.store.records import StoredCell
 from ..values.numbers import row_label
 from .labels import MARKER_PX, Rect, label_points
 from .svg import INK, draw
@@ -60,7 +61,7 @@ class Point:
 def points(summary: Summary) -> list[Point]:
     """Return the rows that can be drawn: finished, with an AP and a latency, best first."""
     drawn = [row for row in summary.rows if _is_drawn(row, summary.primary)]
-    groups: dict[tuple[object, ...], list[Mapping[str, Any]]] = {}
+    groups: dict[tuple[object, ...], list[StoredCell]] = {}
     for row in drawn:
         groups.setdefault(_swept(row.cell), []).append(row.cell)
     return [_point(row, summary.primary, groups[_swept(row.cell)]) for row in drawn]
@@ -71,18 +72,18 @@ def _is_drawn(row: Row, list_name: str) -> bool:
     return latency is not None and math.isfinite(latency.p50_ms) and math.isfinite(row.exact_ap(list_name))
 
 
-def _swept(cell: Mapping[str, Any]) -> tuple[object, ...]:
+def _swept(cell: StoredCell) -> tuple[object, ...]:
     """Return what the operating points of one sweep share: all but size and threads."""
-    return cell["spec"], cell["device"], cell["protocol"]["score_floor"], cell["machine"]
+    return cell.spec, cell.device, cell.protocol.score_floor, cell.machine
 
 
-def _point(row: Row, list_name: str, group: Sequence[Mapping[str, Any]]) -> Point:
+def _point(row: Row, list_name: str, group: Sequence[StoredCell]) -> Point:
     assert row.latency is not None, "only measured rows are drawn"
     ends, calls = row.intervals.exact.get(list_name), row.intervals.latency.get("p50_ms")
     several = len(group) > 1
     return Point(
         row_label(row),
-        str(row.cell["info"]["family"]),
+        row.cell.info.family,
         row.latency.p50_ms,
         row.latency.p90_ms,
         row.exact_ap(list_name),
@@ -94,16 +95,16 @@ def _point(row: Row, list_name: str, group: Sequence[Mapping[str, Any]]) -> Poin
     )
 
 
-def _sweep_name(cell: Mapping[str, Any]) -> str:
-    return str(cell["spec"]) + ("" if cell["device"] == "cpu" else f", {cell['device']}")
+def _sweep_name(cell: StoredCell) -> str:
+    return cell.spec + ("" if cell.device == "cpu" else f", {cell.device}")
 
 
-def _setting(cell: Mapping[str, Any], group: Sequence[Mapping[str, Any]]) -> str:
+def _setting(cell: StoredCell, group: Sequence[StoredCell]) -> str:
     """Say what sets a cell apart from the others of its sweep, such as "640 px, 2 threads"."""
-    size, threads = str(cell["protocol"]["size"]), cell["threads"]
+    size, threads = cell.protocol.size, cell.threads
     side = size.removeprefix("long=")
-    parts = [f"{side} px" if side.isdecimal() else size] if len({one["protocol"]["size"] for one in group}) > 1 else []
-    parts += [f"{threads} thread{'s' * (threads != 1)}"] if len({one["threads"] for one in group}) > 1 else []
+    parts = [f"{side} px" if side.isdecimal() else size] if len({one.protocol.size for one in group}) > 1 else []
+    parts += [f"{threads} thread{'s' * (threads != 1)}"] if len({one.threads for one in group}) > 1 else []
     return ", ".join(parts)
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
-from typing import Any
 
 from ...benchmarks.analysis.table import Summary
+from ...benchmarks.store.records import DatasetInfo, PredictionsInfo, Protocol, StoredCell
 from ...benchmarks.store.run_folder import RunFolder
 from .base import Page, Section
 from .emotions import scores_of
@@ -24,7 +23,7 @@ def section(page: Page) -> Section:
         others=len(page.comparisons),
         pictures=page.images,
     )
-    values = {"commands": commands, "dataset": document["dataset"], "environment": document["environment"]}
+    values = {"commands": commands, "dataset": document.dataset, "environment": document.environment}
     return Section("again", "again.html.j2", {**values, "compared": bool(page.comparisons)})
 
 
@@ -52,7 +51,7 @@ def reproduce(
         report += ["--emotions", emotions]
         commands += _measure_again(emotion_run, emotions)
     if scored:
-        data = [] if (emotion_run or summary.run).document["dataset"]["demo"] else ["--data", "DIR"]
+        data = [] if (emotion_run or summary.run).document.dataset.demo else ["--data", "DIR"]
         commands.append(shlex.join(["facebench", "emotions", "score", emotions, *data]))
     report += [] if pictures else ["--no-pictures"]
     return [*commands, shlex.join([*report, "-o", "report.html"])]
@@ -60,16 +59,16 @@ def reproduce(
 
 def _measure_again(run: RunFolder, name: str) -> list[str]:
     document = run.document
-    cells = [cell for cell in run.cells if "predictions" not in cell]
-    commands = [_score_again(cell, document) for cell in run.cells if "predictions" in cell]
+    cells = [cell for cell in run.cells if cell.predictions is None]
+    commands = [_score_again(one, one.predictions, document.dataset) for one in run.cells if one.predictions]
     for protocol, device, threads in dict.fromkeys(_setting(cell) for cell in cells):
         alike = [cell for cell in cells if _setting(cell) == (protocol, device, threads)]
-        size, score_floor = protocol
-        rounds = max(cell["rounds"] for cell in alike)
+        size, score_floor = protocol.size, protocol.score_floor
+        rounds = max(cell.rounds for cell in alike)
         # a threshold of its own is that of a default_detector.json, which FACEBENCH_DEFAULT names
-        specs = ",".join("default" if cell.get("threshold") is not None else str(cell["spec"]) for cell in alike)
-        parts = ["facebench", "run", "--detectors", specs, "--dataset", document["dataset"]["name"]]
-        parts += [] if document["dataset"]["demo"] else ["--data", "DIR"]
+        specs = ",".join("default" if cell.threshold is not None else cell.spec for cell in alike)
+        parts = ["facebench", "run", "--detectors", specs, "--dataset", document.dataset.name]
+        parts += [] if document.dataset.demo else ["--data", "DIR"]
         parts += [] if size == "original" else ["--size", size]
         parts += [] if score_floor is None else ["--score-floor", f"{score_floor:g}"]
         parts += [] if device == "cpu" else ["--device", device]
@@ -79,13 +78,12 @@ def _measure_again(run: RunFolder, name: str) -> list[str]:
     return commands
 
 
-def _setting(cell: Mapping[str, Any]) -> tuple[tuple[str, float | None], str, int]:
-    protocol = cell["protocol"]
-    return (protocol["size"], protocol["score_floor"]), cell["device"], cell["threads"]
+def _setting(cell: StoredCell) -> tuple[Protocol, str, int]:
+    return cell.protocol, cell.device, cell.threads
 
 
-def _score_again(cell: Mapping[str, Any], document: Mapping[str, Any]) -> str:
-    parts = ["facebench", "score", cell["spec"], "--dataset", document["dataset"]["name"]]
-    parts += [] if document["dataset"]["demo"] else ["--data", "DIR"]
-    parts += ["--allow-missing"] if cell["predictions"]["missing"] or cell["predictions"]["extra"] else []
-    return shlex.join([*parts, "--threshold", repr(cell["start"]["operating_threshold"]), "--out", "RUN"])
+def _score_again(cell: StoredCell, predictions: PredictionsInfo, dataset: DatasetInfo) -> str:
+    parts = ["facebench", "score", cell.spec, "--dataset", dataset.name]
+    parts += [] if dataset.demo else ["--data", "DIR"]
+    parts += ["--allow-missing"] if predictions.missing or predictions.extra else []
+    return shlex.join([*parts, "--threshold", repr(cell.operating_threshold), "--out", "RUN"])

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from ...benchmarks.analysis.table import Row, Summary
 from ...benchmarks.resampling.bootstrap import DRAWS, Interval, percentile_interval
+from ...benchmarks.store.records import Start, StoredCell
 from ...benchmarks.timing.details import STAGES, LatencyDetails
 from ...benchmarks.timing.median import median_draws
 from ..figures.detectors import cost_figure
@@ -139,14 +139,14 @@ def _cells(row: Row, timing: LatencyDetails, percentiles: Mapping[str, str]) -> 
     calls, cost = row.intervals.latency, timing.cost
     # a percentile that needs more calls is None
     whole = [(_number(getattr(row.latency, name, None)), calls.get(name)) for name in percentiles]
-    start = row.cell.get("start") or {}
+    start = row.cell.start
     off = f"{cost.median_relative_error:.1%}" if math.isfinite(cost.median_relative_error) else NONE
     return [
         *(GridCell(brief(value), f"({between_brief(ends)})" if ends else "") for value, ends in whole),
         *(_estimate(timing.stages.get(name)) for name in STAGES),
         *(_estimate(term) for term in (cost.base_ms, cost.per_megapixel_ms, cost.per_face_ms)),
         GridCell(off),
-        *(GridCell(brief(_number(start.get(name)))) for name in _COLD_START),
+        *(GridCell(brief(_number(getattr(start, name, None)))) for name in _COLD_START),
     ]
 
 
@@ -158,8 +158,10 @@ def _estimate(interval: Interval | None) -> GridCell:
 
 
 def _conditions(row: Row, timing: LatencyDetails) -> Conditions:
-    cell, start = row.cell, row.cell.get("start") or {}
-    memory, on_device = (_number(cell.get(name)) for name in ("peak_rss_mb", "device_memory_mb"))
+    cell = row.cell
+    start = cell.start
+    assert start is not None, "finished cells have started"
+    memory, on_device = _number(cell.peak_rss_mb), _number(cell.device_memory_mb)
     return Conditions(
         label=row_label(row),
         device=_device(cell, start),
@@ -173,27 +175,26 @@ def _conditions(row: Row, timing: LatencyDetails) -> Conditions:
     )
 
 
-def _device(cell: Mapping[str, Any], start: Mapping[str, Any]) -> str:
-    used = start.get("device_used") or NONE
-    devices = cell["info"].get("devices")
-    # of a run that does not list the devices nothing is known
-    return f"{used} (CPU only)" if devices and "cuda" not in devices else str(used)
+def _device(cell: StoredCell, start: Start) -> str:
+    used, devices = start.device_used or NONE, cell.info.devices
+    # of a card that does not list the devices nothing is known
+    return f"{used} (CPU only)" if devices and "cuda" not in devices else used
 
 
-def _threads(cell: Mapping[str, Any], start: Mapping[str, Any]) -> str:
+def _threads(cell: StoredCell, start: Start) -> str:
     """Say what was asked for and what was read back, libraries of the same number together."""
-    told = {name: count for name, count in (start.get("library_threads") or {}).items() if name != "cores"}
-    if start.get("threads_used") is not None:
-        told = {"detector": start["threads_used"], **told}
+    told = {name: count for name, count in start.library_threads.items() if name != "cores"}
+    if start.threads_used is not None:
+        told = {"detector": start.threads_used, **told}
     by_count: dict[int, list[str]] = {}
     for name, count in told.items():
         by_count.setdefault(count, []).append(name)
     read_back = "; ".join(f"{count} in {', '.join(names)}" for count, names in by_count.items())
-    return f"asked {cell['threads']}; {f'read back {read_back}' if read_back else f'read back {NONE}'}"
+    return f"asked {cell.threads}; {f'read back {read_back}' if read_back else f'read back {NONE}'}"
 
 
-def _put_back(start: Mapping[str, Any]) -> str:
-    changed = start.get("threads_put_back")
+def _put_back(start: Start) -> str:
+    changed = start.threads_put_back
     if changed is None:
         return NONE
     return ", ".join(f"{name} from {before} to {after}" for name, (before, after) in changed.items()) or "nothing"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...benchmarks.resampling.bootstrap import Interval
+from ...benchmarks.store.records import DatasetInfo
 from ...benchmarks.store.run_folder import RunFolder
 from ...benchmarks.stress.run import FOLDER, read_index
 from ...benchmarks.stress.scores import StressRow, StressScores, score_stress
@@ -131,7 +132,7 @@ def stress_section(run: RunFolder, scores: StressScores | None, *, pictures: boo
     strips, image_id = _strips(run, scores) if pictures else ([], "")
     return StressSection(
         answer=answer(scores),
-        scope=_scope(scores, run.document["dataset"]),
+        scope=_scope(scores, run.document.dataset),
         head=head,
         rows=rows,
         figures=wide_and_narrow(lambda width: average_precision_by_severity(scores, width)),
@@ -251,10 +252,10 @@ def _not_ranked(row: StressRow) -> str:
     return f"{row.label} is not ranked: it has no AP on the pictures as they are."
 
 
-def _scope(scores: StressScores, dataset: Mapping[str, Any]) -> str:
+def _scope(scores: StressScores, dataset: DatasetInfo) -> str:
     drawn = scores.resampled
     return (
-        f"{dataset['name']}, {dataset['coverage']}, {scores.pictures:,} of them decodable under every degradation; "
+        f"{dataset.name}, {dataset.coverage}, {scores.pictures:,} of them decodable under every degradation; "
         f"exact AP on {scores.list_name}; in brackets 95 % intervals over {drawn.draws:,} resamples of the same "
         f"{drawn.unit} for all. Degradations by facebench, the constants of blur, noise and JPEG from ImageNet-C."
     )
@@ -262,19 +263,19 @@ def _scope(scores: StressScores, dataset: Mapping[str, Any]) -> str:
 
 def _run_again(run: RunFolder, scores: StressScores) -> list[str]:
     """Return a command for each set of severities that kinds were run at."""
-    index, dataset = read_index(run), run.document["dataset"]
+    index, dataset = read_index(run), run.document.dataset
     of_severities: dict[tuple[int, ...], list[str]] = {}
     for kind in _kinds(scores):
         severities = tuple(one.severity for one in scores.degradations if one.kind == kind)
         of_severities.setdefault(severities, []).append(kind)
-    cells = [cell for cell in run.cells if str(cell["key"]) in {row.key for row in scores.rows}]
+    cells = [cell for cell in run.cells if cell.key in {row.key for row in scores.rows}]
     commands = []
     for severities, kinds in of_severities.items():
-        for size, device in dict.fromkeys((cell["protocol"]["size"], cell["device"]) for cell in cells):
-            alike = (cell for cell in cells if (cell["protocol"]["size"], cell["device"]) == (size, device))
-            specs = ",".join(dict.fromkeys(str(cell["spec"]) for cell in alike))
-            parts = ["facebench", "stress", "--detectors", specs, "--dataset", dataset["name"]]
-            parts += [] if dataset["demo"] else ["--data", "DIR"]
+        for size, device in dict.fromkeys((cell.protocol.size, cell.device) for cell in cells):
+            alike = (cell for cell in cells if (cell.protocol.size, cell.device) == (size, device))
+            specs = ",".join(dict.fromkeys(cell.spec for cell in alike))
+            parts = ["facebench", "stress", "--detectors", specs, "--dataset", dataset.name]
+            parts += [] if dataset.demo else ["--data", "DIR"]
             parts += ["--kinds", ",".join(kinds), "--severities", ",".join(map(str, severities))]
             parts += ["--seed", str(index.seed)] if index is not None and index.seed else []
             parts += [] if size == "original" else ["--size", size]

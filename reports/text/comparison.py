@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from ...benchmarks.compare.gate import Criterion, GateResult, differences_in_words, worst
 from ...benchmarks.compare.pair import AccuracyChange, CellComparison
 from ...benchmarks.compare.runs import Comparison
-from ...benchmarks.measure.cell import cell_label
 from ...benchmarks.resampling.bootstrap import Interval
 from ...benchmarks.timing.change import Need, Verdict
 from ..values.numbers import NONE, between_signed, number_of, share, signed
@@ -79,7 +78,7 @@ def rows(comparison: Comparison, result: GateResult | None = None) -> list[Compa
     found = [_row(cell, comparison.primary, result) for cell in comparison.cells]
     for side, cells in (("base", comparison.base_only), ("head", comparison.head_only)):
         for cell in cells:
-            label, only = cell_label(cell), f"in the {side} only"
+            label, only = cell.label, f"in the {side} only"
             verdict = () if result is None else (_verdict(label, result),)
             found.append(ComparisonRow(label, ((label,), *verdict, (), (only,), (), ())))
     return found
@@ -139,7 +138,7 @@ def scope(comparison: Comparison) -> str:
     drawn = comparison.resampled
     how = "measured in turn, round by round" if comparison.interleaved else "two runs"
     return (
-        f"Base {comparison.base}, head {comparison.head} ({how}), {comparison.dataset['name']}, "
+        f"Base {comparison.base}, head {comparison.head} ({how}), {comparison.dataset.name}, "
         f"{number_of(comparison.pictures, 'picture')}. Differences are head less base with 95 % intervals: AP over "
         f"{drawn.draws:,} resamples of the {drawn.unit}, time over rounds and pictures."
     )
@@ -150,7 +149,7 @@ def _row(cell: CellComparison, primary: str, result: GateResult | None) -> Compa
     judged = () if result is None else tuple((one.criterion, _judged(one.verdict)) for one in result.of(cell.label))
     label = tuple(cell.label.replace(" → ", " →\n").split("\n"))
     if cell.detections is None:
-        states = tuple(f"{side}: {one['status']}" for side, one in (("base", cell.base), ("head", cell.head)))
+        states = tuple(f"{side}: {one.status}" for side, one in (("base", cell.base), ("head", cell.head)))
         return ComparisonRow(cell.label, (label, *verdict, (), states, (), ()), judged, tuple(_details(cell)))
     found = (label, *verdict, _accuracy(cell.accuracy_on(primary)), _detections(cell), _time(cell), _cost(cell))
     passed = result is None or all(one.verdict.outcome == "pass" for one in result.of(cell.label))
@@ -220,7 +219,7 @@ def _judged(verdict: Verdict) -> str:
 
 def _reasons(cell: CellComparison) -> list[tuple[str, str]]:
     sides = (("base", cell.base), ("head", cell.head))
-    return [(side, f"{one['status']}: {one['reason']}") for side, one in sides if one["status"] != "done"]
+    return [(side, f"{one.status}: {one.reason}") for side, one in sides if not one.done]
 
 
 def _boxes(cell: CellComparison) -> str:

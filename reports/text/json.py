@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any
 
 from ...benchmarks.compare.gate import GateResult
 from ...benchmarks.compare.pair import CellComparison
-from ...benchmarks.compare.pairing import StoredCell
 from ...benchmarks.compare.runs import Comparison
+from ...benchmarks.store.documents import finite
+from ...benchmarks.store.records import StoredCell
 
 SCHEMA = "facebench.comparison"
 SCHEMA_VERSION = 1
@@ -27,8 +27,8 @@ def comparison_json(comparison: Comparison, result: GateResult | None = None) ->
         "outcome": None if result is None else result.outcome,
         "base": comparison.base,
         "head": comparison.head,
-        "dataset": comparison.dataset["name"],
-        "dataset_fingerprint": comparison.dataset["fingerprint"],
+        "dataset": comparison.dataset.name,
+        "dataset_fingerprint": comparison.dataset.fingerprint,
         "pictures": comparison.pictures,
         "metric": f"ap_{comparison.primary}",
         "interleaved": comparison.interleaved,
@@ -39,8 +39,7 @@ def comparison_json(comparison: Comparison, result: GateResult | None = None) ->
         "judgements": [] if result is None else [_judgement(one) for one in result.judgements],
         "notes": list(comparison.notes if result is None else result.notes),
     }
-    found = _plain(document)
-    assert isinstance(found, dict)
+    found: dict[str, Any] = finite(document)
     return found
 
 
@@ -61,7 +60,8 @@ def _cell(cell: CellComparison) -> dict[str, Any]:
 
 
 def _side(cell: StoredCell) -> dict[str, Any]:
-    return {name: cell.get(name) for name in ("spec", "key", "status", "reason", "protocol", "device", "threads")}
+    stored = cell.to_json()
+    return {name: stored[name] for name in ("spec", "key", "status", "reason", "protocol", "device", "threads")}
 
 
 def _judgement(one: Any) -> dict[str, Any]:
@@ -72,12 +72,3 @@ def _value(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)
     return [_value(one) for one in value] if isinstance(value, tuple) else value
-
-
-def _plain(value: Any) -> Any:
-    """Put None for what JSON has no number for."""
-    if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -33,14 +33,14 @@ def answer(summary: Summary) -> Answer:
     done = [row for row in summary.rows if row.done]
     if not done:
         return Answer("No detector finished: there is nothing to compare.", "", [])
-    devices = {row.cell["device"] for row in done}
+    devices = {row.cell.device for row in done}
     device: Device = "cpu" if "cpu" in devices else "cuda"
     rule = Rule(device=device)
     try:
         choice = pick(summary, rule, demo=True, accept_noise=True, accept_unfinished=True)
     except UsageError as error:
         return Answer("No detector can be chosen.", "", [str(error)])
-    winner = next(row for row in done if row.cell["key"] == choice["run"]["cell"])
+    winner = next(row for row in done if row.cell.key == choice["run"]["cell"])
     left_out = {row_label(row): choice["left_out"].get(row_label(row), "") for row in done if row is not winner}
     best = next(row for row in done if row is winner or not left_out[row_label(row)])
     if winner is best:
@@ -68,7 +68,7 @@ def answer(summary: Summary) -> Answer:
     notes += [f"Left out of the choice: {'; '.join(reasons)}."] if reasons else []
     if len(done) < len(summary.rows):
         notes.append(f"{len(summary.rows) - len(done)} of {len(summary.rows)} detectors have no result: see the table.")
-    return Answer(sentence, str(winner.cell["key"]), notes)
+    return Answer(sentence, winner.cell.key, notes)
 
 
 def _figures(row: Row, summary: Summary) -> str:

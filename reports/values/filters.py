@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ...benchmarks.analysis.table import Row
+from ...benchmarks.store.records import UNKNOWN_SIZE, Protocol, StoredCell
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,25 +34,25 @@ def filter_values(row: Row) -> dict[str, str]:
     return {name: value(row.cell) for name, value in _VALUES.items()}
 
 
-def protocol_name(protocol: Mapping[str, Any]) -> str:
+def protocol_name(protocol: Protocol) -> str:
     """Name a protocol in a few words.
 
-    >>> protocol_name({"size": "original", "score_floor": None})
+    >>> protocol_name(Protocol())
     'original size'
-    >>> protocol_name({"size": "long=640", "score_floor": 0.02})
+    >>> protocol_name(Protocol("long=640", 0.02))
     'long=640, scores from 0.02'
     """
-    size = {"original": "original size", "unknown": "predictions from a file"}.get(protocol["size"], protocol["size"])
-    floor = "" if protocol["score_floor"] is None else f", scores from {protocol['score_floor']:g}"
+    size = {"original": "original size", UNKNOWN_SIZE: "predictions from a file"}.get(protocol.size, protocol.size)
+    floor = "" if protocol.score_floor is None else f", scores from {protocol.score_floor:g}"
     return f"{size}{floor}"
 
 
-def _device(cell: Mapping[str, Any]) -> str:
-    return "not measured here" if "predictions" in cell else str(cell["device"])
+def _device(cell: StoredCell) -> str:
+    return "not measured here" if cell.predictions else cell.device
 
 
-_VALUES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
-    "family": lambda cell: str(cell["info"]["family"]) or "not said",
+_VALUES: Mapping[str, Callable[[StoredCell], str]] = {
+    "family": lambda cell: cell.info.family or "not said",
     "device": _device,
-    "protocol": lambda cell: protocol_name(cell["protocol"]),
+    "protocol": lambda cell: protocol_name(cell.protocol),
 }

@@ -69,9 +69,7 @@ class Grid:
 
 def analysed(summary: Summary, analysis: Analysis) -> list[tuple[str, CellAnalysis]]:
     """Return label and analysis of each finished detector, in the order of the table."""
-    return [
-        (row_label(row), analysis.cells[key]) for row in summary.rows if (key := str(row.cell["key"])) in analysis.cells
-    ]
+    return [(row_label(row), analysis.cells[key]) for row in summary.rows if (key := row.cell.key) in analysis.cells]
 
 
 def protocols(summary: Summary, analysis: Analysis) -> Grid:

@@ -7,7 +7,6 @@ import math
 import numpy as np
 
 from ...benchmarks.analysis.table import Row
-from ...benchmarks.measure.cell import cell_label
 from ...benchmarks.resampling.bootstrap import Interval
 
 NONE = "–"
@@ -121,11 +120,11 @@ def number_of(count: int, thing: str) -> str:
 
 
 def row_label(row: Row) -> str:
-    """Name a row; see `benchmarks.cell.cell_label`."""
-    return cell_label(row.cell)
+    """Name a row; see `StoredCell.label`."""
+    return row.cell.label
 
 
 def threshold(row: Row) -> str:
     """Say which boxes of a finished row count at its operating point."""
-    value = float(row.cell["start"]["operating_threshold"])
+    value = row.cell.operating_threshold
     return f"score ≥ {value:g}" if value > np.finfo(np.float32).min else "every box"

@@ -51,7 +51,7 @@ class Standing:
 
 def standings(summary: Summary, analysis: Analysis) -> list[Standing]:
     """Return the matrix in the order of the table; empty with fewer than two finished detectors."""
-    rows = [(str(row.cell["key"]), row_label(row)) for row in summary.rows if str(row.cell["key"]) in analysis.cells]
+    rows = [(row.cell.key, row_label(row)) for row in summary.rows if row.cell.key in analysis.cells]
     if len(rows) < 2:
         return []
     return [

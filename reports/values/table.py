@@ -11,6 +11,7 @@ from ...benchmarks.analysis.depth import Analysis
 from ...benchmarks.analysis.intervals import OFFICIAL_DRAWS
 from ...benchmarks.analysis.table import Row, Summary
 from ...benchmarks.resampling.bootstrap import Interval
+from ...benchmarks.store.plain import to_plain
 from .numbers import NONE, between, between_plain, brief, plain, row_label, share
 
 
@@ -100,7 +101,7 @@ def standing(summary: Summary) -> str:
     """Say how sure the first place is; empty with fewer than two finished cells."""
     if not summary.tied or sum(row.done for row in summary.rows) < 2:
         return ""
-    labels = {row.cell["key"]: row_label(row) for row in summary.rows}
+    labels = {row.cell.key: row_label(row) for row in summary.rows}
     best, *others = (labels[key] for key in summary.tied)
     drawn = f"{summary.resampled.draws:,} resamples of the {summary.resampled.unit}"
     share = f"{summary.first[summary.tied[0]]:.0%} of {drawn}"
@@ -114,42 +115,42 @@ def standing(summary: Summary) -> str:
 
 def floor_sentence(summary: Summary) -> str:
     """Say what the harness itself costs; empty where that was not measured."""
-    floor = summary.run.document.get("floor")
+    floor = summary.run.document.floor
     if not floor:
         return ""
     return (
-        f"The harness itself: {brief(floor['detect_ms'])} ms of every latency are its own, seen with a detector that "
-        f"does nothing; handing a picture over takes {brief(floor['round_trip_ms'])} ms, outside the latency "
-        f"(medians of {floor['calls']:,} calls)."
+        f"The harness itself: {brief(floor.detect_ms)} ms of every latency are its own, seen with a detector that "
+        f"does nothing; handing a picture over takes {brief(floor.round_trip_ms)} ms, outside the latency "
+        f"(medians of {floor.calls:,} calls)."
     )
 
 
 def remarks(row: Row) -> str:
     """Say what a reader must know beside the numbers of a row."""
-    cell, info = row.cell, row.cell["info"]
+    cell, info = row.cell, row.cell.info
     if not row.done:
-        mend = f" To mend: {cell['mend']}" if cell["mend"] else ""
-        reason = cell["reason"] or "interrupted; the same command goes on where it stopped"
-        return f"{cell['status']}: {reason}.{mend}"
+        mend = f" To mend: {cell.remedy}" if cell.remedy else ""
+        reason = cell.reason or "interrupted; the same command goes on where it stopped"
+        return f"{cell.status}: {reason}.{mend}"
     found = []
-    if cell["failed_pictures"]:
-        count = len(cell["failed_pictures"])
+    if cell.failed_images:
+        count = len(cell.failed_images)
         found.append(f"failed on {count} picture{'s' * (count > 1)}")
-    if cell["device"] != "cpu":
-        found.append(cell["device"])
-    if cell["threads"] != 1:
-        found.append(f"{cell['threads']} threads")
-    if info["score_kind"] == "none":
+    if cell.device != "cpu":
+        found.append(cell.device)
+    if cell.threads != 1:
+        found.append(f"{cell.threads} threads")
+    if info.score_kind == "none":
         found.append("boxes without scores")
-    if any("WIDER" in item for item in info["trained_on"]):
+    if any("WIDER" in item for item in info.trained_on):
         found.append("trained on WIDER")
     if row.timing is not None:
         found += row.timing.warnings
-    if cell.get("detections_differ"):
-        found.append(f"detections differ between rounds on {cell['detections_differ']} pictures")
-    if cell.get("repeats_failed"):
-        found.append(f"{cell['repeats_failed']} later calls failed")
-    found += cell.get("predictions", {}).get("remarks", [])
+    if cell.detections_differ:
+        found.append(f"detections differ between rounds on {cell.detections_differ} pictures")
+    if cell.repeats_failed:
+        found.append(f"{cell.repeats_failed} later calls failed")
+    found += cell.predictions.remarks if cell.predictions else ()
     return ", ".join(found)
 
 
@@ -158,7 +159,7 @@ def _remarks_with(analysis: Analysis | None) -> Callable[[Row], str]:
         return remarks
 
     def text(row: Row) -> str:
-        found = analysis.cells.get(str(row.cell["key"]))
+        found = analysis.cells.get(row.cell.key)
         if found is None or not found.curve_end.is_cut:
             return remarks(row)
         cut = f"curve cut at recall {share(found.curve_end.recall, 2)}"
@@ -173,30 +174,30 @@ def to_json(summary: Summary) -> dict[str, Any]:
     # the table has no room for it beside the lists
     overall = [] if "overall" in summary.lists else [_exact_ap("overall", ""), _official_ap("overall", "")]
     for row in summary.rows:
-        cell = row.cell
+        cell, start = row.cell, row.cell.start
+        plain = cell.to_json()
         copied = ("spec", "key", "status", "reason", "mend", "protocol", "device", "threads", "rounds")
-        found: dict[str, Any] = {name: cell[name] for name in copied}
-        found["failed_pictures"] = len(cell.get("failed_pictures", ()))
-        if "predictions" in cell:
-            found |= {"predictions": cell["predictions"], "device": None, "threads": None}
-        start = cell.get("start") or {}
-        found |= {"threshold": start.get("operating_threshold"), "score_floor": start.get("score_floor")}
-        # runs of before timed the pass at the floor
-        found["timed_from"] = start.get("timed_from", start.get("score_floor"))
+        found: dict[str, Any] = {name: plain[name] for name in copied}
+        found["failed_pictures"] = len(cell.failed_images)
+        if cell.predictions is not None:
+            found |= {"predictions": plain["predictions"], "device": None, "threads": None}
+        found["threshold"] = None if start is None else start.operating_threshold
+        found["score_floor"] = None if start is None else start.score_floor
+        found["timed_from"] = None if start is None else start.timed_at
         for column in [*numbers, *overall]:
             if column.number is not None:
                 value, key = column.number(row), column.title.replace(" ", "_").replace("/", "_per_")
                 found[key] = value if math.isfinite(value) else None
                 if column.interval is not None:
                     found[f"{key}_interval"] = _ends(column.interval(row))
-        found["first_share"] = summary.first.get(cell["key"])
+        found["first_share"] = summary.first.get(cell.key)
         rows.append(found)
     return {
-        "dataset": summary.run.document["dataset"]["name"],
+        "dataset": summary.run.document.dataset.name,
         "scope": summary.scope,
         "pictures": summary.pictures,
         "excluded": summary.excluded,
-        "floor": summary.run.document.get("floor"),
+        "floor": to_plain(summary.run.document.floor),
         "tied_with_best": list(summary.tied),
         "rows": rows,
     }
@@ -255,9 +256,9 @@ def _ends(limits: Interval | None) -> list[float] | None:
 
 
 def _cold_start_s(row: Row) -> float:
-    return row.cold_start_s
+    return row.cell.cold_start_s
 
 
 def _peak_mb(row: Row) -> float:
-    peak = row.cell.get("peak_rss_mb")
+    peak = row.cell.peak_rss_mb
     return math.nan if peak is None else float(peak)

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -85,11 +86,10 @@ def several(saved: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     rewrite(first, storage / ELSEWHERE / "0001_first.json", run="amiga", node="amiga")
     shutil.copytree(own_run, storage / "facebench-runs" / "amiga")
     run = RunFolder.open(storage / "facebench-runs" / "amiga")
-    run.document["environment"]["boot"] = "another start"
-    run.save()
+    run.save(environment=replace(run.document.environment, boot="another start"))
     found = run.faces()[["image_id", "x1", "y1", "x2", "y2"]].assign(score=0.9)
     found = found.astype(dict.fromkeys(("x1", "y1", "x2", "y2", "score"), "float32"))
-    (run.path / "cells" / run.cells[0]["folder"] / "detections.parquet").write_bytes(table_bytes(found))
+    (run.path / "cells" / run.cells[0].folder / "detections.parquet").write_bytes(table_bytes(found))
     return storage
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from facebench.benchmarks.measure.previews import write_previews
@@ -45,8 +47,7 @@ def test_pictures_are_embedded_unless_told(facebench, pair, tmp_path, options, p
 
 def test_runs_of_other_pictures_are_refused_before_anything_is_written(facebench, pair, tmp_path):
     other = runs.make_run(tmp_path / "other")
-    other.document["dataset"] |= {"fingerprint": "0" * 16, "name": "elsewhere"}
-    other.save()
+    other.save(dataset=replace(other.document.dataset, fingerprint="0" * 16, name="elsewhere"))
     code, _, err = facebench("report", pair[0].path, pair[1].path, other.path, "-o", tmp_path / "r.html")
     assert code == 2
     assert "elsewhere" in err and "Expected the same pictures with the same annotation" in err

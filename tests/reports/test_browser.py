@@ -71,12 +71,8 @@ def summary_at(path: Path, *without_a_miss: str) -> Summary:
     run = depth_run.make_run(path, excluded=[("torn<i>.jpg", "truncated", "ends after 7 bytes")])
     for place, (spec, settings) in enumerate(SETTINGS.items()):
         found = depth_run.GOOD if spec in ("good", *without_a_miss) else depth_run.FAIR
-        cell = runs.add_cell(run, spec, found, 20.0 - 4 * place, **settings)
-        cell["info"]["family"] = FAMILIES[spec]
-        run.put_cell(cell)
-    cell = runs.add_cell(run, BROKEN, status="failed", reason="@once <b>", start=None)
-    cell["info"]["family"] = "CNN cascade"
-    run.put_cell(cell)
+        runs.add_cell(run, spec, found, 20.0 - 4 * place, info={"family": FAMILIES[spec]}, **settings)
+    runs.add_cell(run, BROKEN, status="failed", reason="@once <b>", start=None, info={"family": "CNN cascade"})
     write_previews(run, lambda name: np.full((100, 200, 3), 90, np.uint8))
     return summarise_run(run, Resampling(draws=20))
 
@@ -103,7 +99,7 @@ def labels(browser: Browser) -> list[str]:
 
 
 def label_of(spec: str, summary: Summary) -> str:
-    return next(row_label(row) for row in summary.rows if row.cell["spec"] == spec)
+    return next(row_label(row) for row in summary.rows if row.cell.spec == spec)
 
 
 def test_everything_is_done_without_a_request_or_a_complaint(browser: Browser, page: Path) -> None:
@@ -252,7 +248,7 @@ def test_markdown_is_what_is_shown_as_it_is_sorted_and_filtered(browser: Browser
     )
     assert [" ".join(name.split()) for name in labels(browser)] == [unmarked(name) for name in names]
     assert all(len(re.split(r"(?<!\\)\|", row)) == len(titles) + 2 for row in rows)
-    good: Row = next(row for row in summary.rows if row.cell["spec"] == "good")
+    good: Row = next(row for row in summary.rows if row.cell.spec == "good")
     assert good.latency is not None
     cells = [cell.strip() for cell in rows[names.index("good")].split("|")[1:-1]]
     assert cells[titles.index("AP hard")].startswith(f"{good.exact_ap('hard'):.3f} (")

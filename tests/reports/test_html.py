@@ -56,7 +56,7 @@ NEW_TEMPLATE = """<section aria-labelledby="largest">
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """Two finished detectors, one that failed, one that is not installed, one excluded picture, one failed picture."""
     run = runs.make_run(tmp_path_factory.mktemp("run"), excluded=[("torn<i>.jpg", "truncated", "ends after 7 bytes")])
-    run.document["dataset"]["pictures"] = 4
+    run.save(dataset=replace(run.document.dataset, images=4))
     runs.add_cell(run, "exact", runs.EXACT, ms=20)
     runs.add_cell(run, "poor:size=2", runs.POOR, ms=5, failed_pictures={runs.HOSTILE: "ValueError: <u>no</u>"})
     runs.add_cell(run, "broken", status="failed", reason=FAILURE, start=None)
@@ -269,9 +269,7 @@ def test_a_hostile_family_is_text_and_rows_carry_what_they_are_filtered_by(tmp_p
     run = runs.make_run(tmp_path)
     family = '"><img src=x onerror=alert(1)>'
     for spec, name in (("first", family), ("second", "")):
-        cell = runs.add_cell(run, spec, runs.EXACT)
-        cell["info"]["family"] = name
-        run.put_cell(cell)
+        runs.add_cell(run, spec, runs.EXACT, info={"family": name})
     page = read(run)
     assert "img" not in {tag for tag, _ in page.elements}
     rows = [attributes for tag, attributes in page.elements if tag == "tr" and "data-family" in attributes]

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from facebench.benchmarks.measure.images import describe_dataset, faces_table
+from facebench.benchmarks.measure.images import faces_table, new_document
+from facebench.benchmarks.store.records import StoredCell
 from facebench.benchmarks.store.run_folder import PictureRecord, RunFolder
 from facebench.datasets import Dataset
 from facebench.datasets.base import Faces, Sample
 from facebench.detectors import Detections
+from facebench.tests.support.records import stored
 from facebench.tests.support.small_fer import encoded
 
 Box = tuple[float, float, float, float]
@@ -60,7 +62,7 @@ def make_dataset(
 
 
 def make_run(path: Path, dataset: Dataset, excluded: Sequence[str] = ()) -> RunFolder:
-    run = RunFolder.create(path, {"dataset": describe_dataset(dataset)})
+    run = RunFolder.create(path, new_document(dataset))
     rows = [
         (sample.image_id, "unreadable" if sample.image_id in excluded else "ok", "", WIDTH, HEIGHT)
         for sample in dataset.samples
@@ -70,19 +72,9 @@ def make_run(path: Path, dataset: Dataset, excluded: Sequence[str] = ()) -> RunF
     return run
 
 
-def add_cell(run: RunFolder, spec: str, found: Found, **changes: Any) -> dict[str, Any]:
-    cell = {
-        "key": f"{len(run.cells):016x}",
-        "folder": f"cell-{len(run.cells)}",
-        "spec": spec,
-        "detector": spec.partition(":")[0],
-        "protocol": {"size": "original", "score_floor": None},
-        "device": "cpu",
-        "threads": 1,
-        "status": "done",
-        "start": {"operating_threshold": 0.5},
-        **changes,
-    }
+def add_cell(run: RunFolder, spec: str, found: Found, **changes: Any) -> StoredCell:
+    number = len(run.cells)
+    cell = stored(spec, **{"key": f"{number:016x}", "folder": f"cell-{number}"} | changes)
     records = [
         PictureRecord(
             name,

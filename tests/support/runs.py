@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from facebench.benchmarks.store.records import StoredCell
 from facebench.benchmarks.store.run_folder import PictureRecord, RunFolder
 from facebench.detectors import Detections
+from facebench.tests.support.records import document, stored
 
 Box = tuple[float, float, float, float]
 Found = Mapping[str, Sequence[tuple[Box, float]]]
@@ -47,29 +49,7 @@ def make_run(
     sizes, faces = sizes or SIZES, faces or FACES
     run = RunFolder.create(
         path,
-        {
-            "environment": {
-                "machine": "Abacus <2 cores>",
-                "system": "Linux",
-                "python": "3.11.0",
-                "memory_gb": 4.0,
-                "packages": {"facebench": "0.1.0", "numpy": "2.0"},
-            },
-            "dataset": {
-                "name": "made-up:val?sample=3&seed=1",
-                "coverage": "3 of 1,234 pictures",
-                "pictures": 3,
-                "total": 1234,
-                "lists": list(lists),
-                "demo": demo,
-                "description": "Pictures <b>made up</b> for a test.",
-                "licence": "none & void",
-                "fingerprint": "f" * 16,
-                "notes": ["2 boxes <lie> outside"],
-            },
-            "created": "2026-01-02T03:04:05+00:00",
-            "excluded": [list(row) for row in excluded],
-        },
+        document(dataset={"demo": demo, "lists": list(lists)}, excluded=[list(row) for row in excluded]),
     )
     rows = [(name, *box, ignored or ignore_all) for name, found in faces.items() for box, ignored in found]
     pictures = [(name, "ok", "", *size) for name, size in sizes.items()]
@@ -83,48 +63,11 @@ def make_run(
     return run
 
 
-def add_cell(run: RunFolder, spec: str, found: Found | None = None, ms: float = 20.0, **changes: Any) -> dict[str, Any]:
+def add_cell(run: RunFolder, spec: str, found: Found | None = None, ms: float = 20.0, **changes: Any) -> StoredCell:
     """Add a cell: finished with what it found, or, without, as `changes` say."""
-    cell: dict[str, Any] = {
-        "key": f"{len(run.cells):016x}",
-        "folder": f"cell-{len(run.cells)}",
-        "spec": spec,
-        "detector": spec.partition(":")[0],
-        "parameters": {"size": 300},
-        "models": {},
-        "code": "0" * 16,
-        "packages": {"numpy": "2.0"},
-        "protocol": {"size": "original", "score_floor": None},
-        "device": "cpu",
-        "threads": 1,
-        "rounds": 1,
-        "machine": run.document["environment"]["machine"],
-        "info": {
-            "name": spec,
-            "family": "single-stage CNN",
-            "package": "numpy",
-            "licence": "MIT",
-            "score_kind": "probability",
-            "weights_licence": "MIT",
-            "trained_on": ["WIDER FACE"],
-            "reference": "nobody",
-            "note": "",
-        },
-        "status": "done",
-        "reason": "",
-        "mend": "",
-        "start": {
-            "operating_threshold": 0.5,
-            "score_floor": 0.02,
-            "spawn_s": 0.1,
-            "import_s": 0.1,
-            "load_s": 0.1,
-            "first_call_s": 0.1,
-        },
-        "peak_rss_mb": 100.0,
-        "failed_pictures": {},
-        **changes,
-    }
+    number = len(run.cells)
+    usual = {"key": f"{number:016x}", "folder": f"cell-{number}", "machine": run.document.environment.machine}
+    cell = stored(spec, **usual | changes)
     if found is not None:
         pictures = run.pictures()
         pictures = pictures[pictures["verdict"] == "ok"]

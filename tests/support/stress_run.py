@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ def make_stress_run(path: Path, *, strips: bool = True) -> RunFolder:
         fingerprint = "f" * 16 if degradation is None else f"{degradation.kind}{degradation.severity}"
         folder = path if degradation is None else path / "stress" / f"{degradation.kind}-{degradation.severity}"
         run = runs.make_run(folder, sizes=PICTURES, faces=FACES)
-        run.document["dataset"] |= {"fingerprint": fingerprint}
+        run.save(dataset=replace(run.document.dataset, fingerprint=fingerprint))
         for name, counts in FOUND.items():
             if degradation in counts:
                 runs.add_cell(run, name, {one: [(BOX, 0.9)] for one in list(PICTURES)[: counts[degradation]]})

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from facebench.benchmarks.store.journal import PictureRecord, Repeat
+from facebench.benchmarks.store.records import Floor
 from facebench.benchmarks.store.run_folder import RunFolder
 from facebench.detectors import Detections
 from facebench.tests.support import runs
@@ -14,14 +15,14 @@ from facebench.tests.support import runs
 COUNT = 24
 SIZES = {f"{place}.jpg": (1000, 200 + 100 * place) for place in range(COUNT)}
 FACES = {name: [((10.0, 10.0, 50.0, 50.0), False)] for name in SIZES}
-FLOOR = {"detect_ms": 0.0404, "round_trip_ms": 0.3707, "calls": 100}
+FLOOR = Floor(0.0404, 0.3707, 100)
 HOSTILE = "m:<b>&</b>"
 
 
-def make_run(path: Path, floor: object = FLOOR, **changes: Any) -> RunFolder:
+def make_run(path: Path, floor: Floor | None = FLOOR, **changes: Any) -> RunFolder:
     run = runs.make_run(path, sizes=SIZES, faces=FACES, **changes)
     if floor is not None:
-        run.document["floor"] = floor
+        run.save(floor=floor)
     return run
 
 

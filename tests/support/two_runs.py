@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from facebench.benchmarks.store.records import StoredCell
 from facebench.benchmarks.store.run_folder import RunFolder
 from facebench.tests.support import runs
 from numpy.typing import NDArray
@@ -27,8 +29,7 @@ def start_run(path: Path, **environment: Any) -> RunFolder:
         lists=("easy", "hard"),
         columns={"easy": EASY, "hard": HARD},
     )
-    run.document["environment"] |= environment
-    run.save()
+    run.save(environment=replace(run.document.environment, **environment))
     return run
 
 
@@ -55,7 +56,7 @@ def add(
     boxes: runs.Found | None = None,
     ms: NDArray[np.float64] | None = None,
     **more: Any,
-) -> dict[str, Any]:
+) -> StoredCell:
     """Add a finished cell; `ms` (rounds, pictures) may hold nan where a call failed. Rounds of all runs took turns."""
     ms = times(seed=len(run.path.name)) if ms is None else ms
     started = [60.0 * number for number in range(len(ms))]

@@ -34,7 +34,7 @@ class Counts(Silent):
         self.measured = 0
 
     def cell_begins(self, cell, done, total):
-        self.begun[cell["spec"]] = done
+        self.begun[cell.spec] = done
 
     def picture_done(self):
         self.measured += 1

@@ -19,6 +19,7 @@ from facebench.benchmarks.store.journal import Journal, PictureRecord
 from facebench.benchmarks.store.run_folder import RunFolder, lock
 from facebench.detectors import Detections, resolve_all
 from facebench.errors import FacebenchError, ResultsError
+from facebench.tests.support.records import document
 from facebench.tests.support.small_dataset import make_dataset
 from facebench.tools.faults.command import Command
 
@@ -68,7 +69,7 @@ def test_a_round_more_killed_at_its_end_is_there_once(tmp_path, small, monkeypat
             run(plan(small, rounds=2), tmp_path / "run")
     folder = run(plan(small, rounds=rounds), tmp_path / "run")
     assert calls(folder) == sorted((one.image_id, number) for one in small.samples for number in range(rounds))
-    assert len(folder.cells[0]["rounds_started"]) == rounds
+    assert len(folder.cells[0].rounds_started) == rounds
     assert not list((tmp_path / "run").rglob("journal.jsonl"))
 
 
@@ -108,7 +109,7 @@ def test_killed_between_the_pictures_and_what_was_odd_about_them(tmp_path, monke
             run(plan(dataset), tmp_path / "run")
     assert (tmp_path / "run" / "pictures.parquet").exists()
     folder = run(plan(dataset), tmp_path / "run")
-    assert [row[:2] for row in folder.document["excluded"]] == [["picture-1.png", "not a picture"]]
+    assert [row[:2] for row in folder.document.excluded] == [("picture-1.png", "not a picture")]
 
 
 def test_temporary_files_of_killed_writers_go_and_those_of_living_ones_stay(tmp_path):
@@ -184,16 +185,16 @@ def test_no_flipped_bit_of_a_table_is_read_as_another_number(tmp_path, small):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"cells": "none"}, "its cells, expected a list"),
-        ({"cells": ["x"]}, "its cells, expected a list"),
-        ({"cells": [{"spec": "haar"}]}, "a cell has no 'status'"),
-        ({"dataset": None}, "as its data set"),
+        ({"cells": "none"}, "cells: got 'none', expected a list"),
+        ({"cells": ["x"]}, r"cells\[0\]: got 'x', expected an object"),
+        ({"cells": [{"spec": "haar"}]}, r"cells\[0\]\.key is missing, expected text"),
+        ({"dataset": None}, "dataset: got None, expected an object"),
     ],
 )
 def test_a_run_json_that_lacks_what_everything_needs_is_damaged(tmp_path, change, words):
-    RunFolder.create(tmp_path, {"dataset": {}})
-    document = json.loads((tmp_path / "run.json").read_text())
-    (tmp_path / "run.json").write_text(json.dumps({**document, **change}))
+    RunFolder.create(tmp_path, document())
+    whole = json.loads((tmp_path / "run.json").read_text())
+    (tmp_path / "run.json").write_text(json.dumps(whole | change))
     with pytest.raises(ResultsError, match=rf"run\.json is damaged: .*{words}"):
         RunFolder.open(tmp_path)
 

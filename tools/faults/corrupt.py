@@ -145,7 +145,7 @@ def corrupt(scratch: Path, *, times: int = PICTURES, seed: int = 1, detectors: s
     pictures = {**make(seed, times), "whole.png": encode(_portrait())}
     data = write_folder(scratch / "pictures", pictures, dict.fromkeys(pictures, (55.0, 20.0, 105.0, 85.0)))
     specs = detectors.split(",") if detectors else _all_specs()
-    rows, left_out = [], list[list[str]]()
+    rows, left_out = [], list[tuple[tuple[str, str, str], ...]]()
     for number, spec in enumerate(specs):
         out = scratch / f"run-{number}"
         ended = run(["run", "--dataset", f"folder:{data}", "--detectors", spec, "--out", str(out)])
@@ -156,18 +156,18 @@ def corrupt(scratch: Path, *, times: int = PICTURES, seed: int = 1, detectors: s
         if (out / "run.json").exists():
             folder = RunFolder.open(out)
             (cell,) = folder.cells
-            excluded = folder.document.get("excluded", [])
+            excluded = folder.document.excluded or ()
             left_out.append(excluded)
-            if cell["status"] == "unavailable":
+            if cell.status == "unavailable":
                 rows.append(Row(f"{len(pictures)} pictures, `{spec}`", 0, "not installed here", (), ended.seconds))
                 continue
-            answered = len(folder.timings(cell)) if cell["status"] == "done" else 0
+            answered = len(folder.timings(cell)) if cell.done else 0
             verdicts = Counter(verdict for _, verdict, _ in excluded)
             kinds = ", ".join(f"{verdict} {count}" for verdict, count in sorted(verdicts.items()))
-            seen += f", {answered} answered, {len(cell['failed_pictures'])} failed, left out: {kinds}"
-            if cell["status"] != "done":
-                faults.append(f"{cell['status']}: {cell['reason']}")
-            if answered + len(cell["failed_pictures"]) + len(excluded) != len(pictures):
+            seen += f", {answered} answered, {len(cell.failed_images)} failed, left out: {kinds}"
+            if not cell.done:
+                faults.append(f"{cell.status}: {cell.reason}")
+            if answered + len(cell.failed_images) + len(excluded) != len(pictures):
                 faults.append(f"{len(pictures)} pictures, of which {answered} answered and {len(excluded)} left out")
             if excluded != left_out[0]:
                 faults.append("leaves out other pictures than the first detector")

@@ -82,7 +82,7 @@ def faults_of_result(run: Path, undisturbed: Path) -> list[str]:
     found += _compare("pictures", here.pictures(), there.pictures())
     found += _compare("faces", here.faces(), there.faces())
     for mine, theirs in zip(here.cells, there.cells, strict=False):
-        if mine["status"] == theirs["status"] == "done":
+        if mine.done and theirs.done:
             found += _compare("detections", here.detections(mine), there.detections(theirs))
             calls = ["image_id", "round", "pixels", "detections"]
             order = ["round", "image_id"]
@@ -112,8 +112,8 @@ def _identity(line: bytes) -> str:
 
 
 def _faults_of_tables(run: RunFolder, name: str, lines: list[bytes]) -> list[str]:
-    cell = next((cell for cell in run.cells if cell["folder"] == name), None)
-    if cell is None or cell["status"] != "done":
+    cell = next((cell for cell in run.cells if cell.folder == name), None)
+    if cell is None or not cell.done:
         return [f"lost: the {len(lines)} lines of the journal of {name} are gone and its cell is not done"]
     timings, detected = run.timings(cell), Counter(run.detections(cell)["image_id"])
     times = dict(zip(zip(timings["image_id"], timings["round"], strict=True), timings["detect_ms"], strict=True))
@@ -144,6 +144,6 @@ def _compare(name: str, mine: pd.DataFrame, theirs: pd.DataFrame) -> list[str]:
 def _plain(run: RunFolder) -> dict[str, Any]:
     """What run.json says that no fault may change."""
     names = ("key", "status", "reason", "rounds", "failed_pictures", "detections_differ", "repeats_failed")
-    cells = [{name: cell[name] for name in names} | {"known": len(cell["rounds_started"])} for cell in run.cells]
-    excluded, notes = run.document.get("excluded"), run.document["dataset"]["notes"]
-    return {"cells": cells, "excluded": excluded, "notes": notes, "data set": run.document["dataset"]["fingerprint"]}
+    cells = [{name: cell.to_json()[name] for name in names} | {"known": len(cell.rounds_started)} for cell in run.cells]
+    excluded, notes = run.document.excluded, run.document.dataset.notes
+    return {"cells": cells, "excluded": excluded, "notes": notes, "data set": run.document.dataset.fingerprint}

@@ -271,8 +271,7 @@ def _unfinished(folder: Path) -> Path:
         timed = replace(record, detect_ms=call.detect_ms, cpu_ms=call.cpu_ms, stages_ms=call.stages_ms)
         journal.picture(timed, 1.0)
     journal.close()
-    cell |= {"status": "running", "rounds": 0}
-    run_folder.put_cell(cell)
+    run_folder.put_cell(replace(cell, status="running", rounds=0))
     return path
 
 

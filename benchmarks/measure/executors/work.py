@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,7 +18,8 @@ from ....datasets import Decoded, Source, decode
 from ....detectors import Device, resolve_all
 from ....errors import DetectorRaisedError, FacebenchError, WorkerError
 from ...store.journal import PictureRecord
-from ..cell import Protocol, make_cell, stored_cell
+from ...store.records import Protocol, Start, StoredCell
+from ..cell import make_cell, stored_cell
 from ..detector_process import DetectorProcess, Limits
 from ..environment import usable_cores
 from .base import Seat
@@ -83,7 +84,7 @@ class Answer:
     records: Sequence[PictureRecord]
     put_aside: Mapping[str, str]
     deaths: Sequence[tuple[str, str]]
-    starts: Sequence[Mapping[str, Any]]
+    starts: Sequence[Start]
     fatal: str
     changed: str
     peak_rss_mb: float
@@ -139,17 +140,17 @@ class DetectorTask:
     expected: Mapping[str, Any]
 
     @classmethod
-    def of(cls, stored: Mapping[str, Any], score_floor: float, limits: Limits) -> DetectorTask:
+    def of(cls, stored: StoredCell, limits: Limits) -> DetectorTask:
         """Return the task of a stored cell."""
         return cls(
-            stored["spec"],
-            Protocol(**stored["protocol"]),
-            stored["device"],
-            stored["threads"],
-            score_floor,
-            stored["threshold"],
+            stored.spec,
+            stored.protocol,
+            stored.device,
+            stored.threads,
+            stored.kept_from,
+            stored.threshold,
             limits,
-            {name: stored[name] for name in _SAME_EVERYWHERE},
+            {name: getattr(stored, name) for name in _SAME_EVERYWHERE},
         )
 
     def __call__(self, seat: Seat) -> DetectorWorker:
@@ -225,7 +226,7 @@ class _Chunk:
         self._records: list[PictureRecord] = []
         self._put_aside: dict[str, str] = {}
         self._deaths: list[tuple[str, str]] = []
-        self._starts: list[dict[str, Any]] = []
+        self._starts: list[Start] = []
         self._starting_s = 0.0
         self._peak_rss_mb = 0.0
         self._device_memory_mb: float | None = None
@@ -261,13 +262,13 @@ class _Chunk:
     def _start(self) -> bool:
         began = time.perf_counter()
         try:
-            start = asdict(self._child.start())
+            start = self._child.start()
         except WorkerError as error:
             self.fatal = f"cannot be loaded: {error}"
             return False
         finally:
             self._starting_s += time.perf_counter() - began
-        self._starts.append({name: value for name, value in start.items() if not name.endswith("_s")})
+        self._starts.append(replace(start, spawn_s=None, import_s=None, load_s=None))
         return True
 
     def answer(self, seconds: float) -> Answer:
@@ -295,7 +296,7 @@ def _difference(task: DetectorTask) -> str:
     except FacebenchError as error:
         return f"a worker cannot load it: {error}"
     for name in _SAME_EVERYWHERE:
-        got, expected = here[name], task.expected[name]
+        got, expected = getattr(here, name), task.expected[name]
         if got != expected:
             return (
                 f"a worker has other {name} than the program that started the run: {_unlike(got, expected)}; install "

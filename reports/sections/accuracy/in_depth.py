@@ -114,7 +114,7 @@ def in_depth(summary: Summary, analysis: Analysis) -> list[InDepth]:
     return [
         _describe(row, summary.primary, found)
         for row in summary.rows
-        if (found := analysis.cells.get(str(row.cell["key"]))) is not None
+        if (found := analysis.cells.get(row.cell.key)) is not None
     ]
 
 
@@ -247,7 +247,7 @@ def _misses(name: str, groups: Mapping[str | int, GroupMisses]) -> list[MissLine
 def _calibration(row: Row, found: CellAnalysis) -> str:
     if found.calibration is not None:
         return _sentence(found.calibration.statement)
-    kind = row.cell["info"]["score_kind"]
+    kind = row.cell.info.score_kind
     if kind == "probability":
         return "No score from 0 to 1 to judge."
     return f"Scores of the kind “{kind}” do not claim to be probabilities, so they cannot be wrong about it."

@@ -34,7 +34,7 @@ def analysis(run: RunFolder) -> Analysis:
 
 
 def key_of(run: RunFolder, spec: str) -> str:
-    return next(cell["key"] for cell in run.cells if cell["spec"] == spec)
+    return next(cell.key for cell in run.cells if cell.spec == spec)
 
 
 @pytest.fixture(scope="module")
@@ -252,8 +252,8 @@ def test_a_box_habit_costs_more_where_a_hit_must_overlap_more(tmp_path):
 @pytest.mark.parametrize(("threshold", "found"), [(0.5, 2), (0.85, 1), (0.95, 0)])
 def test_recall_of_slices_is_read_at_the_operating_threshold(tmp_path, threshold, found):
     run = depth_run.make_run(tmp_path)
-    start = runs.add_cell(run, "first", {})["start"] | {"operating_threshold": threshold}
-    runs.add_cell(run, "fair", depth_run.FAIR, start=start)
+    runs.add_cell(run, "first", {})
+    runs.add_cell(run, "fair", depth_run.FAIR, start={"operating_threshold": threshold})
     fair = analyse(summarise_run(run), Resampling(draws=2)).cells[key_of(run, "fair")]
     for group in ("height in px", "share of image", "blur", "pose"):
         parts = [part for part in fair.slices if part.group == group and part.faces]
@@ -306,10 +306,10 @@ def test_calibration(fair):
 )
 def test_only_probabilities_are_calibrated(tmp_path, kind, scores, calibrated):
     run = depth_run.make_run(tmp_path)
-    cell = runs.add_cell(run, "first", {})
-    start = cell["start"] | {"operating_threshold": float(np.finfo(np.float32).min), "score_floor": min(scores)}
+    runs.add_cell(run, "first", {})
+    start = {"operating_threshold": float(np.finfo(np.float32).min), "score_floor": min(scores)}
     found = {depth_run.ONE: [(depth_run.A, scores[0]), (depth_run.B, scores[1])]}
-    runs.add_cell(run, "second", found, info=cell["info"] | {"score_kind": kind}, start=start)
+    runs.add_cell(run, "second", found, info={"score_kind": kind}, start=start)
     one = analyse(summarise_run(run), Resampling(draws=2)).cells[key_of(run, "second")]
     assert (one.calibration is not None) is calibrated
     assert one.operating["recall"].value == 0.5

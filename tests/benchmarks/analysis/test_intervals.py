@@ -52,7 +52,7 @@ def pictures_of(name: str) -> list[oracle.Picture]:
 
 
 def row_of(summary: Summary, spec: str) -> Row:
-    return next(row for row in summary.rows if row.cell["spec"] == spec)
+    return next(row for row in summary.rows if row.cell.spec == spec)
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,11 @@ from facebench.benchmarks.analysis.table import Row, Summary
 from facebench.benchmarks.choose import pick as ranking
 from facebench.benchmarks.choose.pick import pick
 from facebench.benchmarks.choose.rule import PRESETS, Candidates, Rule
-from facebench.benchmarks.measure.cell import cell_label
 from facebench.benchmarks.scoring import PictureBoxes, score
 from facebench.benchmarks.store.run_folder import RunFolder
 from facebench.benchmarks.timing.latency import summarise
 from facebench.errors import InconclusiveError, UsageError
+from facebench.tests.support.records import document, stored
 
 
 def row(
@@ -37,20 +37,14 @@ def row(
     boxes = PictureBoxes.from_pictures([[[0, 0, 9, 9]]])
     scores = score(boxes, boxes, np.array([0.9]), score_threshold=0.5)
     overall = replace(scores.overall, exact_ap=ap, official_ap=ap)
-    cell = {
-        "spec": name,
-        "status": "done",
-        "protocol": {"size": "original", "score_floor": None},
-        "device": device,
-        "threads": 1,
+    usual: dict[str, object] = {
         "key": name,
-        "machine": "test",
+        "device": device,
         "failed_pictures": {str(index): "" for index in range(failed)},
-        "start": {"operating_threshold": 0.5},
         "info": {"trained_on": [trained], "licence": licence, "weights_licence": weights},
         "peak_rss_mb": memory,
-        **changes,
     }
+    cell = stored(name, **usual | changes)
     latency = replace(summarise([p50]), p90_ms=p90 or p50)
     timing = noise and SimpleNamespace(noise=noise, warnings=["its core was shared"])
     return Row(cell, replace(scores, overall=overall), latency, timing=timing)
@@ -58,27 +52,15 @@ def row(
 
 def running(name: str, **changes: object) -> Row:
     """A cell whose measurement was interrupted."""
-    return Row({**row(name, 0.5, 5, **changes).cell, "status": "running", "reason": ""}, None, None)
+    return Row(replace(row(name, 0.5, 5, **changes).cell, status="running"), None, None)
 
 
 def not_done(name: str) -> Row:
-    return Row(
-        {
-            "spec": name,
-            "protocol": {"size": "original"},
-            "device": "cpu",
-            "threads": 1,
-            "status": "failed",
-            "reason": "aborted",
-        },
-        None,
-        None,
-    )
+    return Row(stored(name, status="failed", reason="aborted", start=None), None, None)
 
 
 def summary(tmp_path, *rows: Row, demo: bool = False) -> Summary:
-    dataset = {"name": "d", "coverage": "3 pictures", "demo": demo, "fingerprint": "f", "lists": []}
-    run = RunFolder(tmp_path, {"dataset": dataset, "created": "now", "cells": []})
+    run = RunFolder(tmp_path, document(dataset={"demo": demo}))
     return Summary(run, rows, ("overall",), "overall", 3, 0)
 
 
@@ -151,7 +133,7 @@ def test_the_rule(tmp_path, rows, rule, winner):
     choice = pick(summary(tmp_path, *rows), rule)
     assert choice["setting"]["spec"] == winner
     assert choice["reasons"] and choice["rule"]["text"]
-    assert set(choice["left_out"]) == {cell_label(item.cell) for item in rows} - {
+    assert set(choice["left_out"]) == {item.cell.label for item in rows} - {
         one["detector"] for one in (choice["winner"], choice["runner_up"]) if one
     } - {"c"}
 

@@ -136,7 +136,7 @@ def test_small_faces_are_those_lower_than_32_pixels(tmp_path: Path) -> None:
     summary = summarise_run(run)
     assert metrics(summary)["ap_small"] == "overall"
     measured, _ = load_candidates(summary, summary.rows, "ap_small")
-    found = {row.cell["spec"]: ap for row, ap in zip(summary.rows, measured.ap[0], strict=True)}
+    found = {row.cell.spec: ap for row, ap in zip(summary.rows, measured.ap[0], strict=True)}
     assert found == {"large alone": 0, "small alone": 1}
 
 

@@ -14,6 +14,7 @@ from facebench.benchmarks.resampling.bootstrap import Interval
 from facebench.benchmarks.timing.change import latency_change
 from facebench.errors import UsageError
 from facebench.tests.support import two_runs
+from facebench.tests.support.records import stored
 from facebench.tests.support.two_runs import PICTURES, found, runs, times, two
 
 
@@ -221,8 +222,7 @@ def test_the_same_code_does_not_fail_and_a_tenth_is_found(tmp_path):
 )  # fmt: skip
 def test_limits(tmp_path, text, spec, expected):
     (tmp_path / "limits.toml").write_text(text)
-    base, head = ({"spec": one, "detector": one.partition(":")[0]} for one in ("other", spec))
-    limits = read_limits(tmp_path / "limits.toml").of(base, head)
+    limits = read_limits(tmp_path / "limits.toml").of(stored("other"), stored(spec))
     assert (limits.max_slowdown, limits.max_ap_loss, limits.max_memory_growth) == expected
 
 

@@ -15,16 +15,16 @@ from facebench.benchmarks.compare.runs import compare_interleaved, compare_runs,
 from facebench.benchmarks.resampling.average_precision import ExactAP
 from facebench.benchmarks.resampling.bootstrap import paired_difference, resample
 from facebench.benchmarks.scoring.matching import match
+from facebench.benchmarks.store.records import StoredCell
 from facebench.benchmarks.store.truth import Truth, by_picture
 from facebench.errors import UsageError
 from facebench.tests.support import two_runs
+from facebench.tests.support.records import stored
 from facebench.tests.support.two_runs import PICTURES, found, times, two
 
 
-def cell(spec: str, size: str = "original", threads: int = 1, device: str = "cpu") -> dict[str, object]:
-    protocol = {"size": size, "score_floor": None}
-    name = spec.partition(":")[0]
-    return {"spec": spec, "detector": name, "protocol": protocol, "threads": threads, "device": device}
+def cell(spec: str, size: str = "original", **changes: object) -> StoredCell:
+    return stored(spec, protocol={"size": size, "score_floor": None}, **changes)
 
 
 HAAR, FINE, FINER = cell("haar"), cell("haar:scale_factor=1.05"), cell("haar:scale_factor=1.02")
@@ -210,13 +210,13 @@ def test_a_cell_that_is_not_done_has_no_numbers_and_is_not_dropped(tmp_path):
     (one,) = comparison.cells
     assert not one.done and one.accuracy == () and one.latency is None
     assert math.isnan(one.memory_mb[1]) and math.isnan(one.threshold[1]) and math.isnan(one.cold_start_s[1])
-    assert [c["spec"] for c in comparison.base_only] == ["yunet"]
-    assert [c["spec"] for c in comparison.head_only] == ["ssd"]
+    assert [c.spec for c in comparison.base_only] == ["yunet"]
+    assert [c.spec for c in comparison.head_only] == ["ssd"]
 
 
 def test_predictions_have_no_latency(tmp_path):
-    stored = {"predictions": {"remarks": []}, "rounds": 0}
-    (one,) = compare_runs(*two(tmp_path, base=stored, head=stored)).cells
+    changes = {"predictions": {}, "rounds": 0}
+    (one,) = compare_runs(*two(tmp_path, base=changes, head=changes)).cells
     assert one.latency is None and one.indicative == () and one.accuracy_on("hard").base == 1.0
 
 
@@ -231,16 +231,14 @@ def test_a_side_that_disagrees_with_itself_is_noted(tmp_path):
 def test_sides_timed_at_different_scores_are_noted(tmp_path):
     """A run of before timed the pass at the floor; a slowdown or a gain would be that of the boxes."""
     base, head = two(tmp_path)
-    head.cells[0]["start"] |= {"timed_from": 0.75}
+    start = dataclasses.replace(head.cells[0].start, timed_from=0.75)
+    head.put_cell(dataclasses.replace(head.cells[0], start=start))
     [note] = compare_runs(base, head).notes
     assert note.startswith("haar: base was timed with boxes from a score of ") and "head from 0.75 on" in note
 
 
 def test_cells_of_one_spec_pair_by_threshold_first():
-    cells = [
-        {"spec": "haar", "detector": "haar", "threshold": one, "protocol": {}, "device": "cpu", "threads": 1}
-        for one in (None, 0.5)
-    ]
+    cells = [cell("haar", threshold=one) for one in (None, 0.5)]
     assert pair_cells(cells, cells[::-1]).pairs == ((cells[0], cells[0]), (cells[1], cells[1]))
     assert pair_cells(cells[:1], cells[1:]).pairs == ((cells[0], cells[1]),)
 
@@ -257,7 +255,7 @@ def test_cells_of_one_spec_pair_by_threshold_first():
 def test_runs_that_do_not_compare(tmp_path, change, metric, words):
     base, head = two(tmp_path, head={key: value for key, value in change.items() if key == "protocol"})
     if "dataset" in change:
-        head.document["dataset"]["fingerprint"] = "e" * 16
+        head.save(dataset=dataclasses.replace(head.document.dataset, fingerprint="e" * 16))
     with pytest.raises(UsageError, match=words):
         compare_runs(base, head, metric=metric)
 
@@ -267,11 +265,11 @@ def test_interleaved_rounds_are_paired_and_use_the_second_process_of_the_base(tm
     truth = Truth.of(base)
     drift = np.exp(np.random.default_rng(1).normal(0, 0.2, (4, 1)))
     sides = [
-        Measured(run.cells[0], run.detections(run.cells[0]), times(seed=seed) * drift, run.document["environment"])
+        Measured(run.cells[0], run.detections(run.cells[0]), times(seed=seed) * drift, run.document.environment)
         for seed, run in enumerate((base, head))
     ]
     again = times(seed=7) * drift
-    dataset = base.document["dataset"]
+    dataset = base.document.dataset
     comparison = compare_interleaved(*sides, truth, dataset, again=again)
     (one,) = comparison.cells
     assert comparison.interleaved and one.latency is not None and one.latency.floor is not None

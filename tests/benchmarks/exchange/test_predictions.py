@@ -209,7 +209,7 @@ def test_a_missing_file_is_told_and_is_no_silence(dataset, tmp_path):
     found = read_predictions(path, dataset, allow_missing=True)
     row = stored_row(found, dataset, tmp_path / "run")
     assert (found.missing, row.exact_ap("hard")) == ((GPJ,), pytest.approx(2 / 3))
-    assert row.cell["predictions"]["remarks"] == ["1 picture missing, counted as without detections"]
+    assert row.cell.predictions.remarks == ["1 picture missing, counted as without detections"]
 
 
 def test_names_mangled_by_rstrip_are_told_with_what_was_meant(dataset, tmp_path):
@@ -222,7 +222,7 @@ def test_names_mangled_by_rstrip_are_told_with_what_was_meant(dataset, tmp_path)
 def test_all_scores_equal(dataset, tmp_path):
     tree = {name: text.replace("0.25", "1").replace("0.9", "1") for name, text in TREE.items()}
     row = stored_row(read_predictions(write_tree(tmp_path / "p", tree), dataset), dataset, tmp_path / "run")
-    assert row.cell["info"]["score_kind"] == "none"
+    assert row.cell.info.score_kind == "none"
     assert row.exact_ap("hard") == row.official_ap("hard") == pytest.approx(3 / 4)
     assert row.scores.overall.at_threshold.recall == 1.0, "without scores every box counts"
 
@@ -239,7 +239,7 @@ def test_coordinates_are_not_cut_to_whole_numbers(dataset, tmp_path):
 def test_scores_of_two_decimals_are_told(dataset, tmp_path):
     body = "\n".join(f"10 10 40 40 {index % 100 / 100}" for index in range(2000))
     found = read_predictions(write_tree(tmp_path / "p", TREE | {"0--Parade/0_a.txt": f"0_a\n2000\n{body}"}), dataset)
-    remarks = stored_row(found, dataset, tmp_path / "run").cell["predictions"]["remarks"]
+    remarks = stored_row(found, dataset, tmp_path / "run").cell.predictions.remarks
     assert remarks == ["only 100 distinct scores (rounded?): ties cost AP"]
 
 
@@ -293,9 +293,7 @@ def test_extra_and_double_pictures(dataset, tmp_path):
     assert "2 × pictures that the data set does not have" in told and "9--Zoo/z" in told and "1--Picnic/0_a" in told
     found = read_predictions(extra, dataset, allow_missing=True)
     assert (rows(found), set(found.extra)) == (READ, {"9--Zoo/z", "1--Picnic/0_a"})
-    assert stored_row(found, dataset, tmp_path / "run").cell["predictions"]["remarks"] == [
-        "2 pictures too much, dropped"
-    ]
+    assert stored_row(found, dataset, tmp_path / "run").cell.predictions.remarks == ["2 pictures too much, dropped"]
     double = write_tree(tmp_path / "double", TREE | {"old/0--Parade/0_a.txt": f"0_a\n1\n{HIT}"})
     told = refusal(double, dataset, allow_missing=True)
     assert "1 × pictures that stand twice" in told and f"old/0--Parade/0_a.txt: {A}" in told
@@ -383,14 +381,14 @@ def test_faulty_lines(line, detail, dataset, tmp_path):
 def test_score_kind_and_threshold(dataset, tmp_path):
     found = read_predictions(write_tree(tmp_path / "p", TREE), dataset)
     row = stored_row(found, dataset, tmp_path / "a")
-    assert (row.cell["info"]["score_kind"], row.cell["start"]["operating_threshold"]) == ("probability", 0.5)
+    assert (row.cell.info.score_kind, row.cell.operating_threshold) == ("probability", 0.5)
     assert row.scores.overall.at_threshold.precision == 1.0
     assert row.latency is None and row.done
     assert stored_row(found, dataset, tmp_path / "b", threshold=0.2).scores.overall.at_threshold.precision == 0.75
     margins = {name: text.replace("0.25", "-2").replace("0.9", "1.5") for name, text in TREE.items()}
     found = read_predictions(write_tree(tmp_path / "m", margins), dataset)
     row = stored_row(found, dataset, tmp_path / "c")
-    assert (row.cell["info"]["score_kind"], row.scores.overall.at_threshold.precision) == ("margin", 0.75)
+    assert (row.cell.info.score_kind, row.scores.overall.at_threshold.precision) == ("margin", 0.75)
     with pytest.raises(DataError, match="scores outside 0 to 1"):
         store_predictions(found, dataset, tmp_path / "d", score_kind="probability")
     with pytest.raises(UsageError, match="threshold nan, expected a finite number"):
@@ -403,7 +401,7 @@ def test_several_files_share_a_results_folder_of_the_same_data(dataset, tmp_path
     for name in ("one", "two", "one"):
         store_predictions(Predictions(name, "wider", found.rows), dataset, tmp_path / "run")
     summary = summarise_run(store_predictions(found, dataset, tmp_path / "run"))
-    assert [row.cell["spec"] for row in summary.rows] == ["one", "p", "two"]
+    assert [row.cell.spec for row in summary.rows] == ["one", "p", "two"]
     other = Dataset("other", dataset.samples, 4, ("hard",), False, "", "none", "e" * 16)
     with pytest.raises(UsageError, match="holds a run on made-up"):
         store_predictions(found, other, tmp_path / "run")

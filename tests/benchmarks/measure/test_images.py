@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from facebench.benchmarks.measure.images import Pictures, describe_dataset, look_at_pictures
+from facebench.benchmarks.measure.images import Pictures, look_at_pictures, new_document
 from facebench.benchmarks.measure.plan import Silent
 from facebench.benchmarks.store.run_folder import RunFolder
 from facebench.datasets import Dataset
@@ -27,7 +27,7 @@ class Counts(Silent):
 
 def look(dataset: Dataset, path: Path, observer: Silent | None = None) -> tuple[RunFolder, list[str]]:
     started = (path / "run.json").exists()
-    folder = RunFolder.open(path) if started else RunFolder.create(path, {"dataset": describe_dataset(dataset)})
+    folder = RunFolder.open(path) if started else RunFolder.create(path, new_document(dataset))
     return folder, look_at_pictures(dataset, folder, Pictures(dataset.samples), observer or Silent())
 
 
@@ -49,15 +49,15 @@ def test_a_box_wholly_outside_its_picture_is_noted(tmp_path, box, outside):
     faces = replace(small.samples[1].faces, boxes=np.array([box], dtype=np.float32))
     dataset = replace(small, samples=(small.samples[0], replace(small.samples[1], faces=faces)))
     folder, _ = look(dataset, tmp_path / "run")
-    noted = ["1 annotated boxes lie wholly outside their picture"] if outside else []
-    assert folder.document["dataset"]["notes"] == noted
+    noted = ("1 annotated boxes lie wholly outside their picture",) if outside else ()
+    assert folder.document.dataset.notes == noted
 
 
 def test_a_box_of_a_picture_that_cannot_be_read_is_outside_of_nothing(tmp_path):
     folder, usable = look(make_dataset(2, sources={1: b"x"}), tmp_path / "run")
     assert usable == ["picture-0.png"]
-    assert [row[:2] for row in folder.document["excluded"]] == [["picture-1.png", "not a picture"]]
-    assert folder.document["dataset"]["notes"] == []
+    assert [row[:2] for row in folder.document.excluded] == [("picture-1.png", "not a picture")]
+    assert folder.document.dataset.notes == ()
 
 
 def test_what_was_looked_at_is_not_decoded_again(tmp_path):

@@ -31,7 +31,7 @@ def test_five_hostile_detectors_fail_with_their_reasons_and_the_good_one_is_scor
     hangs = replace(plan(make_dataset(2), "Hangs"), limits=replace(LIMITS, picture_s=2.0))
     run(hangs, tmp_path / "run")
     folder = run(plan(make_dataset(2), *names), tmp_path / "run")
-    cells = {cell["detector"].partition(":")[2]: cell for cell in folder.cells}
+    cells = {cell.detector.partition(":")[2]: cell for cell in folder.cells}
     reasons = {
         "Raises": "the cascade of doom",
         "Aborts": "SIGABRT",
@@ -40,11 +40,11 @@ def test_five_hostile_detectors_fail_with_their_reasons_and_the_good_one_is_scor
         "ReturnsNan": "must be finite",
     }
     for name, words in reasons.items():
-        assert cells[name]["status"] == "failed"
-        assert words in cells[name]["reason"]
+        assert cells[name].status == "failed"
+        assert words in cells[name].reason
     assert cells["Good"]["status"] == "done"
     rows = summarise_run(folder).rows
-    assert rows[0].cell["detector"] == "hostile_detectors:Good"
+    assert rows[0].cell.detector == "hostile_detectors:Good"
     assert rows[0].exact_ap("overall") == 1.0
     assert [row.done for row in rows] == [True] + [False] * 5
 
@@ -56,7 +56,7 @@ def test_the_journal_is_gone_and_the_tables_are_whole(tmp_path, small):
     detections, timings = folder.detections(cell), folder.timings(cell)
     assert detections["image_id"].tolist() == [sample.image_id for sample in small.samples]
     assert (timings["detect_ms"] > 0).all() and (timings["pixels"] == 160 * 120).all()
-    assert cell["start"]["first_call_s"] > 0 and cell["peak_rss_mb"] > 10
+    assert cell.start.first_call_s > 0 and cell.peak_rss_mb > 10
 
 
 def test_a_second_call_measures_nothing_again(tmp_path, small):
@@ -70,7 +70,7 @@ def test_a_second_call_measures_nothing_again(tmp_path, small):
 def test_ctrl_c_loses_nothing_that_was_done(tmp_path, small):
     with pytest.raises(KeyboardInterrupt):
         run(plan(small, "Good"), tmp_path / "run", Interrupts(4))
-    assert RunFolder.open(tmp_path / "run").cells[0]["status"] == "running"
+    assert RunFolder.open(tmp_path / "run").cells[0].status == "running"
     counts = Counts()
     folder = run(plan(small, "Good"), tmp_path / "run", counts)
     assert counts.begun == {"hostile_detectors:Good": 4}
@@ -110,7 +110,7 @@ def test_kill_minus_nine_half_way_then_again_gives_the_detections_of_an_undistur
     killed, undisturbed = RunFolder.open(tmp_path / "killed"), RunFolder.open(tmp_path / "undisturbed")
     assert survived == 6
     assert len(killed.timings(killed.cells[0])) == 12
-    assert killed.cells[0]["starts"] == 2
+    assert killed.cells[0].starts == 2
     pd.testing.assert_frame_equal(killed.detections(killed.cells[0]), undisturbed.detections(undisturbed.cells[0]))
 
 
@@ -118,18 +118,18 @@ def test_a_picture_that_kills_twice_is_put_aside_and_counted_as_a_miss(tmp_path)
     dataset = make_dataset(5, sources={2: png(300, 120)})
     folder = run(plan(dataset, "DiesOnWide"), tmp_path / "run")
     cell = folder.cells[0]
-    assert cell["status"] == "done"
-    assert list(cell["failed_pictures"]) == ["picture-2.png"]
-    assert "SIGABRT" in cell["failed_pictures"]["picture-2.png"]
-    assert cell["starts"] == 3, "the first start, one after each death"
+    assert cell.done
+    assert list(cell.failed_images) == ["picture-2.png"]
+    assert "SIGABRT" in cell.failed_images["picture-2.png"]
+    assert cell.starts == 3, "the first start, one after each death"
     assert len(folder.timings(cell)) == 4
     assert summarise_run(folder).rows[0].exact_ap("overall") == pytest.approx(0.8)
 
 
 def test_a_picture_that_kills_once_is_tried_again(tmp_path, small):
     folder = run(plan(small, f"hostile_detectors:DiesOnce:mark={tmp_path / 'mark'}"), tmp_path / "run")
-    assert folder.cells[0]["status"] == "done"
-    assert not folder.cells[0]["failed_pictures"]
+    assert folder.cells[0].status == "done"
+    assert not folder.cells[0].failed_images
     assert len(folder.timings(folder.cells[0])) == len(small)
 
 
@@ -139,7 +139,7 @@ def test_undecodable_pictures_are_left_out_for_all_and_counted(tmp_path):
     summary = summarise_run(run(plan(dataset, "Good", "Nothing"), tmp_path / "run"))
     assert (summary.pictures, summary.excluded) == (2, 3)
     assert "3 of them unreadable" in summary.scope and "5 of 15 pictures" in summary.scope
-    assert [row[1] for row in summary.run.document["excluded"]] == ["not a picture", "truncated", "not a picture"]
+    assert [row[1] for row in summary.run.document.excluded] == ["not a picture", "truncated", "not a picture"]
     assert summary.rows[0].exact_ap("overall") == 1.0
 
 
@@ -148,7 +148,7 @@ def test_annotated_boxes_outside_their_picture_are_counted_and_said(tmp_path, sm
     faces = replace(small.samples[0].faces, boxes=np.array([[500, 30, 540, 60]], dtype=np.float32))
     dataset = replace(small, samples=(replace(small.samples[0], faces=faces), *small.samples[1:]))
     summary = summarise_run(run(plan(dataset, "Good"), tmp_path / "run"))
-    assert summary.run.document["dataset"]["notes"] == ["1 annotated boxes lie wholly outside their picture"]
+    assert summary.run.document.dataset.notes == ("1 annotated boxes lie wholly outside their picture",)
     assert summary.rows[0].exact_ap("overall") < 1
 
 
@@ -195,8 +195,8 @@ def test_unavailable_detectors_are_listed_with_their_mend_and_the_others_run(tmp
     monkeypatch.setenv("FACEBENCH_CACHE", str(tmp_path / "empty"))
     monkeypatch.delenv("FACEBENCH_MODELS", raising=False)
     folder = run(plan(small, "yunet:confidence=0.5", "Good"), tmp_path / "run")
-    assert [cell["status"] for cell in folder.cells] == ["unavailable", "done"]
-    assert folder.cells[0]["mend"] == "facebench models fetch yunet"
+    assert [cell.status for cell in folder.cells] == ["unavailable", "done"]
+    assert folder.cells[0].remedy == "facebench models fetch yunet"
 
 
 def test_a_full_disk_keeps_what_was_measured(tmp_path, small, monkeypatch):
@@ -229,13 +229,13 @@ def test_an_edited_adapter_is_measured_again(tmp_path, small, monkeypatch):
     file.write_text(source, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
-    first = run(plan(small, "edited_detector:Good"), tmp_path / "run").cells[0]["key"]
+    first = run(plan(small, "edited_detector:Good"), tmp_path / "run").cells[0].key
     for edit, measured in (("# edited", 0), ("EDITED = 1", len(small))):
         file.write_text(f"{source}\n{edit}\n", encoding="utf-8")
         counts = Counts()
         folder = run(plan(small, "edited_detector:Good"), tmp_path / "run", counts)
         assert counts.measured == measured
-    assert len(folder.cells) == 1 and folder.cells[0]["key"] != first
+    assert len(folder.cells) == 1 and folder.cells[0].key != first
 
 
 def test_run_json_states_what_was_measured(tmp_path, small):

@@ -6,25 +6,26 @@ import pandas as pd
 import pytest
 from facebench.benchmarks.analysis.table import summarise_run
 from facebench.benchmarks.choose.default import load_default, write_pick
-from facebench.benchmarks.measure.cell import cell_label, kept_from
 from facebench.benchmarks.measure.executors import create_executor
 from facebench.benchmarks.measure.images import Pictures
 from facebench.benchmarks.measure.interleave import Side, interleave
 from facebench.benchmarks.measure.runner import run
+from facebench.benchmarks.store.records import Start
 from facebench.benchmarks.store.run_folder import RunFolder
 from facebench.datasets import decode
 from facebench.detectors.setting import Setting
+from facebench.tests.support import records
 from facebench.tests.support.watched_runs import Counts, Interrupts, plan
 
 pytestmark = pytest.mark.usefixtures("hostile")
 FLOORED = "hostile_detectors:Floored"
 
 
-def stored(folder: RunFolder, place: int = 0) -> tuple[list[int], list[int], dict]:
+def stored(folder: RunFolder, place: int = 0) -> tuple[list[int], list[int], Start]:
     """Return detections an image, detections a timed call, and what the cell's start says."""
     cell = folder.cells[place]
     counts = folder.detections(cell).groupby("image_id", sort=False).size().tolist()
-    return counts, folder.timings(cell)["detections"].tolist(), cell["start"]
+    return counts, folder.timings(cell)["detections"].tolist(), cell.start
 
 
 def test_detections_go_to_the_floor_and_times_stop_at_the_threshold(tmp_path, small):
@@ -32,9 +33,9 @@ def test_detections_go_to_the_floor_and_times_stop_at_the_threshold(tmp_path, sm
     folder = run(plan(small, "Floored", rounds=2), tmp_path / "run", counts)
     found, timed, start = stored(folder)
     assert (found, timed) == ([4] * 6, [2] * 12)
-    assert (start["operating_threshold"], start["score_floor"], start["timed_from"]) == (0.5, pytest.approx(0.1), 0.5)
+    assert (start.operating_threshold, start.score_floor, start.timed_from) == (0.5, pytest.approx(0.1), 0.5)
     cell = folder.cells[0]
-    assert (cell["rounds"], cell["starts"], cell["detections_differ"]) == (2, 3, 0)
+    assert (cell.rounds, cell.starts, cell.detections_differ) == (2, 3, 0)
     assert counts.begun == {FLOORED: 0} and counts.measured == 18
     point = summarise_run(folder).rows[0].scores.overall.at_threshold
     assert (point.precision, point.recall) == (0.5, 1.0)
@@ -48,8 +49,8 @@ def test_a_run_interrupted_in_either_pass_goes_on(tmp_path, small, after):
     folder = run(plan(small, "Floored", rounds=2), tmp_path / "run", counts)
     assert (counts.begun, counts.measured) == ({FLOORED: after}, 18 - after)
     found, timed, start = stored(folder)
-    assert (found, timed, start["timed_from"]) == ([4] * 6, [2] * 12, 0.5)
-    assert start["score_floor"] == pytest.approx(0.1)
+    assert (found, timed, start.timed_from) == ([4] * 6, [2] * 12, 0.5)
+    assert start.score_floor == pytest.approx(0.1)
     undisturbed = run(plan(small, "Floored"), tmp_path / "other")
     pd.testing.assert_frame_equal(folder.detections(folder.cells[0]), undisturbed.detections(undisturbed.cells[0]))
 
@@ -57,13 +58,13 @@ def test_a_run_interrupted_in_either_pass_goes_on(tmp_path, small, after):
 def test_later_rounds_are_compared_with_what_reaches_the_threshold(tmp_path, small):
     run(plan(small, "Floored"), tmp_path / "run")
     folder = run(plan(small, "Floored", rounds=3), tmp_path / "run")
-    assert folder.cells[0]["detections_differ"] == 0 and folder.cells[0]["start"]["timed_from"] == 0.5
+    assert folder.cells[0].detections_differ == 0 and folder.cells[0].start.timed_from == 0.5
     assert stored(folder)[1] == [2] * 18
 
 
 def test_a_detector_that_finds_other_boxes_at_its_threshold_is_told(tmp_path, small):
     """What is scored would not be what is used."""
-    assert run(plan(small, "ForgetsBelow"), tmp_path / "run").cells[0]["detections_differ"] == 6
+    assert run(plan(small, "ForgetsBelow"), tmp_path / "run").cells[0].detections_differ == 6
 
 
 @pytest.mark.parametrize(("threshold", "found"), [(0.05, 4), (0.3, 3), (0.5, 2), (0.6, 1), (0.95, 0)])
@@ -71,10 +72,10 @@ def test_a_setting_is_measured_as_it_is_handed_over(tmp_path, small, threshold, 
     setting = Setting(FLOORED, threshold, "original+long=80")
     folder = run(plan(small, "Floored", settings=[setting]), tmp_path / "run")
     cell, other = folder.cells
-    assert (cell["threshold"], other["threshold"]) == (threshold, None) and cell["key"] != other["key"]
-    assert cell["start"]["operating_threshold"] == threshold
-    assert (stored(folder)[1], cell["detections_differ"]) == ([found] * 6, 0)
-    assert cell_label(cell) == f"{FLOORED}, from {threshold:g}, original+long=80"
+    assert (cell.threshold, other.threshold) == (threshold, None) and cell.key != other["key"]
+    assert cell.operating_threshold == threshold
+    assert (stored(folder)[1], cell.detections_differ) == ([found] * 6, 0)
+    assert cell.label == f"{FLOORED}, from {threshold:g}, original+long=80"
     write_pick({"schema": "facebench.default", "schema_version": 3, "setting": setting.to_json()}, tmp_path / "x.json")
     detector = load_default(tmp_path / "x.json")
     boxes = folder.detections(cell)
@@ -96,9 +97,9 @@ def test_detections_of_an_executor_are_timed_at_the_threshold(tmp_path, small):
     for place, count in ((0, 3), (1, 2)):
         found, timed, start = stored(folder, place)
         assert (found, timed) == ([4] * 6, [count] * 6)
-        assert start["score_floor"] == pytest.approx(0.1)
-        assert start["timed_from"] == start["operating_threshold"] == (0.3, 0.5)[place]
-        assert kept_from(folder.cells[place]) == pytest.approx(0.1)
+        assert start.score_floor == pytest.approx(0.1)
+        assert start.timed_from == start.operating_threshold == (0.3, 0.5)[place]
+        assert folder.cells[place].kept_from == pytest.approx(0.1)
 
 
 def test_interleaved_sides_are_timed_at_their_thresholds_and_scored_from_their_floors(small):
@@ -124,4 +125,5 @@ def test_interleaved_sides_are_timed_at_their_thresholds_and_scored_from_their_f
 )
 def test_boxes_are_kept_from_the_floor_or_from_a_threshold_below_it(asked, threshold, kind, floor):
     info = {"score_kind": kind, "score_floor": 0.1}
-    assert kept_from({"protocol": {"score_floor": asked}, "threshold": threshold, "info": info}) == floor
+    cell = records.stored(protocol={"score_floor": asked}, threshold=threshold, info=info)
+    assert cell.kept_from == floor

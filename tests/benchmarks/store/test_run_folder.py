@@ -7,9 +7,11 @@ import json
 import numpy as np
 import pytest
 from facebench.benchmarks.store.journal import Journal, PictureRecord
+from facebench.benchmarks.store.records import Start
 from facebench.benchmarks.store.run_folder import RunFolder, write_atomically
 from facebench.detectors import Detections
 from facebench.errors import ResultsError, SchemaVersionError
+from facebench.tests.support.records import document, plain_cell, stored
 
 
 def record(name: str = "a.jpg", landmarks: bool = True, seed: int = 0) -> PictureRecord:
@@ -24,7 +26,8 @@ def test_a_journal_gives_back_every_bit(tmp_path):
     journal = Journal(tmp_path / "cell" / "journal.jsonl")
     journal.open()
     written = [record("a.jpg"), record("ü\n'\".jpg", landmarks=False, seed=1)]
-    journal.start({"spawn_s": 0.5})
+    start = Start(spawn_s=0.5, operating_threshold=0.5, score_floor=0.1, threads_put_back={"cv2": (8, 1)})
+    journal.start(start)
     for index, item in enumerate(written):
         journal.picture(item, 100.0 + index)
     journal.death("c.jpg", "SIGABRT")
@@ -40,7 +43,7 @@ def test_a_journal_gives_back_every_bit(tmp_path):
             assert found.landmarks is None
         else:
             np.testing.assert_array_equal(found.landmarks, item.detections.landmarks)
-    assert content.starts == [{"spawn_s": 0.5}]
+    assert content.starts == [start]
     assert content.deaths == {"c.jpg": ["SIGABRT"]} and content.put_aside == {"d.jpg": "raised"}
     assert content.peak_rss_mb == 101.0
 
@@ -80,7 +83,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
 def test_a_folder_that_cannot_be_made_is_one_error(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ResultsError, match="cannot write"):
-        RunFolder.create(tmp_path / "file" / "run", {})
+        RunFolder.create(tmp_path / "file" / "run", document())
 
 
 @pytest.mark.parametrize(
@@ -103,8 +106,8 @@ def test_a_folder_that_is_no_run_says_so(tmp_path, content, error, words):
 
 @pytest.mark.parametrize("damage", [b"", b"PAR1 not really", None])
 def test_a_damaged_table_says_what_to_do(tmp_path, damage):
-    run = RunFolder.create(tmp_path, {"dataset": {}})
-    cell = {"spec": "x", "folder": "x-1", "protocol": {}, "device": "cpu", "threads": 1}
+    run = RunFolder.create(tmp_path, document())
+    cell = stored("x")
     run.write_cell(cell, [record()])
     assert len(run.detections(cell)) == 3
     file = run.cell_path(cell) / "detections.parquet"
@@ -114,8 +117,8 @@ def test_a_damaged_table_says_what_to_do(tmp_path, damage):
 
 
 def test_cells_without_detections_still_make_tables(tmp_path):
-    run = RunFolder.create(tmp_path, {"dataset": {}})
-    cell = {"spec": "x", "folder": "x-1", "protocol": {}, "device": "cpu", "threads": 1}
+    run = RunFolder.create(tmp_path, document())
+    cell = stored("x")
     run.write_cell(cell, [PictureRecord("a.jpg", Detections.empty(), 1.0, 10)])
     assert len(run.detections(cell)) == 0
     assert run.detections(cell).columns.tolist() == ["image_id", "x1", "y1", "x2", "y2", "score"]
@@ -123,11 +126,10 @@ def test_cells_without_detections_still_make_tables(tmp_path):
 
 
 def test_a_cell_is_replaced_by_detector_device_and_threads(tmp_path):
-    run = RunFolder.create(tmp_path, {"dataset": {}})
+    run = RunFolder.create(tmp_path, document())
     for device, threads, status in [("cpu", 1, "running"), ("cuda", 1, "done"), ("cpu", 2, "done"), ("cpu", 1, "done")]:
-        run.put_cell({"spec": "x", "protocol": {}, "device": device, "threads": threads, "status": status})
-    stored = RunFolder.open(tmp_path).cells
-    assert [(cell["device"], cell["threads"], cell["status"]) for cell in stored] == [
+        run.put_cell(stored("x", device=device, threads=threads, status=status))
+    assert [(cell.device, cell.threads, cell.status) for cell in RunFolder.open(tmp_path).cells] == [
         ("cpu", 1, "done"),
         ("cuda", 1, "done"),
         ("cpu", 2, "done"),
@@ -137,10 +139,11 @@ def test_a_cell_is_replaced_by_detector_device_and_threads(tmp_path):
 @pytest.mark.parametrize(("named", "read"), [(["WIDER FACE"], ["WIDER FACE", "unknown"]), ([], ["unknown"])])
 def test_a_card_of_before_says_nothing_of_its_weights(tmp_path, named, read):
     """It held one licence for code and weights, and an empty list could mean anything."""
-    cell = {"spec": "a", "status": "done", "protocol": {}, "device": "cpu", "threads": 1}
-    run = RunFolder.create(tmp_path, {"dataset": {}})
-    run.put_cell({**cell, "info": {"licence": "MIT", "trained_on": named}})
-    run.put_cell({**cell, "spec": "b", "info": {"licence": "MIT", "weights_licence": "MIT", "trained_on": named}})
-    old, new = (stored["info"] for stored in RunFolder.open(tmp_path).cells)
-    assert old == {"licence": "MIT", "weights_licence": "unknown", "trained_on": read}
-    assert new == {"licence": "MIT", "weights_licence": "MIT", "trained_on": named}
+    run = RunFolder.create(tmp_path, document())
+    cells = [plain_cell(spec, info={"trained_on": named}) for spec in "ab"]
+    del cells[0]["info"]["weights_licence"]
+    plain = json.loads((tmp_path / "run.json").read_text()) | {"cells": cells}
+    (tmp_path / "run.json").write_text(json.dumps(plain))
+    old, new = (cell.info for cell in RunFolder.open(run.path).cells)
+    assert (old.weights_licence, old.trained_on) == ("unknown", tuple(read))
+    assert (new.weights_licence, new.trained_on) == ("MIT", tuple(named))

@@ -15,6 +15,7 @@ from facebench.datasets import Faces, Sample, decode
 from facebench.datasets.degraded.degradations import KINDS, Degradation
 from facebench.datasets.degraded.degraded import degrade
 from facebench.errors import ResultsError, SchemaVersionError, UsageError
+from facebench.tests.support.records import document
 from facebench.tests.support.small_dataset import make_dataset, png
 from facebench.tests.support.watched_runs import plan
 
@@ -31,7 +32,7 @@ class Told(Silent):
         self.stop_after = stop_after
 
     def cell_begins(self, cell, done, total):
-        self.begun.append(str(cell["spec"]).removeprefix("hostile_detectors:"))
+        self.begun.append(cell.spec.removeprefix("hostile_detectors:"))
 
     def picture_done(self):
         self.pictures += 1
@@ -73,8 +74,8 @@ def test_a_stress_run_from_begin_to_end(tmp_path):
     run_stress(plan(small, "Good", "Raises"), out, [DARK], observer=told)
     assert told.begun == ["Good", "Raises", "Good on darkness:2"]
     dark = open_condition(RunFolder.open(out), read_index(RunFolder.open(out)).conditions[0])
-    assert dark.document["dataset"]["name"] == "small?degrade=darkness:2"
-    assert [cell["status"] for cell in dark.cells] == ["done"]
+    assert dark.document.dataset.name == "small?degrade=darkness:2"
+    assert [cell.status for cell in dark.cells] == ["done"]
 
     again = Told()
     run_stress(plan(small, "Good"), out, [DARK], observer=again)
@@ -126,7 +127,7 @@ def test_an_interrupted_stress_run_goes_on_where_it_stopped(tmp_path, small):
     ],
 )
 def test_a_damaged_index_is_named(tmp_path, change, error, words):
-    run = RunFolder.create(tmp_path, {"dataset": {}})
+    run = RunFolder.create(tmp_path, document())
     assert read_index(run) is None
     good = {"schema": "facebench.stress", "schema_version": 1, "seed": 0, "conditions": []}
     path = tmp_path / "stress" / "stress.json"

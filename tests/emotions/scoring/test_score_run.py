@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -156,7 +157,7 @@ def test_another_classifier_policy_or_threshold_is_computed(tmp_path, change):
     score(run, dataset)
     reader = GreyReader("b" * 64 if change == "classifier" else "a" * 64)
     if change == "threshold":
-        run.put_cell(cell | {"start": {"operating_threshold": 0.3}})
+        run.put_cell(replace(cell, start=replace(cell.start, operating_threshold=0.3)))
     score(run, dataset, reader, policies=["margin=0.1"] if change == "policy" else ["square"])
     assert reader.seen == (12 if change == "threshold" else 24)
     tables = json.loads((tmp_path / FILE_NAME).read_text())["tables"]
@@ -238,7 +239,7 @@ def test_what_cannot_be_scored_is_refused(tmp_path, dataset, specs, error, words
 def test_another_data_set_is_refused(tmp_path):
     dataset = make_dataset(FACES)
     run = make_run(tmp_path, dataset)
-    run.document["dataset"]["fingerprint"] = "0" * 16
+    run.save(dataset=replace(run.document.dataset, fingerprint="0" * 16))
     with pytest.raises(UsageError, match="Load the data set under the name of the run"):
         score(run, dataset)
 

@@ -204,7 +204,7 @@ def test_errors_are_those_of_the_analysis_in_figure_and_table(scored):
     figure, grid = error_figure(summary, analysis), error_grid(summary, analysis)
     assert figure is not None and figure.names == [heading.text for heading, _ in grid.rows] == ["good", "fair"]
     assert [panel.title.replace("\n", " ") for panel in figure.panels] == [one.text for one in grid.groups[0][1]]
-    kinds = [analysis.cells[str(row.cell["key"])].errors.kinds for row in summary.rows]
+    kinds = [analysis.cells[row.cell.key].errors.kinds for row in summary.rows]
     drawn = {tuple(panel.dots[0].values) for panel in figure.panels}
     assert drawn <= {tuple(of[kind].delta_ap for of in kinds) for kind in kinds[0]}
     missed = figure.panels[0].dots[0].values
@@ -215,7 +215,7 @@ def test_errors_are_those_of_the_analysis_in_figure_and_table(scored):
 def test_calibration_is_that_of_the_analysis(scored):
     summary, analysis = scored
     grid = calibration_grid(summary, analysis)
-    found = [analysis.cells[str(row.cell["key"])].calibration for row in summary.rows]
+    found = [analysis.cells[row.cell.key].calibration for row in summary.rows]
     expected = [[share(one.expected_error), share(one.brier)] for one in found]
     assert [[cell.text for cell in cells] for _, cells in grid.rows] == expected
 
@@ -252,9 +252,7 @@ def test_where_no_face_counts_there_are_no_slices_to_draw(tmp_path):
 
 def test_scores_that_claim_nothing_are_in_no_calibration(tmp_path):
     run = depth_run.make_run(tmp_path)
-    cell = runs.add_cell(run, "margins", depth_run.GOOD)
-    cell["info"]["score_kind"] = "margin"
-    run.put_cell(cell)
+    runs.add_cell(run, "margins", depth_run.GOOD, info={"score_kind": "margin"})
     summary = summarise_run(run, Resampling(draws=5))
     analysis = analyse(summary, Resampling(draws=5))
     assert "calibration" not in Page(render(summary, analysis)).sections

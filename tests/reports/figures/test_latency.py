@@ -67,7 +67,7 @@ def test_the_best_operating_points_are_those_that_nothing_of_their_own_beats(swe
 
 
 def find(summary: Summary, spec: str, size: str) -> Row:
-    return next(row for row in summary.rows if (row.cell["spec"], row.cell["protocol"]["size"]) == (spec, size))
+    return next(row for row in summary.rows if (row.cell.spec, row.cell.protocol.size) == (spec, size))
 
 
 @pytest.mark.parametrize("width", [380, 900])

@@ -64,8 +64,7 @@ def test_a_label_without_any_free_place_is_still_placed():
 def summary(tmp_path):
     run = runs.make_run(tmp_path)
     runs.add_cell(run, "exact", runs.EXACT, 20)
-    info = run.cells[0]["info"]
-    runs.add_cell(run, "haar:min_neighbors=5,scale_factor=1.05", runs.POOR, 5, info=info | {"family": "cascade"})
+    runs.add_cell(run, "haar:min_neighbors=5,scale_factor=1.05", runs.POOR, 5, info={"family": "cascade"})
     runs.add_cell(run, "money:a=$x^$,b=<&>", runs.POOR, 7, threads=2)
     runs.add_cell(run, "broken", status="failed", reason="it broke", start=None)
     return summarise_run(run)

@@ -139,6 +139,6 @@ def test_a_missing_preview_file_is_an_error_that_says_what_to_do(run):
 @pytest.mark.parametrize(("value", "text"), [(0.5, "score ≥ 0.5"), (float(np.finfo(np.float32).min), "every box")])
 def test_threshold(tmp_path, value, text):
     run = runs.make_run(tmp_path)
-    start = runs.add_cell(run, "first", runs.EXACT)["start"]
-    runs.add_cell(run, "second", runs.EXACT, start=start | {"operating_threshold": value})
+    runs.add_cell(run, "first", runs.EXACT)
+    runs.add_cell(run, "second", runs.EXACT, start={"operating_threshold": value})
     assert threshold(summarise_run(run).rows[1]) == text

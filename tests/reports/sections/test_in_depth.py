@@ -33,8 +33,7 @@ HOSTILE = "m:<b>bold</b>"
 def summary(tmp_path_factory: pytest.TempPathFactory) -> Summary:
     """Two detectors, a third of the first's boxes under a hostile name whose scores are margins, one that failed."""
     run = depth_run.make_both(tmp_path_factory.mktemp("depth"))
-    info = run.cells[0]["info"] | {"score_kind": "margin"}
-    runs.add_cell(run, HOSTILE, depth_run.FAIR, 7, info=info)
+    runs.add_cell(run, HOSTILE, depth_run.FAIR, 7, info={"score_kind": "margin"})
     runs.add_cell(run, "broken", status="failed", reason="it broke", start=None)
     return summarise_run(run)
 
@@ -84,7 +83,7 @@ def test_every_number_of_the_matrix_is_row_less_column(summary, analysis):
     [(0.01, 0.3, "better", "worse"), (-0.3, -0.01, "worse", "better"), (-0.1, 0.2, "unclear", "unclear")],
 )
 def test_a_difference_reads_the_same_both_ways(summary, analysis, low, high, there, back):
-    first, second = (str(row.cell["key"]) for row in summary.rows[:2])
+    first, second = (row.cell.key for row in summary.rows[:2])
     changed = dict(analysis.differences) | {(first, second): Difference(Interval(0.1, low, high, 0.95, 40), 0.9)}
     changed = replace(analysis, differences=changed)
     found = difference(changed, second, first)
@@ -182,7 +181,7 @@ def test_each_detector_in_depth(summary, analysis):
     assert fair.headline.startswith("AP hard .333 (")
     assert dict(fair.operating)["false alarms a picture"].startswith("0.75 (")
     assert dict(fair.operating)["precision"].startswith(".400 (")
-    costs = analysis.cells[str(summary.rows[1].cell["key"])].errors.kinds
+    costs = analysis.cells[str(summary.rows[1].cell.key)].errors.kinds
     assert [(line.name, line.count, line.gain) for line in fair.errors[:2]] == [
         ("box on no face", "1", f"+.167 ({between_signed(costs['background'].delta_ap)})"),
         ("box badly placed on a face (IoU .1 to .5)", "1", f"+.150 ({between_signed(costs['badly_placed'].delta_ap)})"),
@@ -228,7 +227,7 @@ def test_each_detector_in_depth(summary, analysis):
     ],
 )
 def test_where_boxes_lie(summary, analysis, dx, dy, text):
-    key = str(summary.rows[0].cell["key"])
+    key = str(summary.rows[0].cell.key)
     cell = analysis.cells[key]
     wide, high = Interval(0.9, 0.85, 0.95, 0.95, 9), Interval(1.2, math.nan, math.nan, 0.95, 0)
     cell = replace(cell, habit=BoxHabit(5, dx, dy, wide, high))
@@ -240,7 +239,7 @@ def test_where_boxes_lie(summary, analysis, dx, dy, text):
 
 
 def test_the_best_thresholds_are_shown_with_their_intervals(summary, analysis):
-    key = str(summary.rows[1].cell["key"])
+    key = str(summary.rows[1].cell.key)
     bands = SweepBands(*(Band(np.full(5, 0.31 + 0.01 * place), np.full(5, 0.81 + 0.01 * place)) for place in range(5)))
     cell = replace(analysis.cells[key], bands=bands)
     found = in_depth(summary, replace(analysis, cells={key: cell}))[0]
@@ -256,7 +255,7 @@ def test_the_best_thresholds_are_shown_with_their_intervals(summary, analysis):
 
 @pytest.mark.parametrize("cut", [True, False])
 def test_a_cut_curve_is_marked_everywhere(summary, analysis, cut):
-    key = str(summary.rows[1].cell["key"])
+    key = str(summary.rows[1].cell.key)
     end = replace(analysis.cells[key].curve_end, is_cut=cut, recall=0.614)
     changed = replace(analysis, cells={key: replace(analysis.cells[key], curve_end=end)})
     remarks = columns(summary, changed)[-1].text
@@ -288,7 +287,7 @@ def test_the_curves_are_named_and_marked_where_they_end(width):
 
 def test_a_band_goes_along_the_low_ends_and_back_along_the_high_ones(summary, analysis):
     found = curves(summary, analysis)[1]
-    bands = analysis.cells[str(summary.rows[1].cell["key"])].bands
+    bands = analysis.cells[str(summary.rows[1].cell.key)].bands
     low = list(zip(bands.recall.low.tolist(), bands.precision.low.tolist(), strict=True))
     high = list(zip(bands.recall.high.tolist(), bands.precision.high.tolist(), strict=True))
     assert list(found.band) == low + high[::-1]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 from facebench.benchmarks.analysis.table import Row
 from facebench.reports.values.filters import Filter, filter_values, filters
+from facebench.tests.support.records import stored
 
 
 def row(family="CNN", device="cpu", size="original", floor=None, **more):
     protocol = {"size": size, "score_floor": floor}
-    return Row({"info": {"family": family}, "device": device, "protocol": protocol, **more}, None, None)
+    return Row(stored(info={"family": family}, device=device, protocol=protocol, **more), None, None)
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def summary(tmp_path_factory: pytest.TempPathFactory) -> Summary:
 
 
 def cells_of(summary: Summary, spec: str) -> dict[str, str]:
-    row = next(row for row in summary.rows if row.cell["spec"] == spec)
+    row = next(row for row in summary.rows if row.cell.spec == spec)
     return {column.title: column.text(row) for column in columns(summary)}
 
 
@@ -50,7 +50,7 @@ def test_every_estimate_has_its_interval_on_a_second_line(summary):
 
 
 def test_the_cells_say_value_and_ends(summary):
-    row = next(row for row in summary.rows if row.cell["spec"] == "fair")
+    row = next(row for row in summary.rows if row.cell.spec == "fair")
     ends = Interval(0.5, 0.25, 0.75, 0.95, 1000)
     slow = Interval(6.5, 5.25, 1234.4, 0.95, 1000)
     changed = replace(
@@ -98,7 +98,7 @@ def test_the_json_has_the_interval_of_each_estimate(summary):
     )
     keys = {*ESTIMATES.values(), "AP_overall", "official_overall"}
     assert {key.removesuffix("_interval") for key in fair if key.endswith("_interval")} == keys
-    row = next(row for row in summary.rows if row.cell["spec"] == "fair")
+    row = next(row for row in summary.rows if row.cell.spec == "fair")
     recall, p90 = row.intervals.operating["recall"], row.intervals.latency["p90_ms"]
     assert (fair["recall"], fair["recall_interval"]) == (recall.value, [recall.low, recall.high])
     assert (fair["p90_ms"], fair["p90_ms_interval"]) == (p90.value, [p90.low, p90.high])

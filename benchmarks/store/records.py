@@ -1,0 +1,349 @@
+"""What run.json holds, as records; `RunDocument` is the whole.
+
+Attributes are named as keys are in the file, but for those that say otherwise. Everything is checked when it is read.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ...detectors import DetectorInfo, Device
+from ...detectors.base import UNKNOWN
+from ...detectors.resized import check_size
+from ...detectors.setting import Setting
+from ...errors import ResultsError
+from .plain import LEFT_OUT, Record, named
+
+UNKNOWN_SIZE = "unknown"
+"""The size of predictions from a file, which does not say how the images were given to the program."""
+Status = Literal["running", "done", "failed", "unavailable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol(Record):
+    """How pictures are given to a detector; part of a result's identity.
+
+    Attributes:
+        size: as `detectors.resized` describes it: "original", "long=640", "original+long=320". Resizing is inside
+            the clock, boxes come back in the image's own pixels. `UNKNOWN_SIZE` where that is not known.
+        score_floor: keep detections down to this score, or None for each detector's own floor (`DetectorInfo`).
+            Times are taken at the threshold, not here.
+
+    Raises:
+        UsageError: the size is written wrongly.
+    """
+
+    size: str = "original"
+    score_floor: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.size != UNKNOWN_SIZE:
+            check_size(self.size)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start(Record):
+    """A start of the child: what it cost and what the libraries said. What was not measured is None.
+
+    Attributes:
+        round: that it was made for.
+        timed: whether the calls after it are timed at the threshold; else they bring detections alone.
+        started: seconds since the epoch.
+        spawn_s: from the call until the child's first word.
+        import_s: importing facebench's detectors (NumPy and OpenCV with it).
+        load_s: importing the detector's library and loading its model.
+        device_used: read back from the library.
+        threads_used: read back from the library, None where it cannot tell.
+        library_threads: threads of the libraries loaded, and cores in the child's mask.
+        threads_put_back: library -> (threads that it had given itself on import, threads now).
+        operating_threshold: score from which the detector means "face".
+        score_floor: lowest score that is stored.
+        first_call_s: the first call, which many libraries use to get ready.
+        timed_from: lowest score that the timed calls return; runs of before timed the pass at the floor.
+    """
+
+    round: int = 0
+    timed: bool = False
+    started: float | None = field(default=None, metadata=LEFT_OUT)
+    spawn_s: float | None = field(default=None, metadata=LEFT_OUT)
+    import_s: float | None = field(default=None, metadata=LEFT_OUT)
+    load_s: float | None = field(default=None, metadata=LEFT_OUT)
+    device_used: str = ""
+    threads_used: int | None = None
+    library_threads: Mapping[str, int] = field(default_factory=dict)
+    threads_put_back: Mapping[str, tuple[int, int]] | None = field(default=None, metadata=LEFT_OUT)
+    operating_threshold: float
+    score_floor: float
+    first_call_s: float | None = field(default=None, metadata=LEFT_OUT)
+    timed_from: float | None = field(default=None, metadata=LEFT_OUT)
+
+    @property
+    def timed_at(self) -> float:
+        """The lowest score that the timed calls return."""
+        return self.score_floor if self.timed_from is None else self.timed_from
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionsInfo(Record):
+    """What is said of a file of predictions that was scored as a run.
+
+    Attributes:
+        format: "wider", "coco" or "jsonl".
+        images: that it has rows for; "pictures" in the file.
+        missing: images of the data set that it lacks.
+        extra: images that the data set lacks.
+        outside: images of the data set outside the part that is scored.
+        remarks: what must stand beside the numbers.
+    """
+
+    format: str
+    images: int = field(metadata=named("pictures"))
+    missing: int
+    extra: int
+    outside: int
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCell(Record):
+    """A row of the matrix: what was measured, and what it ended in.
+
+    Attributes:
+        key: `Cell.key`, a hash of everything that can change the result.
+        folder: name of its folder in RUN/cells.
+        spec: see `Cell`, as all that follows down to `threshold`.
+        detector: the detector's name.
+        parameters: all its parameters, as JSON holds them.
+        models: name -> sha256.
+        code: hash over the adapter's code and what measures it.
+        packages: name -> version.
+        protocol: how images were given.
+        device: "cpu" or "cuda".
+        threads: CPU threads.
+        machine: processor and cores.
+        threshold: None for the detector's own.
+        info: the detector's card.
+        status: "running" until it has one of the others.
+        reason: why it failed or is unavailable.
+        remedy: the command that makes it available, or ""; "mend" in the file.
+        rounds: how often each image was timed.
+        rounds_started: when each round began, seconds since the epoch.
+        detections_differ: calls of later rounds that found something else than the first.
+        repeats_failed: calls of later rounds that failed.
+        failed_images: image -> why the detector failed on it for good; "failed_pictures" in the file.
+        start: the first timed one, else the first; None where none succeeded.
+        starts: how many there were.
+        peak_rss_mb: largest resident memory of the child.
+        device_memory_mb: largest device memory, where the library can tell.
+        predictions: for detections from a file; nothing was measured then.
+    """
+
+    key: str
+    folder: str
+    spec: str
+    detector: str
+    parameters: Mapping[str, Any]
+    models: Mapping[str, str]
+    code: str
+    packages: Mapping[str, str]
+    protocol: Protocol
+    device: Device
+    threads: int
+    machine: str
+    threshold: float | None = None
+    info: DetectorInfo
+    status: Status
+    reason: str = ""
+    remedy: str = field(default="", metadata=named("mend"))
+    rounds: int = 0
+    rounds_started: tuple[float | None, ...] = ()
+    detections_differ: int = 0
+    repeats_failed: int = 0
+    failed_images: Mapping[str, str] = field(default_factory=dict, metadata=named("failed_pictures"))
+    start: Start | None = None
+    starts: int = 0
+    peak_rss_mb: float | None = None
+    device_memory_mb: float | None = None
+    predictions: PredictionsInfo | None = field(default=None, metadata=LEFT_OUT)
+
+    def __post_init__(self) -> None:
+        if self.done and self.start is None:
+            raise ResultsError("start is missing, expected that of a finished cell")
+
+    @property
+    def done(self) -> bool:
+        """Whether it has detections."""
+        return self.status == "done"
+
+    @property
+    def label(self) -> str:
+        """Its name: the spec, with threshold, size, device and threads where they are not the usual ones."""
+        parts = [self.spec]
+        if self.threshold is not None:
+            parts.append(f"from {self.threshold:.4g}")
+        if self.protocol.size not in ("original", UNKNOWN_SIZE):
+            parts.append(self.protocol.size)
+        if self.device != "cpu":
+            parts.append(self.device)
+        if self.threads != 1:
+            parts.append(f"{self.threads} threads")
+        return ", ".join(parts)
+
+    @property
+    def setting(self) -> Setting:
+        """How the detector was run.
+
+        Raises:
+            UsageError: predictions from a file do not say.
+        """
+        return Setting(self.spec, self.threshold, self.protocol.size, self.device, self.threads)
+
+    @property
+    def but_threshold(self) -> tuple[str, str, Device, int]:
+        """What it was measured in but for its threshold: spec, size, device, threads."""
+        return self.spec, self.protocol.size, self.device, self.threads
+
+    @property
+    def place(self) -> tuple[object, ...]:
+        """What a run has one cell of."""
+        return *self.but_threshold, self.threshold, self.protocol.score_floor
+
+    @property
+    def kept_from(self) -> float:
+        """How far down scores are kept: as the protocol says, else the card's floor; no higher than a threshold."""
+        asked = self.protocol.score_floor
+        if asked is None or self.info.score_kind != "probability":
+            asked = self.info.score_floor
+        return asked if self.threshold is None else min(asked, self.threshold)
+
+    @property
+    def operating_threshold(self) -> float:
+        """The score from which a detection is a face; nan where the detector did not start."""
+        return math.nan if self.start is None else self.start.operating_threshold
+
+    @property
+    def score_floor(self) -> float:
+        """The lowest score that is stored; nan where the detector did not start."""
+        return math.nan if self.start is None else self.start.score_floor
+
+    @property
+    def cold_start_s(self) -> float:
+        """Seconds from an empty process to the first result; nan where that was not measured."""
+        start = self.start
+        parts = (start.spawn_s, start.import_s, start.load_s, start.first_call_s) if start else (None,)
+        return sum(math.nan if part is None else part for part in parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Environment(Record):
+    """What a reader needs to judge a timing.
+
+    Attributes:
+        machine: processor and cores usable here.
+        boot: a mark of the time since the machine was started; empty where it has none.
+        system: as `platform.platform` names it.
+        python: version.
+        memory_gb: of the machine.
+        packages: name -> version.
+    """
+
+    machine: str
+    system: str
+    python: str
+    memory_gb: float
+    packages: Mapping[str, str]
+    boot: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetInfo(Record):
+    """The data set of a run; see `datasets.Dataset`.
+
+    Attributes:
+        name: under which it can be loaded again.
+        coverage: how much of it, in words.
+        images: how many; "pictures" in the file.
+        total: how many the whole set has.
+        lists: names of the evaluation lists, the hardest last.
+        demo: whether it is a demonstration.
+        description: a sentence.
+        licence: of the images.
+        fingerprint: of images and annotation.
+        notes: what is odd about the annotation.
+    """
+
+    name: str
+    coverage: str
+    images: int = field(metadata=named("pictures"))
+    total: int
+    lists: tuple[str, ...]
+    demo: bool
+    description: str
+    licence: str
+    fingerprint: str
+    notes: tuple[str, ...]
+
+    @property
+    def ranking(self) -> str:
+        """The list that ranks: the hardest, or "overall" where there are none."""
+        return self.lists[-1] if self.lists else "overall"
+
+
+@dataclass(frozen=True, slots=True)
+class Floor(Record):
+    """The smallest times that this harness can show here, medians over calls with a 1024×768 picture.
+
+    Attributes:
+        detect_ms: of an empty `detect`: it is inside every latency of a table.
+        round_trip_ms: picture into shared memory, pipe, call and answer: what a picture costs beside its latency.
+        calls: how many.
+    """
+
+    detect_ms: float
+    round_trip_ms: float
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunDocument(Record):
+    """The content of run.json but for its schema.
+
+    Attributes:
+        environment: that measured.
+        dataset: what was measured on.
+        created: when, in ISO 8601.
+        cells: in the order of the plan.
+        excluded: image, verdict and why of those that could not be decoded; None until all were looked at.
+        floor: what the harness costs; None until it was measured.
+    """
+
+    environment: Environment
+    dataset: DatasetInfo
+    created: str
+    cells: tuple[StoredCell, ...] = ()
+    excluded: tuple[tuple[str, str, str], ...] | None = field(default=None, metadata=LEFT_OUT)
+    floor: Floor | None = field(default=None, metadata=LEFT_OUT)
+
+
+def upgraded(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return run.json of before as it would be written now, as far as it can be read at all.
+
+    Version 1 had one protocol and one round for the whole run. Older cards say one licence for code and weights, and do
+    not say whether they name all training data.
+    """
+    cells = document.get("cells")
+    if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
+        return document
+    if document.get("schema_version") == 1:
+        cells = [{**cell, "protocol": document.get("protocol"), "rounds": 1} for cell in cells]
+    found = []
+    for cell in cells:
+        info = cell.get("info")
+        if isinstance(info, dict) and "weights_licence" not in info:
+            named = info.get("trained_on", [])
+            info = {**info, "weights_licence": UNKNOWN, "trained_on": [*named, UNKNOWN]}
+        found.append({**cell, "info": info})
+    return {**document, "cells": found}
