@@ -160,6 +160,16 @@ def test_nobody_imports_in_a_circle():
     TopologicalSorter({module_name(path): set(imported(path)) for path in WITH_TOOLS}).prepare()
 
 
+def test_no_test_imports_from_a_test():
+    found = []
+    for path in [path for room in ("tests", "tools", "benchmarks") for path in (ROOT / room).rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                parts = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
+                found += [f"{path.name}: {part}" for part in parts if part.startswith(("test_", "conftest"))]
+    assert found == []
+
+
 def test_every_folder_is_in_the_package_and_is_checked():
     """setup.py finds the folders that have an `__init__`; what mypy checks is listed in the Makefile."""
     assert [path for path in MODULES if not (path.parent / "__init__.py").is_file()] == []

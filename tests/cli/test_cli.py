@@ -13,20 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from facebench.detectors.probe_images import FACE, portrait
+from facebench.tests.support.command import facebench, python_path
 from facebench.tests.support.paths import SUPPORT
 from PIL import Image
-
-
-def python_path(first: Path) -> str:
-    """A folder before those that are searched already."""
-    return os.pathsep.join(filter(None, (str(first), os.environ.get("PYTHONPATH"))))
-
-
-def facebench(*arguments: str | Path, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own."""
-    command = [sys.executable, "-m", "facebench.cli", *map(str, arguments)]
-    settings = {**os.environ, "COLUMNS": "200", "PYTHONPATH": python_path(SUPPORT), **environment}
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=settings, check=False)
 
 
 @pytest.fixture

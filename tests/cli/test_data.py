@@ -9,8 +9,8 @@ from types import MappingProxyType
 import pytest
 from facebench.datasets.fetch import catalog as downloads
 from facebench.datasets.fetch.catalog import DataFile, DataSetEntry
-from facebench.tests.datasets.fetch.test_unpacking import zipped
 from facebench.tests.support.annotation_files import write
+from facebench.tests.support.packed import zipped
 
 CSV = "image,x1,y1,x2,y2\na.png,1,2,31,42\nb.png,,,,\n"
 

@@ -11,7 +11,7 @@ from facebench.datasets import decode, load
 from facebench.emotions import EMOTIONS
 from facebench.emotions.pipeline.crops import SWEEP
 from facebench.emotions.pipeline.video_io import VideoReader, VideoWriter
-from facebench.tests.cli.test_cli import facebench
+from facebench.tests.support.command import facebench
 from facebench.tests.support.small_classifier import model
 from facebench.tests.support.small_fer import some_pictures, write_folder
 from PIL import Image

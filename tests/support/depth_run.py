@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+from facebench.benchmarks.analysis.depth import Analysis
 from facebench.benchmarks.store.run_folder import RunFolder
 from facebench.tests.support import runs
 
@@ -48,3 +50,17 @@ def make_both(path: Path) -> RunFolder:
     runs.add_cell(run, "fair", FAIR, 5)
     runs.add_cell(run, "good", GOOD)
     return run
+
+
+def numbers(found: Analysis) -> str:
+    """Whatever depends on the draws."""
+    intervals = [
+        [one.exact, one.official, one.coco, one.coco50, one.coco75]
+        for cell in found.cells.values()
+        for one in cell.lists.values()
+    ]
+    operating = [list(cell.operating.values()) for cell in found.cells.values()]
+    slices = [[part.exact, part.recall] for cell in found.cells.values() for part in cell.slices]
+    details = [[cell.habit, cell.overlap, cell.unbiased, cell.errors, cell.misses] for cell in found.cells.values()]
+    pairs = [difference.interval for difference in found.differences.values()]
+    return json.dumps([*map(repr, (intervals, operating, slices, details, pairs)), dict(found.first), list(found.tied)])

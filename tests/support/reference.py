@@ -2,17 +2,57 @@
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from facebench.benchmarks.scoring import PictureBoxes
-from facebench.tests.benchmarks.scoring.test_reference import LISTS, read_annotation, read_list, read_predictions
 from facebench.tests.support.oracle import Picture
 from numpy.typing import NDArray
+from scipy.io import loadmat
 
+LISTS = ("easy", "medium", "hard")
 PREDICTIONS = Path("wider_predictions", "retinaface_mobilenet025_original_size.zip")
+
+
+def read_annotation(path: Path) -> dict[str, NDArray[np.float64]]:
+    lines = path.read_text(encoding="ascii").split("\n")
+    faces: dict[str, NDArray[np.float64]] = {}
+    at = 0
+    while at < len(lines) and lines[at]:
+        count = int(lines[at + 1])
+        rows = [[float(number) for number in row.split()[:4]] for row in lines[at + 2 : at + 2 + count]]
+        faces[lines[at].removesuffix(".jpg")] = to_corners(np.array(rows).reshape(-1, 4))
+        at += 2 + max(count, 1)
+    return faces
+
+
+def read_list(path: Path, faces: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.bool_]]:
+    mat = loadmat(path)
+    counted = {}
+    for event, files, lists in zip(mat["event_list"][:, 0], mat["file_list"][:, 0], mat["gt_list"][:, 0], strict=True):
+        for file, rows in zip(files[:, 0], lists[:, 0], strict=True):
+            name = f"{event[0]}/{file[0]}"
+            counted[name] = np.zeros(len(faces[name]), dtype=np.bool_)
+            counted[name][rows.ravel().astype(np.int64) - 1] = True
+    return counted
+
+
+def read_predictions(path: Path) -> dict[str, NDArray[np.float64]]:
+    predictions = {}
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.namelist():
+            if member.endswith(".txt"):
+                _, count, *rows = archive.read(member).decode().split("\n")
+                table = np.array([row.split() for row in rows[: int(count)]], dtype=np.float64).reshape(-1, 5)
+                predictions[member.removesuffix(".txt")] = np.column_stack([to_corners(table[:, :4]), table[:, 4]])
+    return predictions
+
+
+def to_corners(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.column_stack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]])
 
 
 @dataclass

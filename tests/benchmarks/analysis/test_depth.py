@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import subprocess
@@ -17,6 +16,7 @@ from facebench.benchmarks.analysis.table import Resampling, load_summary, summar
 from facebench.benchmarks.resampling.bootstrap import Interval, draw_weights
 from facebench.benchmarks.store.run_folder import RunFolder
 from facebench.tests.support import depth_run, oracle, runs
+from facebench.tests.support.depth_run import numbers
 from numpy.typing import NDArray
 
 DRAWS, SEED = 60, 3
@@ -390,26 +390,12 @@ def test_a_run_without_finished_cells(tmp_path, status):
     assert (dict(found.cells), dict(found.first), tuple(found.tied), dict(found.differences)) == ({}, {}, (), {})
 
 
-def numbers(found: Analysis) -> str:
-    """Whatever depends on the draws."""
-    intervals = [
-        [one.exact, one.official, one.coco, one.coco50, one.coco75]
-        for cell in found.cells.values()
-        for one in cell.lists.values()
-    ]
-    operating = [list(cell.operating.values()) for cell in found.cells.values()]
-    slices = [[part.exact, part.recall] for cell in found.cells.values() for part in cell.slices]
-    details = [[cell.habit, cell.overlap, cell.unbiased, cell.errors, cell.misses] for cell in found.cells.values()]
-    pairs = [difference.interval for difference in found.differences.values()]
-    return json.dumps([*map(repr, (intervals, operating, slices, details, pairs)), dict(found.first), list(found.tied)])
-
-
 def test_the_seed_gives_the_same_numbers_in_a_fresh_process(run, analysis):
     program = (
         "import sys; from pathlib import Path\n"
         "from facebench.benchmarks.analysis.depth import analyse\n"
         "from facebench.benchmarks.analysis.table import Resampling, load_summary\n"
-        "from facebench.tests.benchmarks.analysis.test_depth import numbers\n"
+        "from facebench.tests.support.depth_run import numbers\n"
         f"print(numbers(analyse(load_summary(Path(sys.argv[1])), Resampling(draws={DRAWS}, seed={SEED}))))"
     )
     done = subprocess.run(

@@ -35,20 +35,15 @@ from facebench.benchmarks.scoring import (
 from facebench.benchmarks.scoring.coco import COCO_THRESHOLDS, coco_average_precision, coco_overlaps, coco_verdicts
 from facebench.benchmarks.scoring.verdicts import verdicts
 from facebench.errors import UsageError
-from facebench.tests.benchmarks.scoring.test_oracle import DEGENERATE, A, B, pictures_with_ties
-from facebench.tests.benchmarks.scoring.test_properties import scene, seeds
 from facebench.tests.support import oracle
 from facebench.tests.support.oracle import Picture
+from facebench.tests.support.scored_images import DEGENERATE, A, B, ones, pictures_with_ties, repeat, scene, seeds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 many = settings(max_examples=60, deadline=None)
 RATES = ("precision", "recall", "f1", "false_alarms_per_picture", "mean_iou")
-
-
-def ones(pictures: list[Picture]) -> NDArray[np.int32]:
-    return np.ones((1, len(pictures)), dtype=np.int32)
 
 
 def resampled_numbers(pictures: list[Picture], weights: NDArray[np.int32]) -> dict[str, list[float]]:
@@ -72,10 +67,6 @@ def without_ties(pictures: list[Picture]) -> list[Picture]:
     ranks[np.argsort(-scores, kind="stable")] = np.arange(len(scores), 0, -1)
     ends = np.cumsum([len(picture.scores) for picture in pictures], dtype=int)
     return [p._replace(scores=ranks[end - len(p.scores) : end].tolist()) for p, end in zip(pictures, ends, strict=True)]
-
-
-def repeat(pictures: list[Picture], weights: list[int]) -> list[Picture]:
-    return [picture for picture, times in zip(pictures, weights, strict=True) for _ in range(times)]
 
 
 def numbers_of_copies(originals: list[Picture], weights: list[int]) -> dict[str, float]:

@@ -30,11 +30,9 @@ from facebench.benchmarks.scoring.sweep import sweep
 from facebench.benchmarks.scoring.thresholds import ThresholdChoice, choose_threshold
 from facebench.benchmarks.scoring.verdicts import faces_not_hit, first_half, verdicts
 from facebench.errors import UsageError
-from facebench.tests.benchmarks.resampling.test_bootstrap import ones, repeat
-from facebench.tests.benchmarks.scoring.test_oracle import DEGENERATE, A, B, pictures_with_ties
-from facebench.tests.benchmarks.scoring.test_properties import scene, seeds
 from facebench.tests.support import oracle
 from facebench.tests.support.oracle import Picture
+from facebench.tests.support.scored_images import DEGENERATE, A, B, ones, pictures_with_ties, repeat, scene, seeds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray

@@ -9,9 +9,9 @@ import pytest
 from facebench.benchmarks.scoring import Matches, PictureBoxes, match
 from facebench.benchmarks.scoring.calibration import BINS, Calibration, calibration
 from facebench.errors import UsageError
-from facebench.tests.benchmarks.scoring.test_oracle import DEGENERATE
 from facebench.tests.support import oracle
 from facebench.tests.support.oracle import Picture
+from facebench.tests.support.scored_images import DEGENERATE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike, NDArray

@@ -19,11 +19,10 @@ from facebench.benchmarks.scoring.coco import (
     coco_verdicts,
 )
 from facebench.errors import UsageError
-from facebench.tests.benchmarks.scoring.test_oracle import DEGENERATE, A, B, C, crowd, pictures_with_ties
-from facebench.tests.benchmarks.scoring.test_properties import scene, seeds
 from facebench.tests.support import oracle
 from facebench.tests.support.oracle import Picture
 from facebench.tests.support.reference import load_reference
+from facebench.tests.support.scored_images import DEGENERATE, A, B, C, crowd, pictures_with_ties, scene, seeds
 from hypothesis import given, settings
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval, Params

@@ -17,10 +17,9 @@ from facebench.benchmarks.scoring.error_analysis import (
 )
 from facebench.benchmarks.scoring.verdicts import faces_not_hit, verdicts
 from facebench.errors import UsageError
-from facebench.tests.benchmarks.scoring.test_oracle import DEGENERATE, pictures_with_ties
-from facebench.tests.benchmarks.scoring.test_properties import scene
 from facebench.tests.support import oracle
 from facebench.tests.support.oracle import Picture
+from facebench.tests.support.scored_images import DEGENERATE, pictures_with_ties, scene
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray

@@ -10,9 +10,9 @@ from facebench.benchmarks.resampling.boxes import UnbiasedPrecision, hit_overlap
 from facebench.benchmarks.scoring import Matches, PictureBoxes, match
 from facebench.benchmarks.scoring.localisation import BoxBias, box_bias, without_bias
 from facebench.benchmarks.scoring.verdicts import first_half
-from facebench.tests.benchmarks.scoring.test_oracle import DEGENERATE
 from facebench.tests.support import oracle
 from facebench.tests.support.oracle import Picture
+from facebench.tests.support.scored_images import DEGENERATE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray

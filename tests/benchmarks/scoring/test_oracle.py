@@ -8,47 +8,10 @@ import numpy as np
 import pytest
 from facebench.benchmarks.scoring import score
 from facebench.tests.support import oracle
-from facebench.tests.support.oracle import Box, Picture
+from facebench.tests.support.oracle import Picture
+from facebench.tests.support.scored_images import DEGENERATE, crowd, pictures_with_ties
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-A: Box = (10, 10, 29, 29)
-B: Box = (40, 10, 59, 29)
-C: Box = (10, 60, 19, 69)
-NEAR_A: Box = (12, 11, 30, 30)
-POINT: Box = (5, 5, 5, 5)
-INVERTED: Box = (26, 10, 24, 33)
-
-DEGENERATE = {
-    "no pictures": [],
-    "nothing at all": [Picture([], [], [], [])],
-    "no detections": [Picture([A, B], [True, False], [], [])],
-    "no detections in one picture": [Picture([A], [True], [A], [0.9]), Picture([A, B], [True, True], [], [])],
-    "no faces": [Picture([], [], [A, B], [0.9, 0.1])],
-    "no faces in one picture": [Picture([A], [True], [A, B], [0.5, 0.7]), Picture([], [], [A, B, C], [0.9, 0.6, 0.1])],
-    "lowest score on a picture without faces": [Picture([A], [True], [A], [0.9]), Picture([], [], [B], [0.0])],
-    "all faces ignored": [Picture([A, B], [False, False], [A, C], [0.9, 0.1])],
-    "ignored in one picture": [Picture([A], [False], [A, B], [0.9, 0.8]), Picture([A], [True], [A], [0.7])],
-    "all scores equal": [Picture([A, B, C], [True, True, True], [A, POINT, B], [1.0, 1.0, 1.0])],
-    "one detection, a hit": [Picture([A, B], [True, True], [NEAR_A], [0.3])],
-    "one detection, a false alarm": [Picture([A, B], [True, True], [C], [0.3])],
-    "one detection, dropped": [Picture([A, B], [False, True], [A], [0.3])],
-    "duplicate detections": [Picture([A, B], [True, True], [A, A, NEAR_A, B], [0.9, 0.9, 0.8, 0.1])],
-    "duplicate faces": [Picture([A, A, B], [True, True, True], [A, A, B], [0.9, 0.8, 0.7])],
-    "duplicate faces, the first ignored": [Picture([A, A], [False, True], [A, A], [0.9, 0.8])],
-    "duplicate faces, the second ignored": [Picture([A, A], [True, False], [A, A], [0.9, 0.8])],
-    "face of no size": [Picture([POINT, A], [True, True], [POINT, A], [0.9, 0.8])],
-    "detection of no size": [Picture([A], [True], [POINT, (20, 20, 20, 20), A], [0.9, 0.8, 0.7])],
-    "face of negative size": [Picture([INVERTED, A], [True, True], [INVERTED, A], [0.9, 0.8])],
-    "overlap of exactly one half": [Picture([(0, 0, 3, 3)], [True], [(0, 0, 3, 1)], [0.5])],
-    "boxes that touch under plus one only": [Picture([A], [True], [(29.5, 10, 49, 29)], [0.5])],
-    "unsorted": [Picture([A, B, C], [True, True, False], [C, POINT, B, NEAR_A, A], [0.1, 0.4, 0.2, 0.6, 0.9])],
-    "best face is ignored though a counted one is hit too": [
-        Picture([A, NEAR_A], [True, False], [NEAR_A, A], [0.9, 0.2])
-    ],
-    "margin scores below zero": [Picture([A, B], [True, True], [A, C, B], [-0.5, -1.0, 3.0])],
-    "the same boxes in two pictures": [Picture([A], [True], [B], [0.9]), Picture([B], [True], [A], [0.8])],
-}
 
 
 def assert_equal_to_oracle(pictures: list[Picture], threshold: float) -> None:
@@ -68,51 +31,11 @@ def test_degenerate(pictures: list[Picture]) -> None:
     assert_equal_to_oracle(pictures, 0.5)
 
 
-@st.composite
-def pictures_with_ties(draw: st.DrawFn) -> list[Picture]:
-    """Small whole-number boxes and few different scores: ties of IoU and of score, and overlaps of exactly one half."""
-    scale = draw(st.sampled_from([1.0, 0.37]))
-    side, size = st.integers(0, 12), st.integers(0, 6)
-    box = st.tuples(side, side, size, size).map(
-        lambda b: (b[0] * scale, b[1] * scale, (b[0] + b[2]) * scale, (b[1] + b[3]) * scale)
-    )
-    value = draw(
-        st.sampled_from([st.just(1.0), st.sampled_from([0.25, 0.5, 0.75, 0.999, -1.0]), st.floats(-5, 5, width=32)])
-    )
-    pictures = []
-    for _ in range(draw(st.integers(0, 4))):
-        faces = draw(st.lists(box, max_size=6))
-        on_a_face = st.sampled_from(faces) if faces else box
-        boxes = draw(st.lists(st.one_of(box, on_a_face), max_size=8))
-        pictures.append(
-            Picture(
-                faces,
-                draw(st.lists(st.booleans(), min_size=len(faces), max_size=len(faces))),
-                boxes,
-                draw(st.lists(value, min_size=len(boxes), max_size=len(boxes))),
-            )
-        )
-    return pictures
-
-
 @pytest.mark.slow
 @settings(max_examples=250, deadline=None)
 @given(pictures_with_ties(), st.sampled_from([-1.0, 0.0, 0.5, 0.75, 1.0]))
 def test_random(pictures: list[Picture], threshold: float) -> None:
     assert_equal_to_oracle(pictures, threshold)
-
-
-def crowd(rng: np.random.Generator, faces: int, detections: int) -> Picture:
-    corners = rng.uniform(0, 900, (faces, 2)).round()
-    truth = np.hstack([corners, corners + rng.uniform(5, 60, (faces, 2)).round()])
-    moved = truth[rng.integers(0, faces, detections)] + rng.normal(0, 4, (detections, 4)).round()
-    moved[:, 2:] = np.maximum(moved[:, :2], moved[:, 2:])
-    return Picture(
-        [tuple(box) for box in truth.tolist()],
-        (rng.random(faces) < 0.7).tolist(),
-        [tuple(box) for box in moved.tolist()],
-        rng.random(detections).round(2).tolist(),
-    )
 
 
 @pytest.mark.slow

@@ -7,35 +7,12 @@ import pytest
 from facebench.benchmarks.scoring import PictureBoxes, Scores, score
 from facebench.tests.support import oracle
 from facebench.tests.support.oracle import Picture
+from facebench.tests.support.scored_images import scene, seeds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-seeds = st.integers(0, 2**32 - 1)
 many = settings(max_examples=60, deadline=None)
-
-
-def scene(seed: int) -> list[Picture]:
-    """Up to six pictures with continuous coordinates and all scores different: no ties of any kind."""
-    rng = np.random.default_rng(seed)
-    pictures = []
-    for _ in range(rng.integers(1, 7)):
-        corners = rng.uniform(0, 100, (rng.integers(0, 8), 2))
-        faces = np.hstack([corners, corners + rng.uniform(4, 30, corners.shape)])
-        found = faces[rng.random(len(faces)) < 0.8]
-        found = np.concatenate([found, found[rng.random(len(found)) < 0.3]])
-        found = found + rng.normal(0, 1.5, found.shape)
-        corners = rng.uniform(0, 100, (rng.integers(0, 4), 2))
-        boxes = np.concatenate([found, np.hstack([corners, corners + rng.uniform(4, 30, corners.shape)])])
-        pictures.append(
-            Picture(
-                [tuple(box) for box in faces.tolist()],
-                (rng.random(len(faces)) < 0.7).tolist(),
-                [tuple(box) for box in boxes.tolist()],
-                rng.uniform(0.1, 1, len(boxes)).tolist(),
-            )
-        )
-    return pictures
 
 
 def score_pictures(pictures: list[Picture]) -> Scores:

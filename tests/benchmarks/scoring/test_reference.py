@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -10,10 +9,8 @@ import numpy as np
 import pytest
 from facebench.benchmarks.scoring import PictureBoxes, Scores, score
 from facebench.tests.support import oracle
+from facebench.tests.support.reference import LISTS, read_annotation, read_list, read_predictions
 from numpy.typing import DTypeLike, NDArray
-from scipy.io import loadmat
-
-LISTS = ("easy", "medium", "hard")
 
 
 @dataclass
@@ -22,44 +19,6 @@ class WiderVal:
     counted: dict[str, dict[str, NDArray[np.bool_]]]
     predictions: dict[str, NDArray[np.float64]]
     with_picture: list[str]
-
-
-def read_annotation(path: Path) -> dict[str, NDArray[np.float64]]:
-    lines = path.read_text(encoding="ascii").split("\n")
-    faces: dict[str, NDArray[np.float64]] = {}
-    at = 0
-    while at < len(lines) and lines[at]:
-        count = int(lines[at + 1])
-        rows = [[float(number) for number in row.split()[:4]] for row in lines[at + 2 : at + 2 + count]]
-        faces[lines[at].removesuffix(".jpg")] = to_corners(np.array(rows).reshape(-1, 4))
-        at += 2 + max(count, 1)
-    return faces
-
-
-def read_list(path: Path, faces: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.bool_]]:
-    mat = loadmat(path)
-    counted = {}
-    for event, files, lists in zip(mat["event_list"][:, 0], mat["file_list"][:, 0], mat["gt_list"][:, 0], strict=True):
-        for file, rows in zip(files[:, 0], lists[:, 0], strict=True):
-            name = f"{event[0]}/{file[0]}"
-            counted[name] = np.zeros(len(faces[name]), dtype=np.bool_)
-            counted[name][rows.ravel().astype(np.int64) - 1] = True
-    return counted
-
-
-def read_predictions(path: Path) -> dict[str, NDArray[np.float64]]:
-    predictions = {}
-    with zipfile.ZipFile(path) as archive:
-        for member in archive.namelist():
-            if member.endswith(".txt"):
-                _, count, *rows = archive.read(member).decode().split("\n")
-                table = np.array([row.split() for row in rows[: int(count)]], dtype=np.float64).reshape(-1, 5)
-                predictions[member.removesuffix(".txt")] = np.column_stack([to_corners(table[:, :4]), table[:, 4]])
-    return predictions
-
-
-def to_corners(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.column_stack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]])
 
 
 @pytest.fixture(scope="module")

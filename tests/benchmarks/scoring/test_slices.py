@@ -22,8 +22,8 @@ from facebench.benchmarks.scoring.slices import (
 )
 from facebench.benchmarks.scoring.wider_protocol import exact_average_precision
 from facebench.errors import UsageError
-from facebench.tests.benchmarks.scoring.test_properties import scene, seeds
 from facebench.tests.support import oracle
+from facebench.tests.support.scored_images import scene, seeds
 from hypothesis import given, settings
 from numpy.typing import NDArray
 

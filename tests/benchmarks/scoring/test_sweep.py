@@ -18,9 +18,9 @@ from facebench.benchmarks.scoring.sweep import curve_end, sweep
 from facebench.benchmarks.scoring.thresholds import choose_threshold
 from facebench.benchmarks.scoring.verdicts import first_half
 from facebench.errors import UsageError
-from facebench.tests.benchmarks.scoring.test_oracle import DEGENERATE, pictures_with_ties
 from facebench.tests.support import oracle
 from facebench.tests.support.oracle import Picture
+from facebench.tests.support.scored_images import DEGENERATE, pictures_with_ties
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray

@@ -24,8 +24,8 @@ from facebench.datasets.fetch.catalog import (
     is_here,
 )
 from facebench.errors import ArchiveError, DataError, DataFetchError, TamperedDataError, TermsError, UsageError
-from facebench.tests.datasets.fetch.test_unpacking import tar, zipped
 from facebench.tests.support.model_store_fakes import HTML, refuse, send, whole
+from facebench.tests.support.packed import tar, zipped
 
 NOW = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
 
