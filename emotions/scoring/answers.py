@@ -29,7 +29,7 @@ Progress = Callable[[int, int], None]
 """Told how many pictures of how many are done."""
 
 
-class Classifier(Protocol):
+class ScoredClassifier(Protocol):
     """What this needs of `EmotionClassifier`."""
 
     @property
@@ -77,7 +77,7 @@ def detector_answers(
     counted: NDArray[np.bool_],
     found: FoundBoxes,
     policies: tuple[CropPolicy, CropPolicy],
-    classifier: Classifier,
+    classifier: ScoredClassifier,
     *,
     seed: int = 0,
     progress: Progress | None = None,
@@ -118,7 +118,7 @@ def oracle_answers(
     faces: PictureBoxes,
     counted: NDArray[np.bool_],
     policy: CropPolicy,
-    classifier: Classifier,
+    classifier: ScoredClassifier,
     *,
     progress: Progress | None = None,
 ) -> NDArray[np.int8]:
@@ -133,7 +133,7 @@ def classify_boxes(
     found: FoundBoxes,
     wanted: NDArray[np.bool_],
     policies: tuple[CropPolicy, CropPolicy],
-    classifier: Classifier,
+    classifier: ScoredClassifier,
     *,
     seed: int = 0,
     progress: Progress | None = None,

@@ -28,8 +28,8 @@ from ...detectors import RGBImage
 from ...errors import DataError, UsageError, did_you_mean
 from ..pipeline.crops import DEFAULT_POLICY, SWEEP, CropPolicy, as_policy
 from .answers import (
-    Classifier,
     FoundBoxes,
+    ScoredClassifier,
     above,
     calibrated_policies,
     detector_answers,
@@ -72,7 +72,7 @@ class _Material:
 def score_run(
     run: RunFolder,
     dataset: Dataset,
-    classifier: Classifier,
+    classifier: ScoredClassifier,
     *,
     policies: Sequence[CropPolicy | str] = (DEFAULT_POLICY,),
     variants: Sequence[Variant] = VARIANTS,
@@ -125,7 +125,7 @@ def score_run(
 def sweep(
     run: RunFolder,
     dataset: Dataset,
-    classifier: Classifier,
+    classifier: ScoredClassifier,
     *,
     policies: Sequence[CropPolicy | str] = SWEEP,
     specs: Sequence[str] | None = None,
@@ -177,7 +177,7 @@ class _Work:
     """Classifies under one policy what is not stored yet."""
 
     def __init__(
-        self, material: _Material, classifier: Classifier, policy: CropPolicy, file: ScoreFile, observer: Observer
+        self, material: _Material, classifier: ScoredClassifier, policy: CropPolicy, file: ScoreFile, observer: Observer
     ) -> None:
         self.material, self.classifier, self.policy, self.file = material, classifier, policy, file
         self.observer = observer

@@ -14,7 +14,7 @@ from ...benchmarks.resampling.bootstrap import Difference, first_shares, paired_
 from ...benchmarks.store.records import StoredCell
 from ...datasets.faces.fer import EMOTIONS
 from ..pipeline.crops import CropPolicy
-from .answers import Classifier
+from .answers import ScoredClassifier
 from .document import plain_interval
 from .losses import EndToEnd, GroupScore, differences
 
@@ -89,7 +89,7 @@ class EndToEndTable:
 
 
 def make_table(
-    classifier: Classifier,
+    classifier: ScoredClassifier,
     policy: CropPolicy,
     oracle_confusion: NDArray[np.int64],
     rows: Sequence[EndToEndRow],
