@@ -16,7 +16,7 @@ from ..resampling.bootstrap import (
     tied_with_best,
 )
 from ..store.truth import Truth
-from .detector_depth import CellAnalysis, CellWork, ListIntervals, SliceScore
+from .detector_depth import CellAnalysis, CellScorer, ListIntervals, SliceScore
 from .table import Resampling, Summary, one_blas_thread
 
 __all__ = ["Analysis", "CellAnalysis", "ListIntervals", "SliceScore", "analyse"]
@@ -60,7 +60,7 @@ def analyse(summary: Summary, resampling: Resampling | None = None) -> Analysis:
     with one_blas_thread():
         for row in done:
             key = row.cell.key
-            work = CellWork(summary, truth, row, weights, as_summary=resampling == summary.resampled)
+            work = CellScorer(summary, truth, row, weights, as_summary=resampling == summary.resampled)
             cells[key], primary[key] = work.analysis()
     keys = list(cells)
     pairs = [(a, b) for place, a in enumerate(keys) for b in keys[place + 1 :]]

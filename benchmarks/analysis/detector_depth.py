@@ -138,7 +138,7 @@ class CellAnalysis:
     calibration: Calibration | None
 
 
-class CellWork:
+class CellScorer:
     """Scores one cell in depth: matched once, then counted for everything.
 
     Args:
