@@ -172,7 +172,7 @@ class CellComparison:
         return next(one for one in self.accuracy if one.list_name == list_name)
 
 
-class CellWork:
+class CellComparer:
     """Compares pairs of cells on the same draws of pictures."""
 
     def __init__(self, truth: Truth, resampling: Resampling, primary: str) -> None:

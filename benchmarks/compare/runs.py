@@ -19,7 +19,7 @@ from ..analysis.table import Resampling
 from ..store.records import DatasetInfo, StoredCell
 from ..store.run_folder import RunFolder
 from ..store.truth import Truth
-from .pair import CellComparison, CellWork, Measured
+from .pair import CellComparison, CellComparer, Measured
 from .pairing import pair_cells, protocols
 
 
@@ -94,7 +94,7 @@ def compare_runs(
     decoded = [set(table.loc[table["verdict"] == "ok", "image_id"]) for table in tables]
     both = decoded[0] & decoded[1]
     truth = Truth.of_tables(tables[0][tables[0]["image_id"].isin(both)], base.faces(), dataset.lists)
-    work = CellWork(truth, resampling, _primary(dataset, metric))
+    work = CellComparer(truth, resampling, _primary(dataset, metric))
     cells = []
     for left, right in pairing.pairs:
         if left.done and right.done:
@@ -145,7 +145,7 @@ def compare_interleaved(
         UsageError: the metric is unknown, or the arrays do not fit.
     """
     resampling = resampling or Resampling()
-    work = CellWork(truth, resampling, _primary(dataset, metric))
+    work = CellComparer(truth, resampling, _primary(dataset, metric))
     cell = work.compare(base, head, again=again, paired=True)
     return Comparison(
         base=base.cell.spec,
