@@ -75,7 +75,7 @@ class Package:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Reply:
     """How a child process ended.
 
     Attributes:
@@ -104,13 +104,13 @@ class Run(Protocol):
 
     def __call__(
         self, command: Sequence[str], *, timeout_s: float = ..., variables: Mapping[str, str] | None = ...
-    ) -> Answer:
+    ) -> Reply:
         """Return how it ended; never raises for what the program does."""
 
 
 def run_child(
     command: Sequence[str], *, timeout_s: float = PROBE_TIMEOUT_S, variables: Mapping[str, str] | None = None
-) -> Answer:
+) -> Reply:
     """Run a program; one that does not end in time is killed with all that it has started."""
     try:
         child = subprocess.Popen(
@@ -125,15 +125,15 @@ def run_child(
             start_new_session=True,
         )
     except OSError as error:
-        return Answer(NO_SUCH_PROGRAM, errors=str(error))
+        return Reply(NO_SUCH_PROGRAM, errors=str(error))
     with child:
         try:
             output, errors = child.communicate(timeout=timeout_s)
         except subprocess.TimeoutExpired:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
-            return Answer(None)
-    return Answer(child.returncode, output, errors)
+            return Reply(None)
+    return Reply(child.returncode, output, errors)
 
 
 def installed() -> tuple[Package, ...]:

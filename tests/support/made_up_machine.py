@@ -8,36 +8,36 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from facebench.benchmarks.doctor.facts import NO_SUCH_PROGRAM, Answer, Finding, Machine
+from facebench.benchmarks.doctor.facts import NO_SUCH_PROGRAM, Finding, Machine, Reply
 
 
-def says(**document: Any) -> Answer:
+def says(**document: Any) -> Reply:
     """The answer of a probe; libraries may have printed something before it."""
-    return Answer(0, f"a library says hello\n{json.dumps(document)}\n")
+    return Reply(0, f"a library says hello\n{json.dumps(document)}\n")
 
 
 @dataclass
 class Programs:
     """Runs nothing: gives the answer listed for "pip", "nvidia-smi" or the name of a probe."""
 
-    answers: Mapping[str, Answer]
+    answers: Mapping[str, Reply]
     asked: list[tuple[str, ...]] = field(default_factory=list)
     variables: list[Mapping[str, str]] = field(default_factory=list)
 
     def __call__(
         self, command: Sequence[str], *, timeout_s: float = 0.0, variables: Mapping[str, str] | None = None
-    ) -> Answer:
+    ) -> Reply:
         assert timeout_s > 0
         self.asked.append(tuple(command))
         self.variables.append(variables or {})
         if "facebench.benchmarks.doctor.probes" in command:
             return self.answers[command[4]]
         name = "pip" if "pip" in command else command[0]
-        return self.answers.get(name, Answer(NO_SUCH_PROGRAM, errors=f"No such file or directory: {name!r}"))
+        return self.answers.get(name, Reply(NO_SUCH_PROGRAM, errors=f"No such file or directory: {name!r}"))
 
 
 def made_up(
-    root: Path, files: Mapping[str, str] | None = None, answers: Mapping[str, Answer] | None = None, **facts: Any
+    root: Path, files: Mapping[str, str] | None = None, answers: Mapping[str, Reply] | None = None, **facts: Any
 ) -> Machine:
     """A Linux machine with two cores on which all is well that is not among the facts."""
     for name, text in (files or {}).items():

@@ -12,9 +12,9 @@ from facebench.benchmarks.doctor import examine, to_json, worst
 from facebench.benchmarks.doctor.facts import (
     LEVELS,
     NO_SUCH_PROGRAM,
-    Answer,
     Finding,
     Machine,
+    Reply,
     find_module,
     installed,
     run_child,
@@ -30,13 +30,13 @@ SUBJECTS = ["system", "packages", "detectors", "models", "default", "data", "GPU
 @pytest.mark.parametrize(
     ("code", "expected", "fault"),
     [
-        ("print('hello')", Answer(0, "hello\n", ""), "hello"),
-        ("import sys; sys.exit('it broke')", Answer(1, "", "it broke\n"), "it broke"),
-        ("import sys; sys.exit(3)", Answer(3), "exited with 3"),
-        ("import os; os.abort()", Answer(-6), "was killed: Aborted"),
-        ("import sys; print(sys.stdin.read(), end='')", Answer(0), "exited with 0"),
-        ("import os; print(os.environ['GIVEN'])", Answer(0, "x\n"), "x"),
-        ("import sys; sys.stdout.buffer.write(b'\\xff')", Answer(0, "\N{REPLACEMENT CHARACTER}"), None),
+        ("print('hello')", Reply(0, "hello\n", ""), "hello"),
+        ("import sys; sys.exit('it broke')", Reply(1, "", "it broke\n"), "it broke"),
+        ("import sys; sys.exit(3)", Reply(3), "exited with 3"),
+        ("import os; os.abort()", Reply(-6), "was killed: Aborted"),
+        ("import sys; print(sys.stdin.read(), end='')", Reply(0), "exited with 0"),
+        ("import os; print(os.environ['GIVEN'])", Reply(0, "x\n"), "x"),
+        ("import sys; sys.stdout.buffer.write(b'\\xff')", Reply(0, "\N{REPLACEMENT CHARACTER}"), None),
     ],
 )
 def test_run_child(code, expected, fault):
@@ -66,7 +66,7 @@ def test_a_child_that_hangs_is_killed_with_all_that_it_started(tmp_path, monkeyp
     monkeypatch.setattr(subprocess.Popen, "communicate", time_is_up)
     grandchild = f"exec 3> {fifo}; echo ready >&3; exec sleep 3600"
     answer = run_child(["sh", "-c", f"sh -c '{grandchild}' & wait"], timeout_s=7.0)
-    assert (answer, answer.fault(), allowed) == (Answer(None), "no answer in time", [7.0])
+    assert (answer, answer.fault(), allowed) == (Reply(None), "no answer in time", [7.0])
     with streams[0] as stream:
         assert stream.read() == b"", "what the grandchild holds ends with it"
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from facebench.benchmarks.choose.default import SCHEMA, SCHEMA_VERSION, default_file
 from facebench.benchmarks.doctor.default import default
-from facebench.benchmarks.doctor.facts import Answer
+from facebench.benchmarks.doctor.facts import Reply
 from facebench.benchmarks.doctor.files import Models, data, models, read_models
 from facebench.benchmarks.measure.environment import machine as this_machine
 from facebench.detectors.models.sources import UrlSource
@@ -125,7 +125,7 @@ def test_data(said, level, words, tmp_path):
         (".", "", says(), "ok", ("neither --data nor FACEBENCH_DATA",)),
         ("absent", "", says(), "note", ("there is no", "scenes", "export FACEBENCH_DATA=DIR")),
         ("absent", "--data", says(), "warning", ("(--data)",)),
-        (".", "--data", Answer(-9), "warning", ("the loaders failed", "was killed: Killed")),
+        (".", "--data", Reply(-9), "warning", ("the loaders failed", "was killed: Killed")),
     ],
 )
 def test_folder_of_the_data(folder, origin, answer, level, words, tmp_path):
@@ -165,10 +165,10 @@ DEFAULTS = {
     "a model without a source is missing": (
         PICK, says(**GONE | {"absent": ["scrfd-500m"]}), False, "load", "problem", ("nowhere to be had",),
     ),
-    "loading crashes": (PICK, Answer(-11), False, "load", "problem", ("was killed: Segmentation fault",)),
-    "loading hangs": (PICK, Answer(None), False, "load", "problem", ("no answer in time",)),
+    "loading crashes": (PICK, Reply(-11), False, "load", "problem", ("was killed: Segmentation fault",)),
+    "loading hangs": (PICK, Reply(None), False, "load", "problem", ("no answer in time",)),
     "loading fails oddly": (
-        PICK, Answer(1, "", "Traceback\nKeyError: 'threshold'\n"), False, "load", "problem", ("KeyError: 'threshold'",),
+        PICK, Reply(1, "", "Traceback\nKeyError: 'threshold'\n"), False, "load", "problem", ("KeyError: 'threshold'",),
     ),
     "another file": ({"a": 1}, says(**WELL), False, "file", "problem", ("is not a default detector", "mv ")),
     "an older version": (

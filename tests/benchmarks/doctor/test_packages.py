@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from facebench.benchmarks.doctor.facts import Answer, Package
+from facebench.benchmarks.doctor.facts import Package, Reply
 from facebench.benchmarks.doctor.packages import detectors, packages
 from facebench.detectors import Detector, default_specs, resolve
 from facebench.tests.support.made_up_machine import Programs, assert_says, made_up, only
@@ -13,7 +13,7 @@ from facebench.tests.support.made_up_machine import Programs, assert_says, made_
 CONTRIB = 'opencv_version = "4.14.0.94"\ncontrib = True\nheadless = False\nrolling = False\nci_build = True'
 HEADLESS = 'opencv_version = "4.13.0.90"\ncontrib = False\nheadless = True'
 HEADLESS_CONTRIB = 'opencv_version = "4.14.0.94"\ncontrib = True\nheadless = True'
-FINE = {"pip": Answer(0, "No broken requirements found.\n")}
+FINE = {"pip": Reply(0, "No broken requirements found.\n")}
 NO_LIBGL = "ImportError: libGL.so.1: cannot open shared object file: No such file or directory"
 HEADLESS_WHEEL = {"opencv-contrib-python-headless==4.14.0.94": ("cv2",)}
 
@@ -23,7 +23,7 @@ def site(
     wheels: dict[str, tuple[str, ...]],
     version_file: str | None = CONTRIB,
     load_fault: str = "",
-    **answers: Answer,
+    **answers: Reply,
 ):
     """A machine whose site-packages holds wheels, each with its import packages; cv2 cannot be loaded for a reason."""
     folder = root / "site"
@@ -100,7 +100,7 @@ def test_opencv(wheels, version_file, answers, level, words, tmp_path):
 
 def test_the_runtime_of_the_gpu_takes_the_place_of_the_other(tmp_path):
     """Else two findings would send the user in circles."""
-    says_missing = Answer(1, "facebench 0.1.0 requires onnxruntime, which is not installed.\n")
+    says_missing = Reply(1, "facebench 0.1.0 requires onnxruntime, which is not installed.\n")
     alone = site(tmp_path, CONTRIB_WHEEL, pip=says_missing)
     assert_says(packages(alone), "requirements", "warning", "pip install onnxruntime")
     gpu = Package("onnxruntime-gpu", "1.20")
@@ -110,7 +110,7 @@ def test_the_runtime_of_the_gpu_takes_the_place_of_the_other(tmp_path):
 
 def test_the_wheel_without_windows_takes_the_place_of_the_one_with_them(tmp_path):
     """Else doctor would advise to undo what it has advised before."""
-    says_missing = Answer(1, "facebench 0.1.0 requires opencv-contrib-python, which is not installed.\n")
+    says_missing = Reply(1, "facebench 0.1.0 requires opencv-contrib-python, which is not installed.\n")
     machine = site(tmp_path, HEADLESS_WHEEL, HEADLESS_CONTRIB, pip=says_missing)
     assert_says(packages(machine), "requirements", "ok")
 
@@ -150,10 +150,10 @@ def test_other_modules_that_two_wheels_bring(wheels, check, level, words, tmp_pa
 
 
 PIP = {
-    "all is there": (Answer(0, "No broken requirements found."), "ok", ()),
-    "others quarrel": (Answer(1, "face-recognition 1.3.0 requires dlib, which is not installed."), "ok", ()),
+    "all is there": (Reply(0, "No broken requirements found."), "ok", ()),
+    "others quarrel": (Reply(1, "face-recognition 1.3.0 requires dlib, which is not installed."), "ok", ()),
     "a requirement is not met": (
-        Answer(
+        Reply(
             1,
             "other 1.0 requires x, which is not installed.\n"
             "facebench 0.1.0 requires pyarrow, which is not installed.\n"
@@ -161,8 +161,8 @@ PIP = {
         ),
         "warning", ("you have numpy 1.26.4", "pip install pyarrow 'numpy>=2'"),
     ),
-    "no pip": (Answer(1, "", "/usr/bin/python: No module named pip"), "warning", ("No module named pip", "ensurepip")),
-    "pip hangs": (Answer(None), "warning", ("no answer in time",)),
+    "no pip": (Reply(1, "", "/usr/bin/python: No module named pip"), "warning", ("No module named pip", "ensurepip")),
+    "pip hangs": (Reply(None), "warning", ("no answer in time",)),
 }  # fmt: skip
 
 
