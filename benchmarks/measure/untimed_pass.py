@@ -18,7 +18,7 @@ from ..store.run_folder import RunFolder
 from .cell import Cell, stored_cell
 from .cell_outcome import drop_stale, end_cell, finished_before, too_many_failures
 from .executors import Executor
-from .executors.work import Answer, DetectorTask, Item
+from .executors.work import ChunkAnswer, DetectorTask, Item
 from .plan import Observer, Plan
 
 CHUNK_S = 1.0
@@ -137,7 +137,7 @@ class _Pass:
         in_time = round(CHUNK_S * self._pictures / max(self._seconds, 1e-9))
         return max(1, min(LARGEST_CHUNK, in_time, left // _SHARE))
 
-    def _write_down(self, answer: Answer) -> None:
+    def _write_down(self, answer: ChunkAnswer) -> None:
         for start in answer.starts:
             self._content.starts.append(start)
             self._journal.start(start)

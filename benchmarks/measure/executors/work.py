@@ -66,7 +66,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ChunkAnswer:
     """What a detector did with one chunk.
 
     Attributes:
@@ -182,7 +182,7 @@ class DetectorWorker:
             cores=seat.cores or usable_cores(),
         )
 
-    def __call__(self, chunk: Sequence[Item]) -> Answer:
+    def __call__(self, chunk: Sequence[Item]) -> ChunkAnswer:
         """Detect on each picture of the chunk; whatever the detector does is in the answer."""
         began = time.perf_counter()
         chunk_run = _Chunk(self._child, self._other)
@@ -271,8 +271,8 @@ class _Chunk:
         self._starts.append(replace(start, spawn_s=None, import_s=None, load_s=None))
         return True
 
-    def answer(self, seconds: float) -> Answer:
-        return Answer(
+    def answer(self, seconds: float) -> ChunkAnswer:
+        return ChunkAnswer(
             self._records,
             self._put_aside,
             self._deaths,
