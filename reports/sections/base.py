@@ -15,7 +15,7 @@ from ...benchmarks.analysis.depth import Analysis
 from ...benchmarks.analysis.table import Summary
 from ...benchmarks.compare.runs import Comparison
 from ...benchmarks.store.run_folder import RunFolder
-from ..values.answer import Answer
+from ..values.answer import ReportAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Page:
 
     summary: Summary
     analysis: Analysis
-    answer: Answer
+    answer: ReportAnswer
     emotion_run: RunFolder | None = None
     evaluation: Path | None = None
     images: bool = True

@@ -14,7 +14,7 @@ from .numbers import row_label
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ReportAnswer:
     """What the report says first.
 
     Attributes:
@@ -28,18 +28,18 @@ class Answer:
     notes: Sequence[str]
 
 
-def answer(summary: Summary) -> Answer:
+def answer(summary: Summary) -> ReportAnswer:
     """Say which detector is the fastest among the best, by the rule of `facebench pick`."""
     done = [row for row in summary.rows if row.done]
     if not done:
-        return Answer("No detector finished: there is nothing to compare.", "", [])
+        return ReportAnswer("No detector finished: there is nothing to compare.", "", [])
     devices = {row.cell.device for row in done}
     device: Device = "cpu" if "cpu" in devices else "cuda"
     rule = Rule(device=device)
     try:
         choice = pick(summary, rule, demo=True, accept_noise=True, accept_unfinished=True)
     except UsageError as error:
-        return Answer("No detector can be chosen.", "", [str(error)])
+        return ReportAnswer("No detector can be chosen.", "", [str(error)])
     winner = next(row for row in done if row.cell.key == choice["run"]["cell"])
     left_out = {row_label(row): choice["left_out"].get(row_label(row), "") for row in done if row is not winner}
     best = next(row for row in done if row is winner or not left_out[row_label(row)])
@@ -68,7 +68,7 @@ def answer(summary: Summary) -> Answer:
     notes += [f"Left out of the choice: {'; '.join(reasons)}."] if reasons else []
     if len(done) < len(summary.rows):
         notes.append(f"{len(summary.rows) - len(done)} of {len(summary.rows)} detectors have no result: see the table.")
-    return Answer(sentence, winner.cell.key, notes)
+    return ReportAnswer(sentence, winner.cell.key, notes)
 
 
 def _figures(row: Row, summary: Summary) -> str:
