@@ -107,24 +107,24 @@ def data_verify(name: Source, data: Data = None, as_json: Json = False) -> None:
     """
     from ..datasets import data_root, load
     from ..datasets.fetch.catalog import catalog, changed_files
-    from ..datasets.manage.statistics import Fault, undecodable
+    from ..datasets.manage.statistics import BadFile, undecodable
     from ..datasets.registry import folder_name
 
     full = folder_name(name)
-    faults: list[Fault] = []
+    faults: list[BadFile] = []
     remarks: list[str] = []
     pictures = 0
     base = full.partition("?")[0]
     if base in catalog():
         changed, unrecorded = changed_files(catalog()[base], data_root(data))
-        faults += [Fault(file, what) for file, what in changed]
+        faults += [BadFile(file, what) for file, what in changed]
         remarks += [f"{folder} was not unpacked by facebench: no checksums on record." for folder in unrecorded]
     try:
         dataset = load(full, root=data)
     except UsageError:
         raise
     except FacebenchError as error:
-        faults.append(Fault(name, str(error)))
+        faults.append(BadFile(name, str(error)))
     else:
         pictures = len(dataset)
         remarks += dataset.notes

@@ -41,7 +41,7 @@ _PERCENTILES = (0, 10, 50, 90, 100)
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class BadFile:
     """A file that cannot be used.
 
     Attributes:
@@ -110,7 +110,7 @@ def shares(boxes: NDArray[np.floating], sides: NDArray[np.float64]) -> NDArray[n
     return found
 
 
-def undecodable(dataset: Dataset, progress: Callable[[int], None] = lambda done: None) -> list[Fault]:
+def undecodable(dataset: Dataset, progress: Callable[[int], None] = lambda done: None) -> list[BadFile]:
     """Decode every picture and return those that cannot be used, with the decoder's verdict.
 
     Args:
@@ -122,7 +122,7 @@ def undecodable(dataset: Dataset, progress: Callable[[int], None] = lambda done:
         decoded = decode(sample.source)
         if decoded.image is None:
             name = str(sample.source) if isinstance(sample.source, Path) else sample.image_id
-            faults.append(Fault(name, f"{decoded.verdict}: {decoded.detail}"))
+            faults.append(BadFile(name, f"{decoded.verdict}: {decoded.detail}"))
         progress(done)
     return faults
 
