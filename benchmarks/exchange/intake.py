@@ -29,7 +29,7 @@ class Fault(Enum):
     EXTRA = "pictures that the data set does not have"
 
 
-class Faults:
+class PredictionFaults:
     """All faults of one prediction file, so that they can be told at once."""
 
     def __init__(self) -> None:
@@ -121,7 +121,7 @@ class Intake:
     """
 
     def __init__(self, image_ids: Iterable[str], others: Collection[str]) -> None:
-        self.faults = Faults()
+        self.faults = PredictionFaults()
         self.rows: dict[str, NDArray[np.float64]] = {}
         self.extra: dict[str, None] = {}
         self.outside: set[str] = set()
