@@ -103,7 +103,7 @@ class CocoAP:
         return found
 
 
-class Counts(NamedTuple):
+class DrawnCounts(NamedTuple):
     """Counts at the points of a curve under some draws, whole numbers.
 
     Attributes:
@@ -148,7 +148,7 @@ class Counts(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Curve:
+class DrawnCurve:
     """Counts at the points of a curve that hold a hit, for any weights.
 
     Attributes:
@@ -160,7 +160,7 @@ class Curve:
     rows: Any
     faces: NDArray[np.float64]
 
-    def blocks(self, weights: NDArray[np.integer]) -> Iterator[tuple[slice, Counts]]:
+    def blocks(self, weights: NDArray[np.integer]) -> Iterator[tuple[slice, DrawnCounts]]:
         """Yield slices of the draws with their counts."""
         points = self.rows.shape[0] // 2
         draws = max(1, _NUMBERS_PER_BLOCK // max(points, len(self.faces), 1))
@@ -178,10 +178,10 @@ class Curve:
                 before = np.cumsum(counts, axis=2)
                 hits, hits_before = counts[:, 0].astype(np.float64), before[:, 0].astype(np.float64)
                 some = slice(first + start, first + start + len(counts))
-                yield some, Counts(hits, hits_before, hits_before + before[:, 1], faces[start : start + draws])
+                yield some, DrawnCounts(hits, hits_before, hits_before + before[:, 1], faces[start : start + draws])
 
     def average_precision(self, weights: NDArray[np.integer]) -> NDArray[np.float64]:
-        """Return `Counts.average_precision` under each draw: float64 (draws,)."""
+        """Return `DrawnCounts.average_precision` under each draw: float64 (draws,)."""
         found = np.empty(len(weights))
         for some, counts in self.blocks(weights):
             found[some] = counts.average_precision()
@@ -219,7 +219,7 @@ class Ranked:
         of_hit, of_false_alarm = (picture[some].astype(np.int32) for some in (hits, false_alarms))
         return cls(hits, false_alarms, of_hit, of_false_alarm, faces)
 
-    def curve(self, ends: NDArray[np.int64]) -> Curve:
+    def curve(self, ends: NDArray[np.int64]) -> DrawnCurve:
         """Return the curve of the thresholds that accept the first so many detections, int64 (m,), never falling."""
         from scipy.sparse import csr_array
 
@@ -234,4 +234,4 @@ class Ranked:
         rows = csr_array(
             (np.ones(len(columns), dtype=np.float32), columns, ends_of_rows), shape=(2 * len(ends), len(self.faces))
         )
-        return Curve(rows, self.faces.astype(np.float64))
+        return DrawnCurve(rows, self.faces.astype(np.float64))
