@@ -17,7 +17,7 @@ ORDER = 40
 
 
 @dataclass(frozen=True, slots=True)
-class OperatingPoint:
+class WorthwhileSetting:
     """One setting of a detector that none of its other settings beats in AP and p50 at once."""
 
     setting: str
@@ -38,7 +38,7 @@ class OperatingPoints:
     """
 
     name: str
-    best: Sequence[OperatingPoint]
+    best: Sequence[WorthwhileSetting]
     beaten: Sequence[str]
 
 
@@ -67,7 +67,7 @@ def operating_points(summary: Summary) -> list[OperatingPoints]:
     return found
 
 
-def _operating_point(point: Point) -> OperatingPoint:
+def _operating_point(point: Point) -> WorthwhileSetting:
     ap = Interval(point.ap, point.low, point.high, math.nan, 0)
     p50 = Interval(point.p50_ms, point.p50_low, point.p50_high, math.nan, 0)
-    return OperatingPoint(point.setting, share(point.ap), between(ap), brief(point.p50_ms), between_brief(p50))
+    return WorthwhileSetting(point.setting, share(point.ap), between(ap), brief(point.p50_ms), between_brief(p50))
