@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -158,6 +159,21 @@ def test_nobody_imports_in_a_circle():
     with pytest.raises(CycleError):
         TopologicalSorter({"a": {"b"}, "b": {"c"}, "c": {"a"}}).prepare()
     TopologicalSorter({module_name(path): set(imported(path)) for path in WITH_TOOLS}).prepare()
+
+
+def test_a_room_has_at_most_16_files():
+    counts = Counter(str(path.parent.relative_to(ROOT)) for path in WITH_TOOLS)
+    assert {folder: count for folder, count in counts.items() if count > 16} == {}
+
+
+def test_no_two_classes_have_one_name():
+    names = Counter(
+        node.name
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert {name for name, count in names.items() if count > 1} == set()
 
 
 def test_no_test_imports_from_a_test():
