@@ -289,7 +289,7 @@ class CellScorer:
         kind = self._row.cell.info.score_kind
         if kind != "probability" or not len(self._scores) or self._scores.min() < 0 or self._scores.max() > 1:
             return None
-        floor = min(max(self._row.cell.start.score_floor, 0.0), 1.0)
+        floor = min(max(self._row.cell.score_floor, 0.0), 1.0)
         return calibration(self._matches, self._counted, score_kind=kind, score_floor=floor)
 
 
