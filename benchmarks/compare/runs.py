@@ -19,7 +19,7 @@ from ..analysis.table import Resampling
 from ..store.records import DatasetInfo, StoredCell
 from ..store.run_folder import RunFolder
 from ..store.truth import Truth
-from .pair import CellComparison, CellComparer, Measured
+from .pair import CellComparer, CellComparison, Measured
 from .pairing import pair_cells, protocols
 
 
