@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from facebench.benchmarks.compare.gate import accuracy_verdict, differences_in_words
 from facebench.benchmarks.scoring import score
-from facebench.benchmarks.store.truth import by_picture
+from facebench.benchmarks.store.truth import Truth, by_picture
 
 if TYPE_CHECKING:
     from facebench.benchmarks.analysis.table import Row, Summary
@@ -30,19 +30,17 @@ def test_accuracy(
     pytestconfig: pytest.Config,
 ) -> None:
     run, label = summary.run, row.cell.label
-    pictures, faces = run.pictures(), run.faces()
-    usable = pictures.loc[pictures["verdict"] == "ok", "image_id"].tolist()
-    annotated, table = by_picture(faces, usable)
-    boxes, found = by_picture(run.detections(row.cell), usable)
-    lists = tuple(run.document.dataset.lists)
+    truth = Truth.of(run)
+    boxes, found = by_picture(run.detections(row.cell), truth.image_ids)
+    lists = run.document.dataset.lists
     benchmark.group = label
     scores = benchmark.pedantic(
         score,
-        args=(annotated, boxes, found["score"].to_numpy()),
+        args=(truth.faces, boxes, found["score"].to_numpy()),
         kwargs={
             "score_threshold": row.cell.operating_threshold,
-            "ignore": table["ignore"].to_numpy(dtype=bool),
-            "lists": {name: table[name].to_numpy() > 0 for name in lists},
+            "ignore": ~truth.masks["overall"],
+            "lists": {name: truth.masks[name] for name in lists},
         },
         rounds=3,
     )

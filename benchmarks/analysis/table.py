@@ -13,11 +13,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..resampling.bootstrap import DRAWS, Resampled, draw_weights, first_shares, tied_with_best
-from ..scoring import PictureBoxes, Scores, match
+from ..scoring import Scores, match
 from ..scoring.front import score_matches
+from ..scoring.operating_point import as_scores
 from ..store.records import StoredCell
 from ..store.run_folder import RunFolder
-from ..store.truth import by_picture
+from ..store.truth import Truth, by_picture
 from ..timing.details import LatencyDetails, latency_details
 from ..timing.latency import LatencySummary, summarise
 from .intervals import Calls, RowIntervals, exact_draws, row_intervals
@@ -140,47 +141,42 @@ def summarise_run(run: RunFolder, resampling: Resampling | None = None) -> Summa
     Raises:
         ResultsError: a table of the run is missing or damaged.
     """
-    pictures, faces = run.pictures(), run.faces()
-    usable = pictures.loc[pictures["verdict"] == "ok", "image_id"].tolist()
-    annotated, faces = by_picture(faces, usable)
-    ignore = faces["ignore"].to_numpy(dtype=bool)
+    pictures = run.pictures()
     lists = run.document.dataset.lists
-    masks = {name: faces[name].to_numpy() > 0 for name in lists}
-    names = lists or ("overall",)
+    truth = Truth.of_tables(pictures, run.faces(), lists)
+    primary = run.document.dataset.ranking
     resampling = resampling or Resampling()
-    weights = resampling.weights(usable)
+    weights = resampling.weights(truth.image_ids)
     with one_blas_thread():
-        rows = [_row(run, cell, usable, annotated, ~ignore, masks, weights, resampling.seed) for cell in run.cells]
-    resampled = {row.cell.key: row.exact_draws[names[-1]] for row in rows if row.done}
-    rows.sort(key=lambda row: _rank(row, names[-1]))
-    tied, first = tied_with_best(resampled), first_shares(resampled)
-    return Summary(run, rows, names, names[-1], len(usable), len(pictures) - len(usable), tied, first, resampling)
+        rows = [_row(run, cell, truth, weights, resampling.seed) for cell in run.cells]
+    resampled = {row.cell.key: row.exact_draws[primary] for row in rows if row.done}
+    rows.sort(key=lambda row: _rank(row, primary))
+    return Summary(
+        run=run,
+        rows=rows,
+        lists=lists or (primary,),
+        primary=primary,
+        pictures=len(truth.image_ids),
+        excluded=len(pictures) - len(truth.image_ids),
+        tied=tied_with_best(resampled),
+        first=first_shares(resampled),
+        resampled=resampling,
+    )
 
 
-def _row(
-    run: RunFolder,
-    cell: StoredCell,
-    usable: Sequence[str],
-    annotated: PictureBoxes,
-    counted: NDArray[np.bool_],
-    masks: Mapping[str, NDArray[np.bool_]],
-    weights: NDArray[np.integer],
-    seed: int,
-) -> Row:
-    """Score one cell on the usable pictures; `counted` are the faces that are not ignored, `masks` those of lists."""
+def _row(run: RunFolder, cell: StoredCell, truth: Truth, weights: NDArray[np.integer], seed: int) -> Row:
+    """Score one cell on the usable pictures."""
     if not cell.done:
         return Row(cell, None, None)
-    boxes, found = by_picture(run.detections(cell), usable)
+    boxes, found = by_picture(run.detections(cell), truth.image_ids)
     detected = found["score"].to_numpy()
-    matches = match(annotated, boxes, detected)
-    # rounded as the scores are, so that a float32 score of 0.7 reaches a threshold of 0.7
-    threshold = float(detected.dtype.type(cell.operating_threshold))
-    scores = score_matches(matches, counted, masks, threshold)
+    matches = match(truth.faces, boxes, detected)
+    threshold = as_scores(cell.operating_threshold, detected)
+    scores = score_matches(matches, truth.masks, threshold)
     timings = run.timings(cell) if cell.rounds else None
-    calls = None if timings is None else calls_of(timings, usable)
-    lists = {**masks, "overall": counted}
-    exact = exact_draws(matches, lists, weights)
-    intervals = row_intervals(matches, lists, threshold, calls, weights, exact)
+    calls = None if timings is None else calls_of(timings, truth.image_ids)
+    exact = exact_draws(matches, truth.masks, weights)
+    intervals = row_intervals(matches, truth.masks, threshold, calls, weights, exact)
     alone = cell.device == "cpu" and cell.threads == 1
     timing = None if timings is None else latency_details(timings, one_thread_on_cpu=alone, seed=seed)
     return Row(cell, scores, calls.summary if calls else None, intervals, timing, exact)

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from ..analysis.table import Row, Summary, calls_of
 from ..resampling.average_precision import ExactAP
 from ..resampling.boxes import weighted_quantiles
-from ..scoring import PictureBoxes, match
+from ..scoring import Matches, match
 from ..scoring.thresholds import ThresholdChoice, choose_threshold
-from ..store.truth import by_picture
+from ..store.truth import Truth, by_picture
 from .rule import SMALL_FACES, SMALL_PX, Candidates, halves
 
 HALVES = 400
@@ -40,21 +39,19 @@ def load_candidates(summary: Summary, rows: Sequence[Row], metric: str) -> tuple
     Raises:
         ResultsError: a table of the run is damaged.
     """
-    usable, annotated, faces = _truth(summary)
-    list_name = metrics(summary)[metric]
-    counted = _counted(summary, metric, annotated, faces)
-    drawn = summary.resampled.weights(usable)
-    half = halves(len(usable), draws=HALVES, seed=summary.resampled.seed)
-    weights = np.concatenate([np.ones((1, len(usable)), np.int8), drawn, half])
+    truth = Truth.of(summary.run)
+    counted = _counted(summary, metric, truth)
+    drawn = summary.resampled.weights(truth.image_ids)
+    half = halves(len(truth.image_ids), draws=HALVES, seed=summary.resampled.seed)
+    weights = np.concatenate([np.ones((1, len(truth.image_ids)), np.int8), drawn, half])
     ap, p50, p90 = (np.full((len(weights), len(rows)), np.nan) for _ in range(3))
     for place, row in enumerate(rows):
-        boxes, found = by_picture(summary.run.detections(row.cell), usable)
-        exact_ap = ExactAP(match(annotated, boxes, found["score"].to_numpy()), counted)
-        known = None if metric == SMALL_FACES else row.exact_draws.get(list_name)
+        exact_ap = ExactAP(_matches(summary, row, truth), counted)
+        known = None if metric == SMALL_FACES else row.exact_draws.get(metrics(summary)[metric])
         ap[:, place] = (
             exact_ap(weights) if known is None else np.concatenate([[known.value], known.samples, exact_ap(half)])
         )
-        calls = calls_of(summary.run.timings(row.cell), usable)
+        calls = calls_of(summary.run.timings(row.cell), truth.image_ids)
         p50[:, place], p90[:, place] = weighted_quantiles(calls.detect_ms, calls.picture, weights, (0.5, 0.9))
     on_draws = Candidates(*(one[: 1 + len(drawn)] for one in (ap, p50, p90)))
     on_halves = Candidates(*(np.concatenate([one[:1], one[1 + len(drawn) :]]) for one in (ap, p50, p90)))
@@ -69,10 +66,9 @@ def accuracy(summary: Summary, row: Row, metric: str) -> float:
     """
     if metric != SMALL_FACES:
         return row.exact_ap(metrics(summary)[metric])
-    usable, annotated, faces = _truth(summary)
-    boxes, found = by_picture(summary.run.detections(row.cell), usable)
-    exact_ap = ExactAP(match(annotated, boxes, found["score"].to_numpy()), _counted(summary, metric, annotated, faces))
-    return float(exact_ap(np.ones((1, len(usable)), np.int8))[0])
+    truth = Truth.of(summary.run)
+    exact_ap = ExactAP(_matches(summary, row, truth), _counted(summary, metric, truth))
+    return float(exact_ap(np.ones((1, len(truth.image_ids)), np.int8))[0])
 
 
 def threshold_for(summary: Summary, row: Row, precision: float) -> ThresholdChoice:
@@ -82,22 +78,18 @@ def threshold_for(summary: Summary, row: Row, precision: float) -> ThresholdChoi
         UsageError: the precision is not in (0, 1].
         ResultsError: a table of the run is damaged.
     """
-    usable, annotated, faces = _truth(summary)
-    boxes, found = by_picture(summary.run.detections(row.cell), usable)
-    matches = match(annotated, boxes, found["score"].to_numpy())
-    counted = ~faces["ignore"].to_numpy(dtype=bool)
+    truth = Truth.of(summary.run)
+    matches, counted = _matches(summary, row, truth), truth.masks["overall"]
     return choose_threshold(matches, counted, precision=precision, seed=summary.resampled.seed)
 
 
-def _counted(summary: Summary, metric: str, annotated: PictureBoxes, faces: pd.DataFrame) -> NDArray[np.bool_]:
+def _matches(summary: Summary, row: Row, truth: Truth) -> Matches:
+    boxes, found = by_picture(summary.run.detections(row.cell), truth.image_ids)
+    return match(truth.faces, boxes, found["score"].to_numpy())
+
+
+def _counted(summary: Summary, metric: str, truth: Truth) -> NDArray[np.bool_]:
     """Return the faces that a metric counts: bool (faces,)."""
-    list_name = metrics(summary)[metric]
-    counted = faces[list_name].to_numpy() > 0 if list_name in faces else ~faces["ignore"].to_numpy(dtype=bool)
-    return counted & (annotated.boxes[:, 3] - annotated.boxes[:, 1] < SMALL_PX) if metric == SMALL_FACES else counted
-
-
-def _truth(summary: Summary) -> tuple[list[str], PictureBoxes, pd.DataFrame]:
-    """Return the usable pictures, their annotated boxes, and the faces table in the order of these."""
-    pictures, faces = summary.run.pictures(), summary.run.faces()
-    usable: list[str] = pictures.loc[pictures["verdict"] == "ok", "image_id"].tolist()
-    return usable, *by_picture(faces, usable)
+    counted = truth.masks[metrics(summary)[metric]]
+    heights = truth.faces.boxes[:, 3] - truth.faces.boxes[:, 1]
+    return counted & (heights < SMALL_PX) if metric == SMALL_FACES else counted

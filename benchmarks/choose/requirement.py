@@ -17,10 +17,11 @@ from ..analysis.table import Resampling
 from ..resampling.bootstrap import Interval, interval, resample
 from ..resampling.statistics import operating_ratios
 from ..scoring import match
+from ..scoring.operating_point import as_scores
 from ..scoring.slices import face_sizes
 from ..store.records import StoredCell
 from ..store.run_folder import RunFolder
-from ..store.truth import by_picture
+from ..store.truth import Truth, by_picture
 
 METRICS = ("recall", "precision")
 ATTRIBUTES = ("share", "height")
@@ -199,16 +200,13 @@ def judge(
         UsageError: no face of the run is in the slice of a requirement.
         ResultsError: a table of the run is damaged.
     """
-    images, faces = run.pictures(), run.faces()
-    images = images[images["verdict"] == "ok"]
-    usable = images["image_id"].tolist()
-    annotated, faces = by_picture(faces, usable)
-    boxes, found = by_picture(run.detections(cell), usable)
+    truth = Truth.of(run)
+    boxes, found = by_picture(run.detections(cell), truth.image_ids)
     scores = found["score"].to_numpy()
-    matches = match(annotated, boxes, scores)
-    sizes = face_sizes(annotated, images[["width", "height"]].to_numpy())
-    counted = ~faces["ignore"].to_numpy(dtype=bool)
-    weights = resampling.weights(usable)
+    matches = match(truth.faces, boxes, scores)
+    sizes = face_sizes(truth.faces, truth.image_sizes)
+    counted = truth.masks["overall"]
+    weights = resampling.weights(truth.image_ids)
     judged = []
     for one in requirements:
         part = counted & one.faces(sizes)
@@ -217,8 +215,7 @@ def judge(
                 f"none of the {int(counted.sum()):,} faces of {run.path} is in {one.name}: the requirement cannot be "
                 "judged there. Name a run of the same detectors that has such faces with --require-on"
             )
-        # rounded as the scores are, so that a float32 score of 0.7 reaches a threshold of 0.7
-        ratio = operating_ratios(matches, part, float(scores.dtype.type(threshold)))[one.metric]
+        ratio = operating_ratios(matches, part, as_scores(threshold, scores))[one.metric]
         value = interval(resample(ratio, weights))
         judged.append(Judged(one, value, int(part.sum()), threshold, run.document.dataset.name))
     return judged

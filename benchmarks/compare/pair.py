@@ -21,6 +21,7 @@ from ..resampling.bootstrap import CONFIDENCE, Interval, paired_difference, resa
 from ..resampling.statistics import Statistic, faces_per_picture, operating_ratios
 from ..scoring import ListScore, match
 from ..scoring.front import score_matches
+from ..scoring.operating_point import as_scores
 from ..store.records import Environment, StoredCell
 from ..store.truth import Truth, by_picture
 from ..timing.change import LatencyChange, latency_change
@@ -239,11 +240,9 @@ class _Scored:
     def __init__(self, truth: Truth, side: Measured) -> None:
         boxes, found = by_picture(side.detections, truth.image_ids)
         values = found["score"].to_numpy()
-        # rounded as the scores are, so that a float32 score of 0.7 reaches a threshold of 0.7
-        self.threshold = float(values.dtype.type(side.cell.operating_threshold))
+        self.threshold = as_scores(side.cell.operating_threshold, values)
         self.matches = match(truth.faces, boxes, values)
-        lists = {name: mask for name, mask in truth.masks.items() if name != "overall"}
-        self._scores = score_matches(self.matches, truth.masks["overall"], lists, self.threshold)
+        self._scores = score_matches(self.matches, truth.masks, self.threshold)
 
     def on(self, name: str) -> ListScore:
         return self._scores.overall if name == "overall" else self._scores.lists[name]

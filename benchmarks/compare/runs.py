@@ -18,7 +18,7 @@ from ...errors import UsageError, did_you_mean
 from ..analysis.table import Resampling
 from ..store.records import DatasetInfo, StoredCell
 from ..store.run_folder import RunFolder
-from ..store.truth import Truth
+from ..store.truth import Truth, decoded_ids
 from .pair import CellComparer, CellComparison, Measured
 from .pairing import pair_cells, protocols
 
@@ -91,7 +91,7 @@ def compare_runs(
         )
     resampling = resampling or Resampling()
     tables = base.pictures(), head.pictures()
-    decoded = [set(table.loc[table["verdict"] == "ok", "image_id"]) for table in tables]
+    decoded = [set(decoded_ids(table)) for table in tables]
     both = decoded[0] & decoded[1]
     truth = Truth.of_tables(tables[0][tables[0]["image_id"].isin(both)], base.faces(), dataset.lists)
     work = CellComparer(truth, resampling, _primary(dataset, metric))

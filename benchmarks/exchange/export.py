@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from ...errors import ResultsError, UsageError, did_you_mean
 from ..store.records import StoredCell
 from ..store.run_folder import RunFolder, write_atomically
-from ..store.truth import by_picture
+from ..store.truth import by_picture, decoded_ids
 from .intake import picture_stem
 from .predictions import Format
 
@@ -101,8 +101,7 @@ def find_cell(run: RunFolder, spec: str | None) -> StoredCell:
 
 def _rows(run: RunFolder, cell: StoredCell) -> Rows:
     """Return x1, y1, x2, y2, score of every picture that was scored."""
-    pictures = run.pictures()
-    image_ids = pictures.loc[pictures["verdict"] == "ok", "image_id"].tolist()
+    image_ids = decoded_ids(run.pictures())
     boxes, table = by_picture(run.detections(cell), image_ids)
     rows = np.column_stack([boxes.boxes, table["score"].to_numpy(dtype=np.float64)])
     return dict(zip(image_ids, np.split(rows, boxes.offsets[1:-1]), strict=True))

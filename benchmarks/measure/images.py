@@ -15,6 +15,7 @@ from ...detectors import RGBImage
 from ...errors import ResultsError, UsageError
 from ..store.records import DatasetInfo, RunDocument
 from ..store.run_folder import RunFolder
+from ..store.truth import decoded, decoded_ids
 from . import environment
 from .executors.base import Executor
 from .executors.work import Item, Look, Looker, look
@@ -74,7 +75,7 @@ def look_at_pictures(
 
 def _note_what_is_odd(dataset: Dataset, folder: RunFolder, table: pd.DataFrame) -> None:
     faces = faces_table(dataset.samples)
-    outside = _count_outside(faces, table[table["verdict"] == "ok"])
+    outside = _count_outside(faces, decoded(table))
     described = folder.document.dataset
     if outside:
         note = f"{outside} annotated boxes lie wholly outside their picture"
@@ -87,10 +88,10 @@ def decode_all(dataset: Dataset, pictures: Pictures, observer: Observer) -> pd.D
     """Decode every picture once and keep those that fit; return all of them as pictures.parquet has them."""
     rows = []
     for index, sample in enumerate(dataset.samples):
-        seen, decoded = look(sample.image_id, sample.source)
+        seen, found = look(sample.image_id, sample.source)
         rows.append(seen)
-        if decoded.image is not None:
-            pictures.keep(sample.image_id, decoded.image)
+        if found.image is not None:
+            pictures.keep(sample.image_id, found.image)
         observer.decoding(index + 1, len(dataset))
     return pd.DataFrame(rows)
 
@@ -113,14 +114,14 @@ def usable_ids(table: pd.DataFrame, name: str) -> list[str]:
     Raises:
         UsageError: there is none.
     """
-    usable: list[str] = table.loc[table["verdict"] == "ok", "image_id"].tolist()
-    if not usable:
+    found = decoded_ids(table)
+    if not found:
         raise UsageError(f"none of the {len(table)} pictures of {name} can be decoded: {table['detail'].iloc[0]}")
-    return usable
+    return found
 
 
-def _count_outside(faces: pd.DataFrame, decoded: pd.DataFrame) -> int:
-    sizes = decoded.set_index("image_id")[["width", "height"]]
+def _count_outside(faces: pd.DataFrame, pictures: pd.DataFrame) -> int:
+    sizes = pictures.set_index("image_id")[["width", "height"]]
     boxes = faces[["image_id", "x1", "y1", "x2", "y2"]].join(sizes, on="image_id", how="inner")
     beyond = (boxes["x1"] >= boxes["width"]) | (boxes["y1"] >= boxes["height"])
     return int(((boxes["x2"] <= 0) | (boxes["y2"] <= 0) | beyond).sum())

@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 from ...detectors import RGBImage
 from ...errors import ResultsError
 from ..scoring import PictureBoxes, count, match
+from ..scoring.operating_point import as_scores
 from ..store.documents import json_text, read_document
 from ..store.records import StoredCell
 from ..store.run_folder import RunFolder, write_atomically
-from ..store.truth import by_picture
+from ..store.truth import by_picture, decoded_ids
 
 SCHEMA = "facebench.previews"
 SCHEMA_VERSION = 1
@@ -88,8 +89,7 @@ def judge(run: RunFolder, cell: StoredCell, image_ids: Sequence[str]) -> Outcome
     faces, annotation = by_picture(run.faces(), image_ids)
     boxes, table = by_picture(run.detections(cell), image_ids)
     scores = table["score"].to_numpy()
-    # float32 scores against a float64 threshold: 0.7 must pass 0.7, as in `scoring.score`
-    accepted = scores >= scores.dtype.type(cell.operating_threshold)
+    accepted = scores >= as_scores(cell.operating_threshold, scores)
     per_picture = np.bincount(boxes.picture[accepted], minlength=boxes.pictures)
     boxes = PictureBoxes(boxes.boxes[accepted], np.concatenate([[0], np.cumsum(per_picture)]).astype(np.int64))
     # ranks instead of scores: every box is a threshold of its own, so that the steps of the counts are its outcome
@@ -174,8 +174,7 @@ def choose(run: RunFolder, limit: int) -> list[str]:
     cells = [cell for cell in run.cells if cell.done]
     if not cells or limit < 1:
         return []
-    pictures = run.pictures()
-    image_ids = pictures.loc[pictures["verdict"] == "ok", "image_id"].tolist()
+    image_ids = decoded_ids(run.pictures())
     hits = np.zeros((len(cells), len(image_ids)))
     false_alarms = np.zeros_like(hits)
     faces = np.zeros(len(image_ids))

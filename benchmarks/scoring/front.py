@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .counting import count
 from .matching import Matches, PictureBoxes, match
-from .operating_point import OperatingPoint, operating_point
+from .operating_point import OperatingPoint, as_scores, operating_point
 from .wider_protocol import exact_average_precision, official_average_precision
 
 
@@ -70,20 +70,13 @@ def score(
         UsageError: on arrays that do not fit each other, scores that are not finite, a threshold that is nan.
     """
     scores = np.asarray(detection_scores)
-    if np.issubdtype(scores.dtype, np.floating):
-        score_threshold = float(scores.dtype.type(score_threshold))
     matches = match(faces, detections, scores)
     counted = np.ones(len(faces), dtype=np.bool_) if ignore is None else ~ignore
-    return score_matches(matches, counted, lists or {}, score_threshold)
+    return score_matches(matches, {**(lists or {}), "overall": counted}, as_scores(score_threshold, scores))
 
 
-def score_matches(
-    matches: Matches,
-    counted: NDArray[np.bool_],
-    lists: Mapping[str, NDArray[np.bool_]],
-    score_threshold: float,
-) -> Scores:
-    """Score detections that are matched already; `counted` is the mask of `overall`, the rest as for `score`.
+def score_matches(matches: Matches, masks: Mapping[str, NDArray[np.bool_]], score_threshold: float) -> Scores:
+    """Score detections that are matched already; the masks are those of the lists, with "overall" among them.
 
     The threshold is compared as it is: rounding it to the dtype of the scores is the caller's.
     """
@@ -99,6 +92,6 @@ def score_matches(
     return Scores(
         pictures=matches.pictures,
         detections=len(matches),
-        overall=score_list(counted),
-        lists={name: score_list(mask) for name, mask in lists.items()},
+        overall=score_list(masks["overall"]),
+        lists={name: score_list(mask) for name, mask in masks.items() if name != "overall"},
     )

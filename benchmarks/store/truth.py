@@ -46,10 +46,10 @@ class Truth:
     @classmethod
     def of_tables(cls, pictures: pd.DataFrame, faces: pd.DataFrame, lists: Sequence[str]) -> Truth:
         """Lay out what pictures.parquet and faces.parquet hold; the pictures are those that could be decoded."""
-        decoded = usable(pictures)
-        image_ids = decoded["image_id"].tolist()
+        scored = decoded(pictures)
+        image_ids = scored["image_id"].tolist()
         boxes, table = by_picture(faces, image_ids)
-        sizes = decoded[["width", "height"]].to_numpy(dtype=np.int64)
+        sizes = scored[["width", "height"]].to_numpy(dtype=np.int64)
         masks = {name: table[name].to_numpy() > 0 for name in lists}
         return cls(image_ids, sizes, boxes, table, {**masks, "overall": ~table["ignore"].to_numpy(dtype=bool)})
 
@@ -58,20 +58,15 @@ class Truth:
         return self.table[name].to_numpy(dtype=np.int64)
 
 
-def usable(pictures: pd.DataFrame) -> pd.DataFrame:
+def decoded(pictures: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of pictures.parquet whose picture could be decoded."""
     return pictures[pictures["verdict"] == "ok"]
 
 
-def usable_ids(pictures: pd.DataFrame) -> list[str]:
+def decoded_ids(pictures: pd.DataFrame) -> list[str]:
     """Return the ids of the pictures that could be decoded."""
-    found: list[str] = usable(pictures)["image_id"].tolist()
+    found: list[str] = decoded(pictures)["image_id"].tolist()
     return found
-
-
-def ranking_list(lists: Sequence[str]) -> str:
-    """Return the list that ranks: the last, which is the hardest; "overall" where there is none."""
-    return lists[-1] if lists else "overall"
 
 
 def by_picture(table: pd.DataFrame, image_ids: Sequence[str]) -> tuple[PictureBoxes, pd.DataFrame]:

@@ -37,7 +37,7 @@ from ..resampling.statistics import ratio
 from ..scoring import match
 from ..store.records import StoredCell
 from ..store.run_folder import RunFolder
-from ..store.truth import Truth, by_picture
+from ..store.truth import Truth, by_picture, decoded_ids
 from .run import Condition, open_condition, read_index
 
 CLEAN = None
@@ -242,10 +242,7 @@ def _share(part: Resampled, whole: Resampled) -> Resampled:
 
 def _shared_pictures(folders: Iterable[RunFolder]) -> list[str]:
     """Return the pictures that could be decoded everywhere, in the order of the first folder."""
-    usable = []
-    for folder in folders:
-        pictures = folder.pictures()
-        usable.append(pictures.loc[pictures["verdict"] == "ok", "image_id"].tolist())
+    usable = [decoded_ids(folder.pictures()) for folder in folders]
     everywhere = set(usable[0]).intersection(*usable[1:])
     return [name for name in usable[0] if name in everywhere]
 

@@ -19,9 +19,10 @@ from ...benchmarks.measure.code_digest import code_digest
 from ...benchmarks.measure.images import Pictures
 from ...benchmarks.resampling.bootstrap import paired_difference
 from ...benchmarks.scoring import PictureBoxes
+from ...benchmarks.scoring.operating_point import as_scores
 from ...benchmarks.store.records import StoredCell
 from ...benchmarks.store.run_folder import RunFolder
-from ...benchmarks.store.truth import by_picture
+from ...benchmarks.store.truth import by_picture, decoded_ids
 from ...datasets import Dataset
 from ...datasets.faces.fer import EMOTIONS
 from ...detectors import RGBImage
@@ -208,8 +209,7 @@ class _Work:
             return []
         m = self.material
         everything = _found(m, cell)
-        # rounded as the scores are, so that a float32 score of 0.7 reaches a threshold of 0.7
-        own = float(everything.scores.dtype.type(cell.operating_threshold))
+        own = as_scores(cell.operating_threshold, everything.scores)
         rows = []
         for variant in variants:
             thresholds, policies = (own, own), (self.policy, self.policy)
@@ -278,8 +278,7 @@ def _lay_out(run: RunFolder, dataset: Dataset) -> _Material:
             f"{run.path} holds a run on {expected.name} (fingerprint {expected.fingerprint}), got {dataset.name} "
             f"({dataset.fingerprint}). Load the data set under the name of the run"
         )
-    table = run.pictures()
-    usable = table.loc[table["verdict"] == "ok", "image_id"].tolist()
+    usable = decoded_ids(run.pictures())
     faces_of = {sample.image_id: sample.faces for sample in dataset.samples}
     faces = [faces_of[name] for name in usable]
     emotions = [one.emotions for one in faces if one.emotions is not None]

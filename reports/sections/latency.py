@@ -11,6 +11,7 @@ import numpy as np
 from ...benchmarks.analysis.table import Row, Summary
 from ...benchmarks.resampling.bootstrap import DRAWS, Interval, percentile_interval
 from ...benchmarks.store.records import Start, StoredCell
+from ...benchmarks.store.truth import decoded
 from ...benchmarks.timing.details import STAGES, LatencyDetails
 from ...benchmarks.timing.median import median_draws
 from ..figures.detectors import cost_figure
@@ -98,7 +99,7 @@ def decode_sentence(summary: Summary) -> str:
     pictures = summary.run.pictures()
     if "decode_ms" not in pictures:
         return ""
-    times = pictures.loc[pictures["verdict"] == "ok", "decode_ms"].to_numpy()
+    times = decoded(pictures)["decode_ms"].to_numpy()
     inside = percentile_interval(float(np.median(times)), median_draws(times, draws=DRAWS, seed=0))
     took = f"{brief(inside.value)} ms ({between_brief(inside)})"
     return f"Reading and decoding a picture took {took} at the median; that is part of no latency."
