@@ -55,7 +55,7 @@ def table_command(
 ) -> None:
     """Print the table of a run again."""
     from ..benchmarks.analysis.table import Resampling, load_summary
-    from ..reports.text.tables import markdown_table
+    from ..reports.text.markdown import markdown_table
 
     summary = load_summary(run, Resampling(seed, by_event))
     if markdown:

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from ...detectors import Device
 from ..resampling.bootstrap import CONFIDENCE
+from ..scoring.verdicts import random_order
 from .requirement import Requirement
 
 _Floats = NDArray[np.float64]
@@ -213,11 +214,10 @@ def shares(candidates: Candidates, chosen: NDArray[np.int64]) -> dict[int, float
 
 def halves(pictures: int, *, draws: int, seed: int) -> NDArray[np.int8]:
     """Return random halves of the pictures as weights: int8 (draws, pictures), 1 for those in it; the rest 0."""
-    # ranks of random numbers: the raw stream stays the same in every release of NumPy, as for `draw_weights`
     stream = np.random.PCG64(seed)
     inside = np.zeros((draws, pictures), dtype=np.int8)
     for half in inside:
-        half[stream.random_raw(pictures).argsort()[: pictures // 2]] = 1
+        half[random_order(stream, pictures)[: pictures // 2]] = 1
     return inside
 
 

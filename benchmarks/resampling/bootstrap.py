@@ -52,6 +52,12 @@ class Interval:
         """Whether zero is inside: for a difference, that neither side is shown to be better; true where undefined."""
         return not (self.low > 0 or self.high < 0)
 
+    @property
+    def reversed(self) -> Interval:
+        """That of the difference the other way round."""
+        # 0.0 - x instead of -x, which would make a negative zero
+        return Interval(0.0 - self.value, 0.0 - self.high, 0.0 - self.low, self.confidence, self.draws)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Resampled:
@@ -133,10 +139,13 @@ def draw_weights(
     stream = np.random.PCG64(seed)
     weights = np.zeros((draws, pictures), dtype=np.int8)
     for draw in range(draws if pictures else 0):
-        # 53 bits to [0, 1), as Generator.random does
-        uniform = (stream.random_raw(pictures) >> np.uint64(11)) * 2.0**-53
-        weights[draw] = np.bincount((uniform * pictures).astype(np.int64), minlength=pictures)
+        weights[draw] = np.bincount((uniform(stream, pictures) * pictures).astype(np.int64), minlength=pictures)
     return weights
+
+
+def uniform(stream: np.random.BitGenerator, draws: int) -> NDArray[np.float64]:
+    """Draw numbers from [0, 1) off the raw stream: float64 (draws,), as `Generator.random` makes them of 53 bits."""
+    return np.asarray((stream.random_raw(draws) >> np.uint64(11)) * 2.0**-53, dtype=np.float64)
 
 
 def resample(statistic: Statistic, weights: NDArray[np.integer]) -> Resampled:

@@ -155,13 +155,18 @@ def split_pictures(matches: Matches, counted: NDArray[np.bool_], part: NDArray[n
 def first_half(pictures: int, seed: int = 0) -> NDArray[np.bool_]:
     """Choose half of the pictures, the larger half of an odd number, at random: bool (pictures,).
 
-    The same for a seed in any process and release of NumPy, which keeps the raw stream of a bit generator stable, but
-    not what `Generator.permutation` makes of it (NEP 19).
-
     >>> first_half(5, seed=0).tolist()
     [False, True, True, True, False]
     """
-    draws = np.random.PCG64(seed).random_raw(pictures)
     half = np.zeros(pictures, dtype=np.bool_)
-    half[np.argsort(draws, kind="stable")[: (pictures + 1) // 2]] = True
+    half[random_order(np.random.PCG64(seed), pictures)[: (pictures + 1) // 2]] = True
     return half
+
+
+def random_order(stream: np.random.BitGenerator, pictures: int) -> NDArray[np.int64]:
+    """Return the pictures in a random order: int64 (pictures,).
+
+    The same for a seed in any process and release of NumPy, which keeps the raw stream of a bit generator stable, but
+    not what `Generator.permutation` makes of it (NEP 19).
+    """
+    return np.argsort(stream.random_raw(pictures), kind="stable")

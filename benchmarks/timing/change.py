@@ -32,7 +32,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ...errors import UsageError
 from ..resampling.bootstrap import CONFIDENCE, Interval, percentile_interval
-from .median import median_draws
+from .latency import median_draws
 
 DRAWS = 2000
 

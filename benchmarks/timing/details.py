@@ -11,7 +11,7 @@ import pandas as pd
 from ..resampling.bootstrap import DRAWS, Interval, percentile_interval
 from .cost_model import CostModel, fit_cost
 from .drift import Drift, drift
-from .median import median_draws
+from .latency import median_draws
 
 STAGES = ("pre_ms", "inference_ms", "post_ms")
 SHARED_CORE = 0.97

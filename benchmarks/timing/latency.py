@@ -1,4 +1,4 @@
-"""Latency samples in, the figures of a report out."""
+"""Latency samples in, the figures of a report out, and where the median of all pictures may lie."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ...errors import UsageError
+from ..resampling.bootstrap import uniform
 
 SAMPLES_FOR_P99 = 1000
 """A percentile p is worth printing from n >= 10 / (1 - p) on: ten samples beyond it."""
@@ -68,3 +69,34 @@ def summarise(samples_ms: ArrayLike) -> LatencySummary:
         pictures_per_second=1000.0 / mean,
         max_ms=float(samples.max()),
     )
+
+
+def median_draws(values: NDArray[np.float64], *, draws: int, seed: int = 0) -> NDArray[np.float64]:
+    """Draw medians that the values are compatible with: float64 (draws,); quantiles of them are confidence limits.
+
+    How many of n values lie below the true median is binomial(n, 1/2), whatever their distribution: that is the sign
+    test. A draw is such a number k, and a place between the k-th and the next value (Hettmansperger and Sheather 1986,
+    with linear interpolation). Of many values this is what drawing them again gives (Efron 1979); of few, that is too
+    narrow: a nominal 95 % interval of 8 values holds the median in about 91 % of the cases.
+
+    The order of the values does not matter. The numbers are made of the raw stream of PCG64, which NumPy keeps the same
+    in every release (NEP 19).
+
+    Args:
+        values: float64 (n,), finite; the draws are nan where there is none.
+        draws: how many.
+        seed: names the stream.
+
+    >>> median_draws(np.array([3.0, 3.0, 3.0]), draws=2).tolist()
+    [3.0, 3.0]
+    """
+    from scipy.special import bdtr
+
+    n = len(values)
+    if n == 0:
+        return np.full(draws, np.nan)
+    ranks = np.interp(
+        uniform(np.random.PCG64(seed), draws), np.append(0.0, bdtr(np.arange(n + 1), n, 0.5)), np.arange(n + 2)
+    )
+    medians: NDArray[np.float64] = np.interp(ranks, np.arange(1, n + 1), np.sort(values))
+    return medians

@@ -7,14 +7,22 @@ from dataclasses import dataclass
 
 from ...benchmarks.analysis.depth import Analysis, SliceScore
 from ...benchmarks.analysis.table import Summary
+from ...benchmarks.scoring.error_analysis import Kind
 from ...benchmarks.scoring.slices import HEIGHT, SHARE
-from ..values.detail_grids import ERRORS
 from ..values.grids import Metric, analysed, is_few
 from ..values.numbers import number_of, row_label
 from .dots import MOST_ROWS, Dots, Panel, Scale, dot_rows
 
 SLICE_GROUPS = (HEIGHT, SHARE, "blur", "occlusion", "pose", "illumination")
 """The kinds of faces that are drawn; the tables hold more."""
+ERRORS: dict[Kind, str] = {
+    "missed": "missed faces",
+    "badly_placed": "badly placed boxes",
+    "background": "boxes on no face",
+    "duplicate": "second boxes",
+    "near_ignored": "boxes near an ignored face",
+}
+"""Kinds of error, in the words of a heading."""
 _COSTS = {"base_ms": "whatever the picture", "per_megapixel_ms": "a megapixel", "per_face_ms": "a face found"}
 
 

@@ -16,10 +16,10 @@ from ...benchmarks.resampling.bootstrap import Interval
 from ...errors import ResultsError
 from ..figures.emotions import BarParts, confusion_matrix, what_is_lost
 from ..figures.svg import wide_and_narrow
-from ..values.emotion_scores import CLASSIFICATION, FILE_NAME, SCORES, difference, interval, read, tables_of
+from ..values.emotion_scores import CLASSIFICATION, FILE_NAME, SCORES, differences_of, interval, read, tables_of
 from ..values.grids import FEW_FACES, Grid, GridCell, Heading
 from ..values.numbers import NONE, between, between_signed, number_of, plain, share, signed, with_interval
-from ..values.standings import Standing, versus
+from ..values.standings import Standing, difference, standings
 from .base import Page, Section
 
 if TYPE_CHECKING:
@@ -244,7 +244,7 @@ def answer(table: Mapping[str, Any]) -> str:
 
 def _gain(table: Mapping[str, Any], best: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     """Say by how much one row is better than another, and where that comes from."""
-    gain = difference(table, best["key"], other["key"])
+    gain = difference(differences_of(table), best["key"], other["key"])
     shown = ", which these pictures cannot tell from nothing" if gain.holds_zero else ""
     one, two, faces = best["totals"], other["totals"], best["totals"]["faces"]
     misses = two["missed_right"] - one["missed_right"]
@@ -274,7 +274,7 @@ def _row(row: Mapping[str, Any], table: Mapping[str, Any]) -> LossRow:
         if one is None:
             others += [(NONE, ""), (NONE, "")]
             continue
-        change = difference(table, one["key"], row["key"])
+        change = difference(differences_of(table), one["key"], row["key"])
         others.append(_cell("e2e_accuracy", interval(one["rates"]["e2e_accuracy"])))
         others.append((signed(change.value), between_signed(change)))
     return LossRow(row["label"], cells, others, row["key"] in table["tied"]["same"])
@@ -299,19 +299,8 @@ def _losses(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Markup]:
 
 
 def _standings(rows: Sequence[Mapping[str, Any]], table: Mapping[str, Any]) -> list[Standing]:
-    return [
-        Standing(
-            row["label"],
-            NONE if table["first"][row["key"]] is None else f"{table['first'][row['key']]:.0%}",
-            [
-                None
-                if row is other
-                else versus(row["label"], other["label"], difference(table, row["key"], other["key"]))
-                for other in rows
-            ],
-        )
-        for row in rows
-    ]
+    first = {key: math.nan if share is None else share for key, share in table["first"].items()}
+    return standings({row["key"]: row["label"] for row in rows}, first, differences_of(table))
 
 
 def _groups(rows: Sequence[Mapping[str, Any]], kind: str, dataset: Mapping[str, Any]) -> Grid:

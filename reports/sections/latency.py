@@ -13,7 +13,7 @@ from ...benchmarks.resampling.bootstrap import DRAWS, Interval, percentile_inter
 from ...benchmarks.store.records import Start, StoredCell
 from ...benchmarks.store.truth import decoded
 from ...benchmarks.timing.details import STAGES, LatencyDetails
-from ...benchmarks.timing.median import median_draws
+from ...benchmarks.timing.latency import median_draws
 from ..figures.detectors import cost_figure
 from ..figures.latency import DOTS, latency_strips, strips
 from ..figures.svg import wide_and_narrow

@@ -22,7 +22,7 @@ from ..figures.stress import average_precision_by_severity
 from ..figures.svg import wide_and_narrow
 from ..values.grids import Grid, GridCell, Heading
 from ..values.numbers import NONE, between, between_signed, number_of, share, signed, with_interval
-from ..values.standings import Standing, versus
+from ..values.standings import Standing, standings
 from .base import Page, Section
 from .gallery import box_path, data_uri
 
@@ -130,13 +130,14 @@ def stress_section(run: RunFolder, scores: StressScores | None, *, pictures: boo
         return None
     head, rows = ranking(scores)
     strips, image_id = _strips(run, scores) if pictures else ([], "")
+    ranked = {row.key: row.label for row in scores.rows if math.isfinite(row.kept.value)}
     return StressSection(
         answer=answer(scores),
         scope=_scope(scores, run.document.dataset),
         head=head,
         rows=rows,
         figures=wide_and_narrow(lambda width: average_precision_by_severity(scores, width)),
-        standings=_standings(scores),
+        standings=standings(ranked, scores.first, {pair: one.interval for pair, one in scores.differences.items()}),
         precision=_grid(scores, lambda point: point.ap, signs=False),
         changes=_grid(scores, lambda point: point.change, signs=True),
         levels=[_levels(scores, kind) for kind in _kinds(scores)],
@@ -282,31 +283,6 @@ def _run_again(run: RunFolder, scores: StressScores) -> list[str]:
             parts += [] if device == "cpu" else ["--device", device]
             commands.append(shlex.join([*parts, "--out", "RUN"]))
     return commands
-
-
-def _standings(scores: StressScores) -> list[Standing]:
-    ranked = [row for row in scores.rows if math.isfinite(row.kept.value)]
-    if len(ranked) < 2:
-        return []
-    return [
-        Standing(
-            row.label,
-            f"{scores.first[row.key]:.0%}",
-            [
-                None if row is other else versus(row.label, other.label, _difference(scores, row, other))
-                for other in ranked
-            ],
-        )
-        for row in ranked
-    ]
-
-
-def _difference(scores: StressScores, first: StressRow, second: StressRow) -> Interval:
-    if (first.key, second.key) in scores.differences:
-        return scores.differences[first.key, second.key].interval
-    found = scores.differences[second.key, first.key].interval
-    # 0.0 - x instead of -x, which would make a negative zero
-    return Interval(0.0 - found.value, 0.0 - found.high, 0.0 - found.low, found.confidence, found.draws)
 
 
 def _grid(scores: StressScores, of: Callable[[Any], Interval], *, signs: bool) -> Grid:

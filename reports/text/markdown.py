@@ -1,11 +1,24 @@
-"""The comparison of two versions as Markdown, for the summary page of a CI job."""
+"""The table of a run, and the comparison of two versions, as Markdown: for a README or the summary page of a CI job."""
 
 from __future__ import annotations
 
+from ...benchmarks.analysis.table import Summary
 from ...benchmarks.compare.gate import GateResult
 from ...benchmarks.compare.runs import Comparison
+from ..values.table import columns, floor_sentence, standing
 from .comparison import ComparisonRow, headline, joined, reasons, rows, scope, summary_line, titles, what_to_do
-from .tables import escape
+
+
+def markdown_table(summary: Summary) -> str:
+    """Return the table with a line that says what it was measured on."""
+    chosen = columns(summary)
+    head = [
+        "| " + " | ".join(column.title for column in chosen) + " |",
+        "|" + "|".join("---" if column.number is None else "---:" for column in chosen) + "|",
+    ]
+    body = ["| " + " | ".join(escape(column.text(row)) for column in chosen) + " |" for row in summary.rows]
+    below = [f"Measured on {summary.scope}.", standing(summary), floor_sentence(summary)]
+    return "\n".join([*head, *body, "", " ".join(filter(None, below))]) + "\n"
 
 
 def comparison_markdown(comparison: Comparison, result: GateResult | None = None) -> str:
@@ -39,3 +52,8 @@ def _table(headings: list[str], found: list[ComparisonRow]) -> str:
 def _details(row: ComparisonRow) -> str:
     items = "\n".join(f"- {heading}: {escape(text)}" for heading, text in (*row.judged, *row.details))
     return f"<details><summary>{escape(row.label)}</summary>\n\n{items}\n\n</details>"
+
+
+def escape(text: str) -> str:
+    """Keep text from being read as a table's or HTML's own signs."""
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

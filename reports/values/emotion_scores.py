@@ -56,13 +56,6 @@ def interval(values: Sequence[float | None]) -> Interval:
     return Interval(value, low, high, CONFIDENCE, 0)
 
 
-def difference(table: Mapping[str, Any], first: str, second: str) -> Interval:
-    """Return `first` less `second`, whichever way it is stored."""
-    for one in table["differences"]:
-        if (one["first"], one["second"]) == (first, second):
-            return interval(one["value"])
-        if (one["first"], one["second"]) == (second, first):
-            found = interval(one["value"])
-            # 0.0 - x instead of -x, which would make a negative zero
-            return Interval(0.0 - found.value, 0.0 - found.high, 0.0 - found.low, CONFIDENCE, 0)
-    raise KeyError(f"no difference of {first} and {second}")
+def differences_of(table: Mapping[str, Any]) -> dict[tuple[str, str], Interval]:
+    """Return first less second of each pair, by their keys."""
+    return {(one["first"], one["second"]): interval(one["value"]) for one in table["differences"]}

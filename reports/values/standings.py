@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ...benchmarks.analysis.depth import Analysis
-from ...benchmarks.analysis.table import Summary
 from ...benchmarks.resampling.bootstrap import Interval
-from .numbers import NONE, between_signed, row_label, signed
+from .numbers import NONE, between_signed, signed
 
 Verdict = Literal["better", "worse", "unclear", "none"]
 MARKS: dict[Verdict, str] = {"better": "▲", "worse": "▼", "unclear": "≈", "none": ""}
@@ -49,31 +47,34 @@ class Standing:
     versus: Sequence[Versus | None]
 
 
-def standings(summary: Summary, analysis: Analysis) -> list[Standing]:
-    """Return the matrix in the order of the table; empty with fewer than two finished detectors."""
-    rows = [(row.cell.key, row_label(row)) for row in summary.rows if row.cell.key in analysis.cells]
-    if len(rows) < 2:
-        return []
+def standings(
+    labels: Mapping[str, str], first: Mapping[str, float], differences: Mapping[tuple[str, str], Interval]
+) -> list[Standing]:
+    """Return the matrix; empty with fewer than two detectors.
+
+    Args:
+        labels: key -> see `row_label`, in the order of the rows.
+        first: key -> share of the draws in which the detector is first.
+        differences: see `difference`.
+    """
     return [
         Standing(
             label,
-            f"{share:.0%}" if math.isfinite(share := analysis.first[key]) else NONE,
+            f"{first[key]:.0%}" if math.isfinite(first[key]) else NONE,
             [
-                None if key == other else versus(label, other_label, difference(analysis, key, other))
-                for other, other_label in rows
+                None if key == other else versus(label, other_label, difference(differences, key, other))
+                for other, other_label in labels.items()
             ],
         )
-        for key, label in rows
+        for key, label in labels.items()
+        if len(labels) > 1
     ]
 
 
-def difference(analysis: Analysis, first: str, second: str) -> Interval:
-    """Return the difference in exact AP on the primary list, `first` less `second`, whichever way it is stored."""
-    if (first, second) in analysis.differences:
-        return analysis.differences[first, second].interval
-    found = analysis.differences[second, first].interval
-    # 0.0 - x instead of -x, which would make a negative zero
-    return Interval(0.0 - found.value, 0.0 - found.high, 0.0 - found.low, found.confidence, found.draws)
+def difference(differences: Mapping[tuple[str, str], Interval], first: str, second: str) -> Interval:
+    """Return `first` less `second` by their keys, whichever way it is stored."""
+    found = differences.get((first, second))
+    return differences[second, first].reversed if found is None else found
 
 
 def versus(label: str, other: str, found: Interval) -> Versus:

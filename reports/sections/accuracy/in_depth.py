@@ -14,10 +14,10 @@ from ....benchmarks.resampling.bands import Band
 from ....benchmarks.resampling.bootstrap import CONFIDENCE, Interval
 from ....benchmarks.resampling.boxes import BoxHabit
 from ....benchmarks.resampling.errors import GroupMisses
-from ....benchmarks.scoring.error_analysis import Kind
 from ....benchmarks.scoring.slices import LABELS
 from ....datasets.manage.statistics import HEIGHTS_PX
 from ...figures.curves import ReliabilityDot, reliability_dots
+from ...figures.detectors import ERRORS
 from ...values.numbers import (
     between_signed,
     number_of,
@@ -31,13 +31,6 @@ from ...values.numbers import (
 from ..base import Page, Section
 
 ORDER = 130
-_ERRORS: dict[Kind, str] = {
-    "missed": "face missed, no box near it",
-    "badly_placed": "box badly placed on a face (IoU .1 to .5)",
-    "background": "box on no face",
-    "duplicate": "second box on a face",
-    "near_ignored": "box near a face that does not count",
-}
 _WIDTH, _HEIGHT = ("width", "left", "right"), ("height", "above", "below")
 _RATES = {
     "precision": "precision",
@@ -138,7 +131,7 @@ def _describe(row: Row, primary: str, found: CellAnalysis) -> InDepth:
         habit=_habit(found),
         errors=[
             ErrorLine(
-                _ERRORS[kind],
+                ERRORS[kind],
                 f"{cost.count:,}",
                 f"{cost.count_at_threshold:,}",
                 _signed_with_interval(cost.delta_ap),

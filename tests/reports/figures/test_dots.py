@@ -16,7 +16,8 @@ from facebench.reports import html
 from facebench.reports.figures.detectors import cost_figure, error_figure, slice_figure
 from facebench.reports.figures.dots import MOST_ROWS, Dots, Panel, dot_rows
 from facebench.reports.html import render
-from facebench.reports.values.detail_grids import calibration_grid, error_grid
+from facebench.reports.sections.accuracy.calibration import calibration_grid
+from facebench.reports.sections.accuracy.errors import error_grid
 from facebench.reports.values.numbers import share
 from facebench.tests.support import depth_run, runs
 from facebench.tests.support.page import Page

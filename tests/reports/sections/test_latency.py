@@ -20,7 +20,7 @@ from facebench.reports.sections.latency import (
     decode_sentence,
     latency_section,
 )
-from facebench.reports.text.tables import markdown_table
+from facebench.reports.text.markdown import markdown_table
 from facebench.reports.values.numbers import NONE
 from facebench.reports.values.table import floor_sentence
 from facebench.tests.support import runs

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import doctest
 import math
 
 import pytest
 from facebench.benchmarks.resampling.bootstrap import Interval
-from facebench.reports.sections.accuracy import in_depth
-from facebench.reports.values import numbers
 from facebench.reports.values.numbers import between, between_signed, number_of, plain, share, signed, with_interval
 
 NAN = math.nan
@@ -53,9 +50,3 @@ def test_numbers_that_are_no_shares():
 )
 def test_intervals(interval, ends, signed_ends, full):
     assert (between(interval), between_signed(interval), with_interval(interval)) == (ends, signed_ends, full)
-
-
-@pytest.mark.parametrize("module", [numbers, in_depth], ids=lambda module: module.__name__.rpartition(".")[2])
-def test_the_examples_in_the_docstrings(module):
-    found = doctest.testmod(module)
-    assert (found.failed, found.attempted > 0) == (0, True)

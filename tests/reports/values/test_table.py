@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from facebench.benchmarks.analysis.table import Summary, summarise_run
 from facebench.benchmarks.resampling.bootstrap import Interval
-from facebench.reports.text.tables import markdown_table
+from facebench.reports.text.markdown import markdown_table
 from facebench.reports.values.numbers import NONE, between_plain
 from facebench.reports.values.table import columns, parts, to_json
 from facebench.tests.support import depth_run, runs

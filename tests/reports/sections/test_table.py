@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from facebench.benchmarks.analysis.table import Row
-from facebench.reports.values.filters import Filter, filter_values, filters
+from facebench.reports.sections.table import Filter, filter_values, filters
 from facebench.tests.support.records import stored
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from facebench.benchmarks.timing.median import median_draws
+from facebench.benchmarks.timing.latency import median_draws
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
