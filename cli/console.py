@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
     from ..benchmarks.analysis.table import Summary
     from ..benchmarks.store.records import StoredCell
-    from ..detectors import Detector, DetectorSpec
-    from ..detectors.setting import Setting
+    from ..detectors import Detector, DetectorSpec, Setting
     from ..emotions import EmotionClassifier
 
 Device = Literal["cpu", "cuda"]
@@ -185,7 +184,7 @@ def read_setting(text: str, device: Device | None) -> Setting:
     from dataclasses import replace
 
     from ..benchmarks.choose.default import default_setting
-    from ..detectors.setting import Setting
+    from ..detectors import Setting
 
     picked = default_setting() if text == "default" else Setting(text)
     return replace(picked, device=device or picked.device)

@@ -9,8 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ...detectors import Detector
-from ...detectors.setting import Setting
+from ...detectors import Detector, Setting
 from ...errors import ResultsError, UsageError
 from ..store.run_folder import write_atomically
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...detectors.base import UNKNOWN
+from ...detectors import UNKNOWN
 from ..analysis.table import Row
 from ..store.records import StoredCell
 from .rule import Rule

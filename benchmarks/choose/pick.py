@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...detectors.setting import Setting
+from ...detectors import Setting
 from ...errors import InconclusiveError, UsageError, did_you_mean
 from ..analysis.table import Row, Summary
 from ..scoring.thresholds import ThresholdChoice

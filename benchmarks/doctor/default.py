@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...detectors.models import ModelFile
 from ...detectors.models import store as model_store
-from ...detectors.models.store import ModelFile
 from ...errors import ResultsError
 from ..choose.default import BUILT_IN, read_pick
 from ..measure.environment import machine as this_machine

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...detectors.models import ModelFile, ModelStatus
 from ...detectors.models import store as model_store
-from ...detectors.models.store import ModelFile, ModelStatus
 from .facts import Finding, Level, Machine
 
 _NO_DATA = "only data sets that need no download can be used: scenes, expression-scenes:demo."

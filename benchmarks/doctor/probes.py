@@ -55,7 +55,7 @@ def onnxruntime() -> dict[str, Any]:
     providers = list(library.get_available_providers())
     fault = ""
     if "CUDAExecutionProvider" in providers:
-        from ...detectors.runtimes.onnx_runtime import open_session
+        from ...detectors.runtimes import open_session
         from ...errors import DeviceError
 
         try:

@@ -13,8 +13,7 @@ import pandas as pd
 
 from ...datasets import Dataset
 from ...datasets.images import upright_size
-from ...detectors import DetectorInfo
-from ...detectors.base import UNKNOWN, ScoreKind
+from ...detectors import UNKNOWN, DetectorInfo, ScoreKind
 from ...errors import DataError, UsageError
 from ..measure.images import faces_table, new_document
 from ..store.records import UNKNOWN_SIZE, PredictionsInfo, Protocol, Start, StoredCell

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ...detectors import DetectorSpec, Device
-from ...detectors.models.store import model_file
+from ...detectors.models import model_file
 from ...detectors.resized import check_size
 from ...importable import HEADLESS, OPENCV
 from ..store.records import Protocol, StoredCell

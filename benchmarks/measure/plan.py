@@ -9,8 +9,7 @@ from itertools import product
 from typing import Protocol
 
 from ...datasets import Dataset
-from ...detectors import DetectorSpec, Device
-from ...detectors.setting import Setting
+from ...detectors import DetectorSpec, Device, Setting
 from ..store.records import Protocol as CellProtocol
 from ..store.records import StoredCell
 from .cell import Cell, make_cell

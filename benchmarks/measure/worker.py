@@ -75,8 +75,8 @@ def _load(config: dict[str, Any]) -> tuple[Detector, Detector, dict[str, Any]]:
         The detector as it is asked, the one inside it whose arrays are the library's own, and the report.
     """
     began = time.perf_counter()
+    from ...detectors import Setting
     from ...detectors.process.thread_counts import declare_own_process, limit, read_back
-    from ...detectors.setting import Setting
 
     declare_own_process()
     limit(config["threads"])

@@ -10,10 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ...detectors import DetectorInfo, Device
-from ...detectors.base import UNKNOWN
+from ...detectors import UNKNOWN, DetectorInfo, Device, Setting
 from ...detectors.resized import check_size
-from ...detectors.setting import Setting
 from ...errors import ResultsError
 from .plain import LEFT_OUT, Record, named
 

@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...datasets.faces.fer import EMOTIONS
-from ...detectors.base import Device
-from ...detectors.process.per_process import PerProcess
-from ...detectors.process.thread_counts import check_threads
-from ...detectors.runtimes.onnx_runtime import device_of, open_session, threads_of
+from ...detectors import Device
+from ...detectors.process import PerProcess, check_threads
+from ...detectors.runtimes import device_of, open_session, threads_of
 from ...errors import HashMismatchError, ModelStoreError, UsageError, did_you_mean
 from .keras_mini_xception import mini_xception
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...detectors.models.store import fetch
+from ...detectors.models import fetch
 from ...errors import ModelStoreError, UnavailableError
 
 MODEL_NAME = "fer-mini-xception"

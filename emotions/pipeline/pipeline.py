@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from ...benchmarks.choose.default import load_default
 from ...datasets.faces.fer import EMOTIONS
-from ...detectors import Detections, Detector, RGBImage
-from ...detectors.images import check_picture
+from ...detectors import Detections, Detector, RGBImage, check_picture
 from ...errors import ContractError
 from .crops import DEFAULT_POLICY, CropPolicy, as_policy, can_align, crop
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from ...detectors.runtimes.onnx_runtime import open_session
+from ...detectors.runtimes import open_session
 from ...errors import ContractError
 from .networks import SIZE_PX
 

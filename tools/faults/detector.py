@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...detectors.base import Detections, Detector, DetectorInfo, Device, RGBImage
+from ...detectors import Detections, Detector, DetectorInfo, Device, RGBImage
 
 SPEC = f"{__name__}:PixelHash"
 MOST_BOXES = 24

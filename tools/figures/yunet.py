@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ...detectors.models import store as model_store
-from ...detectors.runtimes.onnx_runtime import open_session
+from ...detectors.runtimes import open_session
 from .drawing import ORANGE, Picture, boxes, panels, scene, show
 
 STRIDES = (8, 16, 32)

@@ -133,22 +133,6 @@ print(fetch(file))
 # --- models.toml
 
 
-def test_catalog_names() -> None:
-    assert set(catalog()) == {
-        *(
-            "dlib-cnn",
-            "fer-mini-xception",
-            "ssd-weights",
-            "ssd-net",
-            "yunet",
-            "centerface",
-            "retinaface-onnx",
-            "retinaface-pth",
-        ),
-        *("mediapipe-short", "mediapipe-full", "ultralight-rfb-640", "scrfd-500m", "scrfd-2.5g", "yunet-n-640"),
-    }
-
-
 @pytest.mark.parametrize("name", sorted(catalog()))
 def test_catalog_entry_is_whole(name: str) -> None:
     file = model_file(name)
