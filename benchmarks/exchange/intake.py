@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from enum import Enum
-from pathlib import PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +81,7 @@ class PictureNames:
         ids = list(image_ids)
         self._whole = _unique((key, name) for name in ids for key in (name, picture_stem(name)))
         self._whole |= {name: name for name in ids}
-        bare = [(PurePosixPath(name).name, name) for name in ids]
+        bare = [(name.rpartition("/")[2], name) for name in ids]
         self._bare = _unique((key, name) for base, name in bare for key in (base, picture_stem(base)))
         self._known: dict[str, str] = {}
 

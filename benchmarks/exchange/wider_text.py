@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,49 +84,53 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
 
 def _is_litter(name: str) -> bool:
     """Whether a system or an editor left the file: __MACOSX/…, ._x.txt, .hidden/…."""
-    return any(part == "__MACOSX" or (part.startswith(".") and part != "..") for part in PurePosixPath(name).parts)
+    return any(part == "__MACOSX" or (part.startswith(".") and part not in (".", "..")) for part in name.split("/"))
 
 
 def _read_picture(text: str, name: str, image_id: str, intake: Intake) -> None:
     """Read one file; blank lines and spaces at the ends of lines say nothing."""
-    lines = [(number, line) for number, raw in enumerate(text.split("\n"), 1) if (line := raw.strip())]
+    lines = text.split("\n")
+    rows = [line.split() for line in lines]
+    places = [place for place, row in enumerate(rows) if row]
     faults = intake.faults
-    if len(lines) < 2:
-        got = "an empty file" if not lines else f"only the line {lines[0][1][:60]!r}"
+    if len(places) < 2:
+        got = "an empty file" if not places else f"only the line {lines[places[0]].strip()[:60]!r}"
         faults.add(Fault.COUNT, f"{name}: got {got}, expected a name, a count and rows")
         return
-    (_, title), (count_line, count_text), *body = lines
-    stem = picture_stem(PurePosixPath(name).name.removesuffix(".txt")).strip()
+    title, count_text = (lines[place].strip() for place in places[:2])
+    stem = picture_stem(name.rpartition("/")[2].removesuffix(".txt")).strip()
     if picture_stem(title.replace("\\", "/").rpartition("/")[2]) != stem:
         faults.add(Fault.NAME, f"{name}:1: got {title[:80]!r}, expected {stem}")
+    count_line, places = places[1] + 1, places[2:]
     if not (count_text.isascii() and count_text.isdigit() and len(count_text) <= 9):
         faults.add(Fault.COUNT, f"{name}:{count_line}: got {count_text[:60]!r}, expected the number of rows")
         return
-    count, rows = int(count_text), [line.split() for _, line in body]
+    count, rows = int(count_text), [rows[place] for place in places]
     if count == 0 and len(rows) == 1 and all(value in ("0", "0.0") for value in rows[0]):
         # the annotation writes one row of zeros under the count 0, and some programs do the same
         return
     numbers = _numbers(rows)
     if numbers is None:
-        for (number, line), row in zip(body, rows, strict=True):
+        for place, row in zip(places, rows, strict=True):
             if len(row) != _COLUMNS or _numbers([row]) is None:
-                got = f"{len(row)} values" if len(row) != _COLUMNS else f"{line[:60]!r}"
-                faults.add(Fault.WIDTH, f"{name}:{number}: got {got}, expected 5 numbers: x y width height score")
+                got = f"{len(row)} values" if len(row) != _COLUMNS else f"{lines[place].strip()[:60]!r}"
+                faults.add(Fault.WIDTH, f"{name}:{place + 1}: got {got}, expected 5 numbers: x y width height score")
     if count != len(rows):
         faults.add(Fault.COUNT, f"{name}:{count_line}: got the count {count} and {len(rows)} rows")
     elif numbers is not None:
         numbers[:, 2:4] += numbers[:, :2]
-        intake.keep(image_id, numbers, lambda index: f"{name}:{body[index][0]}")
+        intake.keep(image_id, numbers, lambda index: f"{name}:{places[index] + 1}")
 
 
 def _numbers(rows: list[list[str]]) -> NDArray[np.float64] | None:
     """Return rows of numbers as float64 (n, 5), or None where a row is something else."""
-    if any(len(row) != _COLUMNS for row in rows):
+    if not {len(row) for row in rows} <= {_COLUMNS}:
         return None
     words = list(chain.from_iterable(rows))
+    # Python reads 1_0 as 10; no other program writes or reads that
+    if "_" in "".join(words):
+        return None
     try:
-        values = np.array(list(map(float, words)), dtype=np.float64).reshape(-1, _COLUMNS)
+        return np.array(list(map(float, words)), dtype=np.float64).reshape(-1, _COLUMNS)
     except ValueError:
         return None
-    # Python reads 1_0 as 10; no other program writes or reads that
-    return None if "_" in "".join(words) else values

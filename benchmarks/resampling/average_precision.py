@@ -226,12 +226,11 @@ class Ranked:
         ends = ends[np.diff(np.searchsorted(self.hits, ends), prepend=0) > 0]
         # of the points with no false alarm between them the last is enough
         ends = ends[np.diff(np.searchsorted(self.false_alarms, ends), append=len(self.false_alarms) + 1) > 0]
-        hits, false_alarms = np.searchsorted(self.hits, ends), np.searchsorted(self.false_alarms, ends)
-        ends_of_rows = np.concatenate([[0], hits, (hits[-1:] + false_alarms)]).astype(np.int32)
-        columns = np.concatenate(
-            [self.hit_picture[: hits[-1:].sum()], self.false_alarm_picture[: false_alarms[-1:].sum()]]
-        )
+        hits, false_alarms = (np.searchsorted(some, ends) for some in (self.hits, self.false_alarms))
+        of_hits = self.hit_picture[: hits[-1:].sum()]
+        pictures = np.concatenate([of_hits, self.false_alarm_picture[: false_alarms[-1:].sum()]])
+        ends_of_rows = np.concatenate([[0], hits, len(of_hits) + false_alarms]).astype(np.int32)
         rows = csr_array(
-            (np.ones(len(columns), dtype=np.float32), columns, ends_of_rows), shape=(2 * len(ends), len(self.faces))
+            (np.ones(len(pictures), dtype=np.float32), pictures, ends_of_rows), shape=(2 * len(ends), len(self.faces))
         )
         return DrawnCurve(rows, self.faces.astype(np.float64))

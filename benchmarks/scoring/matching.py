@@ -27,8 +27,8 @@ class PictureBoxes:
     """The boxes of many pictures, laid end to end.
 
     Attributes:
-        boxes: float64 (n, 4): x1, y1, x2, y2 in pixels, finite. Sizes may be zero or negative, as those of 11 faces of
-            WIDER FACE val are: annotation is scored as it stands.
+        boxes: float64 (n, 4): x1, y1, x2, y2 in pixels, finite; copied where rows are not contiguous in memory. Sizes
+            may be zero or negative, as those of 11 faces of WIDER FACE val are: annotation is scored as it stands.
         offsets: int64 (pictures + 1,): picture i owns the rows offsets[i] to offsets[i + 1].
 
     Raises:
@@ -52,6 +52,7 @@ class PictureBoxes:
             row = int(np.argmin(np.isfinite(boxes).all(axis=1)))
             picture = int(np.searchsorted(offsets, row, side="right")) - 1
             raise UsageError(f"boxes must be finite, got {boxes[row].tolist()} in picture {picture}")
+        object.__setattr__(self, "boxes", np.ascontiguousarray(boxes))
 
     @classmethod
     def from_pictures(cls, pictures: Sequence[ArrayLike]) -> PictureBoxes:

@@ -6,6 +6,7 @@ Formats: `readme.txt` in wider_face_split.zip and `evaluation.m` in eval_tools.z
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +75,7 @@ def parse_faces(
         count = _count(lines, at + 1, path)
         first = at + 2
         announced = f"{name} announces {count} faces, from line {first + 1}"
-        rows = [_row(lines, i, path, announced) for i in range(first, first + count)]
-        faces[name] = np.array(rows, dtype=np.int32).reshape(-1, _COLUMNS)
+        faces[name] = np.array(_rows(lines, first, count, path, announced), dtype=np.int32).reshape(-1, _COLUMNS)
         _check_labels(faces[name], path, first)
         at = first + count
         if count == 0 and at < len(lines) and not is_name(lines[at].strip()):
@@ -106,7 +106,8 @@ def read_list(path: Path, faces: Mapping[str, NDArray[np.int32]]) -> dict[str, N
             if not np.array_equal(boxes, faces[name][:, :4]):
                 raise AnnotationError(f"{path}: the boxes of {name} differ from those of the text file.")
             n = len(boxes)
-            if indices.size and (indices.min() < 1 or indices.max() > n or len(np.unique(indices)) < len(indices)):
+            chosen = set(indices.tolist())
+            if len(chosen) < len(indices) or min(chosen, default=1) < 1 or max(chosen, default=n) > n:
                 raise AnnotationError(f"{path}: got indices {indices.tolist()} for {name}, expected some of 1 to {n}.")
             flags[name] = np.zeros(n, np.int8)
             flags[name][indices - 1] = 1
@@ -152,6 +153,19 @@ def _count(lines: list[str], at: int, path: Path | str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 6):
         raise AnnotationError(f"{path}:{at + 1}: got {_short(text)}, expected the number of faces.")
     return int(text)
+
+
+def _rows(lines: list[str], first: int, count: int, path: Path | str, announced: str) -> list[int]:
+    """The whole numbers of so many lines; looked at line by line only where something is wrong."""
+    words = [line.split() for line in lines[first : first + count]]
+    try:
+        values = list(map(int, chain.from_iterable(words)))
+    except ValueError:
+        values = []
+    fit = len(values) == _COLUMNS * count and {len(row) for row in words} <= {_COLUMNS}
+    if fit and min(values, default=0) >= -_LARGEST and max(values, default=0) <= _LARGEST:
+        return values
+    return [value for at in range(first, first + count) for value in _row(lines, at, path, announced)]
 
 
 def _row(lines: list[str], at: int, path: Path | str, announced: str) -> list[int]:

@@ -210,10 +210,6 @@ def _of_zero_size(rows: NDArray[np.int32]) -> NDArray[np.bool_]:
     return np.asarray((rows[:, 2:4] <= 0).any(axis=1))
 
 
-def _doubles(rows: NDArray[np.int32]) -> int:
-    return len(rows) - len(np.unique(rows[:, :4], axis=0))
-
-
 def _notes(
     rows: Sequence[str], present: Sequence[str], chosen: Sequence[str], wanted: int, flags: Container[str]
 ) -> list[str]:
@@ -232,14 +228,18 @@ def _notes(
 
 def _notes_on_boxes(rows: _Rows, samples: Sequence[Sample], *, opened: bool) -> list[str]:
     """What is odd in the boxes, counted over the whole annotation and over the pictures used."""
-    used = [rows[sample.image_id] for sample in samples]
-    notes = []
-    zero, zero_used = (sum(int(_of_zero_size(r).sum()) for r in some) for some in (rows.values(), used))
-    if zero:
-        notes.append(f"Boxes of zero width or height: {zero} in the whole annotation, {zero_used} in pictures used.")
-    twice, twice_used = (sum(map(_doubles, some)) for some in (rows.values(), used))
-    if twice:
-        notes.append(f"Repeated boxes: {twice} in the whole annotation, {twice_used} in pictures used.")
+    picture = np.repeat(np.arange(len(rows)), [len(some) for some in rows.values()])
+    boxes = np.concatenate(list(rows.values()))
+    image_ids = {sample.image_id for sample in samples}
+    used = np.array([name in image_ids for name in rows])[picture]
+    zero = _of_zero_size(boxes)
+    twice = np.ones(len(boxes), dtype=np.bool_)
+    twice[np.unique(np.column_stack([picture, boxes[:, :4]]), axis=0, return_index=True)[1]] = False
+    notes = [
+        f"{what}: {odd.sum()} in the whole annotation, {(odd & used).sum()} in pictures used."
+        for what, odd in (("Boxes of zero width or height", zero), ("Repeated boxes", twice))
+        if odd.any()
+    ]
     outside = sum(_boxes_outside(sample) for sample in samples) if opened else 0
     if outside:
         notes.append(f"Boxes that reach outside their picture, kept as annotated: {outside} in pictures used.")
