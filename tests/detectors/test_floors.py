@@ -30,7 +30,7 @@ def test_a_detector_built_with_a_threshold_gives_what_was_found_at_the_floor(
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as child:
         compared, differing = child.submit(floors.differing, spec, shared / "data" / "wider_face").result()
     assert differing == []
-    assert compared >= 5
+    assert compared >= 3
 
 
 @pytest.mark.parametrize("score", [0.0, 0.02, 0.675, 1.0, -0.5, -3.5])

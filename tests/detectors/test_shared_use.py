@@ -76,8 +76,8 @@ def test_a_copy_and_a_forked_child_give_the_same_answers(spec: str, available: A
             continue
         assert not isinstance(boxes, str), boxes
         for one, other in zip(expected, boxes, strict=True):
-            # PyTorch has one thread there, and adds up in another order
-            np.testing.assert_allclose(one, other, rtol=0, atol=0.01 if spec == "retinaface" else 0)
+            # a network that is built again, with other threads, adds up in another order: PyTorch's most of all
+            np.testing.assert_allclose(one, other, rtol=0, atol=0.01 if spec == "retinaface" else 1e-3)
 
 
 @pytest.mark.slow
