@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .benchmarks.choose.default import load_default as load_default
+    from .benchmarks import load_default as load_default
     from .datasets import load as load_dataset
     from .detectors import Detections, Detector, DetectorInfo
     from .detectors import check_detector as check_detector
@@ -29,7 +29,7 @@ _HOME = {
     "check_detector": ("detectors", "check_detector"),
     "create_detector": ("detectors", "create"),
     "load_dataset": ("datasets", "load"),
-    "load_default": ("benchmarks.choose.default", "load_default"),
+    "load_default": ("benchmarks", "load_default"),
 }
 
 __all__ = [
