@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import doctest
 import importlib
 import os
@@ -15,6 +16,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
+from facebench.benchmarks.store import records
 from facebench.tests.support.paths import ROOT
 
 ORDER = (
@@ -184,6 +186,68 @@ def test_no_test_imports_from_a_test():
                 parts = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
                 found += [f"{path.name}: {part}" for part in parts if part.startswith(("test_", "conftest"))]
     assert found == []
+
+
+RECORDS = {
+    "cell": records.StoredCell,
+    "stored": records.StoredCell,
+    "start": records.Start,
+    ".document": records.RunDocument,
+}
+"""Variable or attribute -> the record behind it. Other files are documents too, so that only the attribute tells."""
+
+
+def names_of(value: ast.expr) -> set[str]:
+    """Return what `RECORDS` may call an expression."""
+    match value:
+        case ast.Name(id=name):
+            return {name}
+        case ast.Attribute(attr=name):
+            return {name, f".{name}"}
+        case ast.Subscript(value=ast.Attribute(attr="cells")):
+            return {"cell"}
+    return set()
+
+
+def string_keys(path: Path) -> list[str]:
+    """Return where a file reads a field of a record of run.json by a string."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Subscript(value=value, slice=ast.Constant(value=str() as key)):
+                pass
+            case ast.Call(func=ast.Attribute(value=value, attr="get"), args=[ast.Constant(value=str() as key), *_]):
+                pass
+            case _:
+                continue
+        for name in names_of(value) & RECORDS.keys():
+            fields = dataclasses.fields(RECORDS[name])
+            if key in {field.name for field in fields} | {field.metadata.get("key") for field in fields}:
+                found.append(f"line {node.lineno}: {ast.unparse(node)}")
+    return found
+
+
+def test_no_string_key_is_read_off_a_record_outside_the_store():
+    read = {path.relative_to(ROOT): string_keys(path) for path in WITH_TOOLS}
+    assert {str(path): keys for path, keys in read.items() if keys and path.parts[:2] != ("benchmarks", "store")} == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("row.cell['spec']", True),
+        ("cell.get('failed_pictures', {})", True),
+        ("f\"{run.cells[0]['status']}\"", True),
+        ("self.run.document['dataset']['name']", True),
+        ("start.get('score_floor')", True),
+        ("row.cell.parameters['size']", False),
+        ("grid_cell['text'] + cell['level']", False),
+        ("document['dataset']", False),
+    ],
+)
+def test_a_string_key_is_seen_wherever_it_is(tmp_path, text, seen):
+    (tmp_path / "new.py").write_text(text, encoding="utf-8")
+    assert bool(string_keys(tmp_path / "new.py")) is seen
 
 
 def test_every_folder_is_in_the_package_and_is_checked():

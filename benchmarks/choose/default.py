@@ -11,6 +11,7 @@ from typing import Any
 
 from ...detectors import Detector, Setting
 from ...errors import ResultsError, UsageError
+from ..store.documents import json_text
 from ..store.run_folder import write_atomically
 
 SCHEMA = "facebench.default"
@@ -24,7 +25,7 @@ _REMEDY = "Write one with: facebench pick RUN"
 
 def write_pick(choice: dict[str, Any], path: Path) -> None:
     """Write default_detector.json, whole or not at all."""
-    write_atomically(path, (json.dumps(choice, indent=2) + "\n").encode())
+    write_atomically(path, f"{json_text(choice, indent=2)}\n".encode())
 
 
 def default_file() -> Path:

@@ -38,12 +38,13 @@ def read_document(path: Path, schema: str, version: int, mend: str) -> dict[str,
 
 
 def json_text(value: object, indent: int | None = 1) -> str:
-    """Return plain values as JSON, which has no NaN and no infinity: null stands for them.
+    """Return plain values as JSON, which has no NaN and no infinity: null stands for them. No indent: no space.
 
     >>> json_text({"ap": float("nan"), "of": (1, 2.5)}, indent=None)
-    '{"ap": null, "of": [1, 2.5]}'
+    '{"ap":null,"of":[1,2.5]}'
     """
-    return json.dumps(finite(value), indent=indent, allow_nan=False)
+    separators = (",", ":") if indent is None else None
+    return json.dumps(finite(value), indent=indent, separators=separators, allow_nan=False)
 
 
 def finite(value: Any) -> Any:

@@ -10,7 +10,6 @@ The window keeps the pixels of the picture: scaled down, a blur of 3 px would no
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -25,7 +24,7 @@ from ...datasets.degraded.degraded import degrade
 from ...detectors import RGBImage
 from ...errors import ResultsError, UsageError
 from ..measure.previews import encode_jpeg
-from ..store.documents import read_document
+from ..store.documents import json_text, read_document
 from ..store.run_folder import write_atomically
 
 SCHEMA = "facebench.stress-strips"
@@ -110,7 +109,7 @@ def write_strips(folder: Path, dataset: Dataset, degradations: Sequence[Degradat
         "image_id": sample.image_id,
         "windows": [asdict(one) for one in windows],
     }
-    write_atomically(path / "strips.json", json.dumps(index, indent=1).encode())
+    write_atomically(path / "strips.json", json_text(index).encode())
 
 
 def read_strips(folder: Path) -> Strips | None:

@@ -14,8 +14,6 @@ Answers stay valid while their identity does; tables are made anew each time, wh
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...benchmarks.resampling.bootstrap import Interval
-from ...benchmarks.store.documents import read_document
+from ...benchmarks.store.documents import finite, json_text, read_document
 from ...benchmarks.store.run_folder import write_atomically
 from ...errors import ResultsError
 from .losses import Answers
@@ -95,7 +93,7 @@ class ScoreFile:
             ResultsError: the folder cannot be written to.
         """
         document = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, **self._document}
-        write_atomically(self._path, json.dumps(document, separators=(",", ":"), allow_nan=False).encode())
+        write_atomically(self._path, json_text(document, indent=None).encode())
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -148,8 +146,8 @@ def oracle_from(content: Mapping[str, Any]) -> NDArray[np.int8]:
 
 def plain_interval(interval: Interval) -> list[float | None]:
     """Return value, low and high; None for what is not a number."""
-    ends = (interval.value, interval.low, interval.high)
-    return [round(number, 6) if math.isfinite(number) else None for number in ends]
+    ends: list[float | None] = finite([round(number, 6) for number in (interval.value, interval.low, interval.high)])
+    return ends
 
 
 def _place(identity: Identity) -> tuple[Any, ...]:

@@ -7,8 +7,6 @@ are brought to a sum of 1, and contempt is left out.
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...benchmarks.resampling.bootstrap import CONFIDENCE, DRAWS, Interval, percentile_interval
+from ...benchmarks.store.documents import finite, json_text
 from ...benchmarks.store.run_folder import write_atomically
 from ...datasets.faces.ckplus import CkPictures
 from ...datasets.faces.fer import EMOTIONS, FerPictures
@@ -215,21 +214,17 @@ def write_evaluation(evaluations: Sequence[Evaluation], path: Path) -> None:
     Raises:
         ResultsError: the file cannot be written.
     """
-    write_atomically(path, json.dumps(as_document(evaluations), indent=1, allow_nan=False).encode())
+    write_atomically(path, json_text(as_document(evaluations)).encode())
 
 
 def as_json(report: ClassificationReport) -> dict[str, Any]:
     """Return a report as plain values: intervals as [value, low, high], None where undefined, classes by name."""
-
-    def plain(value: Interval) -> list[float | None]:
-        return [None if math.isnan(number) else round(number, 5) for number in (value.value, value.low, value.high)]
-
     names = {
-        name: plain(getattr(report, name))
+        name: _plain(getattr(report, name))
         for name in ("accuracy", "balanced_accuracy", "macro_f1", "calibration_error")
     }
     per_class = {
-        name: dict(zip(report.classes, map(plain, getattr(report, name)), strict=True))
+        name: dict(zip(report.classes, map(_plain, getattr(report, name)), strict=True))
         for name in ("precision", "recall", "f1")
     }
     return {"pictures": report.pictures, **names, **per_class, "confusion": report.confusion.tolist()}
@@ -237,29 +232,17 @@ def as_json(report: ClassificationReport) -> dict[str, Any]:
 
 def _plain_report(evaluation: Evaluation, name: str) -> dict[str, Any]:
     report, mean = evaluation.reports[name], evaluation.mean_precision[name]
-    rows = [[None if math.isnan(share) else round(share, 5) for share in row] for row in report.confusion_rows.tolist()]
-    plain = as_json(report) | {
+    return as_json(report) | {
         "classes": list(report.classes),
-        "confusion_rows": rows,
+        "confusion_rows": [[finite(round(share, 5)) for share in row] for row in report.confusion_rows.tolist()],
         "mean_precision": _plain(mean.mean),
         "mean_precision_less_accuracy": _plain(mean.less_accuracy),
     }
-    return {key: _without_nan(value) for key, value in plain.items()}
 
 
-def _plain(interval: Interval) -> list[float]:
-    return [round(number, 5) for number in (interval.value, interval.low, interval.high)]
-
-
-def _without_nan(value: Any) -> Any:
-    """Put None in place of numbers that JSON does not know."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, list):
-        return [_without_nan(one) for one in value]
-    if isinstance(value, dict):
-        return {key: _without_nan(one) for key, one in value.items()}
-    return value
+def _plain(interval: Interval) -> list[float | None]:
+    ends: list[float | None] = finite([round(number, 5) for number in (interval.value, interval.low, interval.high)])
+    return ends
 
 
 def _tell(observer: Callable[[str], None] | None, name: str) -> None:

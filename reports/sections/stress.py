@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...benchmarks.resampling.bootstrap import Interval
+from ...benchmarks.store.documents import finite
 from ...benchmarks.store.records import DatasetInfo
 from ...benchmarks.store.run_folder import RunFolder
 from ...benchmarks.stress.run import FOLDER, read_index
@@ -190,7 +191,7 @@ def ranking(scores: StressScores) -> tuple[list[str], list[RankingRow]]:
 
 def to_json(scores: StressScores) -> dict[str, Any]:
     """Return the scores as JSON; what is not a number is null, what is random says how it was drawn."""
-    return {
+    plain = {
         "schema": "facebench.stress-scores",
         "schema_version": 1,
         "list": scores.list_name,
@@ -199,10 +200,12 @@ def to_json(scores: StressScores) -> dict[str, Any]:
         "degradations": [{**asdict(one), "words": scores.words[one]} for one in scores.degradations],
         "rows": [_row_json(scores, row) for row in scores.rows],
         "differences_kept": [
-            {"first": a, "second": b, "value": _ends(one.interval), "share_above": _number(one.share_above)}
+            {"first": a, "second": b, "value": _ends(one.interval), "share_above": one.share_above}
             for (a, b), one in scores.differences.items()
         ],
     }
+    found: dict[str, Any] = finite(plain)
+    return found
 
 
 def _row_json(scores: StressScores, row: StressRow) -> dict[str, Any]:
@@ -214,7 +217,7 @@ def _row_json(scores: StressScores, row: StressRow) -> dict[str, Any]:
         "kept": _ends(row.kept),
         "kept_by_kind": {kind: _ends(one) for kind, one in row.kept_by_kind.items()},
         "tied_with_best": row.key in scores.tied,
-        "first": _number(scores.first.get(row.key, math.nan)),
+        "first": scores.first.get(row.key),
         "points": [
             {**asdict(point.degradation), "ap": _ends(point.ap), "change": _ends(point.change)} for point in row.points
         ],
@@ -222,12 +225,8 @@ def _row_json(scores: StressScores, row: StressRow) -> dict[str, Any]:
     }
 
 
-def _ends(one: Interval) -> list[float | None]:
-    return [_number(one.value), _number(one.low), _number(one.high)]
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _ends(one: Interval) -> list[float]:
+    return [one.value, one.low, one.high]
 
 
 def _kinds(scores: StressScores) -> list[str]:

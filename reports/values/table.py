@@ -11,6 +11,7 @@ from ...benchmarks.analysis.depth import Analysis
 from ...benchmarks.analysis.intervals import OFFICIAL_DRAWS
 from ...benchmarks.analysis.table import Row, Summary
 from ...benchmarks.resampling.bootstrap import Interval
+from ...benchmarks.store.documents import finite
 from ...benchmarks.store.plain import to_plain
 from .numbers import NONE, between, between_plain, brief, plain, row_label, share
 
@@ -186,8 +187,8 @@ def to_json(summary: Summary) -> dict[str, Any]:
         found["timed_from"] = None if start is None else start.timed_at
         for column in [*numbers, *overall]:
             if column.number is not None:
-                value, key = column.number(row), column.title.replace(" ", "_").replace("/", "_per_")
-                found[key] = value if math.isfinite(value) else None
+                key = column.title.replace(" ", "_").replace("/", "_per_")
+                found[key] = finite(column.number(row))
                 if column.interval is not None:
                     found[f"{key}_interval"] = _ends(column.interval(row))
         found["first_share"] = summary.first.get(cell.key)

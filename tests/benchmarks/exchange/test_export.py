@@ -235,8 +235,8 @@ def test_the_cell_is_named_where_there_are_several(tmp_path):
     fast = add_cell(run, "yunet", {}, threads=2)
     with pytest.raises(UsageError, match=r"has 3 such cells, expected one; name one by --cell: .*haar, cpu, 1"):
         find_cell(run, None)
-    assert (find_cell(run, "haar"), find_cell(run, fast["key"])) == (first, fast)
-    with pytest.raises(UsageError, match=f"2 such cells.*{second['key']}"):
+    assert (find_cell(run, "haar"), find_cell(run, fast.key)) == (first, fast)
+    with pytest.raises(UsageError, match=f"2 such cells.*{second.key}"):
         find_cell(run, "yunet")
     with pytest.raises(UsageError, match="no finished cell 'broken'"):
         find_cell(run, "broken")

@@ -209,7 +209,7 @@ def test_a_missing_file_is_told_and_is_no_silence(dataset, tmp_path):
     found = read_predictions(path, dataset, allow_missing=True)
     row = stored_row(found, dataset, tmp_path / "run")
     assert (found.missing, row.exact_ap("hard")) == ((GPJ,), pytest.approx(2 / 3))
-    assert row.cell.predictions.remarks == ["1 picture missing, counted as without detections"]
+    assert row.cell.predictions.remarks == ("1 picture missing, counted as without detections",)
 
 
 def test_names_mangled_by_rstrip_are_told_with_what_was_meant(dataset, tmp_path):
@@ -240,7 +240,7 @@ def test_scores_of_two_decimals_are_told(dataset, tmp_path):
     body = "\n".join(f"10 10 40 40 {index % 100 / 100}" for index in range(2000))
     found = read_predictions(write_tree(tmp_path / "p", TREE | {"0--Parade/0_a.txt": f"0_a\n2000\n{body}"}), dataset)
     remarks = stored_row(found, dataset, tmp_path / "run").cell.predictions.remarks
-    assert remarks == ["only 100 distinct scores (rounded?): ties cost AP"]
+    assert remarks == ("only 100 distinct scores (rounded?): ties cost AP",)
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------
@@ -293,7 +293,7 @@ def test_extra_and_double_pictures(dataset, tmp_path):
     assert "2 × pictures that the data set does not have" in told and "9--Zoo/z" in told and "1--Picnic/0_a" in told
     found = read_predictions(extra, dataset, allow_missing=True)
     assert (rows(found), set(found.extra)) == (READ, {"9--Zoo/z", "1--Picnic/0_a"})
-    assert stored_row(found, dataset, tmp_path / "run").cell.predictions.remarks == ["2 pictures too much, dropped"]
+    assert stored_row(found, dataset, tmp_path / "run").cell.predictions.remarks == ("2 pictures too much, dropped",)
     double = write_tree(tmp_path / "double", TREE | {"old/0--Parade/0_a.txt": f"0_a\n1\n{HIT}"})
     told = refusal(double, dataset, allow_missing=True)
     assert "1 × pictures that stand twice" in told and f"old/0--Parade/0_a.txt: {A}" in told

@@ -72,7 +72,7 @@ def test_a_setting_is_measured_as_it_is_handed_over(tmp_path, small, threshold, 
     setting = Setting(FLOORED, threshold, "original+long=80")
     folder = run(plan(small, "Floored", settings=[setting]), tmp_path / "run")
     cell, other = folder.cells
-    assert (cell.threshold, other.threshold) == (threshold, None) and cell.key != other["key"]
+    assert (cell.threshold, other.threshold) == (threshold, None) and cell.key != other.key
     assert cell.operating_threshold == threshold
     assert (stored(folder)[1], cell.detections_differ) == ([found] * 6, 0)
     assert cell.label == f"{FLOORED}, from {threshold:g}, original+long=80"
