@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -12,47 +15,135 @@ from ..errors import UsageError
 from .console import ByEvent, Data, Device, Json, Seed, fetch_models, stderr, stdout
 
 if TYPE_CHECKING:
+    from ..benchmarks.analysis.table import Resampling
     from ..benchmarks.compare.gate import GateResult
     from ..benchmarks.compare.runs import Comparison
 
-Base = Annotated[str, typer.Argument(help="Results folder of the base; with --interleave a detector.")]
-Head = Annotated[str, typer.Argument(help="Results folder of the head; with --interleave a detector.")]
-Pairs = Annotated[
-    list[str] | None,
-    typer.Option("--pair", help="BASE=HEAD, detectors that belong together; may be repeated. Others find each other."),
-]
-Metric = Annotated[
-    str | None, typer.Option(help="What decides: ap_easy, ap_medium, ap_hard or ap_overall; else the hardest.")
-]
-Interleave = Annotated[
-    bool, typer.Option("--interleave", help="Measure two detectors now, turn by turn: the most precise for latency.")
-]
 SidePython = Annotated[
     Path | None, typer.Option(help="Python of another environment with facebench; with --interleave.")
 ]
-Dataset = Annotated[str | None, typer.Option(help="Data set to measure on; with --interleave.")]
-Rounds = Annotated[int | None, typer.Option(help="Fresh processes of each side; with --interleave, 5 by default.")]
-OnDevice = Annotated[Device | None, typer.Option(help="cpu or cuda; with --interleave.")]
-Threads = Annotated[int | None, typer.Option(help="CPU threads of each process; with --interleave.")]
-Size = Annotated[str | None, typer.Option(help="original, long=640 or short=1600,max=2150; with --interleave.")]
 
 
+@dataclass(frozen=True)
+class Options:
+    """What both verbs are given."""
+
+    base: Annotated[str, typer.Argument(help="Results folder of the base; with --interleave a detector.")]
+    head: Annotated[str, typer.Argument(help="Results folder of the head; with --interleave a detector.")]
+    pair: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--pair", help="BASE=HEAD, detectors that belong together; may be repeated. Others find each other."
+        ),
+    ] = None
+    metric: Annotated[
+        str | None, typer.Option(help="What decides: ap_easy, ap_medium, ap_hard or ap_overall; else the hardest.")
+    ] = None
+    by_event: ByEvent = False
+    seed: Seed = 0
+    interleave: Annotated[
+        bool,
+        typer.Option("--interleave", help="Measure two detectors now, turn by turn: the most precise for latency."),
+    ] = False
+    dataset: Annotated[str | None, typer.Option(help="Data set to measure on; with --interleave.")] = None
+    data: Data = None
+    rounds: Annotated[
+        int | None, typer.Option(help="Fresh processes of each side; with --interleave, 5 by default.")
+    ] = None
+    device: Annotated[Device | None, typer.Option(help="cpu or cuda; with --interleave.")] = None
+    threads: Annotated[int | None, typer.Option(help="CPU threads of each process; with --interleave.")] = None
+    size: Annotated[str | None, typer.Option(help="original, long=640 or short=1600,max=2150; with --interleave.")] = (
+        None
+    )
+    base_python: SidePython = None
+    head_python: SidePython = None
+
+    @property
+    def of_measuring(self) -> list[str]:
+        """Options that were given and mean something with --interleave alone."""
+        names = ("dataset", "data", "rounds", "device", "threads", "size", "base_python", "head_python")
+        return [f"--{name.replace('_', '-')}" for name in names if getattr(self, name) is not None]
+
+    def compare(self) -> Comparison:
+        """Compare two results folders, or measure two detectors."""
+        from ..benchmarks.compare.pairing import parse_pair
+        from ..benchmarks.compare.runs import compare_runs
+        from ..benchmarks.store.run_folder import RunFolder
+
+        if self.interleave:
+            if self.pair:
+                raise UsageError(
+                    "--pair names cells of two results folders; with --interleave BASE and HEAD are the pair"
+                )
+            return self._measure()
+        if self.of_measuring:
+            options = ", ".join(self.of_measuring)
+            raise UsageError(f"{options}: only with --interleave, which measures; results folders are measured already")
+        left, right = RunFolder.open(Path(self.base)), RunFolder.open(Path(self.head))
+        wanted = [parse_pair(text, left.cells, right.cells) for text in self.pair or []]
+        return compare_runs(left, right, resampling=self._resampling, pairs=wanted, metric=self.metric)
+
+    @property
+    def _resampling(self) -> Resampling:
+        from ..benchmarks.analysis.table import Resampling
+
+        return Resampling(self.seed, self.by_event)
+
+    def _measure(self) -> Comparison:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        from .. import datasets
+        from ..benchmarks.compare.interleaved import ROUNDS, compare_sides
+        from ..benchmarks.measure.interleave import Side
+        from ..benchmarks.store.records import Protocol
+        from ..detectors import resolve
+
+        console, device = stderr(), self.device or "cpu"
+        left, right = Side(self.base, self.base_python), Side(self.head, self.head_python)
+        ours = [resolve(side.spec) for side in (left, right) if side.python is None]
+        fetch_models(ours, console, strict=True, device=device)
+        pictures = datasets.load(self.dataset or "scenes", root=self.data)
+        bars = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*bars, console=console, transient=True, disable=not console.is_terminal) as progress:
+            task = progress.add_task("base, head and base again", total=None)
+
+            class Bar:
+                def picture_done(self, done: int, total: int) -> None:
+                    progress.update(task, completed=done, total=total)
+
+            return compare_sides(
+                left,
+                right,
+                pictures,
+                rounds=ROUNDS if self.rounds is None else self.rounds,
+                protocol=Protocol("original" if self.size is None else self.size),
+                device=device,
+                threads=1 if self.threads is None else self.threads,
+                resampling=self._resampling,
+                metric=self.metric,
+                observer=Bar(),
+            )
+
+
+def _with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Let typer see the fields of `Options` as parameters of a command, whose first one takes them together."""
+    shared = inspect.signature(Options).parameters
+    _, *own = inspect.signature(command).parameters.values()
+    hints = get_type_hints(Options, include_extras=True) | get_type_hints(command, include_extras=True)
+
+    def called(**given: Any) -> None:
+        command(Options(**{name: given.pop(name) for name in shared}), **given)
+
+    parameters = [one.replace(annotation=hints[one.name], kind=one.KEYWORD_ONLY) for one in (*shared.values(), *own)]
+    called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    called.__annotations__ = {one.name: one.annotation for one in parameters}
+    called.__doc__ = command.__doc__
+    return called
+
+
+@_with_options
 def compare_command(
-    base: Base,
-    head: Head,
-    pair: Pairs = None,
-    metric: Metric = None,
-    by_event: ByEvent = False,
-    seed: Seed = 0,
-    interleave: Interleave = False,
-    dataset: Dataset = None,
-    data: Data = None,
-    rounds: Rounds = None,
-    device: OnDevice = None,
-    threads: Threads = None,
-    size: Size = None,
-    base_python: SidePython = None,
-    head_python: SidePython = None,
+    options: Options,
     markdown: Annotated[bool, typer.Option("--markdown", help="As Markdown.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -60,8 +151,7 @@ def compare_command(
     from ..reports.text.json import comparison_json
     from ..reports.text.markdown import comparison_markdown
 
-    settings = _settings(dataset, data, rounds, device, threads, size, base_python, head_python)
-    comparison = _compare(base, head, pair or [], metric, by_event, seed, interleave, settings)
+    comparison = options.compare()
     if as_json:
         typer.echo(json.dumps(comparison_json(comparison), indent=2))
     elif markdown:
@@ -70,9 +160,9 @@ def compare_command(
         _print(comparison, None)
 
 
+@_with_options
 def gate_command(
-    base: Base,
-    head: Head,
+    options: Options,
     limits: Annotated[Path | None, typer.Option(help="TOML file of limits; see docs/ci.md.")] = None,
     max_slowdown: Annotated[
         float | None, typer.Option(help="As a fraction, 0.05 by default: 1.05 times the time of the base.")
@@ -84,19 +174,6 @@ def gate_command(
     indicative: Annotated[
         bool, typer.Option("--indicative", help="Accept results of different machines; latency is inconclusive then.")
     ] = False,
-    pair: Pairs = None,
-    metric: Metric = None,
-    by_event: ByEvent = False,
-    seed: Seed = 0,
-    interleave: Interleave = False,
-    dataset: Dataset = None,
-    data: Data = None,
-    rounds: Rounds = None,
-    device: OnDevice = None,
-    threads: Threads = None,
-    size: Size = None,
-    base_python: SidePython = None,
-    head_python: SidePython = None,
     markdown: Annotated[Path | None, typer.Option(help="Write a summary for a CI page there.")] = None,
     junit: Annotated[Path | None, typer.Option(help="Write JUnit XML there.")] = None,
     as_json: Json = False,
@@ -110,8 +187,7 @@ def gate_command(
     from ..reports.text.markdown import comparison_markdown
 
     judged_by = read_limits(limits, max_slowdown=max_slowdown, max_ap_loss=max_ap_loss)
-    settings = _settings(dataset, data, rounds, device, threads, size, base_python, head_python)
-    comparison = _compare(base, head, pair or [], metric, by_event, seed, interleave, settings)
+    comparison = options.compare()
     result = gate(comparison, judged_by, indicative=indicative)
     if markdown is not None:
         write_atomically(markdown, comparison_markdown(comparison, result).encode())
@@ -122,94 +198,6 @@ def gate_command(
     else:
         _print(comparison, result)
     raise typer.Exit(result.exit_code(inconclusive_ok=inconclusive_ok))
-
-
-def _settings(
-    dataset: str | None,
-    data: Path | None,
-    rounds: int | None,
-    device: Device | None,
-    threads: int | None,
-    size: str | None,
-    base_python: Path | None,
-    head_python: Path | None,
-) -> dict[str, Any]:
-    """Return those that were given."""
-    named = {
-        "dataset": dataset,
-        "data": data,
-        "rounds": rounds,
-        "device": device,
-        "threads": threads,
-        "size": size,
-        "base_python": base_python,
-        "head_python": head_python,
-    }
-    return {name: value for name, value in named.items() if value is not None}
-
-
-def _compare(
-    base: str,
-    head: str,
-    pairs: list[str],
-    metric: str | None,
-    by_event: bool,
-    seed: int,
-    interleave: bool,
-    settings: dict[str, Any],
-) -> Comparison:
-    from ..benchmarks.analysis.table import Resampling
-    from ..benchmarks.compare.pairing import parse_pair
-    from ..benchmarks.compare.runs import compare_runs
-    from ..benchmarks.store.run_folder import RunFolder
-
-    resampling = Resampling(seed, by_event)
-    if interleave:
-        if pairs:
-            raise UsageError("--pair names cells of two results folders; with --interleave BASE and HEAD are the pair")
-        return _measure(base, head, metric, resampling, settings)
-    if settings:
-        options = ", ".join(f"--{name.replace('_', '-')}" for name in settings)
-        raise UsageError(f"{options}: only with --interleave, which measures; results folders are measured already")
-    left, right = RunFolder.open(Path(base)), RunFolder.open(Path(head))
-    wanted = [parse_pair(text, left.cells, right.cells) for text in pairs]
-    return compare_runs(left, right, resampling=resampling, pairs=wanted, metric=metric)
-
-
-def _measure(base: str, head: str, metric: str | None, resampling: Any, settings: dict[str, Any]) -> Comparison:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from .. import datasets
-    from ..benchmarks.compare.interleaved import ROUNDS, compare_sides
-    from ..benchmarks.measure.interleave import Side
-    from ..benchmarks.store.records import Protocol
-    from ..detectors import resolve
-
-    console = stderr()
-    left, right = Side(base, settings.get("base_python")), Side(head, settings.get("head_python"))
-    ours = [resolve(side.spec) for side in (left, right) if side.python is None]
-    fetch_models(ours, console, strict=True, device=settings.get("device", "cpu"))
-    pictures = datasets.load(settings.get("dataset", "scenes"), root=settings.get("data"))
-    bars = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*bars, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("base, head and base again", total=None)
-
-        class Bar:
-            def picture_done(self, done: int, total: int) -> None:
-                progress.update(task, completed=done, total=total)
-
-        return compare_sides(
-            left,
-            right,
-            pictures,
-            rounds=settings.get("rounds", ROUNDS),
-            protocol=Protocol(settings.get("size", "original")),
-            device=settings.get("device", "cpu"),
-            threads=settings.get("threads", 1),
-            resampling=resampling,
-            metric=metric,
-            observer=Bar(),
-        )
 
 
 def _print(comparison: Comparison, result: GateResult | None) -> None:
