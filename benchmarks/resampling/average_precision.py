@@ -12,6 +12,7 @@ whether an interval holds zero.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -26,8 +27,12 @@ from .statistics import checked_weights, faces_per_picture, ratio
 
 _NUMBERS_PER_BLOCK = 1 << 17
 """Points (or pictures) times draws computed together: 1 MB an array, which stays in the cache."""
-_DRAWS_PER_PRODUCT = 16
-"""Draws multiplied together at least: what one picture weighs in all of them is one line of the cache."""
+_DRAWS_PER_BLOCK = 32
+"""Draws computed together where there are more points: what a picture weighs in all is two lines of the cache."""
+_LARGEST_BLOCK = 1 << 22
+"""Points (or pictures) times draws computed together at most: 32 MB an array."""
+_STEPS = 32
+"""Points in a lane at most, see `DrawnCounts`."""
 _WHOLE_IN_FLOAT32 = 1 << 24
 """Whole numbers up to this one are exact in single precision, which is half as much to move."""
 
@@ -93,40 +98,40 @@ class CocoAP:
         found = np.zeros((len(self._curves), len(weights)))
         for curve, values in zip(self._curves, found, strict=True):
             for some, counts in curve.blocks(weights):
-                recall = counts.hits_before / np.maximum(counts.faces, 1.0)[:, None]
-                reached = np.searchsorted(RECALLS, recall, side="right")
+                recall = counts.in_order(counts.hits_before / np.maximum(counts.faces, 1.0))
+                precision = counts.in_order(counts.precision_envelope(float(np.spacing(1))))
                 # Each level of recall takes the precision of the first point that reaches it, and 0 where none does.
-                levels = np.diff(reached, prepend=0, append=len(RECALLS), axis=1)
-                precision = np.pad(counts.precision_envelope(float(np.spacing(1))), ((0, 0), (0, 1)))
-                means = np.repeat(precision, levels.ravel()).reshape(-1, len(RECALLS)).mean(axis=1)
-                values[some] = np.where(counts.faces > 0, means, np.nan)
+                reached = [np.searchsorted(one, RECALLS) for one in recall]
+                levels = np.take_along_axis(np.pad(precision, ((0, 0), (0, 1))), np.array(reached), axis=1)
+                values[some] = np.where(counts.faces > 0, levels.mean(axis=1), np.nan)
         return found
 
 
 class DrawnCounts(NamedTuple):
     """Counts at the points of a curve under some draws, whole numbers.
 
+    Points stand in lanes, one after the other: (steps, lanes, draws), so that what runs along them is a few sums of
+    long rows. After the last point follow some that count nothing more.
+
     Attributes:
-        hits: float64 (draws, points): at each point, highest score first.
-        hits_before: float64 (draws, points): hits up to and with it.
-        proposals: float64 (draws, points): hits and false alarms up to and with it.
+        hits: at each point, highest score first.
+        hits_before: hits up to and with it.
+        proposals: hits and false alarms up to and with it.
         faces: float64 (draws,): that count.
     """
 
-    hits: NDArray[np.float64]
-    hits_before: NDArray[np.float64]
-    proposals: NDArray[np.float64]
+    hits: NDArray[np.floating]
+    hits_before: NDArray[np.floating]
+    proposals: NDArray[np.floating]
     faces: NDArray[np.float64]
 
     def precision_envelope(self, eps: float = 0.0) -> NDArray[np.float64]:
-        """Return the highest precision at or after each point, (draws, points), in the memory of `proposals`.
-
-        `eps` is added to the proposals, as pycocotools does.
-        """
-        proposals = np.maximum(self.proposals, 1.0, out=self.proposals)  # no proposals, no hits: precision 0
-        proposals += eps
-        precision = np.divide(self.hits_before, proposals, out=proposals)
-        np.maximum.accumulate(precision[:, ::-1], axis=1, out=precision[:, ::-1])
+        """Return the highest precision at or after each point; `eps` is added to the proposals, as in pycocotools."""
+        # no proposals, no hits: precision 0
+        precision: NDArray[np.float64] = np.maximum(self.proposals, 1.0, dtype=np.float64)
+        precision += eps
+        np.divide(self.hits_before, precision, out=precision)
+        _run(np.maximum, precision[::-1, ::-1])
         return precision
 
     def average_precision(self) -> NDArray[np.float64]:
@@ -136,15 +141,28 @@ class DrawnCounts(NamedTuple):
         the number of faces and taking it away again leaves what is a multiple of 2^-52 of it, so that no sum of hits
         outgrows 53 bits (Rump, Ogita and Oishi 2008, "Accurate floating-point summation").
         """
-        above = np.ldexp(1.0, np.frexp(self.faces)[1])[:, None]
         precision = self.precision_envelope()
-        coarse = (precision + above) - above
+        above = np.tile(np.ldexp(1.0, np.frexp(self.faces)[1]), (precision.shape[1], 1))
+        coarse = precision + above
+        coarse -= above
         precision -= coarse
         above *= np.ldexp(above, -52)
         precision += above
         precision -= above
-        area = np.einsum("dp,dp->d", self.hits, coarse) + np.einsum("dp,dp->d", self.hits, precision)
+        area = np.einsum("sld,sld->d", self.hits, coarse) + np.einsum("sld,sld->d", self.hits, precision)
         return ratio(area, self.faces)
+
+    def in_order(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return values of the points in the order of points: (draws, points)."""
+        return np.ascontiguousarray(values.T).reshape(len(self.faces), -1)
+
+
+def _run(running: np.ufunc, lanes: NDArray[np.floating]) -> None:
+    """Add up, or take the maximum, along the points of (steps, lanes, draws), in place; no value is negative."""
+    for before, step in itertools.pairwise(lanes):
+        running(before, step, out=step)
+    ends = running.accumulate(lanes[-1], axis=0)
+    running(lanes[:, 1:], ends[:-1], out=lanes[:, 1:])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,8 +170,8 @@ class DrawnCurve:
     """Counts at the points of a curve that hold a hit, for any weights.
 
     Attributes:
-        rows: sparse (2 * points, pictures): hits at each point, highest score first, then the false alarms between the
-            hits of the point before and those of each.
+        rows: sparse (2 * points + 1, pictures): hits at each point, highest score first, then the false alarms between
+            the hits of the point before and those of each, at last nothing.
         faces: float64 (pictures,): faces that count.
     """
 
@@ -163,22 +181,22 @@ class DrawnCurve:
     def blocks(self, weights: NDArray[np.integer]) -> Iterator[tuple[slice, DrawnCounts]]:
         """Yield slices of the draws with their counts."""
         points = self.rows.shape[0] // 2
-        draws = max(1, _NUMBERS_PER_BLOCK // max(points, len(self.faces), 1))
-        together = max(draws, _DRAWS_PER_PRODUCT)
-        longest = int(np.diff(self.rows.indptr).max(initial=0))
-        for first in range(0, len(weights), together):
-            drawn = weights[first : first + together]
-            fits = longest * int(drawn.max(initial=0)) <= _WHOLE_IN_FLOAT32
+        steps = max(1, min(points, _STEPS))
+        place = np.arange(-(-max(points, 1) // steps) * steps).reshape(-1, steps).T
+        # the last row is empty
+        lanes = np.stack([np.where(place < points, place + first, 2 * points) for first in (0, points)])
+        numbers = max(points, len(self.faces), 1)
+        draws = max(1, _NUMBERS_PER_BLOCK // numbers, min(_DRAWS_PER_BLOCK, _LARGEST_BLOCK // numbers))
+        for first in range(0, len(weights), draws):
+            drawn = weights[first : first + draws]
+            fits = self.rows.nnz * int(drawn.max(initial=0)) <= _WHOLE_IN_FLOAT32
             columns = np.ascontiguousarray(drawn.T, dtype=np.float32 if fits else np.float64)
-            # NumPy sums whole numbers along the memory many times as fast as floats across it.
-            table = np.ascontiguousarray((self.rows @ columns).T, dtype=np.int64).reshape(len(drawn), 2, points)
-            faces = drawn @ self.faces
-            for start in range(0, len(drawn), draws):
-                counts = table[start : start + draws]
-                before = np.cumsum(counts, axis=2)
-                hits, hits_before = counts[:, 0].astype(np.float64), before[:, 0].astype(np.float64)
-                some = slice(first + start, first + start + len(counts))
-                yield some, DrawnCounts(hits, hits_before, hits_before + before[:, 1], faces[start : start + draws])
+            hits, false_alarms = (self.rows @ columns).take(lanes, axis=0)
+            hits_before = hits.copy()
+            _run(np.add, hits_before)
+            _run(np.add, false_alarms)
+            some = slice(first, first + len(drawn))
+            yield some, DrawnCounts(hits, hits_before, hits_before + false_alarms, drawn @ self.faces)
 
     def average_precision(self, weights: NDArray[np.integer]) -> NDArray[np.float64]:
         """Return `DrawnCounts.average_precision` under each draw: float64 (draws,)."""
@@ -229,8 +247,7 @@ class Ranked:
         hits, false_alarms = (np.searchsorted(some, ends) for some in (self.hits, self.false_alarms))
         of_hits = self.hit_picture[: hits[-1:].sum()]
         pictures = np.concatenate([of_hits, self.false_alarm_picture[: false_alarms[-1:].sum()]])
-        ends_of_rows = np.concatenate([[0], hits, len(of_hits) + false_alarms]).astype(np.int32)
-        rows = csr_array(
-            (np.ones(len(pictures), dtype=np.float32), pictures, ends_of_rows), shape=(2 * len(ends), len(self.faces))
-        )
+        ends_of_rows = np.concatenate([[0], hits, len(of_hits) + false_alarms, [len(pictures)]]).astype(np.int32)
+        ones, shape = np.ones(len(pictures), dtype=np.float32), (2 * len(ends) + 1, len(self.faces))
+        rows = csr_array((ones, pictures, ends_of_rows), shape=shape)
         return DrawnCurve(rows, self.faces.astype(np.float64))

@@ -231,14 +231,17 @@ def test_exact_ap_is_the_sum_without_rounding() -> None:
         assert value == math.fsum(np.repeat(best, np.diff(hits, prepend=0)).tolist()) / (10 * row.sum())
 
 
-@pytest.mark.parametrize(("draws_a_product", "numbers_a_block"), [(1, 1), (16, 1), (3, 1 << 17), (16, 500)])
+@pytest.mark.parametrize(
+    ("draws_a_block", "numbers_a_block", "steps"), [(1, 1, 1), (16, 1, 7), (3, 1 << 17, 32), (16, 500, 1000)]
+)
 def test_average_precision_is_the_same_however_draws_are_put_together(
-    draws_a_product: int, numbers_a_block: int, monkeypatch: pytest.MonkeyPatch
+    draws_a_block: int, numbers_a_block: int, steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pictures = crowd()
     weights = draw_weights(len(pictures), draws=70)
     expected = resampled_numbers(pictures, weights)
-    monkeypatch.setattr(resampled_curves, "_DRAWS_PER_PRODUCT", draws_a_product)
+    monkeypatch.setattr(resampled_curves, "_STEPS", steps)
+    monkeypatch.setattr(resampled_curves, "_DRAWS_PER_BLOCK", draws_a_block)
     monkeypatch.setattr(resampled_curves, "_NUMBERS_PER_BLOCK", numbers_a_block)
     assert resampled_numbers(pictures, weights) == expected
 
