@@ -74,7 +74,7 @@ def change_document(folder, change) -> None:
         ),
         (lambda one: replace_table(one, "pictures.parquet", lambda rows: rows[::-1]), "changed: pictures"),
         (lambda one: change_document(one, lambda document: document.pop("excluded")), "other excluded"),
-        (lambda one: change_document(one, lambda document: document["dataset"].notes.append("x")), "other notes"),
+        (lambda one: change_document(one, lambda document: document["dataset"]["notes"].append("x")), "other notes"),
         (lambda one: change_document(one, lambda document: document["cells"][0].update(rounds=2)), "other cells"),
     ],
 )

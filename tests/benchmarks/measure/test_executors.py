@@ -127,7 +127,7 @@ def test_a_start_of_the_child_does_not_count_as_work(monkeypatch):
         def start(self):
             clock[0] += 5.0
             self.running = True
-            return Start(1.0, 1.0, 1.0, "cpu", 1, {}, {}, 0.5, 0.1)
+            return Start(operating_threshold=0.5, score_floor=0.1)
 
         def detect(self, image):
             return Answer(Detections.empty(), 1.0, 1.0, None, 1.0, None)
@@ -273,8 +273,8 @@ def test_failures_are_what_they_are_with_one_child(tmp_path):
     for folder in (alone, several):
         assert [cell.status for cell in folder.cells] == expected
     for one, other in zip(alone.cells, several.cells, strict=True):
-        assert one["reason"].partition("failed on")[0] == other["reason"].partition("failed on")[0]
-        assert one["reason"].rpartition(": ")[2] == other["reason"].rpartition(": ")[2]
+        assert one.reason.partition("failed on")[0] == other.reason.partition("failed on")[0]
+        assert one.reason.rpartition(": ")[2] == other.reason.rpartition(": ")[2]
     assert list(several.cells[4].failed_images) == list(alone.cells[4].failed_images) == ["picture-3.png"]
     pd.testing.assert_frame_equal(several.detections(several.cells[4]), alone.detections(alone.cells[4]))
 
@@ -298,7 +298,7 @@ def test_a_picture_that_changes_under_the_run_ends_it(tmp_path):
 
 def test_a_worker_with_other_versions_refuses_to_work(tmp_path, small):
     folder = run(plan(small, "Good"), tmp_path / "run")
-    task = DetectorTask.of(folder.cells[0], 0.0, plan(small).limits)
+    task = DetectorTask.of(folder.cells[0], plan(small).limits)
     item = Item("picture-0.png", png(160, 120))
     worker = task(Seat(0))
     assert worker([item]).fatal == ""

@@ -58,8 +58,8 @@ def test_outcomes_add_up_to_the_scores(tmp_path, monkeypatch, seed):
     )
     run = runs.make_run(tmp_path)
     found = {name: [(box, float(rng.choice([0.3, 0.7, 0.9]))) for box in boxes(rng.integers(0, 20))] for name in names}
-    start = runs.add_cell(run, "a", found)["start"]
-    runs.add_cell(run, "b", found, start=start | {"operating_threshold": 0.7})
+    runs.add_cell(run, "a", found)
+    runs.add_cell(run, "b", found, start={"operating_threshold": 0.7})
     for row in summarise_run(run).rows:
         outcomes, point = judge(run, row.cell, names), row.scores.overall.at_threshold
         assert point.hits > 0

@@ -42,7 +42,7 @@ def test_five_hostile_detectors_fail_with_their_reasons_and_the_good_one_is_scor
     for name, words in reasons.items():
         assert cells[name].status == "failed"
         assert words in cells[name].reason
-    assert cells["Good"]["status"] == "done"
+    assert cells["Good"].done
     rows = summarise_run(folder).rows
     assert rows[0].cell.detector == "hostile_detectors:Good"
     assert rows[0].exact_ap("overall") == 1.0

@@ -29,7 +29,7 @@ def test_each_round_times_every_picture_in_a_fresh_child(tmp_path, small):
     assert timings["order"].tolist() == list(range(18))
     assert (timings["detect_ms"] > 0).all() and (timings["cpu_ms"] > 0).all()
     assert (cell.rounds, cell.starts, cell.detections_differ) == (3, 3, 0)
-    assert len(cell.rounds_started) == 3 and cell.rounds_started == sorted(cell.rounds_started)
+    assert len(cell.rounds_started) == 3 and list(cell.rounds_started) == sorted(cell.rounds_started)
     assert len(folder.detections(cell)) == 6
 
 
