@@ -1,4 +1,4 @@
-"""Intervals of the numbers of the main table: one set of draws for accuracy and latency alike."""
+"""The numbers of the main table with their intervals: one set of draws for accuracy and latency alike."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OFFICIAL_DRAWS = 400
 
 @dataclass(frozen=True, slots=True)
 class RowIntervals:
-    """95 % intervals over resampled pictures for one row; each mapping is empty where there is nothing to measure.
+    """The numbers of one row with 95 % intervals over resampled pictures; a mapping is empty without any.
 
     Attributes:
         exact: exact AP, by list and "overall".

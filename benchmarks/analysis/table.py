@@ -13,8 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..resampling.bootstrap import DRAWS, Resampled, draw_weights, first_shares, tied_with_best
-from ..scoring import Scores, match
-from ..scoring.front import score_matches
+from ..scoring import match
 from ..scoring.operating_point import as_scores
 from ..store.records import StoredCell
 from ..store.run_folder import RunFolder
@@ -60,16 +59,14 @@ class Row:
 
     Attributes:
         cell: as stored in run.json.
-        scores: None unless the cell is done.
         latency: of the whole `detect` call, None unless the cell is done and was measured.
-        intervals: of every number that is an estimate from pictures; empty unless the cell is done.
+        intervals: every number that is an estimate from pictures; empty unless the cell is done.
         timing: stages, cost and what makes the latency doubtful; None where `latency` is.
         exact_draws: exact AP by list and "overall" under each draw of the summary; empty unless the cell is done.
     """
 
     cell: StoredCell
-    scores: Scores | None
-    latency: LatencySummary | None
+    latency: LatencySummary | None = None
     intervals: RowIntervals = field(default_factory=RowIntervals)
     timing: LatencyDetails | None = None
     exact_draws: Mapping[str, Resampled] = field(default_factory=dict)
@@ -77,19 +74,15 @@ class Row:
     @property
     def done(self) -> bool:
         """Whether there is anything to rank."""
-        return self.scores is not None
+        return self.cell.done
 
     def exact_ap(self, list_name: str) -> float:
         """Exact AP on one list or "overall"; nan where the cell is not done."""
-        if self.scores is None:
-            return math.nan
-        return (self.scores.overall if list_name == "overall" else self.scores.lists[list_name]).exact_ap
+        return self.intervals.exact[list_name].value if self.done else math.nan
 
     def official_ap(self, list_name: str) -> float:
         """Official AP on one list or "overall"; nan where the cell is not done."""
-        if self.scores is None:
-            return math.nan
-        return (self.scores.overall if list_name == "overall" else self.scores.lists[list_name]).official_ap
+        return self.intervals.official[list_name].value if self.done else math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,19 +160,18 @@ def summarise_run(run: RunFolder, resampling: Resampling | None = None) -> Summa
 def _row(run: RunFolder, cell: StoredCell, truth: Truth, weights: NDArray[np.integer], seed: int) -> Row:
     """Score one cell on the usable pictures."""
     if not cell.done:
-        return Row(cell, None, None)
+        return Row(cell)
     boxes, found = by_picture(run.detections(cell), truth.image_ids)
     detected = found["score"].to_numpy()
     matches = match(truth.faces, boxes, detected)
     threshold = as_scores(cell.operating_threshold, detected)
-    scores = score_matches(matches, truth.masks, threshold)
     timings = run.timings(cell) if cell.rounds else None
     calls = None if timings is None else calls_of(timings, truth.image_ids)
     exact = exact_draws(matches, truth.masks, weights)
     intervals = row_intervals(matches, truth.masks, threshold, calls, weights, exact)
     alone = cell.device == "cpu" and cell.threads == 1
     timing = None if timings is None else latency_details(timings, one_thread_on_cpu=alone, seed=seed)
-    return Row(cell, scores, calls.summary if calls else None, intervals, timing, exact)
+    return Row(cell, calls.summary if calls else None, intervals, timing, exact)
 
 
 def one_blas_thread() -> AbstractContextManager[object]:

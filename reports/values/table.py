@@ -205,33 +205,27 @@ def to_json(summary: Summary) -> dict[str, Any]:
 
 
 def _exact_ap(name: str, help_text: str) -> Column:
-    return _number(
-        f"AP {name}", help_text, lambda row: row.exact_ap(name), 3, lambda row: row.intervals.exact.get(name)
-    )
+    return _estimate(f"AP {name}", help_text, lambda row: row.intervals.exact.get(name), 3)
 
 
 def _official_ap(name: str, help_text: str) -> Column:
-    return _number(
-        f"official {name}",
-        help_text,
-        lambda row: row.official_ap(name),
-        3,
-        lambda row: row.intervals.official.get(name),
-    )
+    return _estimate(f"official {name}", help_text, lambda row: row.intervals.official.get(name), 3)
 
 
 def _at_threshold(title: str, help_text: str, field: str) -> Column:
-    def number(row: Row) -> float:
-        return math.nan if row.scores is None else float(getattr(row.scores.overall.at_threshold, field))
-
-    return _number(title, help_text, number, 3, lambda row: row.intervals.operating.get(field))
+    return _estimate(title, help_text, lambda row: row.intervals.operating.get(field), 3)
 
 
 def _latency(title: str, help_text: str, field: str) -> Column:
-    def number(row: Row) -> float:
-        return math.nan if row.latency is None else float(getattr(row.latency, field))
+    return _estimate(title, help_text, lambda row: row.intervals.latency.get(field), 1)
 
-    return _number(title, help_text, number, 1, lambda row: row.intervals.latency.get(field))
+
+def _estimate(title: str, help_text: str, estimate: Callable[[Row], Interval | None], digits: int) -> Column:
+    def number(row: Row) -> float:
+        found = estimate(row)
+        return math.nan if found is None else found.value
+
+    return _number(title, help_text, number, digits, estimate)
 
 
 def _number(

@@ -8,11 +8,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from facebench.benchmarks.analysis.intervals import RowIntervals
 from facebench.benchmarks.analysis.table import Row, Summary
 from facebench.benchmarks.choose import pick as ranking
 from facebench.benchmarks.choose.pick import pick
 from facebench.benchmarks.choose.rule import PRESETS, Candidates, Rule
-from facebench.benchmarks.scoring import PictureBoxes, score
+from facebench.benchmarks.resampling.bootstrap import CONFIDENCE, Interval
 from facebench.benchmarks.store.run_folder import RunFolder
 from facebench.benchmarks.timing.latency import summarise
 from facebench.errors import InconclusiveError, UsageError
@@ -34,9 +35,7 @@ def row(
     noise: tuple[float, float] | None = None,
     **changes: object,
 ) -> Row:
-    boxes = PictureBoxes.from_pictures([[[0, 0, 9, 9]]])
-    scores = score(boxes, boxes, np.array([0.9]), score_threshold=0.5)
-    overall = replace(scores.overall, exact_ap=ap, official_ap=ap)
+    estimate = {"overall": Interval(ap, ap, ap, CONFIDENCE, 9)}
     usual: dict[str, object] = {
         "key": name,
         "device": device,
@@ -47,16 +46,16 @@ def row(
     cell = stored(name, **usual | changes)
     latency = replace(summarise([p50]), p90_ms=p90 or p50)
     timing = noise and SimpleNamespace(noise=noise, warnings=["its core was shared"])
-    return Row(cell, replace(scores, overall=overall), latency, timing=timing)
+    return Row(cell, latency, RowIntervals(exact=estimate, official=estimate), timing)
 
 
 def running(name: str, **changes: object) -> Row:
     """A cell whose measurement was interrupted."""
-    return Row(replace(row(name, 0.5, 5, **changes).cell, status="running"), None, None)
+    return Row(replace(row(name, 0.5, 5, **changes).cell, status="running"))
 
 
 def not_done(name: str) -> Row:
-    return Row(stored(name, status="failed", reason="aborted", start=None), None, None)
+    return Row(stored(name, status="failed", reason="aborted", start=None))
 
 
 def summary(tmp_path, *rows: Row, demo: bool = False) -> Summary:

@@ -197,7 +197,7 @@ def test_unsorted_rows_score_as_sorted_ones(dataset, tmp_path):
         found = read_predictions(write_tree(tmp_path / name, tree), dataset)
         rows_of[name] = stored_row(found, dataset, tmp_path / f"run-{name}")
         assert np.diff(found.rows[A][:, 4]).max() < 0
-    assert rows_of["up"].scores == rows_of["down"].scores
+    assert rows_of["up"].intervals == rows_of["down"].intervals
     assert rows_of["up"].exact_ap("hard") == 1.0
 
 
@@ -224,7 +224,7 @@ def test_all_scores_equal(dataset, tmp_path):
     row = stored_row(read_predictions(write_tree(tmp_path / "p", tree), dataset), dataset, tmp_path / "run")
     assert row.cell.info.score_kind == "none"
     assert row.exact_ap("hard") == row.official_ap("hard") == pytest.approx(3 / 4)
-    assert row.scores.overall.at_threshold.recall == 1.0, "without scores every box counts"
+    assert row.intervals.operating["recall"].value == 1.0, "without scores every box counts"
 
 
 def test_coordinates_are_not_cut_to_whole_numbers(dataset, tmp_path):
@@ -382,13 +382,13 @@ def test_score_kind_and_threshold(dataset, tmp_path):
     found = read_predictions(write_tree(tmp_path / "p", TREE), dataset)
     row = stored_row(found, dataset, tmp_path / "a")
     assert (row.cell.info.score_kind, row.cell.operating_threshold) == ("probability", 0.5)
-    assert row.scores.overall.at_threshold.precision == 1.0
+    assert row.intervals.operating["precision"].value == 1.0
     assert row.latency is None and row.done
-    assert stored_row(found, dataset, tmp_path / "b", threshold=0.2).scores.overall.at_threshold.precision == 0.75
+    assert stored_row(found, dataset, tmp_path / "b", threshold=0.2).intervals.operating["precision"].value == 0.75
     margins = {name: text.replace("0.25", "-2").replace("0.9", "1.5") for name, text in TREE.items()}
     found = read_predictions(write_tree(tmp_path / "m", margins), dataset)
     row = stored_row(found, dataset, tmp_path / "c")
-    assert (row.cell.info.score_kind, row.scores.overall.at_threshold.precision) == ("margin", 0.75)
+    assert (row.cell.info.score_kind, row.intervals.operating["precision"].value) == ("margin", 0.75)
     with pytest.raises(DataError, match="scores outside 0 to 1"):
         store_predictions(found, dataset, tmp_path / "d", score_kind="probability")
     with pytest.raises(UsageError, match="threshold nan, expected a finite number"):

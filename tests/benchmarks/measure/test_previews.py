@@ -61,11 +61,11 @@ def test_outcomes_add_up_to_the_scores(tmp_path, monkeypatch, seed):
     runs.add_cell(run, "a", found)
     runs.add_cell(run, "b", found, start={"operating_threshold": 0.7})
     for row in summarise_run(run).rows:
-        outcomes, point = judge(run, row.cell, names), row.scores.overall.at_threshold
-        assert point.hits > 0
-        assert (outcomes.hit.sum(), outcomes.false_alarm.sum()) == (point.hits, point.false_alarms)
-        assert outcomes.found.sum() == point.hits
-        assert outcomes.counted.sum() == point.faces
+        outcomes, point = judge(run, row.cell, names), row.intervals.operating
+        hits, boxes = outcomes.hit.sum(), (outcomes.hit | outcomes.false_alarm).sum()
+        assert hits > 0
+        assert (hits / boxes, hits / outcomes.counted.sum()) == (point["precision"].value, point["recall"].value)
+        assert outcomes.found.sum() == hits
         assert not (outcomes.hit & outcomes.false_alarm).any()
 
 

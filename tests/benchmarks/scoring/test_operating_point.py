@@ -37,8 +37,8 @@ def test_detections_go_to_the_floor_and_times_stop_at_the_threshold(tmp_path, sm
     cell = folder.cells[0]
     assert (cell.rounds, cell.starts, cell.detections_differ) == (2, 3, 0)
     assert counts.begun == {FLOORED: 0} and counts.measured == 18
-    point = summarise_run(folder).rows[0].scores.overall.at_threshold
-    assert (point.precision, point.recall) == (0.5, 1.0)
+    rates = summarise_run(folder).rows[0].intervals.operating
+    assert (rates["precision"].value, rates["recall"].value) == (0.5, 1.0)
 
 
 @pytest.mark.parametrize("after", [2, 6, 8, 12, 15])

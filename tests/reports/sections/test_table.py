@@ -10,7 +10,7 @@ from facebench.tests.support.records import stored
 
 def row(family="CNN", device="cpu", size="original", floor=None, **more):
     protocol = {"size": size, "score_floor": floor}
-    return Row(stored(info={"family": family}, device=device, protocol=protocol, **more), None, None)
+    return Row(stored(info={"family": family}, device=device, protocol=protocol, **more))
 
 
 @pytest.mark.parametrize(
