@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from facebench.cli.console import any_failed, fetch_models, stderr
@@ -69,7 +70,7 @@ CELLS = {
 
 @pytest.mark.parametrize(("cells", "named", "expected"), CELLS.values(), ids=CELLS)
 def test_what_counts_as_a_failed_check(cells, named, expected):
-    stored = [dict(zip(("key", "status"), cell, strict=True)) for cell in cells]
+    stored = [SimpleNamespace(key=key, status=status) for key, status in cells]
     assert any_failed(stored, named) is expected
 
 
