@@ -155,7 +155,7 @@ def resample(statistic: Statistic, weights: NDArray[np.integer]) -> Resampled:
     return Resampled(float(values[0]), values[1:])
 
 
-def percentile_interval(value: float, samples: NDArray[np.float64], confidence: float = CONFIDENCE) -> Interval:
+def percentile_interval(value: float, samples: NDArray[np.float64]) -> Interval:
     """Return the interval that leaves out the same share of the samples at either end.
 
     It follows the scatter without a model of its shape. It is not corrected for bias (BCa would be, at the price of
@@ -164,32 +164,26 @@ def percentile_interval(value: float, samples: NDArray[np.float64], confidence: 
     Args:
         value: on the pictures as they are.
         samples: float64 (draws,); nan ones are left out and not counted in `draws`.
-        confidence: above 0 and below 1.
 
-    Raises:
-        UsageError: on a confidence out of range.
-
-    >>> percentile_interval(50.0, np.arange(101.0), confidence=0.5)
-    Interval(value=50.0, low=25.0, high=75.0, confidence=0.5, draws=101)
+    >>> percentile_interval(50.0, np.arange(201.0))
+    Interval(value=50.0, low=5.0, high=195.0, confidence=0.95, draws=201)
     """
-    if not 0.0 < confidence < 1.0:
-        raise UsageError(f"confidence must be above 0 and below 1, got {confidence}")
     defined = samples[~np.isnan(samples)]
     low, high = math.nan, math.nan
     if len(defined):
-        tail = (1.0 - confidence) / 2
+        tail = (1.0 - CONFIDENCE) / 2
         # the reflected argument keeps the interval of -x the reflection of that of x
         low, reflected = np.quantile([defined, -defined], tail, axis=1).tolist()
         high = -reflected
-    return Interval(value, low, high, confidence, len(defined))
+    return Interval(value, low, high, CONFIDENCE, len(defined))
 
 
-def interval(resampled: Resampled, confidence: float = CONFIDENCE) -> Interval:
+def interval(resampled: Resampled) -> Interval:
     """Return the percentile interval of a resampled statistic; see `percentile_interval`."""
-    return percentile_interval(resampled.value, resampled.samples, confidence)
+    return percentile_interval(resampled.value, resampled.samples)
 
 
-def paired_difference(a: Resampled, b: Resampled, confidence: float = CONFIDENCE) -> Difference:
+def paired_difference(a: Resampled, b: Resampled) -> Difference:
     """Compare two detectors, or two settings, on the same draws.
 
     Raises:
@@ -200,7 +194,7 @@ def paired_difference(a: Resampled, b: Resampled, confidence: float = CONFIDENCE
     samples = a.samples - b.samples
     defined = samples[~np.isnan(samples)]
     above = float(np.mean((defined > 0) + 0.5 * (defined == 0))) if len(defined) else math.nan
-    return Difference(percentile_interval(a.value - b.value, samples, confidence), above)
+    return Difference(percentile_interval(a.value - b.value, samples), above)
 
 
 def first_shares(detectors: Mapping[str, Resampled]) -> dict[str, float]:
@@ -225,7 +219,7 @@ def first_shares(detectors: Mapping[str, Resampled]) -> dict[str, float]:
     return dict(zip(detectors, shares.tolist(), strict=True))
 
 
-def tied_with_best(detectors: Mapping[str, Resampled], confidence: float = CONFIDENCE) -> tuple[str, ...]:
+def tied_with_best(detectors: Mapping[str, Resampled]) -> tuple[str, ...]:
     """Return the detector of the highest value, and all whose paired difference from it has zero inside its interval.
 
     Best first, then by falling value. Detectors without a value are left out. To be tied is not to be equal: it says
@@ -235,23 +229,22 @@ def tied_with_best(detectors: Mapping[str, Resampled], confidence: float = CONFI
     return tuple(
         name
         for name in ranked
-        if name == ranked[0] or paired_difference(detectors[ranked[0]], detectors[name], confidence).interval.holds_zero
+        if name == ranked[0] or paired_difference(detectors[ranked[0]], detectors[name]).interval.holds_zero
     )
 
 
-def gap(groups: Mapping[str, Resampled], confidence: float = CONFIDENCE) -> Gap | None:
+def gap(groups: Mapping[str, Resampled]) -> Gap | None:
     """Return the difference between the best and the worst group with its interval; None with fewer than two groups.
 
     Args:
         groups: one statistic on the same draws for each group, best the recall at the operating threshold: false alarms
             belong to no group, so that precision and AP of groups of different size cannot be compared.
-        confidence: of the interval.
     """
     ranked = sorted((name for name in groups if not math.isnan(groups[name].value)), key=_falling(groups))
     if len(ranked) < 2:
         return None
     best, worst = ranked[0], ranked[-1]
-    return Gap(best, worst, paired_difference(groups[best], groups[worst], confidence).interval)
+    return Gap(best, worst, paired_difference(groups[best], groups[worst]).interval)
 
 
 def _falling(values: Mapping[str, Resampled]) -> Callable[[str], float]:

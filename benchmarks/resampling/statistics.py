@@ -105,14 +105,9 @@ def checked_weights(weights: NDArray[np.integer], pictures: int) -> NDArray[np.i
     return weights
 
 
-def blocks_of_draws(weights: NDArray[np.number], numbers: int = 0) -> Iterator[slice]:
-    """Yield slices of the draws, of as many as may be laid out together; of no draws an empty one.
-
-    Args:
-        weights: (draws, pictures).
-        numbers: that are made of each draw, where these are more than its pictures.
-    """
-    draws = max(1, NUMBERS_PER_BLOCK // max(weights.shape[1], numbers, 1))
+def blocks_of_draws(weights: NDArray[np.number]) -> Iterator[slice]:
+    """Yield slices of weights (draws, pictures), of as many draws as may be laid out together; of no draws one."""
+    draws = max(1, NUMBERS_PER_BLOCK // max(weights.shape[1], 1))
     for start in range(0, max(len(weights), 1), draws):
         yield slice(start, min(start + draws, len(weights)))
 

@@ -100,7 +100,6 @@ def latency_change(
     paired: bool = False,
     seed: int = 0,
     draws: int = DRAWS,
-    confidence: float = CONFIDENCE,
 ) -> LatencyChange:
     """Compare two versions measured on the same pictures.
 
@@ -114,7 +113,6 @@ def latency_change(
             then cancels out. Without, the sides are two runs of their own, of any number of rounds.
         seed: of the draws.
         draws: of the interval.
-        confidence: of the interval; the floor is always that of 95 %.
 
     Raises:
         UsageError: on shapes that do not fit, times that are not finite or not above 0, `again` without `paired`.
@@ -124,7 +122,7 @@ def latency_change(
     pictures = int(measured.sum())
     rounds = min(len(side) for side in sides)
     if pictures == 0:
-        nothing = Interval(math.nan, math.nan, math.nan, confidence, 0)
+        nothing = Interval(math.nan, math.nan, math.nan, CONFIDENCE, 0)
         return LatencyChange(nothing, None, rounds, 0, len(measured), math.nan, 0.0)
     logs = [np.log(side[:, measured]) for side in sides]
     change = logs[1].mean(axis=0) - logs[0].mean(axis=0)
@@ -133,7 +131,7 @@ def latency_change(
     if freedom:
         # evenly spaced quantiles stand for the draws of t: those of the pictures are random already
         samples = samples + error * _t(freedom, (np.arange(draws) + 0.5) / draws)
-    ratio = _exp(percentile_interval(float(np.median(change)), samples, confidence))
+    ratio = _exp(percentile_interval(float(np.median(change)), samples))
     floor = _floor(logs, paired=paired) if freedom else None
     return LatencyChange(ratio, floor, rounds, pictures, len(measured) - pictures, error, freedom)
 

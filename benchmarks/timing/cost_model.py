@@ -33,6 +33,8 @@ _ALIKE = 1e-9
 _TOLERANCE = 1e-4
 _EXACT = 1e-18
 
+_UNKNOWN = Interval(math.nan, math.nan, math.nan, CONFIDENCE, 0)
+
 
 @dataclass(frozen=True, slots=True)
 class CostModel:
@@ -83,7 +85,6 @@ def fit_cost(
     *,
     seed: int = 0,
     draws: int = DRAWS,
-    confidence: float = CONFIDENCE,
 ) -> CostModel:
     """Fit the cost of a detector.
 
@@ -93,7 +94,6 @@ def fit_cost(
         faces: (n,), found in it.
         seed: of the draws, as in `draw_weights`.
         draws: for the intervals.
-        confidence: of the intervals.
 
     Raises:
         UsageError: on lists that are not flat or of different length, times and sizes not above 0 or not finite,
@@ -103,7 +103,7 @@ def fit_cost(
     pictures = len(times)
     design = np.column_stack([np.ones(pictures), size, found])
     if pictures < FEWEST_PICTURES:
-        nothing = _unknown(confidence)
+        nothing = _UNKNOWN
         note = f"{pictures} pictures are too few for three terms: measure {FEWEST_PICTURES} or more"
         blind = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
         nans = (math.nan, math.nan, math.nan)
@@ -115,9 +115,7 @@ def fit_cost(
     # a draw of pictures that are more alike than all of them has no answer of its own
     redrawn.solutions[redrawn.rank < fitted.rank[0]] = np.nan
     of_base, of_megapixel, of_face = (
-        percentile_interval(float(fitted.solutions[0, term]), redrawn.solutions[:, term], confidence)
-        if known[term]
-        else _unknown(confidence)
+        percentile_interval(float(fitted.solutions[0, term]), redrawn.solutions[:, term]) if known[term] else _UNKNOWN
         for term in range(3)
     )
     errors = relative @ fitted.solutions[0] - 1.0
@@ -192,10 +190,6 @@ def _note(size: NDArray[np.float64], faces: NDArray[np.float64], known: NDArray[
         causes.append(f"{faces[0]:.0f} faces were found in every picture")
     cause = " and ".join(causes) or "faces and megapixels grow in step"
     return f"{', '.join(terms)} cannot be told: {cause}"
-
-
-def _unknown(confidence: float) -> Interval:
-    return Interval(math.nan, math.nan, math.nan, confidence, 0)
 
 
 def _checked(

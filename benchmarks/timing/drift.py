@@ -50,9 +50,7 @@ class Drift:
     text: str
 
 
-def drift(
-    ms: ArrayLike, expected: ArrayLike, *, seed: int = 0, draws: int = DRAWS, confidence: float = CONFIDENCE
-) -> Drift:
+def drift(ms: ArrayLike, expected: ArrayLike, *, seed: int = 0, draws: int = DRAWS) -> Drift:
     """Compare the end of a measurement with its beginning.
 
     Neighbouring samples are taken to scatter on their own. Where they do not, as when another process works for some
@@ -64,7 +62,6 @@ def drift(
             known, which leaves the sample out.
         seed: of the draws.
         draws: for the interval.
-        confidence: of the interval.
 
     Raises:
         UsageError: on lists that are not flat or of different length, samples that are not finite or not above 0,
@@ -84,15 +81,15 @@ def drift(
     samples = len(over)
     outliers = int((over > math.log(OUTLIER_FACTOR)).sum())
     if samples < FEWEST_SAMPLES:
-        nothing = Interval(math.nan, math.nan, math.nan, confidence, 0)
+        nothing = Interval(math.nan, math.nan, math.nan, CONFIDENCE, 0)
         text = f"{samples} samples are too few to tell a drift: {FEWEST_SAMPLES} are needed"
         return Drift(nothing, False, outliers, samples, text + _outliers(outliers, samples))
     first, last = over[: samples // 3], over[-(samples // 3) :]
     logs = median_draws(last, draws=draws, seed=seed) - median_draws(first, draws=draws, seed=seed + 1)
-    inside = percentile_interval(float(np.median(last) - np.median(first)), logs, confidence)
-    change = Interval(math.exp(inside.value), math.exp(inside.low), math.exp(inside.high), confidence, inside.draws)
+    inside = percentile_interval(float(np.median(last) - np.median(first)), logs)
+    change = Interval(math.exp(inside.value), math.exp(inside.low), math.exp(inside.high), CONFIDENCE, inside.draws)
     flagged = not inside.low <= 0 <= inside.high and abs(inside.value) > math.log1p(LARGEST_CHANGE)
-    bounds = f"{100 * confidence:.4g} %: {change.low:.2f} to {change.high:.2f}"
+    bounds = f"{100 * CONFIDENCE:.4g} %: {change.low:.2f} to {change.high:.2f}"
     numbers = f"{change.value:.2f} times the time at the end ({bounds})"
     text = f"not stationary: {numbers}" if flagged else f"no drift above {100 * LARGEST_CHANGE:g} % shown: {numbers}"
     return Drift(change, flagged, outliers, samples, text + _outliers(outliers, samples))

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...benchmarks.resampling.bootstrap import CONFIDENCE, DRAWS, Interval, draw_weights, percentile_interval
+from ...benchmarks.resampling.bootstrap import DRAWS, Interval, draw_weights, percentile_interval
 from ...errors import DataError
 
 CALIBRATION_BINS = 15
@@ -68,7 +68,6 @@ def classification_report(
     *,
     draws: int = DRAWS,
     seed: int = 0,
-    confidence: float = CONFIDENCE,
 ) -> ClassificationReport:
     """Score a classification.
 
@@ -78,7 +77,6 @@ def classification_report(
         classes: names, c of them.
         draws: resamples for the intervals.
         seed: names them.
-        confidence: of the intervals.
 
     Raises:
         DataError: the arrays do not fit together, or there is no picture.
@@ -93,7 +91,7 @@ def classification_report(
     rates["calibration_error"] = _calibration_errors(weights, probabilities.max(axis=1), answers == labels)
 
     def interval(values: _Floats) -> Interval:
-        return percentile_interval(float(values[0]), values[1:], confidence)
+        return percentile_interval(float(values[0]), values[1:])
 
     def intervals(values: _Floats) -> tuple[Interval, ...]:
         return tuple(interval(column) for column in values.T)

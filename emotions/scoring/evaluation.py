@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...benchmarks.resampling.bootstrap import CONFIDENCE, DRAWS, Interval, percentile_interval
+from ...benchmarks.resampling.bootstrap import DRAWS, Interval, percentile_interval
 from ...benchmarks.store.documents import finite, json_text
 from ...benchmarks.store.run_folder import write_atomically
 from ...datasets.faces.ckplus import CkPictures
@@ -151,9 +151,7 @@ def evaluate(
     return Evaluation(classifier.name, classifier.sha256, reports, means)
 
 
-def mean_of_precisions(
-    confusion: NDArray[np.integer[Any]], *, draws: int = DRAWS, seed: int = 0, confidence: float = CONFIDENCE
-) -> MeanOfPrecisions:
+def mean_of_precisions(confusion: NDArray[np.integer[Any]], *, draws: int = DRAWS, seed: int = 0) -> MeanOfPrecisions:
     """Return the number that is easily taken for an accuracy, beside the accuracy.
 
     Drawing pictures with repetition is drawing cells of the confusion matrix by their counts, so the matrix is enough.
@@ -162,7 +160,6 @@ def mean_of_precisions(
         confusion: integers (c, c); rows are what the pictures show, columns what was answered.
         draws: resamples for the intervals.
         seed: names them.
-        confidence: of the intervals.
 
     Raises:
         DataError: the matrix is not square, or holds no picture.
@@ -179,8 +176,8 @@ def mean_of_precisions(
     mean = np.where(answered, precision, 0.0).sum(axis=1) / answered.sum(axis=1)
     less = mean - rates["accuracy"]
     return MeanOfPrecisions(
-        percentile_interval(float(mean[0]), mean[1:], confidence),
-        percentile_interval(float(less[0]), less[1:], confidence),
+        percentile_interval(float(mean[0]), mean[1:]),
+        percentile_interval(float(less[0]), less[1:]),
     )
 
 

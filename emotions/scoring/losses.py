@@ -26,7 +26,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...benchmarks.resampling.bootstrap import (
-    CONFIDENCE,
     Difference,
     Interval,
     Resampled,
@@ -35,6 +34,7 @@ from ...benchmarks.resampling.bootstrap import (
 )
 from ...benchmarks.resampling.statistics import checked_weights
 from ...datasets.faces.fer import EMOTIONS
+from ...datasets.manage.statistics import in_bins
 from ...errors import DataError
 
 MISSED = -1
@@ -224,8 +224,6 @@ def end_to_end(
     oracle: NDArray[np.int8],
     answers: Answers,
     weights: NDArray[np.integer[Any]],
-    *,
-    confidence: float = CONFIDENCE,
 ) -> EndToEnd:
     """Score a detector together with a classifier.
 
@@ -235,7 +233,6 @@ def end_to_end(
         answers: what the detector's boxes gave.
         weights: integers (draws, pictures), how often each picture is drawn; see `draw_weights`. Give all detectors the
             same for paired differences.
-        confidence: of the intervals.
 
     Raises:
         DataError: the arrays do not fit together.
@@ -247,17 +244,18 @@ def end_to_end(
     checked_weights(weights, known.pictures)
     alarms = np.bincount(answers.alarm_picture, minlength=known.pictures)
     everyone = np.ones(len(known), dtype=np.bool_)
-    totals, rates, e2e = _score(count_pictures(known, oracle, answers, everyone, alarms), weights, confidence)
+    totals, rates, e2e = _score(count_pictures(known, oracle, answers, everyone, alarms), weights)
 
     def group(name: str, counted: NDArray[np.bool_]) -> GroupScore:
         counts = count_pictures(known, oracle, answers, counted, np.zeros_like(alarms))
-        part, of_part, _ = _score(counts, weights, confidence)
+        part, of_part, _ = _score(counts, weights)
         return GroupScore(
             name, part, {key: value for key, value in of_part.items() if key != "false_alarms_per_picture"}
         )
 
     emotions = {name: known.labels == place for place, name in enumerate(EMOTIONS)}
-    sizes = {name: (known.heights_px >= low) & (known.heights_px < high) for name, (low, high) in SIZES_PX.items()}
+    bins = in_bins(known.heights_px, SIZES_PX)
+    sizes = {name: bins == name for name in SIZES_PX}
     return EndToEnd(
         totals,
         rates,
@@ -319,7 +317,7 @@ def rates_of(sums: NDArray[np.integer[Any]] | _Floats) -> dict[str, _Floats]:
     }
 
 
-def differences(scores: Mapping[str, EndToEnd], confidence: float = CONFIDENCE) -> dict[tuple[str, str], Difference]:
+def differences(scores: Mapping[str, EndToEnd]) -> dict[tuple[str, str], Difference]:
     """Return the difference in end-to-end accuracy of every pair, the earlier less the later, on the same draws.
 
     Raises:
@@ -327,20 +325,20 @@ def differences(scores: Mapping[str, EndToEnd], confidence: float = CONFIDENCE) 
     """
     names = list(scores)
     return {
-        (one, other): paired_difference(scores[one].e2e, scores[other].e2e, confidence)
+        (one, other): paired_difference(scores[one].e2e, scores[other].e2e)
         for place, one in enumerate(names)
         for other in names[place + 1 :]
     }
 
 
 def _score(
-    counts: NDArray[np.int64], weights: NDArray[np.integer[Any]], confidence: float
+    counts: NDArray[np.int64], weights: NDArray[np.integer[Any]]
 ) -> tuple[Totals, dict[str, Interval], Resampled]:
     # float64 holds these whole numbers exactly, and multiplies them much faster
     drawn = rates_of(weights.astype(np.float64) @ counts.astype(np.float64))
     sums = counts.sum(axis=0)
     plain = {name: float(value) for name, value in rates_of(sums).items()}
-    rates = {name: percentile_interval(plain[name], drawn[name], confidence) for name in RATES}
+    rates = {name: percentile_interval(plain[name], drawn[name]) for name in RATES}
     return Totals(*map(int, sums)), rates, Resampled(plain["e2e_accuracy"], drawn["e2e_accuracy"])
 
 
