@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from facebench.benchmarks.compare.gate import accuracy_verdict, differences_in_words
 from facebench.benchmarks.scoring import score
-from facebench.benchmarks.store.truth import Truth, by_picture
 
 if TYPE_CHECKING:
     from facebench.benchmarks.analysis.table import Row, Summary
@@ -30,13 +29,12 @@ def test_accuracy(
     pytestconfig: pytest.Config,
 ) -> None:
     run, label = summary.run, row.cell.label
-    truth = Truth.of(run)
-    boxes, found = by_picture(run.detections(row.cell), truth.image_ids)
+    truth, found = summary.reader.truth, summary.reader.matched(row.cell)
     lists = run.document.dataset.lists
     benchmark.group = label
     scores = benchmark.pedantic(
         score,
-        args=(truth.faces, boxes, found["score"].to_numpy()),
+        args=(truth.faces, found.boxes, found.scores),
         kwargs={
             "score_threshold": row.cell.operating_threshold,
             "ignore": ~truth.masks["overall"],

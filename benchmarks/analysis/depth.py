@@ -15,7 +15,6 @@ from ..resampling.bootstrap import (
     paired_difference,
     tied_with_best,
 )
-from ..store.truth import Truth
 from .detector_depth import CellAnalysis, CellScorer, ListIntervals, SliceScore
 from .table import Resampling, Summary, one_blas_thread
 
@@ -51,16 +50,15 @@ def analyse(summary: Summary, resampling: Resampling | None = None) -> Analysis:
     Raises:
         ResultsError: a table of the run is missing or damaged.
     """
-    truth = Truth.of(summary.run)
     resampling = resampling or summary.resampled
-    weights = resampling.weights(truth.image_ids)
+    weights = resampling.weights(summary.reader.truth.image_ids)
     done = [row for row in summary.rows if row.done]
     primary: dict[str, Resampled] = {}
     cells = {}
     with one_blas_thread():
         for row in done:
             key = row.cell.key
-            work = CellScorer(summary, truth, row, weights, as_summary=resampling == summary.resampled)
+            work = CellScorer(summary, row, weights, as_summary=resampling == summary.resampled)
             cells[key], primary[key] = work.analysis()
     keys = list(cells)
     pairs = [(a, b) for place, a in enumerate(keys) for b in keys[place + 1 :]]

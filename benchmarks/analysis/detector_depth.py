@@ -30,11 +30,10 @@ from ..resampling.errors import (
 )
 from ..resampling.official import OfficialAP
 from ..resampling.statistics import operating_ratios, share_of_faces
-from ..scoring import count, match
+from ..scoring import count
 from ..scoring.calibration import Calibration, calibration
 from ..scoring.coco import Overlaps, coco_overlaps
 from ..scoring.matching import Matches
-from ..scoring.operating_point import as_scores
 from ..scoring.slices import (
     HEIGHT,
     LABELS,
@@ -48,7 +47,6 @@ from ..scoring.slices import (
 from ..scoring.sweep import CurveEnd, Sweep, curve_end, sweep
 from ..scoring.thresholds import ThresholdChoice, choose_threshold
 from ..scoring.verdicts import faces_not_hit, verdicts
-from ..store.truth import Truth, by_picture
 from .intervals import OFFICIAL_DRAWS, exact_draws
 from .table import Row, Summary, event_of
 
@@ -143,24 +141,24 @@ class CellScorer:
 
     Args:
         summary: of the run.
-        truth: of the run.
         row: of the cell.
         weights: int (draws, pictures).
         as_summary: whether these are the draws of the summary, so that what it holds need not be resampled again.
     """
 
-    def __init__(
-        self, summary: Summary, truth: Truth, row: Row, weights: NDArray[np.integer], *, as_summary: bool
-    ) -> None:
+    def __init__(self, summary: Summary, row: Row, weights: NDArray[np.integer], *, as_summary: bool) -> None:
+        truth, found = summary.reader.truth, summary.reader.matched(row.cell)
         self._truth = truth
         self._row = row
         self._weights = weights
         self._counted = truth.masks[summary.primary]
         self._primary = summary.primary
-        self._boxes, found = by_picture(summary.run.detections(row.cell), truth.image_ids)
-        self._scores = found["score"].to_numpy()
-        self._matches: Matches = match(truth.faces, self._boxes, self._scores)
-        self._threshold = as_scores(row.cell.operating_threshold, self._scores)
+        self._boxes, self._scores, self._matches, self._threshold = (
+            found.boxes,
+            found.scores,
+            found.matches,
+            found.threshold,
+        )
         hit = verdicts(self._matches, self._counted).hit & (self._matches.scores >= self._threshold)
         self._unfound = faces_not_hit(self._matches, self._counted, hit)
         if as_summary and row.exact_draws:

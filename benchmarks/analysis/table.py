@@ -13,11 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..resampling.bootstrap import DRAWS, Resampled, draw_weights, first_shares, tied_with_best
-from ..scoring import match
-from ..scoring.operating_point import as_scores
 from ..store.records import StoredCell
 from ..store.run_folder import RunFolder
-from ..store.truth import Truth, by_picture
+from ..store.truth import RunReader
 from ..timing.details import LatencyDetails, latency_details
 from ..timing.latency import LatencySummary, summarise
 from .intervals import Calls, RowIntervals, exact_draws, row_intervals
@@ -61,6 +59,7 @@ class Row:
         cell: as stored in run.json.
         latency: of the whole `detect` call, None unless the cell is done and was measured.
         intervals: every number that is an estimate from pictures; empty unless the cell is done.
+        calls: what was timed; None where `latency` is.
         timing: stages, cost and what makes the latency doubtful; None where `latency` is.
         exact_draws: exact AP by list and "overall" under each draw of the summary; empty unless the cell is done.
     """
@@ -68,6 +67,7 @@ class Row:
     cell: StoredCell
     latency: LatencySummary | None = None
     intervals: RowIntervals = field(default_factory=RowIntervals)
+    calls: Calls | None = field(default=None, compare=False)
     timing: LatencyDetails | None = None
     exact_draws: Mapping[str, Resampled] = field(default_factory=dict)
 
@@ -90,7 +90,7 @@ class Summary:
     """A run with its rows, best first.
 
     Attributes:
-        run: the folder.
+        reader: of the run's tables and matches.
         rows: done cells by falling exact AP on `primary`, then by p50; then those that are not done.
         lists: names of the scored lists, or ("overall",).
         primary: the list that ranks: the last, which is the hardest.
@@ -102,7 +102,7 @@ class Summary:
         resampled: how the pictures were drawn for every interval.
     """
 
-    run: RunFolder
+    reader: RunReader
     rows: Sequence[Row]
     lists: tuple[str, ...]
     primary: str
@@ -111,6 +111,11 @@ class Summary:
     tied: Sequence[str] = ()
     first: Mapping[str, float] = field(default_factory=dict)
     resampled: Resampling = field(default_factory=Resampling)
+
+    @property
+    def run(self) -> RunFolder:
+        """The folder."""
+        return self.reader.run
 
     @property
     def scope(self) -> str:
@@ -134,44 +139,45 @@ def summarise_run(run: RunFolder, resampling: Resampling | None = None) -> Summa
     Raises:
         ResultsError: a table of the run is missing or damaged.
     """
-    pictures = run.pictures()
-    lists = run.document.dataset.lists
-    truth = Truth.of_tables(pictures, run.faces(), lists)
+    reader = RunReader(run)
     primary = run.document.dataset.ranking
     resampling = resampling or Resampling()
-    weights = resampling.weights(truth.image_ids)
+    pictures = len(reader.truth.image_ids)
+    weights = resampling.weights(reader.truth.image_ids)
     with one_blas_thread():
-        rows = [_row(run, cell, truth, weights, resampling.seed) for cell in run.cells]
+        rows = [_row(reader, cell, weights, resampling.seed) for cell in run.cells]
     resampled = {row.cell.key: row.exact_draws[primary] for row in rows if row.done}
     rows.sort(key=lambda row: _rank(row, primary))
     return Summary(
-        run=run,
+        reader=reader,
         rows=rows,
-        lists=lists or (primary,),
+        lists=run.document.dataset.lists or (primary,),
         primary=primary,
-        pictures=len(truth.image_ids),
-        excluded=len(pictures) - len(truth.image_ids),
+        pictures=pictures,
+        excluded=len(reader.pictures) - pictures,
         tied=tied_with_best(resampled),
         first=first_shares(resampled),
         resampled=resampling,
     )
 
 
-def _row(run: RunFolder, cell: StoredCell, truth: Truth, weights: NDArray[np.integer], seed: int) -> Row:
+def _row(reader: RunReader, cell: StoredCell, weights: NDArray[np.integer], seed: int) -> Row:
     """Score one cell on the usable pictures."""
     if not cell.done:
         return Row(cell)
-    boxes, found = by_picture(run.detections(cell), truth.image_ids)
-    detected = found["score"].to_numpy()
-    matches = match(truth.faces, boxes, detected)
-    threshold = as_scores(cell.operating_threshold, detected)
-    timings = run.timings(cell) if cell.rounds else None
+    truth, found = reader.truth, reader.matched(cell)
+    timings = reader.run.timings(cell) if cell.rounds else None
     calls = None if timings is None else calls_of(timings, truth.image_ids)
-    exact = exact_draws(matches, truth.masks, weights)
-    intervals = row_intervals(matches, truth.masks, threshold, calls, weights, exact)
+    exact = exact_draws(found.matches, truth.masks, weights)
     alone = cell.device == "cpu" and cell.threads == 1
-    timing = None if timings is None else latency_details(timings, one_thread_on_cpu=alone, seed=seed)
-    return Row(cell, calls.summary if calls else None, intervals, timing, exact)
+    return Row(
+        cell=cell,
+        latency=calls.summary if calls else None,
+        intervals=row_intervals(found.matches, truth.masks, found.threshold, calls, weights, exact),
+        calls=calls,
+        timing=None if timings is None else latency_details(timings, one_thread_on_cpu=alone, seed=seed),
+        exact_draws=exact,
+    )
 
 
 def one_blas_thread() -> AbstractContextManager[object]:

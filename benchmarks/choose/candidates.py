@@ -7,12 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..analysis.table import Row, Summary, calls_of
+from ..analysis.table import Row, Summary
 from ..resampling.average_precision import ExactAP
 from ..resampling.boxes import weighted_quantiles
-from ..scoring import Matches, match
 from ..scoring.thresholds import ThresholdChoice, choose_threshold
-from ..store.truth import Truth, by_picture
+from ..store.truth import Truth
 from .rule import SMALL_FACES, SMALL_PX, Candidates, halves
 
 HALVES = 400
@@ -39,20 +38,21 @@ def load_candidates(summary: Summary, rows: Sequence[Row], metric: str) -> tuple
     Raises:
         ResultsError: a table of the run is damaged.
     """
-    truth = Truth.of(summary.run)
+    truth = summary.reader.truth
     counted = _counted(summary, metric, truth)
     drawn = summary.resampled.weights(truth.image_ids)
     half = halves(len(truth.image_ids), draws=HALVES, seed=summary.resampled.seed)
     weights = np.concatenate([np.ones((1, len(truth.image_ids)), np.int8), drawn, half])
     ap, p50, p90 = (np.full((len(weights), len(rows)), np.nan) for _ in range(3))
     for place, row in enumerate(rows):
-        exact_ap = ExactAP(_matches(summary, row, truth), counted)
+        exact_ap = ExactAP(summary.reader.matched(row.cell).matches, counted)
         known = None if metric == SMALL_FACES else row.exact_draws.get(metrics(summary)[metric])
         ap[:, place] = (
             exact_ap(weights) if known is None else np.concatenate([[known.value], known.samples, exact_ap(half)])
         )
-        calls = calls_of(summary.run.timings(row.cell), truth.image_ids)
-        p50[:, place], p90[:, place] = weighted_quantiles(calls.detect_ms, calls.picture, weights, (0.5, 0.9))
+        if row.calls is not None:
+            quantiles = weighted_quantiles(row.calls.detect_ms, row.calls.picture, weights, (0.5, 0.9))
+            p50[:, place], p90[:, place] = quantiles
     on_draws = Candidates(*(one[: 1 + len(drawn)] for one in (ap, p50, p90)))
     on_halves = Candidates(*(np.concatenate([one[:1], one[1 + len(drawn) :]]) for one in (ap, p50, p90)))
     return on_draws, on_halves
@@ -66,8 +66,8 @@ def accuracy(summary: Summary, row: Row, metric: str) -> float:
     """
     if metric != SMALL_FACES:
         return row.exact_ap(metrics(summary)[metric])
-    truth = Truth.of(summary.run)
-    exact_ap = ExactAP(_matches(summary, row, truth), _counted(summary, metric, truth))
+    truth = summary.reader.truth
+    exact_ap = ExactAP(summary.reader.matched(row.cell).matches, _counted(summary, metric, truth))
     return float(exact_ap(np.ones((1, len(truth.image_ids)), np.int8))[0])
 
 
@@ -78,14 +78,8 @@ def threshold_for(summary: Summary, row: Row, precision: float) -> ThresholdChoi
         UsageError: the precision is not in (0, 1].
         ResultsError: a table of the run is damaged.
     """
-    truth = Truth.of(summary.run)
-    matches, counted = _matches(summary, row, truth), truth.masks["overall"]
+    matches, counted = summary.reader.matched(row.cell).matches, summary.reader.truth.masks["overall"]
     return choose_threshold(matches, counted, precision=precision, seed=summary.resampled.seed)
-
-
-def _matches(summary: Summary, row: Row, truth: Truth) -> Matches:
-    boxes, found = by_picture(summary.run.detections(row.cell), truth.image_ids)
-    return match(truth.faces, boxes, found["score"].to_numpy())
 
 
 def _counted(summary: Summary, metric: str, truth: Truth) -> NDArray[np.bool_]:

@@ -11,6 +11,7 @@ from ...errors import InconclusiveError, UsageError, did_you_mean
 from ..analysis.table import Row, Summary
 from ..scoring.thresholds import ThresholdChoice
 from ..store.run_folder import RunFolder
+from ..store.truth import RunReader
 from .candidates import accuracy, load_candidates, metrics, threshold_for
 from .default import SCHEMA, SCHEMA_VERSION
 from .left_out import UNFINISHED, why_not
@@ -69,7 +70,8 @@ def pick(
             "--accept-unfinished"
         )
     rows = _kept(rows, [_why_twin(summary, row, rows, rule) for row in rows], left_out)
-    judged = [_judged(summary, row, rule, required_on) for row in rows]
+    elsewhere = None if required_on is None else RunReader(required_on)
+    judged = [_judged(summary, row, rule, elsewhere) for row in rows]
     required = {row.cell.label: had for row, had in zip(rows, judged, strict=True) if not isinstance(had, str)}
     rows = _kept(rows, [_why_short(had) for had in judged], left_out)
     if not rows:
@@ -150,14 +152,14 @@ def _kept(rows: Sequence[Row], reasons: Sequence[str], left_out: dict[str, str])
     return [row for row, why in zip(rows, reasons, strict=True) if not why]
 
 
-def _judged(summary: Summary, row: Row, rule: Rule, required_on: RunFolder | None) -> list[Judged] | str:
+def _judged(summary: Summary, row: Row, rule: Rule, elsewhere: RunReader | None) -> list[Judged] | str:
     """Judge the requirements at the threshold that a row would be handed over with, or say why that cannot be done."""
     if not rule.requirements:
         return []
     threshold, _ = _threshold(summary, row, rule)
-    run = required_on or summary.run
-    cell = row.cell if required_on is None else cell_like(required_on, row.cell, threshold)
-    return cell if isinstance(cell, str) else judge(run, cell, threshold, rule.requirements, summary.resampled)
+    reader = elsewhere or summary.reader
+    cell = row.cell if elsewhere is None else cell_like(elsewhere.run, row.cell, threshold)
+    return cell if isinstance(cell, str) else judge(reader, cell, threshold, rule.requirements, summary.resampled)
 
 
 def _why_twin(summary: Summary, row: Row, rows: Sequence[Row], rule: Rule) -> str:

@@ -16,12 +16,11 @@ from ...errors import UsageError, did_you_mean
 from ..analysis.table import Resampling
 from ..resampling.bootstrap import Interval, interval, resample
 from ..resampling.statistics import operating_ratios
-from ..scoring import match
 from ..scoring.operating_point import as_scores
 from ..scoring.slices import face_sizes
 from ..store.records import StoredCell
 from ..store.run_folder import RunFolder
-from ..store.truth import Truth, by_picture
+from ..store.truth import RunReader
 
 METRICS = ("recall", "precision")
 ATTRIBUTES = ("share", "height")
@@ -181,7 +180,7 @@ class Judged:
 
 
 def judge(
-    run: RunFolder,
+    reader: RunReader,
     cell: StoredCell,
     threshold: float,
     requirements: Sequence[Requirement],
@@ -190,7 +189,7 @@ def judge(
     """Say what a cell has of each requirement, over all faces of its run that are not ignored.
 
     Args:
-        run: that the cell is of.
+        reader: of the run that the cell is of.
         cell: a finished one.
         threshold: score from which boxes count.
         requirements: to judge.
@@ -200,10 +199,7 @@ def judge(
         UsageError: no face of the run is in the slice of a requirement.
         ResultsError: a table of the run is damaged.
     """
-    truth = Truth.of(run)
-    boxes, found = by_picture(run.detections(cell), truth.image_ids)
-    scores = found["score"].to_numpy()
-    matches = match(truth.faces, boxes, scores)
+    run, truth, found = reader.run, reader.truth, reader.matched(cell)
     sizes = face_sizes(truth.faces, truth.image_sizes)
     counted = truth.masks["overall"]
     weights = resampling.weights(truth.image_ids)
@@ -215,7 +211,7 @@ def judge(
                 f"none of the {int(counted.sum()):,} faces of {run.path} is in {one.name}: the requirement cannot be "
                 "judged there. Name a run of the same detectors that has such faces with --require-on"
             )
-        ratio = operating_ratios(matches, part, as_scores(threshold, scores))[one.metric]
+        ratio = operating_ratios(found.matches, part, as_scores(threshold, found.scores))[one.metric]
         value = interval(resample(ratio, weights))
         judged.append(Judged(one, value, int(part.sum()), threshold, run.document.dataset.name))
     return judged

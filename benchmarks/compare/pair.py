@@ -19,11 +19,10 @@ from ..analysis.table import Resampling
 from ..resampling.average_precision import ExactAP
 from ..resampling.bootstrap import CONFIDENCE, Interval, paired_difference, resample
 from ..resampling.statistics import Statistic, faces_per_picture, operating_ratios
-from ..scoring import ListScore, match
+from ..scoring import ListScore
 from ..scoring.front import score_matches
-from ..scoring.operating_point import as_scores
 from ..store.records import Environment, StoredCell
-from ..store.truth import Truth, by_picture
+from ..store.truth import Truth
 from ..timing.change import LatencyChange, latency_change
 from ..timing.latency import LatencySummary, summarise
 from .detections import DetectionChange, detection_change
@@ -238,10 +237,8 @@ class _Scored:
     """One side, matched once."""
 
     def __init__(self, truth: Truth, side: Measured) -> None:
-        boxes, found = by_picture(side.detections, truth.image_ids)
-        values = found["score"].to_numpy()
-        self.threshold = as_scores(side.cell.operating_threshold, values)
-        self.matches = match(truth.faces, boxes, values)
+        found = truth.matched(side.cell, side.detections)
+        self.threshold, self.matches = found.threshold, found.matches
         self._scores = score_matches(self.matches, truth.masks, self.threshold)
 
     def on(self, name: str) -> ListScore:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -21,12 +21,11 @@ from numpy.typing import NDArray
 
 from ...detectors import RGBImage
 from ...errors import ResultsError
-from ..scoring import PictureBoxes, count, match
-from ..scoring.operating_point import as_scores
+from ..scoring import PictureBoxes
+from ..scoring.verdicts import faces_not_hit, verdicts
 from ..store.documents import json_text, read_document
-from ..store.records import StoredCell
 from ..store.run_folder import RunFolder, write_atomically
-from ..store.truth import by_picture, decoded_ids
+from ..store.truth import Matched, RunReader, Truth
 
 SCHEMA = "facebench.previews"
 SCHEMA_VERSION = 1
@@ -55,7 +54,7 @@ class Preview:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcomes:
-    """What became of every box and every face of some pictures at a detector's operating threshold.
+    """What became of every box and every face at a detector's operating threshold.
 
     Attributes:
         boxes: float64 (n, 4): the boxes at or above the threshold, pixels of the original picture.
@@ -77,34 +76,27 @@ class Outcomes:
     found: NDArray[np.bool_]
 
 
-def judge(run: RunFolder, cell: StoredCell, image_ids: Sequence[str]) -> Outcomes:
-    """Decide for every box of a finished cell in these pictures whether it is a hit or a false alarm.
+def judge(truth: Truth, found: Matched) -> Outcomes:
+    """Decide for every box of a cell at its threshold whether it is a hit or a false alarm.
 
     The rules are those of `scoring`, over all faces that are not ignored: what is summed up here is what the columns
     precision and recall say.
-
-    Raises:
-        ResultsError: a table of the run is missing or damaged.
     """
-    faces, annotation = by_picture(run.faces(), image_ids)
-    boxes, table = by_picture(run.detections(cell), image_ids)
-    scores = table["score"].to_numpy()
-    accepted = scores >= as_scores(cell.operating_threshold, scores)
-    per_picture = np.bincount(boxes.picture[accepted], minlength=boxes.pictures)
-    boxes = PictureBoxes(boxes.boxes[accepted], np.concatenate([[0], np.cumsum(per_picture)]).astype(np.int64))
-    # ranks instead of scores: every box is a threshold of its own, so that the steps of the counts are its outcome
-    ranks = np.empty(len(boxes))
-    ranks[np.argsort(-scores[accepted], kind="stable")] = np.arange(len(boxes), 0, -1)
-    matches = match(faces, boxes, ranks)
-    counted = ~annotation["ignore"].to_numpy(dtype=bool)
-    counts = count(matches, counted)
-    hit_in_order = np.diff(counts.hits, prepend=0) > 0
-    hit, false_alarm = np.zeros(len(boxes), dtype=bool), np.zeros(len(boxes), dtype=bool)
-    hit[matches.detection] = hit_in_order
-    false_alarm[matches.detection] = np.diff(counts.false_alarms + counts.false_alarms_on_empty, prepend=0) > 0
-    found = np.zeros(len(faces), dtype=bool)
-    found[matches.best_face[hit_in_order]] = True
-    return Outcomes(boxes.boxes, boxes.picture, hit, false_alarm, faces, counted, found)
+    counted, matches = truth.masks["overall"], found.matches
+    judged = verdicts(matches, counted)
+    accepted = matches.scores >= found.threshold
+    shown, hit, false_alarm = (np.zeros(len(found.boxes), dtype=bool) for _ in range(3))
+    for of_box, of_match in ((shown, accepted), (hit, judged.hit), (false_alarm, judged.false_alarm)):
+        of_box[matches.detection[of_match]] = True
+    return Outcomes(
+        boxes=found.boxes.boxes[shown],
+        picture=found.boxes.picture[shown],
+        hit=hit[shown],
+        false_alarm=false_alarm[shown],
+        faces=truth.faces,
+        counted=counted,
+        found=counted & ~faces_not_hit(matches, counted, judged.hit & accepted),
+    )
 
 
 def write_previews(run: RunFolder, get_image: Callable[[str], RGBImage], limit: int = 12) -> list[Preview]:
@@ -174,12 +166,13 @@ def choose(run: RunFolder, limit: int) -> list[str]:
     cells = [cell for cell in run.cells if cell.done]
     if not cells or limit < 1:
         return []
-    image_ids = decoded_ids(run.pictures())
+    reader = RunReader(run)
+    image_ids = reader.truth.image_ids
     hits = np.zeros((len(cells), len(image_ids)))
     false_alarms = np.zeros_like(hits)
     faces = np.zeros(len(image_ids))
     for row, cell in enumerate(cells):
-        outcomes = judge(run, cell, image_ids)
+        outcomes = judge(reader.truth, reader.matched(cell))
         hits[row] = np.bincount(outcomes.picture[outcomes.hit], minlength=len(image_ids))
         false_alarms[row] = np.bincount(outcomes.picture[outcomes.false_alarm], minlength=len(image_ids))
         faces = np.bincount(outcomes.faces.picture[outcomes.counted], minlength=len(image_ids)).astype(float)

@@ -1,23 +1,45 @@
-"""The tables of a run as the arrays that `scoring` takes."""
+"""The tables of a run as the arrays that `scoring` takes: read once, and each cell matched once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..scoring import PictureBoxes
+from ..scoring import Matches, PictureBoxes, match
+from ..scoring.operating_point import as_scores
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .records import StoredCell
     from .run_folder import RunFolder
 
 _BOX = ["x1", "y1", "x2", "y2"]
+_KEPT_BOXES = 5_000_000
+"""As many boxes as a `RunReader` keeps, of some 90 bytes each; the cells beyond are read again."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Matched:
+    """What a cell found in the images of a `Truth`, each box with the face that it overlaps most.
+
+    Attributes:
+        boxes: of any score, image by image.
+        scores: (n,) of the boxes, in the precision that they are stored in.
+        threshold: the cell's operating threshold, rounded as its scores are.
+        matches: of the boxes with the faces, highest score first.
+    """
+
+    boxes: PictureBoxes
+    scores: NDArray[np.floating]
+    threshold: float
+    matches: Matches
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,11 +61,6 @@ class Truth:
     masks: Mapping[str, NDArray[np.bool_]]
 
     @classmethod
-    def of(cls, run: RunFolder) -> Truth:
-        """Read it from a run."""
-        return cls.of_tables(run.pictures(), run.faces(), run.document.dataset.lists)
-
-    @classmethod
     def of_tables(cls, pictures: pd.DataFrame, faces: pd.DataFrame, lists: Sequence[str]) -> Truth:
         """Lay out what pictures.parquet and faces.parquet hold; the pictures are those that could be decoded."""
         scored = decoded(pictures)
@@ -53,9 +70,51 @@ class Truth:
         masks = {name: table[name].to_numpy() > 0 for name in lists}
         return cls(image_ids, sizes, boxes, table, {**masks, "overall": ~table["ignore"].to_numpy(dtype=bool)})
 
+    def matched(self, cell: StoredCell, detections: pd.DataFrame) -> Matched:
+        """Match what a finished cell found, a table as in detections.parquet."""
+        boxes, table = by_picture(detections, self.image_ids)
+        scores = table["score"].to_numpy()
+        threshold = as_scores(cell.operating_threshold, scores)
+        return Matched(boxes, scores, threshold, match(self.faces, boxes, scores))
+
     def labels(self, name: str) -> NDArray[np.int64]:
         """Return an attribute of all faces: int64 (faces,)."""
         return self.table[name].to_numpy(dtype=np.int64)
+
+
+class RunReader:
+    """Reads the tables of a run for scoring, and matches its cells, each once.
+
+    Attributes:
+        run: the folder.
+    """
+
+    def __init__(self, run: RunFolder) -> None:
+        self.run = run
+        self._kept: dict[str, Matched] = {}
+
+    @cached_property
+    def pictures(self) -> pd.DataFrame:
+        """One row a picture, as in pictures.parquet."""
+        return self.run.pictures()
+
+    @cached_property
+    def truth(self) -> Truth:
+        """The annotation of the pictures that could be decoded."""
+        return Truth.of_tables(self.pictures, self.run.faces(), self.run.document.dataset.lists)
+
+    def matched(self, cell: StoredCell) -> Matched:
+        """Return what a finished cell found.
+
+        Raises:
+            ResultsError: a table of the run is missing or damaged.
+        """
+        found = self._kept.get(cell.key)
+        if found is None:
+            found = self.truth.matched(cell, self.run.detections(cell))
+            if sum(len(one.boxes) for one in (found, *self._kept.values())) <= _KEPT_BOXES:
+                self._kept[cell.key] = found
+        return found
 
 
 def decoded(pictures: pd.DataFrame) -> pd.DataFrame:

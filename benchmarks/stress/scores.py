@@ -34,10 +34,9 @@ from ..resampling.bootstrap import (
     tied_with_best,
 )
 from ..resampling.statistics import ratio
-from ..scoring import match
 from ..store.records import StoredCell
 from ..store.run_folder import RunFolder
-from ..store.truth import Truth, by_picture, decoded_ids
+from ..store.truth import Truth, decoded_ids
 from .run import Condition, open_condition, read_index
 
 CLEAN = None
@@ -261,6 +260,5 @@ def _same_cell(folder: RunFolder, cell: StoredCell) -> StoredCell | None:
 def _average_precision(
     folder: RunFolder, cell: StoredCell, truth: Truth, list_name: str, weights: NDArray[np.integer]
 ) -> Resampled:
-    boxes, found = by_picture(folder.detections(cell), truth.image_ids)
-    matches = match(truth.faces, boxes, found["score"].to_numpy())
+    matches = truth.matched(cell, folder.detections(cell)).matches
     return resample(ExactAP(matches, truth.masks[list_name]), weights)

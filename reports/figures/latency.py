@@ -66,9 +66,9 @@ def strips(summary: Summary) -> list[Strip]:
     """
     found = []
     for row in summary.rows:
-        if row.latency is None or not row.latency.n:
+        if row.latency is None or row.calls is None or not row.latency.n:
             continue
-        calls = np.sort(summary.run.timings(row.cell)["detect_ms"].to_numpy(np.float64))
+        calls = np.sort(row.calls.detect_ms)
         family = row.cell.info.family
         latency = row.latency
         found.append(Strip(row_label(row), family, thinned(calls), latency.p50_ms, latency.p90_ms, len(calls)))

@@ -95,21 +95,22 @@ def gallery(summary: Summary) -> Gallery:
     Raises:
         ResultsError: the index or a picture is missing or damaged.
     """
-    run = summary.run
-    previews = read_previews(run)
+    truth = summary.reader.truth
+    place_of = {image_id: place for place, image_id in enumerate(truth.image_ids)}
+    previews = [preview for preview in read_previews(summary.run) if preview.image_id in place_of]
     rows = [row for row in summary.rows if row.done]
     if not previews or not rows:
         return Gallery([], [])
-    image_ids = [preview.image_id for preview in previews]
-    outcomes = [judge(run, row.cell, image_ids) for row in rows]
+    outcomes = [judge(truth, summary.reader.matched(row.cell)) for row in rows]
     pictures = []
-    for place, preview in enumerate(previews):
-        start, stop = outcomes[0].faces.offsets[place : place + 2]
-        faces, counted = outcomes[0].faces.boxes[start:stop], outcomes[0].counted[start:stop]
+    for preview in previews:
+        place = place_of[preview.image_id]
+        start, stop = truth.faces.offsets[place : place + 2]
+        faces, counted = truth.faces.boxes[start:stop], truth.masks["overall"][start:stop]
         pictures.append(
             Picture(
                 image_id=preview.image_id,
-                source=data_uri(run.path / "previews" / preview.file),
+                source=data_uri(summary.run.path / "previews" / preview.file),
                 width=preview.width,
                 height=preview.height,
                 ignored=box_path(faces[~counted], preview.scale),

@@ -96,7 +96,7 @@ def section(page: Page) -> Section | None:
 
 def decode_sentence(summary: Summary) -> str:
     """Say what reading and decoding a picture cost, once, before any detector; empty where a run does not know."""
-    pictures = summary.run.pictures()
+    pictures = summary.reader.pictures
     if "decode_ms" not in pictures:
         return ""
     times = decoded(pictures)["decode_ms"].to_numpy()

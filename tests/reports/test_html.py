@@ -9,15 +9,22 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from facebench.benchmarks import resampling
 from facebench.benchmarks.analysis.depth import analyse
 from facebench.benchmarks.analysis.table import Resampling, summarise_run
 from facebench.benchmarks.compare.runs import compare_runs
 from facebench.benchmarks.measure.previews import write_previews
+from facebench.benchmarks.scoring import Matches, matching
+from facebench.benchmarks.store import run_folder, sealed_tables, truth
 from facebench.benchmarks.store.run_folder import RunFolder
 from facebench.errors import ResultsError
 from facebench.reports.figures import svg
@@ -526,3 +533,31 @@ def test_a_section_is_one_file_and_its_template(run, tmp_path):
     assert "3 faces at most" in page.sections["largest"]
     anchors = [value for value in page.values("href") if value.startswith("#")]
     assert anchors.index("#table") < anchors.index("#largest") < anchors.index("#reading")
+
+
+def test_every_table_is_read_once_and_every_detector_matched_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second matching of each is that of its boxes without their habit."""
+    run = runs.make_run(tmp_path / "run")
+    for place, found in enumerate((runs.EXACT, runs.POOR, runs.EXACT)):
+        runs.add_cell(run, f"detector-{place}", found)
+    write_previews(run, runs.image)
+    read: list[str] = []
+    matched: list[str] = []
+
+    def read_table(path: Path) -> pd.DataFrame:
+        read.append(path.name)
+        return sealed_tables.read_table(path)
+
+    def match(*boxes: Any) -> Matches:
+        matched.append("")
+        return matching.match(*boxes)
+
+    monkeypatch.setattr(run_folder, "read_table", read_table)
+    for module in (truth, resampling.boxes):
+        monkeypatch.setattr(module, "match", match)
+    write_report(summarise_run(run), tmp_path / "report.html")
+    tables = {"pictures.parquet": 1, "faces.parquet": 1, "detections.parquet": 3, "timings.parquet": 3}
+    assert Counter(read) == tables
+    assert 3 <= len(matched) <= 6

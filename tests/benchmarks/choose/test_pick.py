@@ -15,6 +15,7 @@ from facebench.benchmarks.choose.pick import pick
 from facebench.benchmarks.choose.rule import PRESETS, Candidates, Rule
 from facebench.benchmarks.resampling.bootstrap import CONFIDENCE, Interval
 from facebench.benchmarks.store.run_folder import RunFolder
+from facebench.benchmarks.store.truth import RunReader
 from facebench.benchmarks.timing.latency import summarise
 from facebench.errors import InconclusiveError, UsageError
 from facebench.tests.support.records import document, stored
@@ -60,7 +61,7 @@ def not_done(name: str) -> Row:
 
 def summary(tmp_path, *rows: Row, demo: bool = False) -> Summary:
     run = RunFolder(tmp_path, document(dataset={"demo": demo}))
-    return Summary(run, rows, ("overall",), "overall", 3, 0)
+    return Summary(RunReader(run), rows, ("overall",), "overall", 3, 0)
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ from facebench.benchmarks.choose.pick import pick
 from facebench.benchmarks.choose.requirement import Requirement, cell_like, judge
 from facebench.benchmarks.choose.rule import Rule
 from facebench.benchmarks.store.run_folder import RunFolder
+from facebench.benchmarks.store.truth import RunReader
 from facebench.errors import UsageError
 from facebench.tests.support import runs
 
@@ -94,7 +95,7 @@ def test_a_slice_is_judged_at_a_threshold(
     tmp_path: Path, text: str, threshold: float, value: float, faces: int
 ) -> None:
     run = make_run(tmp_path, half=HALF)
-    (judged,) = judge(run, run.cells[0], threshold, [Requirement.parse(text)], Resampling())
+    (judged,) = judge(RunReader(run), run.cells[0], threshold, [Requirement.parse(text)], Resampling())
     assert (judged.value.value, judged.faces) == (pytest.approx(value), faces)
     assert judged.to_json()["value"] == round(value, 4)
 
@@ -102,7 +103,7 @@ def test_a_slice_is_judged_at_a_threshold(
 def test_a_judgement_as_json(tmp_path: Path) -> None:
     """Of one face in each of two images one is found: a resample holds 0, 1 or 2 of them."""
     run = make_run(tmp_path, half=HALF)
-    (judged,) = judge(run, run.cells[0], 0.5, [Requirement.parse("recall[share>=.2] >= .6")], Resampling())
+    (judged,) = judge(RunReader(run), run.cells[0], 0.5, [Requirement.parse("recall[share>=.2] >= .6")], Resampling())
     assert judged.to_json() == {
         "requirement": "recall[share>=0.2] >= 0.6",
         "value": 0.5,
@@ -117,7 +118,7 @@ def test_a_judgement_as_json(tmp_path: Path) -> None:
 def test_an_empty_slice_judges_nobody(tmp_path: Path) -> None:
     run = make_run(tmp_path, half=HALF)
     with pytest.raises(UsageError, match=r"none of the 3 faces of .* is in recall\[height>=1000\].*--require-on"):
-        judge(run, run.cells[0], 0.5, [Requirement.parse("recall[height>=1000] >= 0")], Resampling())
+        judge(RunReader(run), run.cells[0], 0.5, [Requirement.parse("recall[height>=1000] >= 0")], Resampling())
 
 
 CLOSE = Rule(requirements=(Requirement.parse("recall[share>=.2] >= .95"),), precision=None)

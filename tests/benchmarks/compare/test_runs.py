@@ -14,9 +14,8 @@ from facebench.benchmarks.compare.pairing import pair_cells, parse_pair
 from facebench.benchmarks.compare.runs import compare_interleaved, compare_runs, rounds_table
 from facebench.benchmarks.resampling.average_precision import ExactAP
 from facebench.benchmarks.resampling.bootstrap import paired_difference, resample
-from facebench.benchmarks.scoring.matching import match
 from facebench.benchmarks.store.records import StoredCell
-from facebench.benchmarks.store.truth import Truth, by_picture
+from facebench.benchmarks.store.truth import RunReader
 from facebench.errors import UsageError
 from facebench.tests.support import two_runs
 from facebench.tests.support.records import stored
@@ -130,11 +129,10 @@ def test_a_planted_loss_is_what_the_summaries_of_the_runs_say(tmp_path):
 def test_the_interval_is_that_of_the_paired_bootstrap(tmp_path, resampling):
     base, head = two(tmp_path, head={"boxes": found([1, 5, 9])})
     (one,) = compare_runs(base, head, resampling=resampling).cells
-    truth = Truth.of(base)
+    truth = RunReader(base).truth
     samples = []
     for run in (head, base):
-        boxes, rows = by_picture(run.detections(run.cells[0]), truth.image_ids)
-        statistic = ExactAP(match(truth.faces, boxes, rows["score"].to_numpy()), truth.masks["hard"])
+        statistic = ExactAP(RunReader(run).matched(run.cells[0]).matches, truth.masks["hard"])
         samples.append(resample(statistic, resampling.weights(truth.image_ids)))
     assert one.accuracy_on("hard").difference == paired_difference(*samples).interval
 
@@ -262,7 +260,7 @@ def test_runs_that_do_not_compare(tmp_path, change, metric, words):
 
 def test_interleaved_rounds_are_paired_and_use_the_second_process_of_the_base(tmp_path):
     base, head = two(tmp_path)
-    truth = Truth.of(base)
+    truth = RunReader(base).truth
     drift = np.exp(np.random.default_rng(1).normal(0, 0.2, (4, 1)))
     sides = [
         Measured(run.cells[0], run.detections(run.cells[0]), times(seed=seed) * drift, run.document.environment)

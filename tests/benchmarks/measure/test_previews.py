@@ -7,7 +7,9 @@ import json
 import numpy as np
 import pytest
 from facebench.benchmarks.analysis.table import summarise_run
-from facebench.benchmarks.measure.previews import choose, judge, read_previews, write_previews
+from facebench.benchmarks.measure.previews import Outcomes, choose, judge, read_previews, write_previews
+from facebench.benchmarks.store.run_folder import RunFolder
+from facebench.benchmarks.store.truth import RunReader
 from facebench.errors import ResultsError, SchemaVersionError
 from facebench.tests.support import runs
 from PIL import Image
@@ -23,19 +25,24 @@ def run(tmp_path):
     return run
 
 
+def judged(run: RunFolder, spec: str) -> Outcomes:
+    reader = RunReader(run)
+    return judge(reader.truth, reader.matched(next(cell for cell in run.cells if cell.spec == spec)))
+
+
 def test_outcomes_of_known_boxes(run):
-    outcomes = judge(run, run.cells[1], ["empty.jpg", "group.jpg"])
-    assert outcomes.picture.tolist() == [0, 0, 1, 1, 1]
-    assert outcomes.hit.tolist() == [False, False, True, False, False]
-    assert outcomes.false_alarm.tolist() == [True, True, False, True, True]
-    assert outcomes.counted.tolist() == [True, True, False]
-    assert outcomes.found.tolist() == [True, False, False]
+    outcomes = judged(run, "poor")
+    assert outcomes.picture.tolist() == [0, 0, 0, 2, 2]
+    assert outcomes.hit.tolist() == [True, False, False, False, False]
+    assert outcomes.false_alarm.tolist() == [False, True, True, True, True]
+    assert outcomes.counted.tolist() == [True, True, False, True]
+    assert outcomes.found.tolist() == [True, False, False, False]
 
 
 def test_a_box_on_an_ignored_face_is_neither(run):
-    outcomes = judge(run, run.cells[0], ["group.jpg"])
-    assert outcomes.hit.tolist() == [True, True, False]
-    assert outcomes.false_alarm.tolist() == [False, False, False]
+    outcomes = judged(run, "exact")
+    assert outcomes.hit.tolist() == [True, True, False, True]
+    assert not outcomes.false_alarm.any()
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -61,7 +68,7 @@ def test_outcomes_add_up_to_the_scores(tmp_path, monkeypatch, seed):
     runs.add_cell(run, "a", found)
     runs.add_cell(run, "b", found, start={"operating_threshold": 0.7})
     for row in summarise_run(run).rows:
-        outcomes, point = judge(run, row.cell, names), row.intervals.operating
+        outcomes, point = judged(run, row.cell.spec), row.intervals.operating
         hits, boxes = outcomes.hit.sum(), (outcomes.hit | outcomes.false_alarm).sum()
         assert hits > 0
         assert (hits / boxes, hits / outcomes.counted.sum()) == (point["precision"].value, point["recall"].value)
