@@ -12,6 +12,7 @@ from facebench.benchmarks.analysis.table import Resampling, Summary
 from facebench.benchmarks.choose.pick import pick
 from facebench.benchmarks.choose.rule import PRESETS, Rule, halves
 from facebench.benchmarks.store.run_folder import RunFolder
+from facebench.benchmarks.store.truth import RunReader
 from facebench.errors import UsageError
 
 HALVES = 60
@@ -49,7 +50,7 @@ def test_the_pick_on_halves(name: str, summary: Summary, benchmark: Any, say: li
             part.kept = frozenset(names[half > 0])
             try:
                 found = pick(
-                    dataclasses.replace(summary, run=part, rows=rows, resampled=Resampling(1, draws=300)),
+                    dataclasses.replace(summary, reader=RunReader(part), rows=rows, resampled=Resampling(1, draws=300)),
                     rule,
                     demo=True,
                     accept_noise=True,

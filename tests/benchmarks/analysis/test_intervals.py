@@ -12,7 +12,7 @@ from facebench.benchmarks.analysis.table import Resampling, Row, Summary, summar
 from facebench.benchmarks.resampling.bootstrap import Interval, draw_weights
 from facebench.benchmarks.scoring import score
 from facebench.benchmarks.store.run_folder import RunFolder
-from facebench.benchmarks.store.truth import Truth, by_picture
+from facebench.benchmarks.store.truth import RunReader, by_picture
 from facebench.benchmarks.timing.latency import summarise
 from facebench.errors import UsageError
 from facebench.tests.support import depth_run, oracle, runs
@@ -104,7 +104,7 @@ def test_latency_of_repeated_pictures(summary, name):
 
 
 def test_every_value_is_that_of_the_plain_functions(summary, run):
-    truth = Truth.of(run)
+    truth = RunReader(run).truth
     lists = {name: truth.masks[name] for name in ("easy", "hard")}
     for row in summary.rows[:3]:
         boxes, table = by_picture(run.detections(row.cell), truth.image_ids)

@@ -47,7 +47,7 @@ def row(
     cell = stored(name, **usual | changes)
     latency = replace(summarise([p50]), p90_ms=p90 or p50)
     timing = noise and SimpleNamespace(noise=noise, warnings=["its core was shared"])
-    return Row(cell, latency, RowIntervals(exact=estimate, official=estimate), timing)
+    return Row(cell, latency, RowIntervals(exact=estimate, official=estimate), timing=timing)
 
 
 def running(name: str, **changes: object) -> Row:
