@@ -7,6 +7,7 @@ import dataclasses
 import doctest
 import importlib
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -176,6 +177,66 @@ def test_no_two_classes_have_one_name():
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     )
     assert {name for name, count in names.items() if count > 1} == set()
+
+
+def public(path: Path) -> Iterator[tuple[str, ast.stmt]]:
+    """Give the public names that a module defines, those of methods among them, but commands of the command line."""
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    classes = [node for node in body if isinstance(node, ast.ClassDef) and not node.name.startswith("_")]
+    for node in [*body, *(one for of in classes for one in of.body)]:
+        names = [one.id for one in getattr(node, "targets", []) if isinstance(one, ast.Name)]
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names = [] if any(".command(" in ast.unparse(one) for one in node.decorator_list) else [node.name]
+        elif isinstance(node, ast.AnnAssign) and node.value is not None and isinstance(node.target, ast.Name):
+            names = [node.target.id]
+        yield from ((name, node) for name in names if not name.startswith("_"))
+
+
+def mentioned(path: Path) -> Iterator[tuple[str, int]]:
+    """Give each name that a file uses, with the line: loaded, an attribute, imported, or handed on by a door."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            yield node.id, node.lineno
+        elif isinstance(node, ast.Attribute):
+            yield node.attr, node.lineno
+        elif isinstance(node, ast.ImportFrom):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.Constant) and path.name == "__init__.py":
+            yield str(node.value), node.lineno
+
+
+def unused(root: Path) -> set[str]:
+    """Return file: name of what is public and no product code uses; adapters are found by walking their folder."""
+    benches = [path for pattern in ("test_*.py", "conftest.py") for path in (root / "benchmarks").glob(pattern)]
+    templates = "".join(one.read_text(encoding="utf-8") for one in (root / "reports").rglob("*.j2"))
+    words = set(re.findall(r"\w+", templates))
+    modules = python_files(root, PRODUCT_ONLY)
+    uses = {path: list(mentioned(path)) for path in [*modules, *benches]}
+    files = Counter(name for of in uses.values() for name in {name for name, _ in of})
+    return {
+        f"{path.relative_to(root)}: {name}"
+        for path in modules
+        if path.parent.name != "adapters"
+        for name, node in public(path)
+        if files[name] - any(one == name for one, _ in uses[path]) == 0
+        and not any(one == name and not node.lineno <= line <= (node.end_lineno or 0) for one, line in uses[path])
+        and name not in words
+    }
+
+
+def test_nothing_is_public_that_no_product_code_uses():
+    assert unused(ROOT) == set()
+
+
+def test_what_nobody_uses_is_seen(tmp_path):
+    """What its own definition alone mentions, what a test alone uses, a method; not a door's name, not a command."""
+    (tmp_path / "room").mkdir()
+    (tmp_path / "room" / "__init__.py").write_text('__all__ = ["handed_on"]', encoding="utf-8")
+    text = "LEFT = 1\ndef again(): again()\ndef handed_on(): ...\n@app.command('x')\ndef command(): ...\n"
+    (tmp_path / "room" / "one.py").write_text(text + "class Kept:\n    def lost(self): ...\n", encoding="utf-8")
+    (tmp_path / "room" / "two.py").write_text("from .one import Kept", encoding="utf-8")
+    (tmp_path / "room" / "test_one.py").write_text("from .one import LEFT", encoding="utf-8")
+    assert unused(tmp_path) == {"room/one.py: LEFT", "room/one.py: again", "room/one.py: lost"}
 
 
 def test_no_test_imports_from_a_test():

@@ -26,7 +26,7 @@ from facebench.benchmarks.scoring import (
     match,
     official_average_precision,
 )
-from facebench.benchmarks.scoring.coco import COCO_THRESHOLDS, coco_average_precision, coco_overlaps, coco_verdicts
+from facebench.benchmarks.scoring.coco import COCO_THRESHOLDS, coco_overlaps, coco_verdicts
 from facebench.tests.support import oracle
 from facebench.tests.support.reference import PREDICTIONS, Reference, load_reference
 from numpy.typing import NDArray
@@ -149,8 +149,8 @@ def test_against_hotcoco_on_one_list(benchmark: Any, reference: Reference, say: 
         return float(np.array(evaluation.eval["precision"])[..., -1].mean())
 
     def ours_coco() -> float:
-        verdicts = coco_verdicts(coco_overlaps(faces, detections, scores), mask, COCO_THRESHOLDS[:1])
-        return float(coco_average_precision(verdicts[0], int(mask.sum())))
+        ap50 = CocoAP(coco_overlaps(faces, detections, scores), mask, COCO_THRESHOLDS[:1])
+        return float(ap50(np.ones((1, faces.pictures), np.int8))[0])
 
     def ours_wider() -> tuple[float, float]:
         return both(count(match(faces, detections, scores), mask))

@@ -22,7 +22,6 @@ class Fault(Enum):
     WIDTH = "rows with too few or too many values, or with something that is no number"
     NOT_FINITE = "values that are NaN, infinite or beyond float32"
     NEGATIVE = "boxes of negative size"
-    SCORE = "scores outside 0 to 1, which a probability cannot have"
     TWICE = "pictures that stand twice"
     MISSING = "pictures without predictions; one in which nothing was found must say so with a count of 0 or no boxes"
     EXTRA = "pictures that the data set does not have"

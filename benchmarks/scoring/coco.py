@@ -147,20 +147,3 @@ def coco_verdicts(
     outcome = np.where(counted[asked[taken] % max(overlaps.faces, 1)], HIT, DROPPED)
     verdicts.reshape(-1)[asker[taken]] = outcome
     return verdicts
-
-
-def coco_average_precision(verdicts: NDArray[np.int8], faces: int) -> float:
-    """Return the mean of the highest precision at or above each of 101 recalls (`accumulate` of pycocotools).
-
-    Args:
-        verdicts: int8 (n,) at one threshold, highest score first.
-        faces: faces that count.
-    """
-    if faces == 0:
-        return float("nan")
-    hits = np.flatnonzero(verdicts == HIT)
-    true = np.arange(1.0, len(hits) + 1)
-    false = np.cumsum(verdicts == FALSE_ALARM)[hits]
-    precision = true / (false + true + np.spacing(1))
-    envelope = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
-    return float(envelope[np.searchsorted(true / faces, RECALLS, side="left")].mean())

@@ -32,7 +32,6 @@ from .stand_ins import stand_in
 
 OPTIONS = ("split", "count", "seed", "classes")
 DEMO_OPTIONS = ("count", "seed")
-ATTRIBUTES = ("blur", "illumination")
 SMALLEST, LARGEST = 32.0, 300.0
 
 _CLASSES = ("natural", "balanced")

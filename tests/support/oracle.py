@@ -112,6 +112,18 @@ def exact_ap(pictures: list[Picture]) -> float:
     return curve_area(judged, thresholds, sum(sum(picture.counted) for picture in pictures))
 
 
+def coco_area(verdicts: list[int], faces: int) -> float:
+    """The mean over 101 recalls of the highest precision at or above each; 1 is a hit, 0 a false alarm, -1 neither."""
+    if not faces:
+        return nan
+    points, hits, false_alarms = [], 0, 0
+    for verdict in verdicts:
+        hits, false_alarms = hits + (verdict == 1), false_alarms + (verdict == 0)
+        points += [(hits / faces, hits / (hits + false_alarms))] if verdict == 1 else []
+    levels = [max((p for r, p in points if r >= level / 100), default=0.0) for level in range(101)]
+    return sum(levels) / 101
+
+
 def at_threshold(pictures: list[Picture], threshold: float) -> dict[str, float]:
     faces = sum(sum(picture.counted) for picture in pictures)
     accepted = [

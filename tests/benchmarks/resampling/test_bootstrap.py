@@ -32,7 +32,7 @@ from facebench.benchmarks.scoring import (
     official_average_precision,
     operating_point,
 )
-from facebench.benchmarks.scoring.coco import COCO_THRESHOLDS, coco_average_precision, coco_overlaps, coco_verdicts
+from facebench.benchmarks.scoring.coco import COCO_THRESHOLDS, coco_overlaps, coco_verdicts
 from facebench.benchmarks.scoring.verdicts import verdicts
 from facebench.errors import UsageError
 from facebench.tests.support import oracle
@@ -74,7 +74,7 @@ def numbers_of_copies(originals: list[Picture], weights: list[int]) -> dict[str,
     pictures = repeat(originals, weights)
     faces, detections, scores, counted = oracle.to_arrays(repeat(without_ties(originals), weights))
     found = coco_verdicts(coco_overlaps(faces, detections, scores), counted)
-    coco = [coco_average_precision(row, int(counted.sum())) for row in found]
+    coco = [oracle.coco_area(row.tolist(), int(counted.sum())) for row in found]
     point = oracle.at_threshold(pictures, 0.5)
     return {
         "exact": oracle.exact_ap(pictures),

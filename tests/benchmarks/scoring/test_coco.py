@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from facebench.benchmarks.resampling.average_precision import CocoAP
 from facebench.benchmarks.scoring import PictureBoxes
 from facebench.benchmarks.scoring.coco import (
     COCO_THRESHOLDS,
     RECALLS,
-    coco_average_precision,
     coco_overlaps,
     coco_verdicts,
 )
@@ -70,8 +70,9 @@ def pycocotools(pictures: list[Picture]) -> list[float]:
 def ours(pictures: list[Picture]) -> list[float]:
     """AP at each threshold."""
     faces, detections, scores, counted = oracle.to_arrays(pictures)
-    found = coco_verdicts(coco_overlaps(faces, detections, scores), counted)
-    return [coco_average_precision(row, int(counted.sum())) for row in found]
+    once = np.ones((1, len(pictures)), np.int8)
+    found: list[float] = CocoAP(coco_overlaps(faces, detections, scores), counted).by_threshold(once)[:, 0].tolist()
+    return found
 
 
 def exact(pictures: list[Picture]) -> list[Picture]:
