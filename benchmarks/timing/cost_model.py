@@ -172,7 +172,10 @@ def _fit(relative: NDArray[np.float64], weights: NDArray[np.floating | np.intege
     right = np.einsum("dji,dj->di", vectors, of_columns)
     targets = np.where(kept, right / root, 0.0)
     matrices = (root * kept)[:, :, None] * vectors.transpose(0, 2, 1)
-    solutions = np.array([nnls(matrix, target)[0] for matrix, target in zip(matrices, targets, strict=True)])
+    solutions = np.einsum("dji,di->dj", vectors, targets / root)
+    # the answer where no term is negative and the pictures tell all three apart
+    for draw in np.flatnonzero(~(kept & (solutions > 0)).all(axis=1)):
+        solutions[draw] = nnls(matrices[draw], targets[draw])[0]
     blind = tuple(vectors[i][:, ~kept[i]].T for i in range(len(vectors)))
     known = np.array([np.abs(directions).max(axis=0, initial=0.0) < _TOLERANCE for directions in blind])
     return _Fit(solutions / length, kept.sum(axis=1), known, tuple(directions / length for directions in blind))
