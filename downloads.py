@@ -1,4 +1,4 @@
-"""Bringing a file to this machine: several sources in order, each held against what is expected, one writer at a time.
+"""Fetching a file to this machine: several sources in order, each held against what is expected, one writer at a time.
 
 Model files and data sets are both brought this way; what they expect of the bytes, and how they word a failure, is
 theirs. Here is also the one HTTP client: it goes on from the bytes that are there, tries again what may pass and gives
@@ -44,14 +44,14 @@ Check = Callable[[Path], str]
 
 
 class SourceError(FacebenchError):
-    """One source could not bring the file; the next one is tried."""
+    """One source could not fetch the file; the next one is tried."""
 
 
-class NotBroughtError(FacebenchError):
-    """No source brought the file.
+class NotFetchedError(FacebenchError):
+    """No source sent the file.
 
     Attributes:
-        failures: what became of each source, a sentence each.
+        failures: what became of each source, one sentence each.
         mismatch: one of them at least sent other bytes than those expected.
     """
 
@@ -64,11 +64,11 @@ class NotBroughtError(FacebenchError):
 class FileSource(Protocol):
     """Where the bytes of a file can come from. Its string is how messages name it."""
 
-    def bring(self, part: Path, size: int | None, *, progress: Progress, sleep: Sleep) -> None:
+    def fetch_file(self, part: Path, size: int | None, *, progress: Progress, sleep: Sleep) -> None:
         """Fill `part`.
 
         Raises:
-            SourceError: the source cannot bring it.
+            SourceError: the source cannot fetch it.
             OSError: `part` cannot be written.
         """
         ...
@@ -88,7 +88,7 @@ class UrlSource:
         """Return how a message names this source."""
         return self.url
 
-    def bring(self, part: Path, size: int | None, *, progress: Progress, sleep: Sleep) -> None:
+    def fetch_file(self, part: Path, size: int | None, *, progress: Progress, sleep: Sleep) -> None:
         """Download into `part`, going on from the bytes that it holds.
 
         Nothing is sent for when it holds `size` bytes already; more than that are not read to their end. What arrived
@@ -102,7 +102,7 @@ class UrlSource:
         _persist(lambda: _download(self.url, part, size, progress), sleep)
 
 
-def bring(
+def fetch_file(
     target: Path,
     sources: Sequence[FileSource],
     check: Check,
@@ -137,11 +137,11 @@ def bring(
     for source in sources:
         try:
             resumed = part.exists()
-            source.bring(part, size, progress=progress, sleep=sleep)
+            source.fetch_file(part, size, progress=progress, sleep=sleep)
             fault = check(part)
             if resumed and fault:  # the bytes kept from an earlier attempt may be the bad ones
                 part.unlink()
-                source.bring(part, size, progress=progress, sleep=sleep)
+                source.fetch_file(part, size, progress=progress, sleep=sleep)
                 fault = check(part)
         except SourceError as error:
             failures.append(f"{source}: {error}")
@@ -156,7 +156,7 @@ def bring(
         part.unlink()
         mismatch = True
         failures.append(f"{source} {fault}")
-    raise NotBroughtError(failures, mismatch)
+    raise NotFetchedError(failures, mismatch)
 
 
 @contextlib.contextmanager
@@ -173,7 +173,7 @@ def locked(target: Path, timeout_s: float) -> Iterator[None]:
         lock.acquire()
     except Timeout as error:
         raise TimeoutError(
-            f"another process has held {lock.lock_file} for {timeout_s:.0f} s; try again when it has brought "
+            f"another process has held {lock.lock_file} for {timeout_s:.0f} s; try again when it has fetched "
             f"{target.name}, or end it"
         ) from error
     try:

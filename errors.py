@@ -5,17 +5,17 @@ FacebenchError                   something facebench can explain; the command pr
 ├── UsageError                   the call is wrong: an unknown name, a bad value, two options that exclude each other
 ├── InconclusiveError            the measurements at hand do not decide it; the command exits with 3
 ├── ContractError                a detector returned something that is not a valid result
-├── UnavailableError             a package or model file is missing; `mend` is the command that brings it
+├── UnavailableError             a package or model file is missing; `remedy` is the command that fetches it
 ├── DeviceError                  the device asked for cannot really be used
 ├── DataError                    the data set cannot be read as it stands
 │   ├── MissingDataError         it is not where it was looked for
 │   ├── AnnotationError          an annotation file contradicts itself or its format; names file and line
-│   ├── DataFetchError           a file of a data set could not be brought
+│   ├── DataFetchError           a file of a data set could not be fetched
 │   │   └── TamperedDataError    the bytes are not the ones published, or not those brought before
 │   ├── TermsError               the terms of a data set were not accepted
 │   └── ArchiveError             an archive is damaged, or would write where or how much it must not
 ├── VideoError                   a video file or camera cannot be read, or a video not be written
-├── ModelStoreError              a model file could not be brought
+├── ModelStoreError              a model file could not be fetched
 │   ├── HashMismatchError        the bytes are not the ones expected; both hashes are named
 │   └── OfflineError             a download would be needed, and FACEBENCH_OFFLINE is set
 ├── ResultsError                 a results folder cannot be read or written
@@ -56,12 +56,12 @@ class ContractError(FacebenchError):
 class UnavailableError(FacebenchError):
     """A package or model file is missing.
 
-    `mend` is the one command that brings it, or an empty string where no single command does.
+    `remedy` is the one command that fetches it, or an empty string where no single command does.
     """
 
-    def __init__(self, message: str, mend: str = "") -> None:
+    def __init__(self, message: str, remedy: str = "") -> None:
         super().__init__(message)
-        self.mend = mend
+        self.remedy = remedy
 
 
 class DeviceError(FacebenchError):
@@ -81,7 +81,7 @@ class AnnotationError(DataError):
 
 
 class DataFetchError(DataError):
-    """A file of a data set could not be brought."""
+    """A file of a data set could not be fetched."""
 
 
 class TamperedDataError(DataFetchError):
@@ -101,7 +101,7 @@ class VideoError(FacebenchError):
 
 
 class ModelStoreError(FacebenchError):
-    """A model file could not be brought."""
+    """A model file could not be fetched."""
 
 
 class HashMismatchError(ModelStoreError):

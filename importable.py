@@ -80,7 +80,7 @@ def fault(name: str) -> str:
 def explain(error: ImportError | OSError) -> UnavailableError | None:
     """Return what a failed import means where a library of the system or OpenCV is missing; None where it is neither.
 
-    >>> explain(OSError("libEGL.so.1: cannot open shared object file")).mend
+    >>> explain(OSError("libEGL.so.1: cannot open shared object file")).remedy
     'apt-get update && apt-get install --yes libegl1'
     """
     text = str(error)

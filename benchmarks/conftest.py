@@ -158,7 +158,7 @@ def row(summary: Summary, spec: DetectorSpec) -> Row:
     """The row of one detector; skipped where it is unavailable, failed where it failed."""
     found = next(row for row in summary.rows if row.cell.spec == str(spec))
     if found.cell.status == "unavailable":
-        pytest.skip(f"{found.cell.reason}; to mend: {found.cell.remedy}")
+        pytest.skip(f"{found.cell.reason}; to fix: {found.cell.remedy}")
     assert found.done, found.cell.reason
     return found
 

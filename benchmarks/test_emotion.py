@@ -34,7 +34,7 @@ def shipped() -> EmotionClassifier:
 @pytest.mark.parametrize("name", ["facebench", "mini-xception"])
 @pytest.mark.parametrize("faces", [1, 64])
 def test_classifier(name: str, faces: int, benchmark: Any, say: list[str]) -> None:
-    """One face, as a video has it, and many, as a folder of pictures has them; aims: 3 ms and 1 ms a face."""
+    """One face, as a video has it, and many, as a folder of images has them; aims: 3 ms and 1 ms a face."""
     try:
         classifier = create_classifier(name, threads=1)
     except (ModelStoreError, UnavailableError) as error:

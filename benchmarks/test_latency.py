@@ -1,7 +1,7 @@
 """What detectors cost, and what the harness adds: `pytest benchmarks --benchmark-save=NAME`.
 
 Times of the detectors are those of the run (measured inside the child, the whole `detect` call); pytest-benchmark
-times the same call from outside, once a picture, so that its tables and comparisons work as its users know them.
+times the same call from outside, once an image, so that its tables and comparisons work as its users know them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from facebench.benchmarks.measure.detector_process import DetectorProcess
-from facebench.benchmarks.store.journal import Journal, PictureRecord
+from facebench.benchmarks.store.journal import ImageRecord, Journal
 from facebench.datasets import decode, load
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ ROUNDS = 20
 
 @pytest.mark.benchmark(group="harness")
 def test_harness_floor(benchmark: Any, tmp_path: Path, say: list[str]) -> None:
-    """A 1024×768 picture through shared memory, child, pipe and journal, with a detector that does nothing."""
+    """A 1024×768 image through shared memory, child, pipe and journal, with a detector that does nothing."""
     image = np.random.default_rng(0).integers(0, 256, (768, 1024, 3), dtype=np.uint8)
     journal = Journal(tmp_path / "journal.jsonl")
     journal.open()
@@ -38,8 +38,8 @@ def test_harness_floor(benchmark: Any, tmp_path: Path, say: list[str]) -> None:
 
         def whole_way() -> None:
             answer = child.detect(image)
-            journal.picture(
-                PictureRecord("picture", answer.detections, answer.detect_ms, image.size // 3), answer.peak_rss_mb
+            journal.image(
+                ImageRecord("picture", answer.detections, answer.detect_ms, image.size // 3), answer.peak_rss_mb
             )
 
         benchmark.pedantic(whole_way, rounds=300, warmup_rounds=20)
@@ -51,11 +51,11 @@ def test_harness_floor(benchmark: Any, tmp_path: Path, say: list[str]) -> None:
         return
     p50, p90 = (float(np.percentile(benchmark.stats.stats.data, q)) * 1000 for q in (50, 90))
     benchmark.extra_info |= {"p50_ms": p50, "p90_ms": p90, "pixels": image.size // 3}
-    say.append(f"harness floor, 1024x768 picture: p50 {p50:.3f} ms, p90 {p90:.3f} ms")
+    say.append(f"harness floor, 1024x768 image: p50 {p50:.3f} ms, p90 {p90:.3f} ms")
 
 
 def test_latency(benchmark: Any, spec: DetectorSpec, summary: Summary, row: Row, run_id: str) -> None:
-    """One `detect` call in the child, a different picture each round."""
+    """One `detect` call in the child, a different image each round."""
     benchmark.group = str(spec)
     dataset = load("scenes?count=20")
     images = cycle([decode(sample.source).image for sample in dataset.samples])

@@ -1,4 +1,4 @@
-"""What batches buy: pictures a second by batch size, `pytest benchmarks -k batch --device cuda`."""
+"""What batches buy: images a second by batch size, `pytest benchmarks -k batch --device cuda`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from facebench.errors import DeviceError
 if TYPE_CHECKING:
     from facebench.detectors import RGBImage
 
-PICTURES = 4
+IMAGES = 4
 CALLS = 2
 BATCHING = [name for name in names() if resolve(name).adapter.detect_batch is not Detector.detect_batch]
 
@@ -26,13 +26,13 @@ def test_batch_throughput(name: str, benchmark: Any, say: list[str], pytestconfi
     spec, device = resolve(name), pytestconfig.getoption("--device")
     missing = spec.missing()
     if missing is not None:
-        pytest.skip(f"{missing}; to mend: {missing.mend}")
+        pytest.skip(f"{missing}; to fix: {missing.remedy}")
     for model in spec.models():
         model_store.fetch(model)
-    decoded = [decode(sample.source).image for sample in load(f"scenes?count={PICTURES}").samples]
+    decoded = [decode(sample.source).image for sample in load(f"scenes?count={IMAGES}").samples]
     images: list[RGBImage] = [image for image in decoded if image is not None]
-    # batches are made of pictures of one size
-    images = [images[0]] * PICTURES if len({image.shape for image in images}) > 1 else images
+    # batches are made of images of one size
+    images = [images[0]] * IMAGES if len({image.shape for image in images}) > 1 else images
     try:
         detector = create(spec, device=device)
     except DeviceError as error:
@@ -46,9 +46,9 @@ def test_batch_throughput(name: str, benchmark: Any, say: list[str], pytestconfi
         return
     benchmark.extra_info |= {
         "device": device,
-        "pictures_per_second": {rate.batch: rate.pictures_per_second for rate in rates[0]},
+        "images_per_second": {rate.batch: rate.images_per_second for rate in rates[0]},
     }
     shown = ", ".join(
-        f"batches of {rate.batch}: {rate.pictures_per_second / one.pictures_per_second:.2f} times" for rate in larger
+        f"batches of {rate.batch}: {rate.images_per_second / one.images_per_second:.2f} times" for rate in larger
     )
-    say.append(f"{name} on {device}: {one.pictures_per_second:.1f} pictures/s one by one; {shown}")
+    say.append(f"{name} on {device}: {one.images_per_second:.1f} pictures/s one by one; {shown}")

@@ -58,8 +58,8 @@ def main(command: typer.Typer = app) -> None:
     try:
         command()
     except FacebenchError as error:
-        mend = getattr(error, "mend", "")
-        typer.echo(f"facebench: {error}" + (f"\nTo mend: {mend}" if mend else ""), err=True)
+        remedy = getattr(error, "remedy", "")
+        typer.echo(f"facebench: {error}" + (f"\nTo fix: {remedy}" if remedy else ""), err=True)
         raise SystemExit(3 if isinstance(error, InconclusiveError) else 2) from None
     except KeyboardInterrupt:
         typer.echo("facebench: interrupted", err=True)
@@ -72,7 +72,7 @@ def main(command: typer.Typer = app) -> None:
         explained = importable.explain(error)
         if explained is None:
             raise
-        typer.echo(f"facebench: {explained}\nTo mend: {explained.mend}", err=True)
+        typer.echo(f"facebench: {explained}\nTo fix: {explained.remedy}", err=True)
         raise SystemExit(2) from None
 
 

@@ -45,7 +45,7 @@ def detectors_list(as_json: Json = False) -> None:
                 "trained_on": list(info.trained_on),
                 "parameters": {name: str(value) for name, value in spec.parameters.items()},
                 "state": spec.state(),
-                "mend": missing.mend if missing else "",
+                "mend": missing.remedy if missing else "",
                 "note": info.note,
             }
         )
@@ -64,7 +64,7 @@ def detectors_list(as_json: Json = False) -> None:
     # below the table: each command once, in a line that can be copied
     for command in dict.fromkeys(row["mend"] for row in rows if row["mend"]):
         which = ", ".join(row["detector"] for row in rows if row["mend"] == command)
-        typer.echo(f"To mend {which}: {command}")
+        typer.echo(f"To fix {which}: {command}")
 
 
 @detectors_app.command("check")

@@ -102,19 +102,19 @@ class Options:
         left, right = Side(self.base, self.base_python), Side(self.head, self.head_python)
         ours = [resolve(side.spec) for side in (left, right) if side.python is None]
         fetch_models(ours, console, strict=True, device=device)
-        pictures = datasets.load(self.dataset or "scenes", root=self.data)
+        images = datasets.load(self.dataset or "scenes", root=self.data)
         bars = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*bars, console=console, transient=True, disable=not console.is_terminal) as progress:
             task = progress.add_task("base, head and base again", total=None)
 
             class Bar:
-                def picture_done(self, done: int, total: int) -> None:
+                def image_done(self, done: int, total: int) -> None:
                     progress.update(task, completed=done, total=total)
 
             return compare_sides(
                 left,
                 right,
-                pictures,
+                images,
                 rounds=ROUNDS if self.rounds is None else self.rounds,
                 protocol=Protocol("original" if self.size is None else self.size),
                 device=device,

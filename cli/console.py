@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Device = Literal["cpu", "cuda"]
 PredictionsFormat = Literal["wider", "coco", "jsonl"]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of a table.")]
-ByEvent = Annotated[bool, typer.Option("--by-event", help="Intervals over events instead of pictures: wider.")]
+ByEvent = Annotated[bool, typer.Option("--by-event", help="Intervals over events instead of images: wider.")]
 Seed = Annotated[int, typer.Option(help="Of the resamples behind the intervals.")]
 RunPath = Annotated[Path, typer.Argument(help="A results folder, as `facebench run --out` wrote it.")]
 Data = Annotated[Path | None, typer.Option(help="Folder of the data set; else FACEBENCH_DATA.")]

@@ -1,4 +1,4 @@
-"""Verbs about data: what there is, bringing it, checking it, counting it, writing it in another format."""
+"""Verbs about data: what there is, fetching it, checking it, counting it, writing it in another format."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 
-data_app = typer.Typer(help="The pictures to measure on.", no_args_is_help=True)
+data_app = typer.Typer(help="The images to measure on.", no_args_is_help=True)
 
 Format = Literal["yolo", "coco", "voc", "csv", "json", "wider"]
 Source = Annotated[
@@ -31,7 +31,7 @@ Source = Annotated[
 
 @data_app.command("list")
 def data_list(data: Data = None, as_json: Json = False) -> None:
-    """List the data sets, and of those that can be brought whether they are here, their size and terms."""
+    """List the data sets, and of those that can be fetched whether they are here, their size and terms."""
     from ..datasets import data_root, known
     from ..datasets.fetch.catalog import catalog, is_here
 
@@ -101,7 +101,7 @@ def data_fetch(
 
 @data_app.command("verify")
 def data_verify(name: Source, data: Data = None, as_json: Json = False) -> None:
-    """Check every file of a data set: recorded checksums, whether pictures can be decoded, the annotation.
+    """Check every file of a data set: recorded checksums, whether images can be decoded, the annotation.
 
     The exit code is 1 where something is broken.
     """
@@ -113,7 +113,7 @@ def data_verify(name: Source, data: Data = None, as_json: Json = False) -> None:
     full = folder_name(name)
     faults: list[BadFile] = []
     remarks: list[str] = []
-    pictures = 0
+    images = 0
     base = full.partition("?")[0]
     if base in catalog():
         changed, unrecorded = changed_files(catalog()[base], data_root(data))
@@ -126,25 +126,25 @@ def data_verify(name: Source, data: Data = None, as_json: Json = False) -> None:
     except FacebenchError as error:
         faults.append(BadFile(name, str(error)))
     else:
-        pictures = len(dataset)
+        images = len(dataset)
         remarks += dataset.notes
         faults += undecodable(dataset)
     if as_json:
         broken = [{"file": fault.file, "what": fault.what} for fault in faults]
-        typer.echo(json.dumps({"dataset": name, "pictures": pictures, "faults": broken, "notes": remarks}, indent=2))
+        typer.echo(json.dumps({"dataset": name, "pictures": images, "faults": broken, "notes": remarks}, indent=2))
     else:
         for fault in faults:
             typer.echo(f"FAIL  {fault.file}: {fault.what}")
         for remark in remarks:
             typer.echo(f"note: {remark}")
-        typer.echo(f"{name}: {pictures:,} pictures decoded, {len(faults):,} faults")
+        typer.echo(f"{name}: {images:,} images decoded, {len(faults):,} faults")
     if faults:
         raise typer.Exit(1)
 
 
 @data_app.command("stats")
 def data_stats(name: Source, data: Data = None, as_json: Json = False) -> None:
-    """Count pictures, faces, their sizes, what is ignored, and what is odd."""
+    """Count images, faces, their sizes, what is ignored, and what is odd."""
     from rich.table import Table
 
     from ..datasets import load
@@ -158,9 +158,9 @@ def data_stats(name: Source, data: Data = None, as_json: Json = False) -> None:
     typer.echo(f"{found['dataset']}: {found['description']}")
     table = Table(show_header=False)
     for key, title in (
-        ("pictures", "pictures"),
-        ("total", "pictures of the whole set"),
-        ("without_faces", "pictures without a face"),
+        ("pictures", "images"),
+        ("total", "images of the whole set"),
+        ("without_faces", "images without a face"),
         ("faces", "faces"),
         ("ignored", "of them ignored"),
     ):
@@ -184,18 +184,18 @@ def data_convert(
     output: Annotated[Path, typer.Option("-o", "--output", help="The folder to make.")],
     file_format: Annotated[Format, typer.Option("--format", help="How to write it.")],
     data: Data = None,
-    pictures: Annotated[Literal["link", "copy"], typer.Option(help="Link to picture files, or copy them.")] = "link",
+    images: Annotated[Literal["link", "copy"], typer.Option(help="Link to image files, or copy them.")] = "link",
     as_json: Json = False,
 ) -> None:
-    """Write annotated pictures in another format, as a folder that the data set `folder` reads."""
+    """Write annotated images in another format, as a folder that the data set `folder` reads."""
     from ..datasets.manage.conversion import convert, read_any
 
-    done = convert(read_any(source, data), output, file_format, pictures=pictures)
+    done = convert(read_any(source, data), output, file_format, images=images)
     if as_json:
-        told = {"folder": str(done.folder), "pictures": done.pictures, "faces": done.faces, "lost": list(done.lost)}
+        told = {"folder": str(done.folder), "pictures": done.images, "faces": done.faces, "lost": list(done.lost)}
         typer.echo(json.dumps(told, indent=2))
         return
-    typer.echo(f"wrote {done.pictures:,} pictures with {done.faces:,} faces to {done.folder}")
+    typer.echo(f"wrote {done.images:,} images with {done.faces:,} faces to {done.folder}")
     for sentence in done.lost:
         typer.echo(f"note: {sentence}")
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..detectors import Detector, RGBImage
     from ..emotions import EmotionPipeline, VideoProgress
 
-_PICTURES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"))
+_IMAGES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"))
 _COPY = ".faces.jpg"
 """The end of the names of copies with what was found drawn in."""
 _VIDEOS = frozenset((".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"))
@@ -27,10 +27,10 @@ _VIDEOS = frozenset((".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".
 
 def detect_command(
     sources: Annotated[
-        list[str] | None, typer.Argument(help="Pictures, folders of pictures, a video, or the number of a camera.")
+        list[str] | None, typer.Argument(help="Images, folders of images, a video, or the number of a camera.")
     ] = None,
     sample: Annotated[
-        bool, typer.Option("--sample", help="No picture at hand: write sample.png to the folder of -o and look at it.")
+        bool, typer.Option("--sample", help="No image at hand: write sample.png to the folder of -o and look at it.")
     ] = False,
     detector: Annotated[str, typer.Option(help="A detector, or default: the picked one.")] = "default",
     device: Annotated[
@@ -52,11 +52,11 @@ def detect_command(
     ] = None,
     every: Annotated[int, typer.Option(min=1, help="Of a video: look at every n-th frame.")] = 1,
 ) -> None:
-    """Find the faces in pictures or a video, and their emotions: JSON lines, and copies with both drawn in."""
+    """Find the faces in images or a video, and their emotions: JSON lines, and copies with both drawn in."""
     if sample == bool(sources) or (sample and output is None):
-        got = "no picture" if not sample else "--sample and pictures" if sources else "--sample without -o"
+        got = "no image" if not sample else "--sample and images" if sources else "--sample without -o"
         raise UsageError(
-            f"got {got}, expected pictures, a folder, a video or a camera; or, where you have none at hand: "
+            f"got {got}, expected images, a folder, a video or a camera; or, where you have none at hand: "
             "facebench detect --sample -o out"
         )
     sources = sources or []
@@ -67,16 +67,16 @@ def detect_command(
         raise UsageError(f"got the video {video} without --emotions, which is what videos are read for; add it")
     if output is not None and (output.suffix.lower() == ".mp4") != (video is not None):
         raise UsageError(
-            f"got -o {output} for {'a video' if video is not None else 'pictures'}, expected "
+            f"got -o {output} for {'a video' if video is not None else 'images'}, expected "
             f"{'a file that ends in .mp4' if video is not None else 'a folder'}"
         )
     if device is not None:
         # before anything is written, fetched or opened
         read_setting(detector, device).resolve().adapter.check_device(device)
     if sample and output is not None:
-        pictures = [_sample(output)]
+        images = [_sample(output)]
     else:
-        pictures = [] if video is not None else _pictures(sources, output)
+        images = [] if video is not None else _images(sources, output)
     found_by = build_fetched(detector, device)
     with ExitStack() as stack:
         stack.callback(found_by.close)
@@ -90,12 +90,12 @@ def detect_command(
                 typer.echo(f"facebench: {pipeline.note}", err=True)
         if video is not None and pipeline is not None:
             _film(video, pipeline, output, lines, every)
-        elif not _look(_Looker(found_by, pipeline), pictures, output, lines):
+        elif not _look(_ImageReader(found_by, pipeline), images, output, lines):
             raise typer.Exit(1)
 
 
 def _sample(folder: Path) -> Path:
-    """Write a scene of the embedded data set, to be looked at like a picture of the user's."""
+    """Write a scene of the embedded data set, to be looked at like an image of the user's."""
     from ..benchmarks.store.run_folder import write_atomically
     from ..datasets import load
 
@@ -107,7 +107,7 @@ def _sample(folder: Path) -> Path:
 
 
 def _video(sources: list[str]) -> Path | int | None:
-    """Return the video or the camera's number; None where the sources are pictures."""
+    """Return the video or the camera's number; None where the sources are images."""
     videos = [_camera(text) if _camera(text) is not None else Path(text) for text in sources if _is_video(text)]
     if videos and len(sources) > 1:
         raise UsageError(f"got {len(sources)} sources with a video or camera among them, expected it alone")
@@ -122,25 +122,25 @@ def _camera(text: str) -> int | None:
     return int(text) if text.isdecimal() and not Path(text).exists() else None
 
 
-def _pictures(sources: list[str], output: Path | None) -> list[Path]:
+def _images(sources: list[str], output: Path | None) -> list[Path]:
     """Return the image files, those of a folder sorted by name and without the copies that an earlier call wrote."""
-    pictures: list[Path] = []
+    images: list[Path] = []
     copies = 0
     for path in map(Path, sources):
         if not path.is_dir():
-            pictures.append(path)
+            images.append(path)
             continue
-        files = [one for one in path.rglob("*") if one.suffix.lower() in _PICTURES and not one.is_dir()]
+        files = [one for one in path.rglob("*") if one.suffix.lower() in _IMAGES and not one.is_dir()]
         inside = sorted(one for one in files if not _is_copy(one, output))
         left_out = len(files) - len(inside)
         copies += left_out
         if not inside:
             but = f" but {left_out} of facebench's own copies (*{_COPY})" if left_out else ""
             raise MissingDataError(f"got the folder {path} without an image{but}, expected files such as .jpg or .png")
-        pictures += inside
+        images += inside
     if copies:
         typer.echo(f"facebench: left out {copies} of its own copies (*{_COPY} in {output})", err=True)
-    return pictures
+    return images
 
 
 def _is_copy(path: Path, output: Path | None) -> bool:
@@ -148,8 +148,8 @@ def _is_copy(path: Path, output: Path | None) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Looker:
-    """Looks at one picture after another."""
+class _ImageReader:
+    """Looks at one image after another."""
 
     detector: Detector
     pipeline: EmotionPipeline | None
@@ -171,12 +171,12 @@ class _Looker:
         return {"faces": faces} | ({} if written is None else {"overlay": str(written)})
 
 
-def _look(looker: _Looker, pictures: list[Path], output: Path | None, lines: Path | None) -> bool:
-    """Look at pictures, a JSON line each; return whether all could be read."""
+def _look(reader: _ImageReader, images: list[Path], output: Path | None, lines: Path | None) -> bool:
+    """Look at images, a JSON line each; return whether all could be read."""
     from ..datasets import decode
 
     well = True
-    copies = dict(zip(pictures, _copies(pictures, output), strict=True)) if output is not None else {}
+    copies = dict(zip(images, _copies(images, output), strict=True)) if output is not None else {}
     with ExitStack() as stack:
         out = None
         if lines is not None:
@@ -185,22 +185,22 @@ def _look(looker: _Looker, pictures: list[Path], output: Path | None, lines: Pat
                 out = stack.enter_context(lines.open("w", encoding="utf-8"))
             except OSError as error:
                 raise ResultsError(f"cannot write {lines}: {error.strerror or error}. Choose another folder") from error
-        for path in pictures:
+        for path in images:
             decoded = decode(path)
-            line: dict[str, Any] = {"picture": str(path), "detector": looker.detector.info.name}
+            line: dict[str, Any] = {"picture": str(path), "detector": reader.detector.info.name}
             if decoded.image is None:
                 well = False
                 line["error"] = f"{decoded.verdict}: {decoded.detail}"
             else:
-                line |= looker.look(decoded.image, copies.get(path))
+                line |= reader.look(decoded.image, copies.get(path))
             typer.echo(json.dumps(line), file=out)
     return well
 
 
-def _copies(pictures: list[Path], folder: Path) -> Iterator[Path]:
-    """Name the copies; those of pictures that have one name in two folders are numbered."""
+def _copies(images: list[Path], folder: Path) -> Iterator[Path]:
+    """Name the copies; those of images that have one name in two folders are numbered."""
     taken: set[str] = set()
-    for path in pictures:
+    for path in images:
         numbered = (path.stem if number == 1 else f"{path.stem}.{number}" for number in count(1))
         name = next(name for name in numbered if name not in taken)
         taken.add(name)

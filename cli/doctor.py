@@ -37,7 +37,7 @@ def doctor_command(data: Data = None, as_json: Json = False) -> None:
 
 
 def _print(findings: Sequence[Finding]) -> None:
-    """Print a table by subject, then the commands that mend, each on a line that can be copied."""
+    """Print a table by subject, then the commands that fix, each on a line that can be copied."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -65,10 +65,10 @@ def _print(findings: Sequence[Finding]) -> None:
     commands: dict[str, Finding] = {}
     for level in reversed(LEVELS):
         for finding in findings:
-            if finding.level == level and finding.mend:
-                commands.setdefault(finding.mend, finding)
+            if finding.level == level and finding.remedy:
+                commands.setdefault(finding.remedy, finding)
     if commands:
-        typer.echo("To mend:")
+        typer.echo("To fix:")
     for command, finding in commands.items():
         typer.echo(f"  {finding.level}, {finding.subject}, {finding.check}: {command}")
     counts = [f"{sum(one.level == level for one in findings)} {level}" for level in reversed(LEVELS)]

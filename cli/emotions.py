@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ..datasets.faces.ckplus import CkPictures
-    from ..datasets.faces.fer import FerPictures
+    from ..datasets.faces.ckplus import CkImages
+    from ..datasets.faces.fer import FerImages
     from ..emotions.pipeline.classifier import EmotionClassifier
     from ..emotions.scoring.evaluation import Evaluation
     from ..emotions.training.plan import EpochReport
@@ -50,18 +50,18 @@ def train_command(
 
     shipping.require_torch()
     console = stderr()
-    pictures, ck = fer2013(data), _ck(ckplus, data)
-    with console.status("looking for pictures of the training part that repeat one held out"):
-        found = audit(pictures)
-        repeated = repeats_of_training(pictures)
-    for line in summary(pictures, found):
+    images, ck = fer2013(data), _ck(ckplus, data)
+    with console.status("looking for images of the training part that repeat one held out"):
+        found = audit(images)
+        repeated = repeats_of_training(images)
+    for line in summary(images, found):
         console.print(line, highlight=False, soft_wrap=True)
     if output.parent == shipping.MODELS:
         console.print("this replaces the classifier that comes with facebench", style="yellow")
     output.parent.mkdir(parents=True, exist_ok=True)
     with training_bar("training ") as observer:
         results = shipping.train_and_export(
-            pictures,
+            images,
             found,
             output,
             plan=shipping.pupil_plan(epochs=epochs),
@@ -70,10 +70,10 @@ def train_command(
             observer=observer,
         )
     classifiers = [load_classifier(str(output), "facebench"), load_classifier("mini-xception")]
-    evaluations = _evaluations(classifiers, pictures, ck, repeated)
+    evaluations = _evaluations(classifiers, images, ck, repeated)
     options = f" --epochs {epochs}" if epochs else ""
     command = f"facebench emotions train --data FER2013{options} -o {output.name}"
-    shipping.write_card(pictures, found, results, output, evaluations, command=command)
+    shipping.write_card(images, found, results, output, evaluations, command=command)
     _print_evaluations(evaluations)
     typer.echo(f"wrote {output} and, beside it, the logs of all trainings, scores.json and README.md (the model card)")
 
@@ -84,7 +84,7 @@ def evaluate_command(
     ckplus: Ck = None,
     classifiers: Classifiers = "facebench,mini-xception",
     repeats: Annotated[
-        bool, typer.Option("--repeats", help="Also by whether a picture repeats one of Training: takes a minute.")
+        bool, typer.Option("--repeats", help="Also by whether an image repeats one of Training: takes a minute.")
     ] = False,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Write the same as JSON.")] = None,
     as_json: Json = False,
@@ -95,14 +95,14 @@ def evaluate_command(
     from ..datasets.faces.duplicates import repeats_of_training
     from ..emotions.scoring.evaluation import as_document, write_evaluation
 
-    pictures, ck = _fer_or_none(data), _ck(ckplus, data)
-    if pictures is None and ck is None:
-        pictures = fer2013(data)
+    images, ck = _fer_or_none(data), _ck(ckplus, data)
+    if images is None and ck is None:
+        images = fer2013(data)
     chosen, repeated = [load_classifier(name) for name in _names(classifiers)], None
-    if repeats and pictures is not None:
-        with stderr().status("looking for held-out pictures that repeat one of Training"):
-            repeated = repeats_of_training(pictures)
-    evaluations = _evaluations(chosen, pictures, ck, repeated)
+    if repeats and images is not None:
+        with stderr().status("looking for held-out images that repeat one of Training"):
+            repeated = repeats_of_training(images)
+    evaluations = _evaluations(chosen, images, ck, repeated)
     if output is not None:
         write_evaluation(evaluations, output)
     if as_json:
@@ -157,7 +157,7 @@ def score_command(
     with console.status("reading the run") as status:
 
         def show(name: str, done: int, total: int) -> None:
-            status.update(f"{name}: {done} of {total} pictures")
+            status.update(f"{name}: {done} of {total} images")
 
         which, drawn = specs or None, Resampling(seed)
         score_run(folder, dataset, chosen, policies=policies, specs=which, resampling=drawn, observer=show)
@@ -203,7 +203,7 @@ def training_bar(title: str) -> Iterator[Callable[[str, EpochReport], None]]:
         raise SystemExit(130) from None
 
 
-def fer2013(data: Path | None) -> FerPictures:
+def fer2013(data: Path | None) -> FerImages:
     """Return FER2013.
 
     Raises:
@@ -215,7 +215,7 @@ def fer2013(data: Path | None) -> FerPictures:
     return load_fer(data_root(data))
 
 
-def _fer_or_none(data: Path | None) -> FerPictures | None:
+def _fer_or_none(data: Path | None) -> FerImages | None:
     """Return FER2013 where it is; a folder that was named must hold it or CK+."""
     try:
         return fer2013(data)
@@ -223,7 +223,7 @@ def _fer_or_none(data: Path | None) -> FerPictures | None:
         return None
 
 
-def _ck(ckplus: Path | None, data: Path | None) -> CkPictures | None:
+def _ck(ckplus: Path | None, data: Path | None) -> CkImages | None:
     """Return CK+; where no place was named, only if it lies beside FER2013."""
     from ..datasets import data_root
     from ..datasets.faces.ckplus import load_ckplus
@@ -242,14 +242,14 @@ def _names(classifiers: str) -> list[str]:
 
 def _evaluations(
     classifiers: list[EmotionClassifier],
-    pictures: FerPictures | None,
-    ck: CkPictures | None,
+    images: FerImages | None,
+    ck: CkImages | None,
     repeated: NDArray[np.bool_] | None,
 ) -> list[Evaluation]:
     from ..emotions.scoring.evaluation import evaluate
 
     with stderr().status("classifying") as status:
-        return [evaluate(one, pictures, ck, repeated=repeated, observer=status.update) for one in classifiers]
+        return [evaluate(one, images, ck, repeated=repeated, observer=status.update) for one in classifiers]
 
 
 def _print_evaluations(evaluations: list[Evaluation]) -> None:

@@ -54,7 +54,7 @@ def run_command(
     rounds: Annotated[
         int | None,
         typer.Option(
-            help="How often each picture is timed, each round in a fresh process; 2 or more for a gate. Default: 1, "
+            help="How often each image is timed, each round in a fresh process; 2 or more for a gate. Default: 1, "
             "with an executor 0."
         ),
     ] = None,
@@ -68,7 +68,7 @@ def run_command(
     score_floor: Annotated[
         float | None, typer.Option(help="Keep probabilities down to this; else each detector's own floor.")
     ] = None,
-    picture_timeout: Annotated[float, typer.Option(help="Seconds a detector may take for a picture.")] = 120.0,
+    image_timeout: Annotated[float, typer.Option(help="Seconds a detector may take for an image.")] = 120.0,
     memory_limit: Annotated[float, typer.Option(help="Resident memory a detector may hold, MB.")] = 6144.0,
     as_json: Json = False,
 ) -> None:
@@ -86,16 +86,16 @@ def run_command(
     protocols = [Protocol(one, score_floor) for one in given_sizes or ["original"]]
     counts = list(dict.fromkeys(_whole_numbers("--threads", threads or "")))
     specs, settings = read_detectors(detectors, device=device, sizes=given_sizes, threads=counts)
-    limits = Limits(picture_s=picture_timeout, memory_mb=memory_limit)
+    limits = Limits(image_s=image_timeout, memory_mb=memory_limit)
     workers = create_executor(executor) if executor else None
     console = stderr()
-    pictures = datasets.load(dataset, root=data)
-    console.print(f"{pictures.name}: {pictures.coverage}. {pictures.description}", soft_wrap=True, highlight=False)
+    images = datasets.load(dataset, root=data)
+    console.print(f"{images.name}: {images.coverage}. {images.description}", soft_wrap=True, highlight=False)
     fetch_models(specs, console, device=device or "cpu")
     for setting in settings:
         fetch_models([setting.resolve()], console, device=setting.device)
     timed = rounds if rounds is not None else int(workers is None)
-    plan = Plan(pictures, specs, protocols, device or "cpu", counts or [1], limits, timed, workers, settings)
+    plan = Plan(images, specs, protocols, device or "cpu", counts or [1], limits, timed, workers, settings)
     passes = int(timed > 0) + int(workers is not None)
     try:
         with RichObserver(console, passes * len(plan.cells())) as observer:
@@ -139,7 +139,7 @@ def score_command(
         Path | None, typer.Option(help="COCO file with images, where image_id of the results is a number.")
     ] = None,
     allow_missing: Annotated[
-        bool, typer.Option("--allow-missing", help="Accept and count missing pictures and pictures too much.")
+        bool, typer.Option("--allow-missing", help="Accept and count missing images and images too much.")
     ] = False,
     threshold: Annotated[
         float | None,
@@ -159,11 +159,11 @@ def score_command(
     from ..benchmarks.exchange.as_run import store_predictions
     from ..benchmarks.exchange.predictions import read_predictions
 
-    pictures = datasets.load(dataset, root=data, annotation_only=True)
-    found = read_predictions(predictions, pictures, format=file_format, images=images, allow_missing=allow_missing)
+    loaded = datasets.load(dataset, root=data, annotation_only=True)
+    found = read_predictions(predictions, loaded, format=file_format, images=images, allow_missing=allow_missing)
     with TemporaryDirectory() as scratch:
         folder = store_predictions(
-            found, pictures, out or Path(scratch) / "run", threshold=threshold, score_kind=score_kind
+            found, loaded, out or Path(scratch) / "run", threshold=threshold, score_kind=score_kind
         )
         print_summary(summarise_run(folder), as_json)
 

@@ -21,8 +21,8 @@ def report_command(
     emotions: Annotated[
         Path | None, typer.Option(help="Run whose emotion scores to show; by default those of the run itself.")
     ] = None,
-    no_pictures: Annotated[
-        bool, typer.Option("--no-pictures", help="Embed no picture of the data set, to pass the file on.")
+    no_images: Annotated[
+        bool, typer.Option("--no-pictures", help="Embed no image of the data set, to pass the file on.")
     ] = False,
     by_event: ByEvent = False,
     seed: Seed = 0,
@@ -42,7 +42,7 @@ def report_command(
     run, *others = [RunFolder.open(path) for path in runs]
     comparisons = [compare_runs(run, other, resampling=resampling) for other in others]
     summary = summarise_run(run, resampling)
-    write_report(summary, output, emotion_run, SCORES, pictures=not no_pictures, comparisons=comparisons)
+    write_report(summary, output, emotion_run, SCORES, images=not no_images, comparisons=comparisons)
     typer.echo(f"wrote {output} ({output.stat().st_size / 1e6:.1f} MB)")
 
 

@@ -1,4 +1,4 @@
-"""The verb `stress`: detectors on degraded pictures."""
+"""The verb `stress`: detectors on degraded images."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def stress_command(
     executor: Annotated[
         str, typer.Option(help="Who does the work: local, local:4 for so many processes, or ray; no time is taken.")
     ] = "local",
-    picture_timeout: Annotated[float, typer.Option(help="Seconds a detector may take for a picture.")] = 120.0,
+    image_timeout: Annotated[float, typer.Option(help="Seconds a detector may take for an image.")] = 120.0,
     memory_limit: Annotated[float, typer.Option(help="Resident memory a detector may hold, MB.")] = 6144.0,
     by_event: ByEvent = False,
     as_json: Json = False,
 ) -> None:
-    """Run detectors on degraded pictures, rank them by what they keep of their AP; resume what is there."""
+    """Run detectors on degraded images, rank them by what they keep of their AP; resume what is there."""
     from .. import datasets
     from ..benchmarks.analysis.table import Resampling
     from ..benchmarks.measure.detector_process import Limits
@@ -60,16 +60,16 @@ def stress_command(
 
     wanted = all_degradations(_parts(kinds) or list(KINDS), _severities(severities))
     specs, settings = read_detectors(detectors, device=device, sizes=[size] if size else [], threads=[])
-    limits = Limits(picture_s=picture_timeout, memory_mb=memory_limit)
+    limits = Limits(image_s=image_timeout, memory_mb=memory_limit)
     console = stderr()
-    pictures = datasets.load(dataset, root=data)
-    console.print(f"{pictures.name}: {pictures.coverage}. {pictures.description}", soft_wrap=True, highlight=False)
+    images = datasets.load(dataset, root=data)
+    console.print(f"{images.name}: {images.coverage}. {images.description}", soft_wrap=True, highlight=False)
     fetch_models(specs, console, device=device or "cpu")
     for setting in settings:
         fetch_models([setting.resolve()], console, device=setting.device)
     with closing(create_executor(executor)) as workers:
         plan = Plan(
-            pictures,
+            images,
             specs,
             [Protocol(size or "original")],
             device or "cpu",
@@ -89,7 +89,7 @@ def stress_command(
     if as_json:
         typer.echo(json.dumps(to_json(scores), indent=2))
     else:
-        _print(scores, pictures.coverage)
+        _print(scores, images.coverage)
     if any(row.missing for row in scores.rows) or any_failed(
         folder.cells, [cell.key for _, cell in plan.cells()] if detectors else []
     ):
@@ -120,7 +120,7 @@ def _print(scores: StressScores, coverage: str) -> None:
         table.add_column(title, justify="right" if place else "left", overflow="fold")
     for row in rows:
         table.add_row(escape(row.label), *(f"{number}\n{ends}" if ends else number for number, ends in row.cells))
-    console.print(f"{coverage}, {scores.pictures:,} scored under every degradation", highlight=False)
+    console.print(f"{coverage}, {scores.images:,} scored under every degradation", highlight=False)
     console.print(table)
     for sentence in (*answer(scores), WHAT_IT_IS_NOT):
         typer.echo(sentence)

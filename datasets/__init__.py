@@ -1,4 +1,4 @@
-"""What detectors are measured on: data sets of pictures with annotated faces, and the one decoder."""
+"""What detectors are measured on: data sets of images with annotated faces, and the one decoder."""
 
 from .base import Dataset, Faces, Sample, Source
 from .images import Decoded, decode

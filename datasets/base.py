@@ -1,4 +1,4 @@
-"""What detectors are measured on: pictures with annotated faces."""
+"""What detectors are measured on: images with annotated faces."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..errors import DataError
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Faces:
-    """The annotated faces of one picture.
+    """The annotated faces of one image.
 
     Attributes:
         boxes: float32 (n, 4): x1, y1, x2, y2 in pixels, continuous, origin top-left, as annotated (not clipped).
@@ -52,8 +52,8 @@ def _check(name: str, array: NDArray[np.generic], dtype: type[np.generic], shape
         raise DataError(f"{name} must be {np.dtype(dtype)} {shape}, got {array.dtype} {array.shape}")
 
 
-class StoredPicture(Protocol):
-    """An encoded picture that is no file of its own: a member of an archive, or the content of an address.
+class StoredImage(Protocol):
+    """An encoded image that is no file of its own: a member of an archive, or the content of an address.
 
     An object says where the bytes are and holds none of them: it is small, can be pickled, and can be read in another
     process. Its string is how messages name it.
@@ -68,12 +68,12 @@ class StoredPicture(Protocol):
         ...
 
 
-Source = Path | bytes | StoredPicture
-"""Where an encoded picture is: a file, the bytes themselves, or something that reads them."""
+Source = Path | bytes | StoredImage
+"""Where an encoded image is: a file, the bytes themselves, or something that reads them."""
 
 
 def read_source(source: Source) -> bytes:
-    """Return the encoded bytes of a picture.
+    """Return the encoded bytes of an image.
 
     Raises:
         OSError: they cannot be read.
@@ -85,11 +85,11 @@ def read_source(source: Source) -> bytes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """One picture and its faces.
+    """One image and its faces.
 
     Attributes:
         image_id: stable and unique in its data set, such as "0--Parade/0_Parade_marchingband_1_20.jpg".
-        source: the picture file, which need not exist where only the annotation was asked for, its encoded bytes, or
+        source: the image file, which need not exist where only the annotation was asked for, its encoded bytes, or
             where else they can be read from.
         faces: the annotated faces.
     """
@@ -101,18 +101,18 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """Annotated pictures under one name.
+    """Annotated images under one name.
 
     Attributes:
         name: as given to `datasets.load`, such as "wider-face:val?sample=100&seed=1".
-        samples: the pictures that are there.
-        total: how many pictures the whole set has; more than len(samples) where only part is there or was asked for.
+        samples: the images that are there.
+        total: how many images the whole set has; more than len(samples) where only part is there or was asked for.
         lists: attributes that mark the faces of an official evaluation list, in order; empty where there is none.
-        demo: true where results must not be taken for a comparison (few people, composed pictures).
-        description: one sentence on what the pictures are and what a score on them can say.
-        licence: the terms of the pictures.
-        fingerprint: hash over picture bytes and annotation; equal fingerprints mean equal data.
-        notes: what was noticed in the annotation, a sentence each (boxes of zero size, pictures without a file).
+        demo: true where results must not be taken for a comparison (few people, composed images).
+        description: one sentence on what the images are and what a score on them can say.
+        licence: the terms of the images.
+        fingerprint: hash over image bytes and annotation; equal fingerprints mean equal data.
+        notes: what was noticed in the annotation, one sentence each (boxes of zero size, images without a file).
         others: image_ids of the whole set that are not among the samples.
     """
 
@@ -132,10 +132,10 @@ class Dataset:
 
     @property
     def coverage(self) -> str:
-        """Say how much of the set this is: "130 of 3,226 pictures", or "60 pictures" where it is whole.
+        """Say how much of the set this is: "130 of 3,226 images", or "60 images" where it is whole.
 
         The sentence stands beside every number made from this data set.
         """
         if len(self.samples) == self.total:
-            return f"{self.total:,} pictures"
-        return f"{len(self.samples):,} of {self.total:,} pictures"
+            return f"{self.total:,} images"
+        return f"{len(self.samples):,} of {self.total:,} images"

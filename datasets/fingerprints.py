@@ -12,21 +12,21 @@ from ..errors import DataError
 from .base import Sample, Source, read_source
 
 
-def fingerprint(samples: Iterable[Sample], lists: Iterable[str], *, pictures: bool = True) -> str:
-    """Hash the picture bytes, the annotation and the scored lists, in order.
+def fingerprint(samples: Iterable[Sample], lists: Iterable[str], *, images: bool = True) -> str:
+    """Hash the image bytes, the annotation and the scored lists, in order.
 
-    Every byte of every picture is read: size and date would not notice a picture that was saved anew.
+    Every byte of every image is read: size and date would not notice an image that was saved again.
 
     Args:
-        samples: the pictures.
+        samples: the images.
         lists: the scored lists.
-        pictures: hash the pictures too; without them the hash stands for the annotation alone.
+        images: hash the images too; without them the hash stands for the annotation alone.
 
     Returns:
         32 hexadecimal digits.
 
     Raises:
-        DataError: where a picture cannot be read.
+        DataError: where an image cannot be read.
     """
     whole = hashlib.blake2b(digest_size=16)
 
@@ -35,12 +35,12 @@ def fingerprint(samples: Iterable[Sample], lists: Iterable[str], *, pictures: bo
         whole.update(part)
 
     add(",".join(lists).encode())
-    if not pictures:
+    if not images:
         add(b"annotation only")
     for sample in samples:
         add(sample.image_id.encode())
-        if pictures:
-            add(_picture_digest(sample.source))
+        if images:
+            add(_image_digest(sample.source))
         faces = sample.faces
         arrays = {"boxes": faces.boxes, "ignore": faces.ignore, **dict(sorted(faces.attributes.items()))}
         if faces.emotions is not None:
@@ -51,11 +51,11 @@ def fingerprint(samples: Iterable[Sample], lists: Iterable[str], *, pictures: bo
     return whole.hexdigest()
 
 
-def _picture_digest(source: Source) -> bytes:
+def _image_digest(source: Source) -> bytes:
     try:
         if isinstance(source, Path):
             with source.open("rb") as file:
                 return hashlib.file_digest(file, hashlib.blake2b).digest()
         return hashlib.blake2b(read_source(source)).digest()
     except OSError as error:
-        raise DataError(f"Got {error.strerror or error} at {source!s}, expected a picture file to read.") from error
+        raise DataError(f"Got {error.strerror or error} at {source!s}, expected an image file to read.") from error

@@ -1,6 +1,6 @@
-"""The one decoder: encoded bytes to RGB pixels, with a verdict that says why a picture cannot be used.
+"""The one decoder: encoded bytes to RGB pixels, with a verdict that says why an image cannot be used.
 
-All detectors are given the same pixels, so a picture that fails here fails for all of them and is counted once.
+All detectors are given the same pixels, so an image that fails here fails for all of them and is counted once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .base import Source, read_source
 if TYPE_CHECKING:
     from PIL import Image
 
-Verdict = Literal["ok", "truncated", "unreadable", "too large", "not a picture"]
+Verdict = Literal["ok", "truncated", "unreadable", "too large", "not an image"]
 
 _FORMATS = "JPEG, PNG, WebP, GIF, BMP or TIFF"
 _SIGNATURES = {
@@ -40,11 +40,11 @@ _PILLOW = threading.Lock()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoded:
-    """What became of one picture.
+    """What became of one image.
 
     Attributes:
         verdict: "ok"; "truncated": the file ends early; "unreadable": damaged, of a kind that has no 8-bit meaning, or
-            not to be opened; "too large": more pixels than allowed; "not a picture": no known picture format.
+            not to be opened; "too large": more pixels than allowed; "not an image": no known image format.
         image: uint8 (h, w, 3) RGB, C-contiguous, upright after EXIF; None unless the verdict is "ok".
         detail: what was got and what was expected; where the verdict is "ok", what was dropped ("alpha dropped") or "".
     """
@@ -55,7 +55,7 @@ class Decoded:
 
 
 def decode(source: Source, *, max_pixels: int = 100_000_000) -> Decoded:
-    """Decode one picture to RGB; bad bytes give a verdict, never an exception.
+    """Decode one image to RGB; bad bytes give a verdict, never an exception.
 
     The EXIF orientation is applied. Of an animation the first frame is taken. Alpha is dropped, not blended: the colour
     stored under a transparent pixel shows. 16-bit samples keep their high byte, as in OpenCV, so that they are scaled
@@ -64,7 +64,7 @@ def decode(source: Source, *, max_pixels: int = 100_000_000) -> Decoded:
     A file without its end mark (JPEG, PNG, WebP) counts as truncated even where all pixels arrived.
 
     Args:
-        source: the picture file, its encoded bytes, or where else they can be read from.
+        source: the image file, its encoded bytes, or where else they can be read from.
         max_pixels: the largest width x height that is decoded. Known from the header, before memory is taken.
 
     Returns:
@@ -77,42 +77,42 @@ def decode(source: Source, *, max_pixels: int = 100_000_000) -> Decoded:
     format_name = _format_of(data)
     if format_name is None:
         begin = f"{len(data):,} bytes that begin with {data[:8]!r}" if data else "0 bytes"
-        return Decoded("not a picture", None, f"got {begin}; expected {_FORMATS}")
+        return Decoded("not an image", None, f"got {begin}; expected {_FORMATS}")
 
     from PIL import Image
 
     stream = _Watched(data)
     try:
-        with _strict_pillow(max_pixels), Image.open(stream, formats=(format_name,)) as picture:
-            width, height = picture.size
+        with _strict_pillow(max_pixels), Image.open(stream, formats=(format_name,)) as image:
+            width, height = image.size
             if width * height > max_pixels:
                 return _too_large(f"{width:,} x {height:,} pixels", max_pixels)
-            picture.load()
-            pixels = _rgb(picture)
-            orientation = _orientation(picture)
-            detail = "alpha dropped" if picture.has_transparency_data else ""
+            image.load()
+            pixels = _rgb(image)
+            orientation = _orientation(image)
+            detail = "alpha dropped" if image.has_transparency_data else ""
     except Image.DecompressionBombError as error:
         return _too_large(str(error), max_pixels)
     except Exception as error:  # noqa: BLE001  Pillow's readers raise nearly anything on damaged bytes
         verdict: Verdict = "truncated" if stream.ran_out or _lacks_end(data, format_name) else "unreadable"
         reason = str(error).replace(repr(stream), "it") or type(error).__name__
-        return Decoded(verdict, None, f"got {len(data):,} bytes of {format_name}: {reason}; expected a whole picture")
+        return Decoded(verdict, None, f"got {len(data):,} bytes of {format_name}: {reason}; expected a whole image")
     if _lacks_end(data, format_name):
-        detail = f"got {len(data):,} bytes of {format_name} without its end; expected a whole picture"
+        detail = f"got {len(data):,} bytes of {format_name} without its end; expected a whole image"
         return Decoded("truncated", None, detail)
     return Decoded("ok", np.ascontiguousarray(_upright(pixels, orientation)), detail)
 
 
 def upright_size(source: Source) -> tuple[int, int] | None:
-    """Width and height of a picture after EXIF orientation, from its header alone; None where it cannot be read."""
+    """Width and height of an image after EXIF orientation, from its header alone; None where it cannot be read."""
     from PIL import Image
 
     try:
         header = source if isinstance(source, Path) else io.BytesIO(read_source(source))
-        with _strict_pillow(2**62), Image.open(header) as picture:
-            width, height = picture.size
+        with _strict_pillow(2**62), Image.open(header) as image:
+            width, height = image.size
             # Pillow turns a TIFF by itself, its size too.
-            turned = picture.format != "TIFF" and _orientation(picture) >= 5
+            turned = image.format != "TIFF" and _orientation(image) >= 5
     except Exception:  # noqa: BLE001  see `decode`
         return None
     return (height, width) if turned else (width, height)
@@ -166,21 +166,21 @@ def _strict_pillow(max_pixels: int) -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = before
 
 
-def _rgb(picture: Image.Image) -> NDArray[np.uint8]:
-    """Pixels of a loaded picture as uint8 (h, w, 3)."""
-    if picture.mode.startswith("I;16"):
-        grey = (np.asarray(picture) >> 8).astype(np.uint8)
+def _rgb(image: Image.Image) -> NDArray[np.uint8]:
+    """Pixels of a loaded image as uint8 (h, w, 3)."""
+    if image.mode.startswith("I;16"):
+        grey = (np.asarray(image) >> 8).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=2)
-    if picture.mode in ("I", "F"):
-        kind = "32-bit integer" if picture.mode == "I" else "floating-point"
+    if image.mode in ("I", "F"):
+        kind = "32-bit integer" if image.mode == "I" else "floating-point"
         raise ValueError(f"{kind} pixels, which have no fixed range")
-    return np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 
-def _orientation(picture: Image.Image) -> int:
+def _orientation(image: Image.Image) -> int:
     """EXIF orientation 1 to 8; 1 where none is valid, and for a loaded TIFF, which Pillow turns by itself."""
     try:
-        value = picture.getexif().get(_ORIENTATION_TAG, 1)
+        value = image.getexif().get(_ORIENTATION_TAG, 1)
     except Exception:  # noqa: BLE001  a damaged EXIF block does not make the pixels bad
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
@@ -210,7 +210,7 @@ def _lacks_end(data: bytes, format_name: str) -> bool:
 
 
 def _jpeg_scan_start(data: bytes) -> int | None:
-    """Offset of the first scan of the main picture; a thumbnail in the EXIF block has scans and an end of its own."""
+    """Offset of the first scan of the main image; a thumbnail in the EXIF block has scans and an end of its own."""
     at = 2
     while at + 4 <= len(data):
         marker = data[at + 1]

@@ -15,12 +15,12 @@ _KNOWN = {
     "scenes": "composed scenes of two people, nothing to download; a demonstration (options: seed, count)",
     "close-ups": "composed portraits of two people, faces on 5 to 90 % of the image, nothing to download; "
     "a demonstration (options: seed, count)",
-    "wider-face:val": "WIDER FACE validation photographs (options: events, sample, seed, difficulty, pictures; "
+    "wider-face:val": "WIDER FACE validation photographs (options: events, sample, seed, difficulty, images; "
     "subset=facebench-130: the images of facebench's own tables)",
-    "wider-face:train": "WIDER FACE training photographs (options: events, sample, seed, pictures)",
+    "wider-face:train": "WIDER FACE training photographs (options: events, sample, seed, images)",
     "fddb": "FDDB, news photographs, ellipses as boxes (options: folds, sample, seed)",
-    "folder": "annotated pictures of your own in --data, or folder:PATH; COCO, VOC, YOLO, CSV, JSON or WIDER text "
-    "(options: format, annotations, pictures, category, split, sample, seed)",
+    "folder": "annotated images of your own in --data, or folder:PATH; COCO, VOC, YOLO, CSV, JSON or WIDER text "
+    "(options: format, annotations, images, category, split, sample, seed)",
     "expression-scenes": "composed scenes of FER2013 faces with emotions (options: split, count, seed, classes)",
     "expression-scenes:demo": "two portraits with judged emotions, nothing to download; a demonstration (count, seed)",
     "fer2013:train": "FER2013 without the tenth set aside for validation, 48x48 crops (options: sample, seed)",
@@ -62,9 +62,9 @@ def load(name: str, *, root: Path | None = None, annotation_only: bool = False) 
 
     Args:
         name: a name that `known` lists, with options after a question mark; with `degrade=blur:3` among them every
-            picture is degraded, see `degradations`.
+            image is degraded, see `degradations`.
         root: the folder that holds the data; else FACEBENCH_DATA, else `data` in the user's cache folder.
-        annotation_only: take all annotated pictures, whether their files are there or not: enough to score what
+        annotation_only: take all annotated images, whether their files are there or not: enough to score what
             others detected.
 
     Raises:
@@ -78,7 +78,7 @@ def load(name: str, *, root: Path | None = None, annotation_only: bool = False) 
         explained = importable.explain(error)
         if explained is None:
             raise
-        raise UnavailableError(f"{name} needs OpenCV, which cannot be loaded: {explained}", explained.mend) from error
+        raise UnavailableError(f"{name} needs OpenCV, which cannot be loaded: {explained}", explained.remedy) from error
 
 
 def _load(name: str, root: Path | None, annotation_only: bool) -> Dataset:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .base import UNKNOWN, BuildOptions, Detections, Detector, DetectorInfo, Device, Range, RGBImage, ScoreKind
-from .images import check_picture
+from .images import check_image
 from .process import PerProcess, own_process
 from .registry import DetectorSpec, create, default_specs, names, resolve, resolve_all, split_list
 from .setting import Setting
@@ -28,7 +28,7 @@ __all__ = [
     "ScoreKind",
     "Setting",
     "check_detector",
-    "check_picture",
+    "check_image",
     "create",
     "default_specs",
     "names",

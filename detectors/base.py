@@ -17,7 +17,7 @@ from .process import check_threads
 from .stages import StageClock
 
 RGBImage = NDArray[np.uint8]
-"""A picture: uint8 of shape (height, width, 3), channels red, green, blue."""
+"""An image: uint8 of shape (height, width, 3), channels red, green, blue."""
 
 Device = Literal["cpu", "cuda"]
 ScoreKind = Literal["probability", "margin", "none"]
@@ -27,14 +27,14 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detections:
-    """The faces found in one picture, best first.
+    """The faces found in one image, best first.
 
     Attributes:
-        boxes: float32 (n, 4): x1, y1, x2, y2 in pixels of the picture given, continuous, origin at its top-left
-            corner, not clipped to the picture; x2 >= x1 and y2 >= y1.
+        boxes: float32 (n, 4): x1, y1, x2, y2 in pixels of the image given, continuous, origin at its top-left
+            corner, not clipped to the image; x2 >= x1 and y2 >= y1.
         scores: float32 (n,), never rising; what they mean is `DetectorInfo.score_kind`.
         landmarks: float32 (n, 5, 2) or None: x, y of left eye, right eye, nose, left and right mouth corner,
-            left and right as seen in the picture.
+            left and right as seen in the image.
 
     Raises:
         ContractError: on a wrong dtype or shape, on NaN or infinity, on a negative size, on rising scores.
@@ -76,7 +76,7 @@ class Detections:
 
     @classmethod
     def empty(cls, landmarks: bool = False) -> Detections:
-        """Return the result for a picture without faces."""
+        """Return the result for an image without faces."""
         return cls.from_arrays([], [], [] if landmarks else None)
 
     def __len__(self) -> int:
@@ -207,7 +207,7 @@ class Detector(ABC):
     variants: ClassVar[tuple[str, ...]] = ()
     """Parameters with which a run measures it as well where no detector is named, such as "model=short"."""
     reference_scores: ClassVar[tuple[float, float] | None] = None
-    """Best scores on the two pictures of `probe_images.colour_probes`, with the library called as it should be.
+    """Best scores on the two images of `probe_images.colour_probes`, with the library called as it should be.
 
     They are how the conformance kit notices swapped colour channels, which many detectors survive with small losses.
     """
@@ -248,7 +248,7 @@ class Detector(ABC):
 
     @abstractmethod
     def detect(self, image: RGBImage) -> Detections:
-        """Find the faces in one picture.
+        """Find the faces in one image.
 
         Args:
             image: uint8 (height, width, 3), RGB; it may be read-only or non-contiguous and is never modified.
@@ -258,7 +258,7 @@ class Detector(ABC):
         """
 
     def detect_batch(self, images: Sequence[RGBImage]) -> list[Detections]:
-        """Find the faces in several pictures; one after the other unless the adapter can do better."""
+        """Find the faces in several images; one after the other unless the adapter can do better."""
         return [self.detect(image) for image in images]
 
     def device_used(self) -> Device:
@@ -287,7 +287,7 @@ class Detector(ABC):
         return cls.model_names(**parameters)
 
     @classmethod
-    def mend_packages(cls) -> str:
+    def remedy_packages(cls) -> str:
         """Return the command that installs the missing packages."""
         return f"pip install 'facebench[{cls.extra}]'" if cls.extra else "pip install facebench"
 

@@ -19,7 +19,7 @@ _BOX_TOLERANCE = 0.35
 
 
 class BrokenContractError(Exception):
-    """A check did not hold; the message says what was seen and how to mend it."""
+    """A check did not hold; the message says what was seen and how to fix it."""
 
 
 def require(condition: bool, message: str) -> None:
@@ -50,12 +50,12 @@ def check_portrait(found: Detections) -> str:
 
 
 def check_place(detector: Detector) -> str:
-    """Put the portrait off centre into a wide picture: swapped axes or a wrong scale move the box."""
+    """Put the portrait off centre into a wide image: swapped axes or a wrong scale move the box."""
     canvas = np.full((600, 1000, 3), 120, np.uint8)
     canvas[60:572, 420:932] = portrait()
     found = detect(detector, canvas)
     face = tuple(value + offset for value, offset in zip(FACE, (420, 60, 420, 60), strict=True))
-    require(len(found) > 0, "no face found once the portrait lies in a wider picture")
+    require(len(found) > 0, "no face found once the portrait lies in a wider image")
     overlap = _iou(found.boxes[0], face)
     where = f"best box {found.boxes[0].round().tolist()}, the face is at {face}"
     require(overlap >= _BOX_TOLERANCE, f"{where}: IoU {overlap:.2f}")
@@ -114,7 +114,7 @@ def _compare_colours(detector: Detector, reference: tuple[float, float] | None) 
     return seen
 
 
-def check_picture(detector: Detector, image: RGBImage) -> str:
+def check_image(detector: Detector, image: RGBImage) -> str:
     """Take any valid answer."""
     return f"{len(detect(detector, image))} boxes"
 
@@ -128,11 +128,11 @@ def check_non_contiguous(detector: Detector) -> str:
 
 
 def check_twice(detector: Detector) -> str:
-    """Look twice, then once more after another picture: some networks keep its size, trackers its faces."""
+    """Look twice, then once more after another image: some networks keep its size, trackers its faces."""
     one, two = detect(detector, small_portrait()), detect(detector, small_portrait())
     _require_equal(one, two)
     detect(detector, portrait()[20:240, 120:332])
-    _require_equal(two, detect(detector, small_portrait()), " after a picture of another size")
+    _require_equal(two, detect(detector, small_portrait()), " after an image of another size")
     return f"{len(one)} equal boxes"
 
 
@@ -147,7 +147,7 @@ def check_not_modified(detector: Detector) -> str:
     """Give an array that can."""
     image = small_portrait()
     detect(detector, image)
-    require(bool((image == small_portrait()).all()), "the picture given was changed; work on a copy")
+    require(bool((image == small_portrait()).all()), "the image given was changed; work on a copy")
     return "unchanged"
 
 

@@ -1,4 +1,4 @@
-"""What users hand over as a picture, told apart before a detector fails on it with a message of its own."""
+"""What users hand over as an image, told apart before a detector fails on it with a message of its own."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import numpy as np
 from ..errors import UsageError
 
 
-def check_picture(image: object) -> None:
-    """Check what stands for a picture at a border where users enter; workers get arrays of ours and need no check.
+def check_image(image: object) -> None:
+    """Check what stands for an image at a border where users enter; workers get arrays of ours and need no check.
 
     Args:
         image: should be uint8 (height, width, 3), RGB, with pixels in it.
 
     Raises:
-        UsageError: it is anything else; for a picture of Pillow's the message says how to convert it.
+        UsageError: it is anything else; for an image of Pillow's the message says how to convert it.
     """
     if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3:
         if image.size:
@@ -30,4 +30,4 @@ def check_picture(image: object) -> None:
     else:
         got = type(image).__name__
         do = "read a file with facebench.datasets.decode(path).image"
-    raise UsageError(f"got {got} as a picture, expected uint8 (height, width, 3), RGB: {do}")
+    raise UsageError(f"got {got} as an image, expected uint8 (height, width, 3), RGB: {do}")

@@ -33,7 +33,7 @@ def small_portrait() -> RGBImage:
 
 
 def colour_probes() -> tuple[RGBImage, RGBImage]:
-    """Return two pictures of a face that mean something else once red and blue are swapped.
+    """Return two images of a face that mean something else once red and blue are swapped.
 
     The first holds the grey portrait in red and green and nothing in blue; the second in red, half of it in green, and
     its negative in blue.

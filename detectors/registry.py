@@ -83,7 +83,7 @@ class DetectorSpec:
         if absent:
             return UnavailableError(
                 f"{self.name} needs the module{'s' * (len(absent) > 1)} {', '.join(absent)}",
-                self.adapter.mend_packages(),
+                self.adapter.remedy_packages(),
             )
         faults = {name: fault for name in self.adapter.must_load if (fault := importable.fault(name))}
         if faults:
@@ -218,13 +218,13 @@ def create(
         if explained := importable.explain(error):
             missing = resolved.unfit()  # names all, where the error names the first
             raise missing or UnavailableError(
-                f"{resolved.name} cannot be loaded: {explained}", explained.mend
+                f"{resolved.name} cannot be loaded: {explained}", explained.remedy
             ) from error
         if not isinstance(error, ImportError):
             raise
         # to install again what is there, and fails, would change nothing
-        mend = resolved.adapter.mend_packages() if isinstance(error, ModuleNotFoundError) else ""
-        raise UnavailableError(f"{resolved.name} cannot be loaded: {error}", mend) from error
+        remedy = resolved.adapter.remedy_packages() if isinstance(error, ModuleNotFoundError) else ""
+        raise UnavailableError(f"{resolved.name} cannot be loaded: {error}", remedy) from error
     detector.info = resolved.card()  # type: ignore[misc]
     return detector
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import ContractError, UsageError
 from .base import Detections, Detector, Device, RGBImage
-from .images import check_picture
+from .images import check_image
 from .registry import DetectorSpec, create, resolve
 from .resized import WrappedDetector, check_size, resized
 
@@ -138,7 +138,7 @@ class ThresholdedDetector(WrappedDetector):
         Raises:
             UsageError: `image` is not uint8 (height, width, 3).
         """
-        check_picture(image)
+        check_image(image)
         found: object = self._detector.detect(image)
         if not isinstance(found, Detections):
             raise ContractError(f"detect must return facebench.Detections, got {type(found).__name__}")

@@ -27,7 +27,7 @@ def write_report(
     emotion_run: RunFolder | None = None,
     evaluation: Path | None = None,
     *,
-    pictures: bool = True,
+    images: bool = True,
     comparisons: Sequence[Comparison] = (),
 ) -> None:
     """Analyse a run and write its report.
@@ -37,13 +37,13 @@ def write_report(
         path: the HTML file.
         emotion_run: see `render`.
         evaluation: the same.
-        pictures: the same.
+        images: the same.
         comparisons: the same.
 
     Raises:
         ResultsError: a table or a preview of the run is damaged, or the file cannot be written.
     """
-    html = render(summary, analyse(summary), emotion_run, evaluation, pictures=pictures, comparisons=comparisons)
+    html = render(summary, analyse(summary), emotion_run, evaluation, images=images, comparisons=comparisons)
     write_atomically(path, html.encode("utf-8"))
 
 
@@ -53,7 +53,7 @@ def render(
     emotion_run: RunFolder | None = None,
     evaluation: Path | None = None,
     *,
-    pictures: bool = True,
+    images: bool = True,
     comparisons: Sequence[Comparison] = (),
 ) -> str:
     """Return the report as HTML; equal runs give equal text.
@@ -63,7 +63,7 @@ def render(
         analysis: of the same run.
         emotion_run: the run whose emotion scores are shown, where they are; None: the run itself.
         evaluation: the classification report of the classifier, as `facebench emotions evaluate` writes it.
-        pictures: whether pictures of the data set are embedded.
+        images: whether images of the data set are embedded.
         comparisons: of this run, the base, with other runs.
 
     Raises:
@@ -88,7 +88,7 @@ def render(
         "machines": sorted({row.cell.machine for row in summary.rows}) or [document.environment.machine],
         "label": row_label,
     }
-    page = Page(summary, analysis, answer(summary), emotion_run, evaluation, pictures, comparisons)
+    page = Page(summary, analysis, answer(summary), emotion_run, evaluation, images, comparisons)
     shown = [section for make in sections() if (section := make(page)) is not None]
     body = "\n".join(environment.get_template(one.template).render(one.values) for one in shown)
     style, script = _template_text("report.css"), "".join(map(_template_text, _SCRIPTS))

@@ -58,7 +58,7 @@ def facebench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
 def available() -> Available:
     """Resolve a spec and bring its models; what cannot be had fails with CI=true and skips the test elsewhere."""
 
-    def bring(spec: str) -> DetectorSpec:
+    def fetch_file(spec: str) -> DetectorSpec:
         resolved = resolve(spec)
         try:
             for model in resolved.models():
@@ -72,7 +72,7 @@ def available() -> Available:
             pytest.skip(reason)
         return resolved
 
-    return bring
+    return fetch_file
 
 
 @pytest.fixture

@@ -345,7 +345,7 @@ def test_importing_facebench_loads_no_heavy_library():
 @pytest.mark.parametrize("arguments", [None, "--help", "--version", "run --help", "emotions score --help"])
 def test_the_command_loads_no_heavy_library_before_it_is_used(arguments):
     run = "pass" if arguments is None else "cli.main()"
-    # what the command prints is put aside: it names libraries
+    # what the command prints is skipped: it names libraries
     command = (
         "import contextlib, io, sys\nfrom facebench import cli\n"
         f"sys.argv = ['facebench', *{(arguments or '').split()!r}]\n"

@@ -109,7 +109,7 @@ def test_the_second_import_of_opencv_hides_what_the_first_one_said(monkeypatch):
     monkeypatch.setattr(importable, "fault", lambda name: f"ImportError: libGL.so.1: {GONE}")
     second = 'ERROR: recursion is detected during loading of "cv2" binary extensions. Check OpenCV installation.'
     explained = explain(ImportError(second))
-    assert explained is not None and "libGL.so.1" in str(explained) and HEADLESS in explained.mend
+    assert explained is not None and "libGL.so.1" in str(explained) and HEADLESS in explained.remedy
 
 
 @pytest.mark.parametrize("error", [ImportError("cannot import name 'x' from 'y'"), OSError(28, "No space left")])

@@ -2,10 +2,10 @@
 
 A script, not a module: it imports the library alone, so that nothing of ours can be in its times.
 
-    python bare_loops.py NAME PICTURES.npz THREADS CORES [MODEL]
+    python bare_loops.py NAME IMAGES.npz THREADS CORES [MODEL]
 
 It pins itself, sets the threads, loads, warms up and says "ready". For each number that it reads it calls the library
-with that picture and prints a line of JSON: milliseconds and number of faces.
+with that image and prints a line of JSON: milliseconds and number of faces.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 
 WARM_UP_CALLS = 4
 Call = Callable[[Any], int]
-"""Picture in, number of faces out; boxes, scores and landmarks are there by then."""
+"""Image in, number of faces out; boxes, scores and landmarks are there by then."""
 
 
 def haar(threads: int, model: str) -> Call:
@@ -40,7 +40,7 @@ def haar(threads: int, model: str) -> Call:
 
 
 def yunet(threads: int, model: str) -> Call:
-    """OpenCV's FaceDetectorYN at the size of the picture, scores from 0.02 on."""
+    """OpenCV's FaceDetectorYN at the size of the image, scores from 0.02 on."""
     import cv2
 
     cv2.setNumThreads(threads)

@@ -1,12 +1,12 @@
-"""Ray Data beside the actors of `--executor ray`: the same pictures and detector, as many workers, one cluster.
+"""Ray Data beside the actors of `--executor ray`: the same images and detector, as many workers, one cluster.
 
     python -m facebench.tools.ray_data_trial --dataset folder --data DIR --pictures 5000 --workers 2
 
 Ray Data is used as its documentation shows: a stage that decodes, and one of stateful actors with a detector each. Both
 ask for one core, and so Ray Data fuses them: an actor decodes and detects in one process, and no pixels go through the
-object store. The executor's actors decode too, and give each picture to a child process by shared memory; what that
+object store. The executor's actors decode too, and give each image to a child process by shared memory; what that
 costs, for the sake of detectors that crash or hang, Ray Data does not pay here. Detections must be equal, bit by bit;
-the exit code is 1 where they are not. Take thousands of pictures: answers of Ray Data come in bursts.
+the exit code is 1 where they are not. Take thousands of images: answers of Ray Data come in bursts.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Trial:
     Attributes:
         start_s: from the call until the first answer: processes, the detector's library, the first chunk.
         work_s: from the first answer to the last.
-        worked_on: pictures that were answered in `work_s`: all but those of the first answer.
+        worked_on: images that were answered in `work_s`: all but those of the first answer.
         found: image_id -> detections.
     """
 
@@ -57,7 +57,7 @@ class Trial:
     found: Mapping[str, Detections]
 
     @property
-    def pictures_per_second(self) -> float:
+    def images_per_second(self) -> float:
         """Without the start; nan where everything came in one answer."""
         return self.worked_on / self.work_s if self.worked_on else float("nan")
 
@@ -70,8 +70,8 @@ def try_actors(samples: Sequence[Sample], task: DetectorTask, workers: int) -> T
     def answers() -> Iterator[Mapping[str, Detections]]:
         with closing(RayExecutor(workers=workers).map(task, chunks)) as given:
             for answer in given:
-                if answer.fatal or answer.changed or answer.put_aside:
-                    raise SystemExit(answer.fatal or answer.changed or str(answer.put_aside))
+                if answer.fatal or answer.changed or answer.skipped:
+                    raise SystemExit(answer.fatal or answer.changed or str(answer.skipped))
                 yield {record.image_id: record.detections for record in answer.records}
 
     return _timed(answers())
@@ -136,7 +136,7 @@ def _timed(answers: Iterator[Mapping[str, Detections]]) -> Trial:
 
 
 def unequal(one: Trial, other: Trial) -> list[str]:
-    """Return the pictures whose detections are not the same bit by bit, or that only one of the two has."""
+    """Return the images whose detections are not the same bit by bit, or that only one of the two has."""
     return [name for name in {**one.found, **other.found} if _bits(one, name) != _bits(other, name)]
 
 
@@ -171,14 +171,14 @@ def _cluster(workers: int) -> Iterator[None]:
 
 
 def main(
-    dataset: Annotated[str, typer.Option(help="Data set whose pictures are repeated.")] = "scenes",
+    dataset: Annotated[str, typer.Option(help="Data set whose images are repeated.")] = "scenes",
     data: Annotated[Path | None, typer.Option(help="Where it lies.")] = None,
-    pictures: Annotated[int, typer.Option(help="How many.")] = 5000,
+    images: Annotated[int, typer.Option(help="How many.")] = 5000,
     workers: Annotated[int, typer.Option(help="Actors, a core each.")] = 2,
     detector: Annotated[str, typer.Option(help="A fast one.")] = "mediapipe:model=short",
 ) -> None:
     """Measure Ray Data against the executor's actors."""
-    once = repeated(load(dataset, root=data), pictures)
+    once = repeated(load(dataset, root=data), images)
     spec = resolve(detector)
     stored = stored_cell(spec, make_cell(spec, once.fingerprint, Protocol(), "cpu", 1))
     task = DetectorTask.of(stored, Limits())
@@ -187,14 +187,14 @@ def main(
         ray_data = try_ray_data(once.samples, task, workers)
     for name, trial in (("actors", actors), ("Ray Data", ray_data)):
         typer.echo(
-            f"{name:>8}: {trial.pictures_per_second:.1f} pictures/s over {trial.worked_on:,} pictures, after a start "
+            f"{name:>8}: {trial.images_per_second:.1f} pictures/s over {trial.worked_on:,} images, after a start "
             f"of {trial.start_s:.1f} s"
         )
-    typer.echo(f"Ray Data is {ray_data.pictures_per_second / actors.pictures_per_second:.2f} times as fast as actors")
+    typer.echo(f"Ray Data is {ray_data.images_per_second / actors.images_per_second:.2f} times as fast as actors")
     differ = unequal(actors, ray_data)
     if differ:
-        raise SystemExit(f"detections differ on {len(differ)} pictures, such as {differ[0]}")
-    typer.echo(f"detections are equal on {len(once):,} pictures")
+        raise SystemExit(f"detections differ on {len(differ)} images, such as {differ[0]}")
+    typer.echo(f"detections are equal on {len(once):,} images")
 
 
 if __name__ == "__main__":

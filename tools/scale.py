@@ -1,8 +1,8 @@
-"""How a run grows: throughput by workers, memory over time, bytes and time a picture, from a thousand pictures on.
+"""How a run grows: throughput by workers, memory over time, bytes and time an image, from a thousand images on.
 
     python -m facebench.tools.scale --pictures 1000,10000 --executors 'local:1;local:2' -o scale.json
 
-Pictures of the data set are repeated under new names until there are as many as asked for; each is read and decoded
+Images of the data set are repeated under new names until there are as many as asked for; each is read and decoded
 again each time. Every measurement is a process of its own, whose memory is watched from outside, and that of its
 children with it. Scoring and reporting are timed on the run of the first executor. Give it a machine that does nothing
 else.
@@ -25,7 +25,7 @@ from typing import Annotated, Any
 import typer
 
 from ..benchmarks.measure.environment import machine
-from ..benchmarks.measure.plan import Silent
+from ..benchmarks.measure.plan import NullObserver
 from ..benchmarks.store.records import StoredCell
 from ..benchmarks.store.run_folder import write_atomically
 from ..datasets import Dataset, Sample
@@ -40,18 +40,18 @@ class Measurement:
     """One run.
 
     Attributes:
-        pictures: how many.
+        images: how many.
         executor: by whom.
-        look_s: reading and decoding each picture once, before the first detector.
-        detect_s: from the first picture handed out to the tables written.
-        whole_s: the process, from its start to its end: imports, hashing of the pictures, previews.
+        look_s: reading and decoding each image once, before the first detector.
+        detect_s: from the first image handed out to the tables written.
+        whole_s: the process, from its start to its end: imports, hashing of the images, previews.
         detections: boxes found.
         journal_bytes: of the journal, when it was complete.
         table_bytes: of detections.parquet.
         memory: (seconds, MB of the process, MB of it and all its children), a sample a second; resident.
     """
 
-    pictures: int
+    images: int
     executor: str
     look_s: float
     detect_s: float
@@ -62,9 +62,9 @@ class Measurement:
     memory: Sequence[tuple[float, float, float]]
 
     @property
-    def pictures_per_second(self) -> float:
+    def images_per_second(self) -> float:
         """Of the detector's pass: reading, decoding, detecting and writing down."""
-        return self.pictures / self.detect_s
+        return self.images / self.detect_s
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -72,38 +72,38 @@ class Afterwards:
     """What a finished run costs.
 
     Attributes:
-        pictures: how many.
+        images: how many.
         table_s: `facebench table`, a process.
         report_s: `facebench report`, a process.
         report_bytes: of the HTML file.
         peak_mb: resident memory of the larger of the two.
     """
 
-    pictures: int
+    images: int
     table_s: float
     report_s: float
     report_bytes: int
     peak_mb: float
 
 
-def repeated(dataset: Dataset, pictures: int) -> Dataset:
-    """Return a data set of so many pictures, those of `dataset` over and over under new names."""
+def repeated(dataset: Dataset, images: int) -> Dataset:
+    """Return a data set of so many images, those of `dataset` over and over under new names."""
     samples = []
-    for index, sample in enumerate(itertools.islice(itertools.cycle(dataset.samples), pictures)):
+    for index, sample in enumerate(itertools.islice(itertools.cycle(dataset.samples), images)):
         again = index // len(dataset.samples)
         samples.append(Sample(f"{again:06d}/{sample.image_id}", sample.source, sample.faces))
     return dataclasses.replace(
         dataset,
         name=f"{dataset.name} repeated",
         samples=tuple(samples),
-        total=pictures,
+        total=images,
         demo=True,
-        description=f"{len(dataset.samples)} pictures repeated under new names; for speed, not for scores.",
-        fingerprint=f"{dataset.fingerprint}x{pictures}"[-32:],
+        description=f"{len(dataset.samples)} images repeated under new names; for speed, not for scores.",
+        fingerprint=f"{dataset.fingerprint}x{images}"[-32:],
     )
 
 
-class _Stopwatch(Silent):
+class _Stopwatch(NullObserver):
     """Notes when the pass of the only cell began and ended, and how long its journal was."""
 
     def __init__(self, folder: Path) -> None:
@@ -123,8 +123,8 @@ class _Stopwatch(Silent):
             self.journal_bytes = (self.folder / "cells" / cell.folder / "journal.jsonl").stat().st_size
 
 
-def run_once(dataset: str, data: Path | None, pictures: int, detector: str, executor: str, out: Path) -> dict[str, Any]:
-    """Run one detector over so many pictures here, and return what `Measurement` says of it, memory apart."""
+def run_once(dataset: str, data: Path | None, images: int, detector: str, executor: str, out: Path) -> dict[str, Any]:
+    """Run one detector over so many images here, and return what `Measurement` says of it, memory apart."""
     from ..benchmarks.measure.executors import create_executor
     from ..benchmarks.measure.plan import Plan
     from ..benchmarks.measure.runner import run
@@ -133,7 +133,7 @@ def run_once(dataset: str, data: Path | None, pictures: int, detector: str, exec
 
     watch = _Stopwatch(out)
     plan = Plan(
-        repeated(load(dataset, root=data), pictures),
+        repeated(load(dataset, root=data), images),
         resolve_all([detector]),
         rounds=0,
         executor=create_executor(executor),
@@ -193,36 +193,36 @@ def _resident_mb(process: Any) -> float:
         return 0.0
 
 
-def measure(dataset: str, data: Path | None, pictures: int, detector: str, executor: str, out: Path) -> Measurement:
+def measure(dataset: str, data: Path | None, images: int, detector: str, executor: str, out: Path) -> Measurement:
     """Measure one run in a process of its own."""
     command = [sys.executable, "-m", "facebench.tools.scale", "--one", "--dataset", dataset]
     command += ["--data", str(data)] if data else []
-    command += ["--pictures", str(pictures), "--detector", detector, "--executors", executor, "-o", str(out)]
+    command += ["--pictures", str(images), "--detector", detector, "--executors", executor, "-o", str(out)]
     printed, seconds, memory = _watched(command)
-    return Measurement(pictures, executor, whole_s=seconds, memory=memory, **json.loads(printed.splitlines()[-1]))
+    return Measurement(images, executor, whole_s=seconds, memory=memory, **json.loads(printed.splitlines()[-1]))
 
 
-def measure_afterwards(run: Path, pictures: int) -> Afterwards:
+def measure_afterwards(run: Path, images: int) -> Afterwards:
     """Time what is done with a finished run."""
     html = run / "report.html"
     facebench = [sys.executable, "-m", "facebench.cli"]
     _, table_s, first = _watched([*facebench, "table", str(run)])
     _, report_s, second = _watched([*facebench, "report", str(run), "-o", str(html)])
     peak = max(whole for *_, whole in (*first, *second))
-    return Afterwards(pictures, table_s, report_s, html.stat().st_size, peak)
+    return Afterwards(images, table_s, report_s, html.stat().st_size, peak)
 
 
 def main(
-    dataset: Annotated[str, typer.Option(help="Data set whose pictures are repeated.")] = "scenes",
+    dataset: Annotated[str, typer.Option(help="Data set whose images are repeated.")] = "scenes",
     data: Annotated[Path | None, typer.Option(help="Where it lies.")] = None,
-    pictures: Annotated[str, typer.Option(help="How many, comma-separated.")] = "1000,10000,100000",
+    images: Annotated[str, typer.Option(help="How many, comma-separated.")] = "1000,10000,100000",
     detector: Annotated[str, typer.Option(help="A fast one.")] = "mediapipe:model=short",
     executors: Annotated[str, typer.Option(help="Semicolon-separated.")] = "local:1;local:2",
     output: Annotated[Path, typer.Option("-o", "--output", help="JSON file; it is added to.")] = Path("scale.json"),
     one: Annotated[bool, typer.Option("--one", hidden=True)] = False,
 ) -> None:
-    """Measure how a run grows with pictures and workers."""
-    counts = [int(count) for count in pictures.split(",")]
+    """Measure how a run grows with images and workers."""
+    counts = [int(count) for count in images.split(",")]
     if one:
         typer.echo(json.dumps(run_once(dataset, data, counts[0], detector, executors, output)))
         return
@@ -246,7 +246,7 @@ def main(
                     after = measure_afterwards(run, count)
                     document["afterwards"].append(dataclasses.asdict(after))
                     typer.echo(
-                        f"{count:>9,} pictures: table {after.table_s:.1f} s, report {after.report_s:.1f} s and "
+                        f"{count:>9,} images: table {after.table_s:.1f} s, report {after.report_s:.1f} s and "
                         f"{after.report_bytes / 1e6:.1f} MB, at most {after.peak_mb:,.0f} MB of memory"
                     )
             write_atomically(output, json.dumps(document, indent=1).encode())
@@ -254,10 +254,10 @@ def main(
 
 def _line(found: Measurement) -> str:
     half = [own for at, own, _ in found.memory if at > found.whole_s / 2] or [0.0]
-    table, journal = found.table_bytes / found.pictures, found.journal_bytes / found.pictures
+    table, journal = found.table_bytes / found.images, found.journal_bytes / found.images
     return (
-        f"{found.pictures:>9,} pictures, {found.executor}: look {found.look_s:.1f} s, detect {found.detect_s:.1f} s, "
-        f"{found.pictures_per_second:.1f} pictures/s; {table:.0f} bytes a picture in the table, {journal:.0f} in the "
+        f"{found.images:>9,} images, {found.executor}: look {found.look_s:.1f} s, detect {found.detect_s:.1f} s, "
+        f"{found.images_per_second:.1f} pictures/s; {table:.0f} bytes an image in the table, {journal:.0f} in the "
         f"journal; in the second half the process held {min(half):.0f} to {max(half):.0f} MB"
     )
 

@@ -1,7 +1,7 @@
-"""The latency that facebench reports, against a bare loop over the same pictures.
+"""The latency that facebench reports, against a bare loop over the same images.
 
 The bare loop calls the library as its documentation shows (`bare_loops.py`). Each round starts a fresh process of both,
-and every picture goes to them in turn (A B B A), so that a drift of the machine is shared by both. A ratio below 1 says
+and every image goes to them in turn (A B B A), so that a drift of the machine is shared by both. A ratio below 1 says
 that the adapter is faster than the plain code.
 """
 
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from facebench.detectors import RGBImage
 
 ROUNDS = 5
-PICTURES = 12
+IMAGES = 12
 AGREED = 0.03
 MODELS = {"haar": "", "yunet": "yunet", "retinaface-onnx": "retinaface-onnx", "mtcnn": ""}
 
 
 @pytest.fixture(scope="module")
-def pictures(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[RGBImage], Path]:
-    """The same pictures in memory and in a file for the bare loop."""
+def images(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[RGBImage], Path]:
+    """The same images in memory and in a file for the bare loop."""
     wider = pytestconfig.getoption("--wider")
-    dataset = load(f"wider-face:val?sample={PICTURES}&seed=0", root=wider) if wider else load("scenes?count=6")
+    dataset = load(f"wider-face:val?sample={IMAGES}&seed=0", root=wider) if wider else load("scenes?count=6")
     images = [image for sample in dataset.samples if (image := decode(sample.source).image) is not None]
     file = tmp_path_factory.mktemp("bare") / "pictures.npz"
     np.savez(file, *images)
@@ -74,12 +74,12 @@ class BareLoop:
 
 @pytest.mark.benchmark(group="agreement with bare loops")
 @pytest.mark.parametrize("name", MODELS)
-def test_agreement(name: str, pictures: tuple[list[RGBImage], Path], benchmark: Any, say: list[str]) -> None:
+def test_agreement(name: str, measured: tuple[list[RGBImage], Path], benchmark: Any, say: list[str]) -> None:
     spec = resolve(name)
     missing = spec.missing()
     if missing is not None:
-        pytest.skip(f"{missing}; to mend: {missing.mend}")
-    images, file = pictures
+        pytest.skip(f"{missing}; to fix: {missing.remedy}")
+    images, file = measured
     model = [str(model_store.fetch(MODELS[name]))] if MODELS[name] else []
     command = [sys.executable, str(Path(__file__).with_name("bare_loops.py")), name, str(file), "1"]
     command += [str(usable_cores()[-1]), *model]

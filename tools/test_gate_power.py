@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from facebench.benchmarks.timing.change import Verdict
 
 SLOWED = "facebench.tools.slowed:Slowed"
-PICTURES = 18
+IMAGES = 18
 
 
 def judge(percent: float) -> Verdict:
     """Return what the gate says of the latency of a detector slowed by so much."""
-    dataset = load(f"scenes?count={PICTURES}")
+    dataset = load(f"scenes?count={IMAGES}")
     base, head = Side(f"{SLOWED}:percent=0"), Side(f"{SLOWED}:percent={percent:g}")
     comparison = compare_sides(base, head, dataset)
     assert comparison.cells[0].detections is not None and comparison.cells[0].detections.identical
@@ -45,7 +45,7 @@ def test_power(percent: int, benchmark: Any, say: list[str], pytestconfig: pytes
     benchmark.pedantic(lambda: verdicts.append(judge(percent)), rounds=runs)
     counts = Counter(verdict.outcome for verdict in verdicts)
     told = ", ".join(f"{outcome} {counts[outcome]}" for outcome in ("pass", "fail", "inconclusive"))
-    say.append(f"slowed by {percent} %: {told} of {len(verdicts)} gate runs ({ROUNDS} rounds, {PICTURES} pictures)")
+    say.append(f"slowed by {percent} %: {told} of {len(verdicts)} gate runs ({ROUNDS} rounds, {IMAGES} images)")
     say += [f"    {verdict.outcome}: {verdict.reason}" for verdict in verdicts]
     reasons = [verdict.reason for verdict in verdicts]
     benchmark.extra_info |= {"percent": percent, "reasons": reasons} | counts

@@ -1,4 +1,4 @@
-"""Does the pick hold what it claims: the whole rule on random halves of the pictures, beside its own forecast."""
+"""Does the pick hold what it claims: the whole rule on random halves of the images, beside its own forecast."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ RULES = {"default": Rule(), "p90 of 60 ms": Rule(max_p90_ms=60), **PRESETS}
 
 
 class _Part(RunFolder):
-    """A run of which only some pictures are used."""
+    """A run of which only some images are used."""
 
     kept: frozenset[str]
 
-    def pictures(self) -> pd.DataFrame:
-        table: pd.DataFrame = super().pictures().copy()
+    def images(self) -> pd.DataFrame:
+        table: pd.DataFrame = super().images().copy()
         table.loc[~table["image_id"].isin(self.kept), "verdict"] = "left out"
         return table
 
@@ -41,7 +41,7 @@ def test_the_pick_on_halves(name: str, summary: Summary, benchmark: Any, say: li
         pytest.skip(str(error))
     # on the draws of a half, not on those of the whole that the rows hold
     rows = [dataclasses.replace(row, exact_draws={}) for row in summary.rows]
-    names = summary.run.pictures().query("verdict == 'ok'")["image_id"].to_numpy()
+    names = summary.run.images().query("verdict == 'ok'")["image_id"].to_numpy()
 
     def on_halves() -> Counter[str]:
         chosen: Counter[str] = Counter()

@@ -1,6 +1,6 @@
 """What scoring costs on the full WIDER FACE val: `pytest tools/test_scoring_speed.py --wider FOLDER`.
 
-FOLDER is that of WIDER FACE, the folder `wider_predictions` beside it holds the reference predictions: 3,226 pictures
+FOLDER is that of WIDER FACE, the folder `wider_predictions` beside it holds the reference predictions: 3,226 images
 with 297,333 boxes. Everything is measured in one run with the boxes in memory, and printed as ratios, since seconds are
 those of one machine on one day. Of repeated runs the shortest counts: others only tell what else the machine did.
 """
@@ -20,7 +20,7 @@ from facebench.benchmarks.resampling.average_precision import CocoAP, ExactAP
 from facebench.benchmarks.resampling.bootstrap import Resampled, draw_weights, paired_difference, resample
 from facebench.benchmarks.resampling.official import OfficialAP
 from facebench.benchmarks.scoring import (
-    PictureBoxes,
+    ImageBoxes,
     count,
     exact_average_precision,
     match,
@@ -70,10 +70,10 @@ def shortest_s(work: Callable[[], object], rounds: int = ROUNDS) -> float:
 @pytest.mark.benchmark(group="scoring")
 def test_against_plain_loops(benchmark: Any, reference: Reference, say: list[str]) -> None:
     """The loops match once a list, as the official code does; the ratio counts their matching once for all three."""
-    pictures = reference.pictures(reference.lists["hard"])
+    images = reference.images(reference.lists["hard"])
     faces = int(reference.lists["hard"].sum())
     began = time.perf_counter()
-    judged = [oracle.judge(picture) for picture in pictures]
+    judged = [oracle.judge(image) for image in images]
     judge_s = time.perf_counter() - began
     low, high = reference.scores.min(), reference.scores.max()
     began = time.perf_counter()
@@ -102,9 +102,9 @@ def test_against_plain_loops(benchmark: Any, reference: Reference, say: list[str
 def as_hotcoco(hotcoco: Any, reference: Reference, mask: NDArray[np.bool_]) -> tuple[Any, Any]:
     """Truth and results in hotcoco's memory; an area out of range marks the faces to be ignored."""
 
-    def rows(owner: PictureBoxes, **columns: NDArray[Any]) -> list[dict[str, Any]]:
+    def rows(owner: ImageBoxes, **columns: NDArray[Any]) -> list[dict[str, Any]]:
         x1, y1, x2, y2 = owner.boxes.T
-        boxes, pictures = np.stack([x1, y1, x2 - x1, y2 - y1], axis=1).tolist(), owner.picture.tolist()
+        boxes, images = np.stack([x1, y1, x2 - x1, y2 - y1], axis=1).tolist(), owner.image.tolist()
         names, values = list(columns), zip(*(column.tolist() for column in columns.values()), strict=True)
         return [
             {
@@ -115,7 +115,7 @@ def as_hotcoco(hotcoco: Any, reference: Reference, mask: NDArray[np.bool_]) -> t
                 "iscrowd": 0,
                 **dict(zip(names, v, strict=True)),
             }
-            for i, (p, box, v) in enumerate(zip(pictures, boxes, values, strict=True))
+            for i, (p, box, v) in enumerate(zip(images, boxes, values, strict=True))
         ]
 
     truth = hotcoco.COCO(
@@ -150,7 +150,7 @@ def test_against_hotcoco_on_one_list(benchmark: Any, reference: Reference, say: 
 
     def ours_coco() -> float:
         ap50 = CocoAP(coco_overlaps(faces, detections, scores), mask, COCO_THRESHOLDS[:1])
-        return float(ap50(np.ones((1, faces.pictures), np.int8))[0])
+        return float(ap50(np.ones((1, faces.images), np.int8))[0])
 
     def ours_wider() -> tuple[float, float]:
         return both(count(match(faces, detections, scores), mask))
@@ -174,7 +174,7 @@ def perturbed(reference: Reference) -> Reference:
     rng = np.random.default_rng(0)
     boxes = reference.detections.boxes
     size = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
-    moved = PictureBoxes(boxes + rng.normal(0, 0.04, boxes.shape) * size, reference.detections.offsets)
+    moved = ImageBoxes(boxes + rng.normal(0, 0.04, boxes.shape) * size, reference.detections.offsets)
     scores = reference.scores + rng.normal(0, 0.02, len(boxes))
     return Reference(reference.names, reference.faces, moved, scores, reference.lists)
 

@@ -1,6 +1,6 @@
 """A run in depth: every detector for itself, and every pair of them.
 
-Every cell is resampled on the same draws of pictures, so differences between detectors are paired.
+Every cell is resampled on the same draws of images, so differences between detectors are paired.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class Analysis:
     Attributes:
         cells: cell key -> analysis, for the cells that are done.
         first: cell key -> share of the draws in which it has the highest exact AP on the primary list.
-        tied: keys of the best and of those that these pictures cannot tell from it, best first.
+        tied: keys of the best and of those that not significantly worse, best first.
         differences: (key, key) -> difference in exact AP on the primary list, first less second, for each pair.
-        resampled: how pictures were drawn.
+        resampled: how images were drawn.
     """
 
     cells: Mapping[str, CellAnalysis]
@@ -45,7 +45,7 @@ def analyse(summary: Summary, resampling: Resampling | None = None) -> Analysis:
 
     Args:
         summary: a scored run.
-        resampling: how pictures are drawn for the intervals; by default as for the summary's own.
+        resampling: how images are drawn for the intervals; by default as for the summary's own.
 
     Raises:
         ResultsError: a table of the run is missing or damaged.

@@ -59,7 +59,7 @@ _COCO_DRAWS = 200
 
 @dataclass(frozen=True, slots=True)
 class ListIntervals:
-    """Average precision on one list, each with its interval over resampled pictures.
+    """Average precision on one list, each with its interval over resampled images.
 
     Attributes:
         exact: every distinct score a threshold, IoU 0.5.
@@ -84,7 +84,7 @@ class SliceScore:
         group: such as "height in px".
         name: such as "16–32".
         faces: that count.
-        pictures: that hold one of these faces. Of one picture every draw is the same: no width, and no meaning.
+        images: that hold one of these faces. Of one image every draw is the same: no width, and no meaning.
         exact: exact AP.
         recall: at the operating threshold.
     """
@@ -92,7 +92,7 @@ class SliceScore:
     group: str
     name: str
     faces: int
-    pictures: int
+    images: int
     exact: Interval
     recall: Interval
 
@@ -103,7 +103,7 @@ class CellAnalysis:
 
     Attributes:
         lists: list name, or "overall" -> average precisions.
-        operating: precision, recall, f1, false_alarms_per_picture, mean_iou at the operating threshold, over all faces
+        operating: precision, recall, f1, false_alarms_per_image, mean_iou at the operating threshold, over all faces
             that are not ignored.
         slices: in the order of `standard_slices`, then events, then perceived demographics where labels are given.
         gaps: perceived label -> best less worst group, in recall at the operating threshold.
@@ -142,7 +142,7 @@ class CellScorer:
     Args:
         summary: of the run.
         row: of the cell.
-        weights: int (draws, pictures).
+        weights: int (draws, images).
         as_summary: whether these are the draws of the summary, so that what it holds need not be resampled again.
     """
 
@@ -181,7 +181,7 @@ class CellScorer:
         overlaps = coco_overlaps(truth.faces, boxes, self._scores)
         choices = (
             choose_threshold(matches, counted, precision=_WANTED_PRECISION),
-            choose_threshold(matches, counted, false_alarms_per_picture=_WANTED_FALSE_ALARMS),
+            choose_threshold(matches, counted, false_alarms_per_image=_WANTED_FALSE_ALARMS),
         )
         found = CellAnalysis(
             lists={name: self._list(name, mask, overlaps) for name, mask in truth.masks.items()},
@@ -229,7 +229,7 @@ class CellScorer:
         return standard_slices(truth.faces, self._counted, truth.image_sizes, attributes=attributes)
 
     def _slice(self, part: Slice) -> SliceScore:
-        inside = np.repeat(part.pictures, np.diff(self._matches.face_offsets))
+        inside = np.repeat(part.images, np.diff(self._matches.face_offsets))
         weights = slice_weights(part, self._weights)
         return self._scored(part.group, part.name, *slice_matches(self._matches, part), inside, weights)
 
@@ -237,7 +237,7 @@ class CellScorer:
         events = [event_of(name) for name in self._truth.image_ids]
         if any(events):
             for name, part in event_parts(self._matches, self._counted, events):
-                weights = np.ascontiguousarray(self._weights[:, part.pictures])
+                weights = np.ascontiguousarray(self._weights[:, part.images])
                 yield self._scored("event", name, part.matches, part.counted, part.faces, weights)
 
     def _scored(
@@ -258,7 +258,7 @@ class CellScorer:
             group=group,
             name=name,
             faces=int(np.count_nonzero(counted)),
-            pictures=int(np.count_nonzero(recall.whole)),
+            images=int(np.count_nonzero(recall.whole)),
             exact=interval(resample(ExactAP(matches, counted), weights)),
             recall=interval(resample(recall, weights)),
         )

@@ -17,19 +17,19 @@ from ..scoring import Matches
 from ..timing.latency import LatencySummary
 
 OFFICIAL_DRAWS = 400
-"""The first of all draws: a thousand of the official rule, which normalises each anew, cost more than all the rest."""
+"""The first of all draws: a thousand of the official rule, which normalises each again, cost more than all the rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowIntervals:
-    """The numbers of one row with 95 % intervals over resampled pictures; a mapping is empty without any.
+    """The numbers of one row with 95 % intervals over resampled images; a mapping is empty without any.
 
     Attributes:
         exact: exact AP, by list and "overall".
         official: official AP, by list and "overall"; over the first `OFFICIAL_DRAWS` draws at most.
-        operating: precision, recall, f1, false_alarms_per_picture and mean_iou at the detector's threshold, over all
+        operating: precision, recall, f1, false_alarms_per_image and mean_iou at the detector's threshold, over all
             faces that are not ignored.
-        latency: p50_ms, p90_ms and pictures_per_second. They say what other pictures would change, and nothing of what
+        latency: p50_ms, p90_ms and images_per_second. They say what other images would change, and nothing of what
             another machine or another day would.
     """
 
@@ -44,12 +44,12 @@ class Calls:
     """Timed calls.
 
     Attributes:
-        picture: int64 (calls,): the place of the picture, in the order of the draws; one may be timed several times.
+        image: int64 (calls,): the place of the image, in the order of the draws; one may be timed several times.
         detect_ms: float64 (calls,): milliseconds.
         summary: of `detect_ms`.
     """
 
-    picture: NDArray[np.int64]
+    image: NDArray[np.int64]
     detect_ms: NDArray[np.float64]
     summary: LatencySummary
 
@@ -69,11 +69,11 @@ def row_intervals(
         lists: name -> bool (faces,): the faces that count; among them "overall", on which the operating point is read.
         score_threshold: compared as it is: round it to the dtype of the detector's scores first.
         calls: None where nothing was timed.
-        weights: int (draws, pictures), from `draw_weights`.
+        weights: int (draws, images), from `draw_weights`.
         exact: from `exact_draws` on the same arguments, which the ranking needs too.
 
     Raises:
-        UsageError: on weights of another number of pictures.
+        UsageError: on weights of another number of images.
     """
     operating = operating_ratios(matches, lists["overall"], score_threshold)
     return RowIntervals(
@@ -95,17 +95,17 @@ def exact_draws(
 
 
 def latency_intervals(calls: Calls, weights: NDArray[np.integer]) -> dict[str, Interval]:
-    """Return the intervals of p50_ms, p90_ms and pictures_per_second of `LatencySummary`.
+    """Return the intervals of p50_ms, p90_ms and images_per_second of `LatencySummary`.
 
-    A picture is drawn with all its calls.
+    An image is drawn with all its calls.
 
     Args:
         calls: timed.
-        weights: int (draws, pictures).
+        weights: int (draws, images).
     """
-    pictures = weights.shape[1]
-    times = np.bincount(calls.picture, minlength=pictures).astype(np.float64)
-    seconds = np.bincount(calls.picture, calls.detect_ms / 1000, pictures).astype(np.float64)
-    p50, p90 = weighted_quantiles(calls.detect_ms, calls.picture, weights, (0.5, 0.9))
-    samples = {"p50_ms": p50, "p90_ms": p90, "pictures_per_second": Ratio(times, seconds)(weights)}
+    images = weights.shape[1]
+    times = np.bincount(calls.image, minlength=images).astype(np.float64)
+    seconds = np.bincount(calls.image, calls.detect_ms / 1000, images).astype(np.float64)
+    p50, p90 = weighted_quantiles(calls.detect_ms, calls.image, weights, (0.5, 0.9))
+    samples = {"p50_ms": p50, "p90_ms": p90, "images_per_second": Ratio(times, seconds)(weights)}
     return {name: percentile_interval(getattr(calls.summary, name), one) for name, one in samples.items()}

@@ -1,4 +1,4 @@
-"""The table of a run: one row a cell, scored from what is stored."""
+"""The table of a run: one row per cell, scored from what is stored."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from .intervals import Calls, RowIntervals, exact_draws, row_intervals
 
 @dataclass(frozen=True, slots=True)
 class Resampling:
-    """How pictures are drawn again for intervals.
+    """How images are drawn again for intervals.
 
     Attributes:
         seed: the same seed gives the same intervals in any process.
-        by_event: draw whole events instead of pictures: wider intervals, for what other events would do.
+        by_event: draw whole events instead of images: wider intervals, for what other events would do.
         draws: how often.
     """
 
@@ -38,16 +38,16 @@ class Resampling:
     @property
     def unit(self) -> str:
         """What is drawn."""
-        return "events" if self.by_event else "pictures"
+        return "events" if self.by_event else "images"
 
     def weights(self, image_ids: Sequence[str]) -> NDArray[np.int8]:
-        """Return how often each picture is drawn: int8 (draws, pictures)."""
+        """Return how often each image is drawn: int8 (draws, images)."""
         events = [event_of(name) for name in image_ids] if self.by_event else None
         return draw_weights(len(image_ids), draws=self.draws, seed=self.seed, clusters=events)
 
 
 def event_of(image_id: str) -> str:
-    """Return the folder of a picture, which is its event in WIDER FACE; empty where there is none."""
+    """Return the folder of an image, which is its event in WIDER FACE; empty where there is none."""
     return image_id.rpartition("/")[0]
 
 
@@ -58,7 +58,7 @@ class Row:
     Attributes:
         cell: as stored in run.json.
         latency: of the whole `detect` call, None unless the cell is done and was measured.
-        intervals: every number that is an estimate from pictures; empty unless the cell is done.
+        intervals: every number that is an estimate from images; empty unless the cell is done.
         calls: what was timed; None where `latency` is.
         timing: stages, cost and what makes the latency doubtful; None where `latency` is.
         exact_draws: exact AP by list and "overall" under each draw of the summary; empty unless the cell is done.
@@ -94,19 +94,19 @@ class Summary:
         rows: done cells by falling exact AP on `primary`, then by p50; then those that are not done.
         lists: names of the scored lists, or ("overall",).
         primary: the list that ranks: the last, which is the hardest.
-        pictures: pictures scored.
-        excluded: pictures that could not be decoded.
-        tied: cell keys of the best and of those that these pictures cannot tell from it, best first: the interval of
-            their paired difference, in exact AP on `primary`, holds zero.
-        first: cell key -> share of the resamples of the pictures in which it has the highest exact AP on `primary`.
-        resampled: how the pictures were drawn for every interval.
+        images: images scored.
+        excluded: images that could not be decoded.
+        tied: cell keys of the best and of those that not significantly worse, best first: the interval of
+            their paired difference, in exact AP on `primary`, includes 0.
+        first: cell key -> share of the resamples of the images in which it has the highest exact AP on `primary`.
+        resampled: how the images were drawn for every interval.
     """
 
     reader: RunReader
     rows: Sequence[Row]
     lists: tuple[str, ...]
     primary: str
-    pictures: int
+    images: int
     excluded: int
     tied: Sequence[str] = ()
     first: Mapping[str, float] = field(default_factory=dict)
@@ -134,7 +134,7 @@ def summarise_run(run: RunFolder, resampling: Resampling | None = None) -> Summa
 
     Args:
         run: the folder.
-        resampling: how pictures are drawn for the intervals.
+        resampling: how images are drawn for the intervals.
 
     Raises:
         ResultsError: a table of the run is missing or damaged.
@@ -142,7 +142,7 @@ def summarise_run(run: RunFolder, resampling: Resampling | None = None) -> Summa
     reader = RunReader(run)
     primary = run.document.dataset.ranking
     resampling = resampling or Resampling()
-    pictures = len(reader.truth.image_ids)
+    images = len(reader.truth.image_ids)
     weights = resampling.weights(reader.truth.image_ids)
     with one_blas_thread():
         rows = [_row(reader, cell, weights, resampling.seed) for cell in run.cells]
@@ -153,8 +153,8 @@ def summarise_run(run: RunFolder, resampling: Resampling | None = None) -> Summa
         rows=rows,
         lists=run.document.dataset.lists or (primary,),
         primary=primary,
-        pictures=pictures,
-        excluded=len(reader.pictures) - pictures,
+        images=images,
+        excluded=len(reader.images) - images,
         tied=tied_with_best(resampled),
         first=first_shares(resampled),
         resampled=resampling,
@@ -162,7 +162,7 @@ def summarise_run(run: RunFolder, resampling: Resampling | None = None) -> Summa
 
 
 def _row(reader: RunReader, cell: StoredCell, weights: NDArray[np.integer], seed: int) -> Row:
-    """Score one cell on the usable pictures."""
+    """Score one cell on the usable images."""
     if not cell.done:
         return Row(cell)
     truth, found = reader.truth, reader.matched(cell)
@@ -204,7 +204,7 @@ def _rank(row: Row, primary: str) -> tuple[bool, float, float, str]:
 
 
 def calls_of(timings: pd.DataFrame, image_ids: Sequence[str]) -> Calls:
-    """Lay the timed calls out; those of pictures that are not among `image_ids` are dropped, as their boxes are."""
+    """Lay the timed calls out; those of images that are not among `image_ids` are dropped, as their boxes are."""
     place = pd.Index(image_ids).get_indexer(pd.Index(timings["image_id"]))
     detect_ms = timings["detect_ms"].to_numpy(dtype=np.float64)[place >= 0]
     return Calls(place[place >= 0].astype(np.int64), detect_ms, summarise(detect_ms))

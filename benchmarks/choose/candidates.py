@@ -1,4 +1,4 @@
-"""What the pick rule looks at, read from a run: accuracy and latency of each detector on draws of the pictures."""
+"""What the pick rule looks at, read from a run: accuracy and latency of each detector on draws of the images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..store.truth import Truth
 from .rule import SMALL_FACES, SMALL_PX, Candidates, halves
 
 HALVES = 400
-"""How many random halves of the pictures are judged."""
+"""How many random halves of the images are judged."""
 
 
 def metrics(summary: Summary) -> dict[str, str]:
@@ -25,7 +25,7 @@ def metrics(summary: Summary) -> dict[str, str]:
 
 
 def load_candidates(summary: Summary, rows: Sequence[Row], metric: str) -> tuple[Candidates, Candidates]:
-    """Score rows of a run by one metric on all pictures, on resamples and on random halves of them.
+    """Score rows of a run by one metric on all images, on resamples and on random halves of them.
 
     Args:
         summary: of the run.
@@ -51,7 +51,7 @@ def load_candidates(summary: Summary, rows: Sequence[Row], metric: str) -> tuple
             exact_ap(weights) if known is None else np.concatenate([[known.value], known.samples, exact_ap(half)])
         )
         if row.calls is not None:
-            quantiles = weighted_quantiles(row.calls.detect_ms, row.calls.picture, weights, (0.5, 0.9))
+            quantiles = weighted_quantiles(row.calls.detect_ms, row.calls.image, weights, (0.5, 0.9))
             p50[:, place], p90[:, place] = quantiles
     on_draws = Candidates(*(one[: 1 + len(drawn)] for one in (ap, p50, p90)))
     on_halves = Candidates(*(np.concatenate([one[:1], one[1 + len(drawn) :]]) for one in (ap, p50, p90)))
@@ -72,7 +72,7 @@ def accuracy(summary: Summary, row: Row, metric: str) -> float:
 
 
 def threshold_for(summary: Summary, row: Row, precision: float) -> ThresholdChoice:
-    """Choose the score threshold at which a detector has a precision, on half of the pictures, over all their faces.
+    """Choose the score threshold at which a detector has a precision, on half of the images, over all their faces.
 
     Raises:
         UsageError: the precision is not in (0, 1].

@@ -92,7 +92,7 @@ def pick(
             "again into another folder on a quiet machine, as facebench doctor finds it, or accept the noise with "
             "--accept-noise"
         )
-    threshold, wish = _threshold(summary, winner, rule)
+    threshold, target = _threshold(summary, winner, rule)
     halves_choose = winners(on_halves, rule, reach(measured.ap, rule, scatter=math.sqrt(2)))
     on_draws, on_half_draws = shares(measured, found.chosen), shares(on_halves, halves_choose)
     beaten_by = _best_of_all(summary, metric, found, order, left_out)
@@ -126,7 +126,7 @@ def pick(
             *found.stability(order[0], on_draws),
             *(one.sentence for one in required[found.name(order[0])]),
             *found.card(order[0], rule),
-            *([] if wish is None else [wish.statement]),
+            *([] if target is None else [target.statement]),
             *found.timed_at(order[0], threshold),
             *found.rounds(),
             *(f"the run is unfinished: {name} had no result yet and could be chosen with one" for name in unfinished),
@@ -192,8 +192,8 @@ def _threshold(summary: Summary, row: Row, rule: Rule) -> tuple[float, Threshold
     """Return the score threshold that a row is handed over with, and what was aimed at."""
     if rule.precision is None:
         return _own_threshold(row), None
-    wish = threshold_for(summary, row, rule.precision)
-    return wish.score_threshold if wish.reached else _own_threshold(row), wish
+    target = threshold_for(summary, row, rule.precision)
+    return target.score_threshold if target.reached else _own_threshold(row), target
 
 
 def _best_of_all(summary: Summary, metric: str, found: Found, order: Sequence[int], left_out: dict[str, str]) -> str:

@@ -1,11 +1,11 @@
-"""The rule that chooses a default detector, as arrays: on all pictures, and on resamples of them.
+"""The rule that chooses a default detector, as arrays: on all images, and on resamples of them.
 
-The fastest of all detectors that the pictures cannot tell from the best one. Which those are is read from the paired
+The fastest of all detectors that the images cannot tell from the best one. Which those are is read from the paired
 95 % intervals of `scoring.bootstrap`: a detector's accuracy may fall short of the best one's by as much as that
-difference scatters (its reach), and by no more than `Rule.most_given_up`, since few pictures cannot tell anything from
+difference scatters (its reach), and by no more than `Rule.most_given_up`, since few images cannot tell anything from
 anything.
 
-Stability says how often other pictures of the kind would choose the same. Each draw is judged by the same rule, with
+Stability says how often other images of the kind would choose the same. Each draw is judged by the same rule, with
 the accuracies and the latencies of that draw. On bootstrap draws, which are as large as the data set, the reach is that
 of the data set; on random halves, whose differences scatter more by the square root of two, it is longer by as much. A
 draw of halves without repetition scatters around the whole as much as a bootstrap draw does (Efron 1982, ch. 8).
@@ -108,13 +108,13 @@ PRESETS: Mapping[str, Rule] = MappingProxyType(
         "tiny-memory": Rule(max_memory_mb=256),
     }
 )
-"""Rules for usual needs: 25 pictures a second for nine of ten pictures; faces lower than 32 pixels; the best AP
+"""Rules for usual needs: 25 images a second for nine of ten images; faces lower than 32 pixels; the best AP
 whatever it takes; a process of at most 256 MB."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
-    """The detectors that a rule may choose from, on all pictures (first row) and on draws of them.
+    """The detectors that a rule may choose from, on all images (first row) and on draws of them.
 
     Attributes:
         ap: float64 (1 + draws, k); nan where no face counts.
@@ -131,7 +131,7 @@ def reach(ap: _Floats, rule: Rule, *, scatter: float = 1.0) -> _Floats:
     """Return by how much each detector may fall short of each other one and still be tied: float64 (k, k), from 0 on.
 
     Args:
-        ap: float64 (1 + draws, k), all pictures first, then bootstrap draws.
+        ap: float64 (1 + draws, k), all images first, then bootstrap draws.
         rule: with a number for `tie`, that number stands everywhere.
         scatter: how many times as much differences scatter where the reach is used; never beyond `most_given_up`.
     """
@@ -212,12 +212,12 @@ def shares(candidates: Candidates, chosen: NDArray[np.int64]) -> dict[int, float
     return {place: count / len(places) for place, count in Counter(places).most_common()}
 
 
-def halves(pictures: int, *, draws: int, seed: int) -> NDArray[np.int8]:
-    """Return random halves of the pictures as weights: int8 (draws, pictures), 1 for those in it; the rest 0."""
+def halves(images: int, *, draws: int, seed: int) -> NDArray[np.int8]:
+    """Return random halves of the images as weights: int8 (draws, images), 1 for those in it; the rest 0."""
     stream = np.random.PCG64(seed)
-    inside = np.zeros((draws, pictures), dtype=np.int8)
+    inside = np.zeros((draws, images), dtype=np.int8)
     for half in inside:
-        half[random_order(stream, pictures)[: pictures // 2]] = 1
+        half[random_order(stream, images)[: images // 2]] = 1
     return inside
 
 

@@ -23,26 +23,26 @@ Rows = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class DetectionChange:
-    """The detections of two versions on the same pictures, of any score.
+    """The detections of two versions on the same images, of any score.
 
     A box of one version and a box of the other are the same box, moved, when they are each other's partner in the
     assignment of the highest total IoU and reach an IoU of 0.5; all others are there on one side only.
 
     Attributes:
-        pictures: compared.
-        differing: pictures whose sorted boxes and scores are not equal to the last bit.
-        base_boxes: detections of the base, in all pictures.
+        images: compared.
+        differing: images whose sorted boxes and scores are not equal to the last bit.
+        base_boxes: detections of the base, in all images.
         head_boxes: detections of the head.
         moved: boxes that both have, with other corners or another score.
         base_only: boxes that the head lost.
         head_only: boxes that the head has gained.
         largest_shift_px: largest distance of a corner coordinate among the moved boxes, pixels; 0 without any.
         largest_score_change: largest difference of a score among the moved boxes; 0 without any.
-        landmarks_differ: pictures with equal boxes and scores and other landmarks.
-        examples: up to five differing pictures, those with the most boxes lost, gained or moved first.
+        landmarks_differ: images with equal boxes and scores and other landmarks.
+        examples: up to five differing images, those with the most boxes lost, gained or moved first.
     """
 
-    pictures: int
+    images: int
     differing: int
     base_boxes: int
     head_boxes: int
@@ -56,17 +56,17 @@ class DetectionChange:
 
     @property
     def identical(self) -> bool:
-        """Whether every picture has the same boxes with the same scores."""
+        """Whether every image has the same boxes with the same scores."""
         return self.differing == 0
 
 
-def picture_hashes(table: pd.DataFrame, columns: Sequence[str]) -> dict[str, str]:
-    """Return a hash of the sorted rows of each picture that has any; the order of the rows does not matter.
+def image_hashes(table: pd.DataFrame, columns: Sequence[str]) -> dict[str, str]:
+    """Return a hash of the sorted rows of each image that has any; the order of the rows does not matter.
 
     Values are hashed as float64, which holds every float32 exactly; nan is equal to nan, and -0 to 0.
     """
     found = {}
-    for image_id, rows in _by_picture(table, columns).items():
+    for image_id, rows in _by_image(table, columns).items():
         found[image_id] = hashlib.sha256(_sorted(rows).tobytes()).hexdigest()
     return found
 
@@ -75,22 +75,22 @@ def detection_change(base: pd.DataFrame, head: pd.DataFrame, image_ids: Sequence
     """Compare two detection tables: by hash first, box by box where the hashes differ.
 
     Args:
-        base: columns image_id, x1, y1, x2, y2, score and possibly landmarks; rows of other pictures are left out.
+        base: columns image_id, x1, y1, x2, y2, score and possibly landmarks; rows of other images are left out.
         head: the same of the other version.
-        image_ids: the pictures to compare.
+        image_ids: the images to compare.
     """
     wanted = set(image_ids)
     base, head = base[base["image_id"].isin(wanted)], head[head["image_id"].isin(wanted)]
-    differing = _differing(picture_hashes(base, _BOX), picture_hashes(head, _BOX), image_ids)
+    differing = _differing(image_hashes(base, _BOX), image_hashes(head, _BOX), image_ids)
     landmarks = _differing(
-        picture_hashes(base, _landmark_columns(base)), picture_hashes(head, _landmark_columns(head)), image_ids
+        image_hashes(base, _landmark_columns(base)), image_hashes(head, _landmark_columns(head)), image_ids
     )
-    base_rows, head_rows = _by_picture(base, _BOX), _by_picture(head, _BOX)
+    base_rows, head_rows = _by_image(base, _BOX), _by_image(head, _BOX)
     nothing: Rows = np.empty((0, len(_BOX)))
-    changes = {name: _picture_change(base_rows.get(name, nothing), head_rows.get(name, nothing)) for name in differing}
+    changes = {name: _image_change(base_rows.get(name, nothing), head_rows.get(name, nothing)) for name in differing}
     parts = list(changes.values())
     return DetectionChange(
-        pictures=len(image_ids),
+        images=len(image_ids),
         differing=len(differing),
         base_boxes=len(base),
         head_boxes=len(head),
@@ -105,7 +105,7 @@ def detection_change(base: pd.DataFrame, head: pd.DataFrame, image_ids: Sequence
 
 
 @dataclass(frozen=True, slots=True)
-class _PictureChange:
+class _ImageChange:
     moved: int
     base_only: int
     head_only: int
@@ -117,11 +117,11 @@ class _PictureChange:
         return self.moved + self.base_only + self.head_only
 
 
-def _picture_change(base: Rows, head: Rows) -> _PictureChange:
+def _image_change(base: Rows, head: Rows) -> _ImageChange:
     base, head = _without_common(base, head)
     partners = _partners(base, head)
     shift = np.abs(base[partners[:, 0]] - head[partners[:, 1]])
-    return _PictureChange(
+    return _ImageChange(
         moved=len(partners),
         base_only=len(base) - len(partners),
         head_only=len(head) - len(partners),
@@ -149,7 +149,7 @@ def _as_rows(counted: Counter[tuple[float, ...]]) -> Rows:
     return np.array(list(counted.elements()), dtype=np.float64).reshape(-1, len(_BOX))
 
 
-def _by_picture(table: pd.DataFrame, columns: Sequence[str]) -> dict[str, Rows]:
+def _by_image(table: pd.DataFrame, columns: Sequence[str]) -> dict[str, Rows]:
     chosen = list(columns)
     return {str(name): rows[chosen].to_numpy(dtype=np.float64) for name, rows in table.groupby("image_id", sort=False)}
 

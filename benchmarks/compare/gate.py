@@ -28,8 +28,8 @@ from .runs import Comparison
 Criterion = Literal["completed", "accuracy", "latency", "memory"]
 Outcome = Literal["pass", "fail", "inconclusive"]
 
-FEWEST_PICTURES = 6
-"""Below six pictures with a face no paired difference can be shown at 95 %: a sign test gives 2 / 2^5 at best."""
+FEWEST_IMAGES = 6
+"""Below six images with a face no paired difference can be shown at 95 %: a sign test gives 2 / 2^5 at best."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,36 +137,36 @@ def accuracy_verdict(change: AccuracyChange, max_ap_loss: float, *, identical: b
 
     - *pass*: the detections are identical, or the interval of head less base begins at or above −max_ap_loss;
     - *fail*: the whole interval lies below −max_ap_loss;
-    - *inconclusive*: neither, or fewer than six pictures with a face.
+    - *inconclusive*: neither, or fewer than six images with a face.
     """
     if identical:
         return Verdict("pass", "identical detections")
     found, name = change.difference, change.list_name
     if not math.isfinite(found.low):
-        why = f"AP ({name}) cannot be computed: no face counts. Use annotated pictures"
-        return Verdict("inconclusive", why, "pictures")
+        why = f"AP ({name}) cannot be computed: no face counts. Use annotated images"
+        return Verdict("inconclusive", why, "images")
     numbers = (
         f"AP ({name}) {change.base:.4f} → {change.head:.4f}, {found.value:+.4f} "
         f"({100 * found.confidence:.4g} %: {found.low:+.4f} to {found.high:+.4f}), limit −{max_ap_loss:g}"
     ).replace("-", "−")
-    needed = _needed_pictures(change, max_ap_loss)
-    if change.pictures < FEWEST_PICTURES:
-        enough = max(FEWEST_PICTURES, needed or 0)
-        count = f"{change.pictures} picture{'s' * (change.pictures != 1)} with a face"
-        few = f"{count} can show nothing, use {FEWEST_PICTURES} or more"
-        if enough > FEWEST_PICTURES:
+    needed = _needed_images(change, max_ap_loss)
+    if change.images < FEWEST_IMAGES:
+        enough = max(FEWEST_IMAGES, needed or 0)
+        count = f"{change.images} image{'s' * (change.images != 1)} with a face"
+        few = f"{count} can show nothing, use {FEWEST_IMAGES} or more"
+        if enough > FEWEST_IMAGES:
             few += f"; by the width of this interval about {enough:,} would decide it"
-        return Verdict("inconclusive", f"{numbers}; {few}", "pictures")
+        return Verdict("inconclusive", f"{numbers}; {few}", "images")
     if found.high < -max_ap_loss:
         return Verdict("fail", numbers)
     if found.low >= -max_ap_loss:
         return Verdict("pass", numbers)
     if needed is None:
         return Verdict(
-            "inconclusive", f"{numbers}; the difference is at the limit: more pictures would hardly decide it", "person"
+            "inconclusive", f"{numbers}; the difference is at the limit: more images would hardly decide it", "person"
         )
-    about = f"about {needed:,} pictures with a face would decide it"
-    return Verdict("inconclusive", f"{numbers}; {about}", "pictures")
+    about = f"about {needed:,} images with a face would decide it"
+    return Verdict("inconclusive", f"{numbers}; {about}", "images")
 
 
 def differences_in_words(cell: CellComparison) -> str:
@@ -197,7 +197,7 @@ def _completed(cell: CellComparison) -> Verdict:
     new = sorted(set(cell.head.failed_images) - set(cell.base.failed_images))
     if new:
         reason = cell.head.failed_images[new[0]]
-        count = f"{len(new)} picture{'s' * (len(new) > 1)}"
+        count = f"{len(new)} image{'s' * (len(new) > 1)}"
         return Verdict("fail", f"head fails on {count} that the base can do: {new[0]}: {reason}")
     return Verdict("pass", "done in both")
 
@@ -237,8 +237,8 @@ def _memory(cell: CellComparison, max_growth: float) -> Verdict:
     return Verdict("fail" if head > base * (1 + max_growth) else "pass", numbers)
 
 
-def _needed_pictures(change: AccuracyChange, max_ap_loss: float) -> int | None:
-    """Say about how many pictures would decide, as an interval shrinks with the square root of their number.
+def _needed_images(change: AccuracyChange, max_ap_loss: float) -> int | None:
+    """Say about how many images would decide, as an interval shrinks with the square root of their number.
 
     Where the difference lies so near the limit that a hundred times as many would not, as many as make half of the
     interval as narrow as the limit: before that nobody can say that it is at the limit. None where it already is.
@@ -252,7 +252,7 @@ def _needed_pictures(change: AccuracyChange, max_ap_loss: float) -> int | None:
         if half <= max_ap_loss or max_ap_loss == 0:
             return None
         room = max_ap_loss
-    return math.ceil(round(change.pictures * (half / room) ** 2, 6))
+    return math.ceil(round(change.images * (half / room) ** 2, 6))
 
 
 def _state(side: str, cell: StoredCell) -> str:

@@ -19,10 +19,10 @@ from ..analysis.table import Resampling
 from ..measure import environment
 from ..measure.cell import make_cell, stored_cell
 from ..measure.detector_process import Limits
-from ..measure.images import Pictures, decode_all, describe_dataset, faces_table, usable_ids
+from ..measure.images import Images, decode_all, describe_dataset, faces_table, usable_ids
 from ..measure.interleave import Interleaved, RoundObserver, Side, interleave
-from ..measure.plan import Silent
-from ..store.journal import PictureRecord
+from ..measure.plan import NullObserver
+from ..store.journal import ImageRecord
 from ..store.records import Environment, Protocol, Start, StoredCell
 from ..store.run_folder import detections_table
 from ..store.truth import Truth
@@ -52,30 +52,30 @@ def compare_sides(
     Args:
         base: what was there before.
         head: what is proposed.
-        dataset: the pictures and their annotation.
+        dataset: the images and their annotation.
         rounds: fresh processes of each side.
-        protocol: how pictures are given.
+        protocol: how images are given.
         device: "cpu" or "cuda".
         threads: CPU threads of each process.
         limits: time and memory of each process.
-        resampling: how pictures are drawn for the intervals of AP and rates.
+        resampling: how images are drawn for the intervals of AP and rates.
         metric: as in `compare_runs`.
         observer: hears of the progress.
 
     Raises:
-        UsageError: no picture can be decoded, or an argument is wrong.
+        UsageError: no image can be decoded, or an argument is wrong.
         WorkerError: a side cannot be loaded, or died.
     """
     protocol = protocol or Protocol()
     inputs = [_inputs(side, dataset.fingerprint, protocol, device, threads) for side in (base, head)]
-    pictures = Pictures(dataset.samples)
-    table = decode_all(dataset, pictures, Silent())
+    images = Images(dataset.samples)
+    table = decode_all(dataset, images, NullObserver())
     image_ids = usable_ids(table, dataset.name)
     found = interleave(
         base,
         head,
         image_ids,
-        pictures,
+        images,
         rounds=rounds,
         device=device,
         threads=threads,
@@ -96,9 +96,9 @@ def compare_sides(
     )
     notes = list(comparison.notes)
     if len(image_ids) < len(table):
-        notes.append(f"{len(table) - len(image_ids)} pictures could not be decoded and are left out")
+        notes.append(f"{len(table) - len(image_ids)} images could not be decoded and are left out")
     if found.failures["again"]:
-        notes.append(f"the second process of the base failed on {len(found.failures['again'])} pictures")
+        notes.append(f"the second process of the base failed on {len(found.failures['again'])} images")
     return dataclasses.replace(comparison, base=base.label, head=head.label, notes=tuple(notes))
 
 
@@ -145,7 +145,7 @@ def _measured(
     start: Start,
 ) -> Measured:
     records = [
-        PictureRecord(name, one, math.nan, 0)
+        ImageRecord(name, one, math.nan, 0)
         for name, one in zip(found.image_ids, detections, strict=True)
         if one is not None
     ]

@@ -1,6 +1,6 @@
 """One cell of a base and its partner in a head: same detections or not, what that does to accuracy, and to latency.
 
-Both sides are scored on the same draws of pictures, so that differences are paired. Where the detections are the same
+Both sides are scored on the same draws of images, so that differences are paired. Where the detections are the same
 to the last bit, the difference in AP is 0 and nothing is drawn.
 """
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..analysis.table import Resampling
 from ..resampling.average_precision import ExactAP
 from ..resampling.bootstrap import CONFIDENCE, Interval, paired_difference, resample
-from ..resampling.statistics import Statistic, faces_per_picture, operating_ratios
+from ..resampling.statistics import Statistic, faces_per_image, operating_ratios
 from ..scoring import ListScore
 from ..scoring.front import score_matches
 from ..store.records import Environment, StoredCell
@@ -27,7 +27,7 @@ from ..timing.change import LatencyChange, latency_change
 from ..timing.latency import LatencySummary, summarise
 from .detections import DetectionChange, detection_change
 
-RATES = ("precision", "recall", "false_alarms_per_picture")
+RATES = ("precision", "recall", "false_alarms_per_image")
 _SAME_MACHINE = ("machine", "system", "memory_gb", "boot")
 _MACHINE_WORDS = {
     "machine": "machine",
@@ -44,8 +44,8 @@ class Measured:
     Attributes:
         cell: as stored in run.json.
         detections: columns image_id, x1, y1, x2, y2, score and possibly landmarks, as in detections.parquet.
-        ms: float64 (rounds, pictures), a fresh process a row, the pictures those of `Truth.image_ids`; nan where a
-            picture was not measured. None for predictions from a file.
+        ms: float64 (rounds, images), a fresh process a row, the images those of `Truth.image_ids`; nan where a
+            image was not measured. None for predictions from a file.
         environment: what `environment.describe` said.
     """
 
@@ -66,7 +66,7 @@ class AccuracyChange:
         difference: head less base, with its paired interval; exactly 0 without draws for identical detections.
         base_official: official AP.
         head_official: official AP.
-        pictures: that hold a face of the list.
+        images: that hold a face of the list.
     """
 
     list_name: str
@@ -75,7 +75,7 @@ class AccuracyChange:
     difference: Interval
     base_official: float
     head_official: float
-    pictures: int
+    images: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ class CellComparison:
 
 
 class CellComparer:
-    """Compares pairs of cells on the same draws of pictures."""
+    """Compares pairs of cells on the same draws of images."""
 
     def __init__(self, truth: Truth, resampling: Resampling, primary: str) -> None:
         self.primary = primary
@@ -212,8 +212,8 @@ class CellComparer:
             difference = _no_difference(old.exact_ap)
         else:
             difference = self._difference(ExactAP(head.matches, mask), ExactAP(base.matches, mask))
-        pictures = int((faces_per_picture(self._truth.faces.offsets, mask) > 0).sum())
-        return AccuracyChange(name, old.exact_ap, new.exact_ap, difference, old.official_ap, new.official_ap, pictures)
+        images = int((faces_per_image(self._truth.faces.offsets, mask) > 0).sum())
+        return AccuracyChange(name, old.exact_ap, new.exact_ap, difference, old.official_ap, new.official_ap, images)
 
     def _rates(self, base: _Scored, head: _Scored, *, same: bool) -> tuple[RateChange, ...]:
         mask = self._truth.masks["overall"]

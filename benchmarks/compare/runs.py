@@ -1,6 +1,6 @@
 """Base against head, cell by cell.
 
-Cells are paired, and both sides of a pair are compared on the same pictures; see `cell_comparison`.
+Cells are paired, and both sides of a pair are compared on the same images; see `cell_comparison`.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ class Comparison:
         base: name of the base: its folder or its spec.
         head: name of the head.
         dataset: as stored in run.json.
-        pictures: compared.
+        images: compared.
         primary: the list that decides.
         cells: the pairs, in the order of the base.
         base_only: cells of the base that the head does not have.
         head_only: cells of the head that the base does not have.
-        resampled: how the pictures were drawn.
+        resampled: how the images were drawn.
         interleaved: whether both were measured in turn, round by round.
         notes: what a reader must know beside the numbers.
     """
@@ -44,7 +44,7 @@ class Comparison:
     base: str
     head: str
     dataset: DatasetInfo
-    pictures: int
+    images: int
     primary: str
     cells: tuple[CellComparison, ...]
     base_only: tuple[StoredCell, ...] = ()
@@ -67,12 +67,12 @@ def compare_runs(
     Args:
         base: what was there before.
         head: what is proposed.
-        resampling: how pictures are drawn for the intervals of AP and rates.
+        resampling: how images are drawn for the intervals of AP and rates.
         pairs: specs of base and head that belong together; see `pair_cells` for how the others find each other.
         metric: "ap_easy", … or "ap_overall": what decides; by default the last list, which is the hardest.
 
     Raises:
-        UsageError: the runs are of other pictures or protocols, a pair or the metric is unknown.
+        UsageError: the runs are of other images or protocols, a pair or the metric is unknown.
         ResultsError: a table of a run is missing or damaged.
     """
     dataset, other = base.document.dataset, head.document.dataset
@@ -80,7 +80,7 @@ def compare_runs(
         raise UsageError(
             f"{base.path} was measured on {dataset.name}, {dataset.coverage} ({dataset.fingerprint}), "
             f"{head.path} on {other.name}, {other.coverage} ({other.fingerprint}). "
-            "Expected the same pictures with the same annotation: measure one of them again"
+            "Expected the same images with the same annotation: measure one of them again"
         )
     pairing = pair_cells(base.cells, head.cells, pairs)
     if not pairing.pairs and protocols(base.cells) != protocols(head.cells):
@@ -90,7 +90,7 @@ def compare_runs(
             "--score-floor"
         )
     resampling = resampling or Resampling()
-    tables = base.pictures(), head.pictures()
+    tables = base.images(), head.images()
     decoded = [set(decoded_ids(table)) for table in tables]
     both = decoded[0] & decoded[1]
     truth = Truth.of_tables(tables[0][tables[0]["image_id"].isin(both)], base.faces(), dataset.lists)
@@ -103,14 +103,14 @@ def compare_runs(
         else:
             cells.append(CellComparison(left, right))
     unequal = len(decoded[0] ^ decoded[1])
-    notes = [f"{unequal} pictures could be decoded on one side only and are left out"] if unequal else []
+    notes = [f"{unequal} images could be decoded on one side only and are left out"] if unequal else []
     if base.path.resolve() == head.path.resolve():
         notes.append("base and head are the same folder: nothing can differ")
     return Comparison(
         base=str(base.path),
         head=str(head.path),
         dataset=dataset,
-        pictures=len(truth.image_ids),
+        images=len(truth.image_ids),
         primary=work.primary,
         cells=tuple(cells),
         base_only=pairing.base_only,
@@ -135,9 +135,9 @@ def compare_interleaved(
     Args:
         base: what was there before.
         head: what is proposed.
-        truth: the pictures measured and their annotation, see `Truth.of_tables`.
+        truth: the images measured and their annotation, see `Truth.of_tables`.
         dataset: as stored in run.json.
-        again: base once more in the same rounds, float64 (rounds, pictures).
+        again: base once more in the same rounds, float64 (rounds, images).
         resampling: as in `compare_runs`.
         metric: as in `compare_runs`.
 
@@ -151,7 +151,7 @@ def compare_interleaved(
         base=base.cell.spec,
         head=head.cell.spec,
         dataset=dataset,
-        pictures=len(truth.image_ids),
+        images=len(truth.image_ids),
         primary=work.primary,
         cells=(cell,),
         resampled=resampling,
@@ -161,11 +161,11 @@ def compare_interleaved(
 
 
 def rounds_table(timings: pd.DataFrame, image_ids: Sequence[str]) -> NDArray[np.float64]:
-    """Lay timings out as float64 (rounds, pictures), milliseconds, nan where a picture was not measured.
+    """Lay timings out as float64 (rounds, images), milliseconds, nan where an image was not measured.
 
     Args:
         timings: columns image_id, detect_ms and, unless there was one round only, round.
-        image_ids: the pictures, in the order wanted; others are left out.
+        image_ids: the images, in the order wanted; others are left out.
     """
     rounds = timings["round"] if "round" in timings else pd.Series(0, index=timings.index)
     table = timings.assign(round=rounds).pivot(index="round", columns="image_id", values="detect_ms")

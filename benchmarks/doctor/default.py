@@ -32,9 +32,9 @@ def default(machine: Machine, file: Path, *, offline: bool) -> list[Finding]:
     try:
         choice, setting = read_pick(file)
     except ResultsError as error:
-        mends = {"FACEBENCH_DEFAULT": "unset FACEBENCH_DEFAULT", "the working folder": f"mv {file} {file}.unreadable"}
-        mend = mends.get(origin, "pip install --force-reinstall --no-deps facebench")
-        return [_finding("file", "problem", str(error), _FAILS, mend)]
+        fixes = {"FACEBENCH_DEFAULT": "unset FACEBENCH_DEFAULT", "the working folder": f"mv {file} {file}.unreadable"}
+        remedy = fixes.get(origin, "pip install --force-reinstall --no-deps facebench")
+        return [_finding("file", "problem", str(error), _FAILS, remedy)]
     detector = setting.spec
     found = f"{detector}, {setting.words}, from {file} ({origin})"
     return [_finding("file", "ok", found), *_measured(choice), _loaded(machine, detector, offline)]
@@ -74,11 +74,13 @@ def _loaded(machine: Machine, detector: str, offline: bool) -> Finding:
 def _without_model(detector: str, absent: Sequence[ModelFile], offline: bool) -> Finding:
     names = [file.name for file in absent]
     found = f"{detector} needs the model {' and '.join(names)}, which is not on this machine"
-    mend = f"facebench models fetch {' '.join(names)}"
+    remedy = f"facebench models fetch {' '.join(names)}"
     if not all(file.sources for file in absent):
         meaning = f"{_FAILS} The file is nowhere to be had: put it into a folder of FACEBENCH_MODELS."
         return _finding("load", "problem", found, meaning)
     if offline:
-        return _finding("load", "problem", f"{found}; FACEBENCH_OFFLINE is set", _FAILS, f"FACEBENCH_OFFLINE=0 {mend}")
+        return _finding(
+            "load", "problem", f"{found}; FACEBENCH_OFFLINE is set", _FAILS, f"FACEBENCH_OFFLINE=0 {remedy}"
+        )
     fetched_later = f"the model {' and '.join(names)} of {detector} is not fetched yet"
-    return _finding("load", "note", fetched_later, "the first use fetches it from the network.", mend)
+    return _finding("load", "note", fetched_later, "the first use fetches it from the network.", remedy)

@@ -1,6 +1,6 @@
 """What `facebench doctor` asks a machine, and the form in which it says what it found.
 
-Every fact comes through one `Machine`, so that each finding can be brought about with made-up facts.
+Every fact comes through one `Machine`, so that each finding can be fetched about with made-up facts.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Finding:
         level: how bad it is.
         found: what was found.
         meaning: what it means for results; empty where all is well.
-        mend: the command that mends it; empty where there is nothing to mend, or no command does.
+        remedy: the command that fixes it; empty where there is nothing to fix, or no command does.
     """
 
     subject: Subject
@@ -53,7 +53,7 @@ class Finding:
     level: Level
     found: str
     meaning: str = ""
-    mend: str = ""
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,12 +89,12 @@ def models(found: Models, needed: Mapping[str, Sequence[str]]) -> list[Finding]:
 def _fetchable(files: Sequence[ModelFile], needed: Mapping[str, Sequence[str]], offline: bool) -> Finding:
     names = " ".join(file.name for file in files)
     found = f"not fetched yet: {names} ({sum(file.bytes for file in files) / 1e6:.1f} MB)"
-    detectors, mend = _detectors_of(files, needed), f"facebench models fetch {names}"
+    detectors, remedy = _detectors_of(files, needed), f"facebench models fetch {names}"
     if offline:
         meaning = f"{detectors} cannot run while FACEBENCH_OFFLINE is set."
-        return _model("missing", "warning", found, meaning, f"FACEBENCH_OFFLINE=0 {mend}")
+        return _model("missing", "warning", found, meaning, f"FACEBENCH_OFFLINE=0 {remedy}")
     meaning = f"the first use of {detectors} fetches what it needs; fetch them now before you go offline."
-    return _model("missing", "note", found, meaning, mend)
+    return _model("missing", "note", found, meaning, remedy)
 
 
 def _other_bytes(status: ModelStatus, path: Path) -> Finding:
@@ -107,7 +107,7 @@ def _other_bytes(status: ModelStatus, path: Path) -> Finding:
 
 
 def data(machine: Machine, root: Path, origin: str) -> list[Finding]:
-    """Ask each loader for one picture, in a child process; what it says is the finding.
+    """Ask each loader for one image, in a child process; what it says is the finding.
 
     Args:
         machine: runs the child.
@@ -128,8 +128,8 @@ def _dataset(name: str, said: Mapping[str, Any]) -> Finding:
         return _data(name, "note", f"{name} is not there", said["message"], _NAME_DATA)
     if said["state"] != "there":
         return _data(name, "warning", f"{name} cannot be read", said["message"])
-    found = f"{name} can be read, {said['total']:,} pictures are annotated"
-    # the other notes are about the one picture, or always there
+    found = f"{name} can be read, {said['total']:,} images are annotated"
+    # the other notes are about the one image, or always there
     lacking = [note for note in said["notes"] if "have no file" in note or note.startswith("No official list")]
     return _data(name, "note" if lacking else "ok", found, " ".join(lacking))
 

@@ -75,8 +75,8 @@ def _torch(machine: Machine, seen: bool) -> Finding | None:
         )
     found = f"PyTorch {said['version']}"
     if not said["built_for"]:
-        mend = "pip uninstall --yes torch && pip install torch"
-        return _cpu_build("torch", found, mend, seen)
+        remedy = "pip uninstall --yes torch && pip install torch"
+        return _cpu_build("torch", found, remedy, seen)
     if said["fault"]:
         return _finding(
             "torch",
@@ -92,12 +92,12 @@ def _onnxruntime(machine: Machine, seen: bool) -> Finding | None:
         return None  # facebench requires it: `packages` tells
     said, fault = machine.probe("onnxruntime")
     if fault:
-        found, mend = f"ONNX Runtime cannot be imported: {fault}", "pip install --force-reinstall onnxruntime"
-        return _finding("onnxruntime", "warning", found, f"{_users('onnxruntime')} cannot be measured.", mend)
+        found, remedy = f"ONNX Runtime cannot be imported: {fault}", "pip install --force-reinstall onnxruntime"
+        return _finding("onnxruntime", "warning", found, f"{_users('onnxruntime')} cannot be measured.", remedy)
     found = f"ONNX Runtime {said['version']} ({', '.join(said['providers'])})"
     if "CUDAExecutionProvider" not in said["providers"]:
-        mend = "pip uninstall --yes onnxruntime && pip install onnxruntime-gpu"
-        return _cpu_build("onnxruntime", found, mend, seen)
+        remedy = "pip uninstall --yes onnxruntime && pip install onnxruntime-gpu"
+        return _cpu_build("onnxruntime", found, remedy, seen)
     if said["fault"]:
         return _finding(
             "onnxruntime",
@@ -113,8 +113,8 @@ def _tensorflow(machine: Machine, seen: bool) -> Finding | None:
     package = machine.package("tensorflow-cpu")
     if package is None:
         return None
-    mend = "pip uninstall --yes tensorflow-cpu && pip install 'tensorflow[and-cuda]'"
-    return _cpu_build("tensorflow", f"TensorFlow {package.version}", mend, seen)
+    remedy = "pip uninstall --yes tensorflow-cpu && pip install 'tensorflow[and-cuda]'"
+    return _cpu_build("tensorflow", f"TensorFlow {package.version}", remedy, seen)
 
 
 def _users(module: str) -> str:
@@ -128,11 +128,11 @@ def _users(module: str) -> str:
     return " and ".join(filter(None, (", ".join(found[:-1]), *found[-1:])))
 
 
-def _cpu_build(check: str, found: str, mend: str, seen: bool) -> Finding:
+def _cpu_build(check: str, found: str, remedy: str, seen: bool) -> Finding:
     if not seen:
         return _finding(check, "ok", f"{found} is a CPU build{_NONE_LOST}")
     meaning = f"{_users(check)} cannot be measured with --device cuda."
-    return _finding(check, "warning", f"{found} is a CPU build", meaning, mend)
+    return _finding(check, "warning", f"{found} is a CPU build", meaning, remedy)
 
 
 def _number(text: str, otherwise: float = 0.0) -> float:

@@ -57,39 +57,39 @@ def _detector(machine: Machine, name: str, adapter: type[Detector]) -> Finding |
     meaning = "facebench run leaves it out, and says so."
     if absent := [module for module in adapter.requires if machine.module(module) is None]:
         found = f"{name} lacks the module{'s' * (len(absent) > 1)} {', '.join(absent)}"
-        return Finding("detectors", name, "warning", found, meaning, adapter.mend_packages())
+        return Finding("detectors", name, "warning", found, meaning, adapter.remedy_packages())
     if faults := {one: fault for one in adapter.must_load if (fault := machine.load_fault(one))}:
         found = f"{name} needs {' and '.join(faults)}, which cannot be loaded: {'; '.join(faults.values())}"
-        mend = remedy(*faults.values(), wheels=_opencv_wheels(machine))
-        return Finding("detectors", name, "warning", found, meaning, mend)
+        advice = remedy(*faults.values(), wheels=_opencv_wheels(machine))
+        return Finding("detectors", name, "warning", found, meaning, advice)
     return None
 
 
 def _opencv(machine: Machine) -> Finding:
     module = machine.module("cv2")
     if module is None:
-        meaning = "most detectors and the drawing of pictures need it."
+        meaning = "most detectors and the drawing of images need it."
         return _finding("opencv", "problem", "there is no module cv2", meaning, f"pip install {requirement(OPENCV)}")
     if fault := machine.load_fault("cv2"):
-        meaning = "most detectors and the drawing of pictures need it."
+        meaning = "most detectors and the drawing of images need it."
         wheels = _opencv_wheels(machine) or [OPENCV]
-        mend = remedy(fault, wheels=wheels) or f"pip install --force-reinstall --no-deps {wheels[0]}"
-        return _finding("opencv", "problem", f"cv2 cannot be imported: {fault}", meaning, mend)
+        advice = remedy(fault, wheels=wheels) or f"pip install --force-reinstall --no-deps {wheels[0]}"
+        return _finding("opencv", "problem", f"cv2 cannot be imported: {fault}", meaning, advice)
     owners = _owners(machine, module)
     files = _opencv_files(module)
     if not owners:
         meaning = "a run stores no version of OpenCV: results of this machine cannot be told from those of another."
-        mend = f"pip install {requirement(OPENCV)}"
-        return _finding("opencv", "warning", f"cv2 ({files}) belongs to no installed wheel", meaning, mend)
+        advice = f"pip install {requirement(OPENCV)}"
+        return _finding("opencv", "warning", f"cv2 ({files}) belongs to no installed wheel", meaning, advice)
     if len(owners) > 1:
         return _two_owners("opencv", "cv2", owners, f"; the files that are there are those of {files}")
     if owners[0].name not in _KEEP["cv2"]:
         meaning = f"facebench is tested with {OPENCV} and stores its version, or that of {HEADLESS}, with a run."
-        return _finding("opencv", "warning", f"cv2 is that of {owners[0]}", meaning, _mend("cv2", owners))
+        return _finding("opencv", "warning", f"cv2 is that of {owners[0]}", meaning, _remedy("cv2", owners))
     if owners[0].version not in files:
         found = f"cv2 should be {owners[0]}, the files that are there are those of {files}"
-        mend = f"pip install --force-reinstall --no-deps {owners[0].name}=={owners[0].version}"
-        return _finding("opencv", "warning", found, "another wheel was here and left its files.", mend)
+        advice = f"pip install --force-reinstall --no-deps {owners[0].name}=={owners[0].version}"
+        return _finding("opencv", "warning", found, "another wheel was here and left its files.", advice)
     return _finding("opencv", "ok", f"{owners[0]} alone owns cv2")
 
 
@@ -105,10 +105,10 @@ def _owned_twice(machine: Machine) -> list[Finding]:
 
 def _two_owners(check: str, module: str, owners: Sequence[Package], more: str = "") -> Finding:
     found = f"{' and '.join(map(str, owners))} own {module} together{more}"
-    return _finding(check, "warning", found, _WHY_ONE, _mend(module, owners))
+    return _finding(check, "warning", found, _WHY_ONE, _remedy(module, owners))
 
 
-def _mend(module: str, owners: Sequence[Package]) -> str:
+def _remedy(module: str, owners: Sequence[Package]) -> str:
     names = [package.name for package in owners]
     keep = next((name for name in _KEEP[module] if name in names), _KEEP[module][-1])
     return f"pip uninstall --yes {' '.join(names)} && pip install {requirement(keep)}"
@@ -155,6 +155,6 @@ def _requirements(machine: Machine) -> list[Finding]:
     if not faults:
         return [_finding("requirements", "ok", "all that facebench requires is there, in versions that it takes")]
     wanted = re.findall(r"(?:requires|has requirement) (.+?),? (?:which|but)", "\n".join(faults))
-    mend = f"pip install {' '.join(map(shlex.quote, wanted))}" if wanted else ""
+    advice = f"pip install {' '.join(map(shlex.quote, wanted))}" if wanted else ""
     meaning = "results of versions that facebench was not made for are not to be believed."
-    return [_finding("requirements", "warning", " ".join(faults), meaning, mend)]
+    return [_finding("requirements", "warning", " ".join(faults), meaning, advice)]

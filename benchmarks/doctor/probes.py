@@ -66,7 +66,7 @@ def onnxruntime() -> dict[str, Any]:
 
 
 def default() -> dict[str, Any]:
-    """Build the picked detector, and let it look at a grey picture.
+    """Build the picked detector, and let it look at a grey image.
 
     Returns:
         "faces": how many it saw; "fault" and "mend": why it cannot be used and the command for it, or empty; "absent":
@@ -88,18 +88,18 @@ def default() -> dict[str, Any]:
         absent = [name for name in needed if model_store.locate(name) is None]
         return answer | {"fault": _first_line(error), "absent": absent}
     except FacebenchError as error:
-        return answer | {"fault": str(error), "mend": getattr(error, "mend", "")}
+        return answer | {"fault": str(error), "mend": getattr(error, "remedy", "")}
 
 
 def data(root: str) -> dict[str, Any]:
-    """Ask the loader of each data set that has to be brought for one picture.
+    """Ask the loader of each data set that has to be brought for one image.
 
     Args:
         root: the folder of the data.
 
     Returns:
         Name -> "state": "there", "missing", "faulty"; "message", what the loader says where it is not there; "total",
-        how many pictures are annotated; "notes" of the data set.
+        how many images are annotated; "notes" of the data set.
     """
     from ...datasets import load
     from ...errors import FacebenchError, MissingDataError

@@ -1,4 +1,4 @@
-"""What everything stands on: Python, the terminal's encoding, room for pictures and models."""
+"""What everything stands on: Python, the terminal's encoding, room for images and models."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ VARIABLES = ("FACEBENCH_CACHE", "FACEBENCH_DATA", "FACEBENCH_DEFAULT", "FACEBENC
 
 # what tables hold beside ASCII
 _PRINTED = "–×≥…"
-# a picture of the 100 megapixels that are read at most
-_LARGEST_PICTURE = 300_000_000
+# an image of the 100 megapixels that are read at most
+_LARGEST_IMAGE = 300_000_000
 
 _finding = functools.partial(Finding, "system")
 
@@ -61,16 +61,16 @@ def _variables(machine: Machine) -> Finding | None:
 
 
 def _shared_memory(machine: Machine) -> Finding | None:
-    """Pictures reach the detector's process through /dev/shm; writing to a full one ends a program by SIGBUS."""
+    """Images reach the detector's process through /dev/shm; writing to a full one ends a program by SIGBUS."""
     folder = machine.root / "dev" / "shm"
     if not folder.is_dir():
         return None
     free = machine.free_bytes(folder)
-    if free >= _LARGEST_PICTURE:
+    if free >= _LARGEST_IMAGE:
         return _finding("shared-memory", "ok", f"{free / 1e6:,.0f} MB free in {folder}")
     found = f"{free / 1e6:,.0f} MB free in {folder}"
     meaning = (
-        f"a picture of more than {free / 3e6:.0f} megapixels ends the run. A container gets more when it is started "
+        f"an image of more than {free / 3e6:.0f} megapixels ends the run. A container gets more when it is started "
         "(--shm-size=1g)."
     )
     return _finding("shared-memory", "warning", found, meaning, f"sudo mount --options remount,size=1g {folder}")
@@ -82,7 +82,7 @@ def _cache(machine: Machine, cache: Path, wanted_bytes: int) -> Finding:
         with tempfile.TemporaryFile(dir=there):
             free = machine.free_bytes(there)
     except OSError as error:
-        found, meaning = f"cannot write to the cache {cache}: {error.strerror}", "no model can be brought here."
+        found, meaning = f"cannot write to the cache {cache}: {error.strerror}", "no model can be fetched here."
         return _finding("cache", "warning", found, meaning, "export FACEBENCH_CACHE=DIR")
     found = f"cache {cache}, {free / 1e9:,.1f} GB free"
     if free < wanted_bytes:

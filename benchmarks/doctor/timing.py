@@ -110,8 +110,10 @@ def _kinds_of_cores(machine: Machine) -> Finding | None:
         return None
     best = [str(core) for core, capacity in capacities.items() if capacity >= 0.9 * max(capacities.values())]
     meaning = "detectors are pinned to the last cores, whatever their kind: thread counts and machines do not compare."
-    mend = f"taskset --cpu-list {','.join(best)} facebench run"
-    return _finding("kinds-of-cores", "warning", f"{len(best)} of {len(capacities)} cores are fast ones", meaning, mend)
+    remedy = f"taskset --cpu-list {','.join(best)} facebench run"
+    return _finding(
+        "kinds-of-cores", "warning", f"{len(best)} of {len(capacities)} cores are fast ones", meaning, remedy
+    )
 
 
 def _governor(machine: Machine) -> Finding:
@@ -122,9 +124,9 @@ def _governor(machine: Machine) -> Finding:
     found = f"clock governor {', '.join(governors)}"
     if governors == ["performance"]:
         return _finding("governor", "ok", found)
-    meaning = "cores clock up only under load: the first pictures, and detectors with pauses, are timed too slow."
-    mend = f"echo performance | sudo tee /{_CPUS}/cpu*/cpufreq/scaling_governor"
-    return _finding("governor", "warning", found, meaning, mend)
+    meaning = "cores clock up only under load: the first images, and detectors with pauses, are timed too slow."
+    remedy = f"echo performance | sudo tee /{_CPUS}/cpu*/cpufreq/scaling_governor"
+    return _finding("governor", "warning", found, meaning, remedy)
 
 
 def _turbo(machine: Machine) -> Finding:
@@ -132,8 +134,8 @@ def _turbo(machine: Machine) -> Finding:
         value = machine.number(f"{_CPUS}/{file}")
         if value == on:
             meaning = "the clock depends on heat and on busy neighbours; rounds in turn even this out."
-            mend = f"echo {1 - on} | sudo tee /{_CPUS}/{file}"
-            return _finding("turbo", "note", "turbo is on", meaning, mend)
+            remedy = f"echo {1 - on} | sudo tee /{_CPUS}/{file}"
+            return _finding("turbo", "note", "turbo is on", meaning, remedy)
         if value is not None:
             return _finding("turbo", "ok", "turbo is off")
     return _finding("turbo", "note", "whether turbo is on cannot be read", _UNSEEN)
@@ -146,8 +148,8 @@ def _siblings(machine: Machine) -> Finding:
     if not active:
         return _finding("smt", "ok", "no core runs two threads (SMT)")
     meaning = "a pinned detector shares its core with whatever runs on the other half of it."
-    mend = f"echo off | sudo tee /{_CPUS}/smt/control"
-    return _finding("smt", "note", "cores run two threads each (SMT)", meaning, mend)
+    remedy = f"echo off | sudo tee /{_CPUS}/smt/control"
+    return _finding("smt", "note", "cores run two threads each (SMT)", meaning, remedy)
 
 
 def _throttling(machine: Machine) -> Finding | None:
@@ -187,8 +189,8 @@ def _memory(machine: Machine) -> Finding | None:
         f"a detector may hold {limit_mb:,.0f} MB by default: one that grows so large is ended by the system, or pages "
         "out, before facebench ends it and says why."
     )
-    mend = f"facebench run --memory-limit {max(int(room * 0.8), 1)}"
-    return _finding("memory", "warning", what, meaning, mend)
+    remedy = f"facebench run --memory-limit {max(int(room * 0.8), 1)}"
+    return _finding("memory", "warning", what, meaning, remedy)
 
 
 def _swap(machine: Machine) -> Finding | None:
@@ -200,7 +202,7 @@ def _swap(machine: Machine) -> Finding | None:
     found = f"{total - free:,.0f} MB of swap are in use"
     if (_meminfo_mb(machine, "MemAvailable") or 0) >= Limits().memory_mb:
         return _finding("swap", "note", found, "there is memory enough; what sleeps out there does not hurt.")
-    meaning = "memory is short: a picture or model that has to be read back from disk is timed with it."
+    meaning = "memory is short: an image or model that has to be read back from disk is timed with it."
     return _finding("swap", "warning", found, meaning)
 
 

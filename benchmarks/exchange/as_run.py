@@ -22,7 +22,7 @@ from ..store.sealed_tables import table_bytes
 from .predictions import Predictions
 
 PROTOCOL = Protocol(UNKNOWN_SIZE)
-"""How the pictures were given to the program: a file of predictions does not say."""
+"""How the images were given to the program: a file of predictions does not say."""
 _EVERY_BOX = float(np.finfo(np.float32).min)
 _FEW_SCORES = 101
 """As many as scores of two decimals can take."""
@@ -40,13 +40,13 @@ def store_predictions(
 
     Args:
         predictions: what `read_predictions` returned for `dataset`.
-        dataset: the pictures and their annotation.
+        dataset: the images and their annotation.
         out: a new folder, or one that an earlier call wrote.
         threshold: score of the operating point; by default 0.5 for probabilities, every box for other scores.
         score_kind: what the scores are; by default probabilities where all lie in 0 to 1, "none" where all are equal.
 
     Raises:
-        UsageError: the folder holds a run of other pictures or of measured detectors, or the threshold is no number.
+        UsageError: the folder holds a run of other images or of measured detectors, or the threshold is no number.
         DataError: the scores are not of the kind.
         ResultsError: the folder cannot be written, or another process writes into it.
     """
@@ -143,19 +143,19 @@ def _remarks(predictions: Predictions, scores: np.ndarray[Any, np.dtype[np.float
     """Say what must stand beside the numbers."""
     found = []
     if predictions.missing:
-        found.append(f"{_pictures(len(predictions.missing))} missing, counted as without detections")
+        found.append(f"{_images(len(predictions.missing))} missing, counted as without detections")
     if predictions.extra:
-        found.append(f"{_pictures(len(predictions.extra))} too much, dropped")
+        found.append(f"{_images(len(predictions.extra))} too much, dropped")
     if predictions.outside:
-        found.append(f"{_pictures(predictions.outside)} outside this part of the set, dropped")
+        found.append(f"{_images(predictions.outside)} outside this part of the set, dropped")
     distinct = len(np.unique(scores))
     if 1 < distinct <= _FEW_SCORES and len(scores) > 10 * _FEW_SCORES:
         found.append(f"only {distinct} distinct scores (rounded?): ties cost AP")
     return found
 
 
-def _pictures(count: int) -> str:
-    return f"{count:,} picture{'' if count == 1 else 's'}"
+def _images(count: int) -> str:
+    return f"{count:,} image{'' if count == 1 else 's'}"
 
 
 def _open_or_create(dataset: Dataset, out: Path) -> RunFolder:
@@ -168,12 +168,12 @@ def _open_or_create(dataset: Dataset, out: Path) -> RunFolder:
             )
         return folder
     document = new_document(dataset)
-    RunFolder(out, document).write_pictures(_pictures_table(dataset), faces_table(dataset.samples))
+    RunFolder(out, document).write_images(_images_table(dataset), faces_table(dataset.samples))
     return RunFolder.create(out, document)
 
 
-def _pictures_table(dataset: Dataset) -> pd.DataFrame:
-    """Lay the pictures out as pictures.parquet; sizes are 0 where there is no file to ask."""
+def _images_table(dataset: Dataset) -> pd.DataFrame:
+    """Lay the images out as pictures.parquet; sizes are 0 where there is no file to ask."""
     rows = []
     for sample in dataset.samples:
         source = sample.source

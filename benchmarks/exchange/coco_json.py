@@ -1,24 +1,24 @@
 """Reading predictions from JSON: COCO results, and facebench's own lines.
 
-COCO results are one list; boxes are x, y, width, height. `image_id` is the picture's name, or a number that a COCO file
-of pictures explains:
+COCO results are one list; boxes are x, y, width, height. `image_id` is the image's name, or a number that a COCO file
+of images explains:
 
 ```
 [{"image_id": "0--Parade/0_Parade_marchingband_1_20.jpg", "bbox": [541, 358, 36, 40], "score": 0.999, "category_id": 1}]
 {"images": [{"id": 17, "file_name": "0--Parade/0_Parade_marchingband_1_20.jpg"}]}
 ```
 
-A list of results cannot say that nothing was found in a picture; the file of pictures can, since it names all that
+A list of results cannot say that nothing was found in an image; the file of images can, since it names all that
 were looked at.
 
-JSONL is one object a line, a line a picture; boxes are x1, y1, x2, y2, and other keys are free:
+JSONL is one object a line, one line per image; boxes are x1, y1, x2, y2, and other keys are free:
 
 ```
 {"image_id": "0--Parade/0_Parade_marchingband_1_20.jpg", "boxes": [[541, 358, 577, 398]], "scores": [0.999]}
 {"image_id": "0--Parade/0_Parade_Parade_0_904.jpg", "boxes": [], "scores": []}
 ```
 
-Everywhere pixels of the original picture, continuous, origin top-left.
+Everywhere pixels of the original image, continuous, origin top-left.
 """
 
 from __future__ import annotations
@@ -93,24 +93,24 @@ def read_coco(path: Path, intake: Intake, images: Path | None) -> None:
 
 
 def _claim(image_id: str | int, names: Names, images: Path | None, where: str, intake: Intake) -> str | None:
-    """Return the picture of an image_id, whether by the file of pictures or by its name."""
+    """Return the image of an image_id, whether by the file of images or by its name."""
     name = names.get(image_id)
     if name is None and isinstance(image_id, int):
         if images is not None:
             intake.extra[f"image_id {image_id}, which {images.name} lacks"] = None
         else:
-            expected = "a name, or --images with the COCO file that names the pictures"
+            expected = "a name, or --images with the COCO file that names the images"
             intake.faults.add(Fault.UNREADABLE, f"{where}: got image_id {image_id}, expected {expected}")
         return None
     if name is None:
         name = str(image_id)
     found = intake.find(name)
-    # the same picture by several spellings, or listed among the images: not a second time
+    # the same image by several spellings, or listed among the images: not a second time
     return found if found in intake.rows else intake.claim(name, where)
 
 
 def _read_images(path: Path, intake: Intake) -> Names:
-    """Return id -> file name, and claim every picture."""
+    """Return id -> file name, and claim every image."""
     document = _parse(_text(path), str(path))
     listed = document.get("images") if isinstance(document, dict) else None
     if not isinstance(listed, list):
@@ -149,10 +149,10 @@ def read_lines(path: Path, intake: Intake) -> None:
             continue
         image_id = intake.claim(entry["image_id"], where)
         if image_id is not None:
-            _read_picture(entry, image_id, where, intake)
+            _read_image(entry, image_id, where, intake)
 
 
-def _read_picture(entry: Mapping[str, Any], image_id: str, where: str, intake: Intake) -> None:
+def _read_image(entry: Mapping[str, Any], image_id: str, where: str, intake: Intake) -> None:
     boxes, scores = entry.get("boxes"), entry.get("scores")
     if not isinstance(boxes, list) or not isinstance(scores, list):
         got = ", ".join(sorted(entry))

@@ -1,12 +1,12 @@
 """Detections of a run in the formats of others; what is written reads back as exactly the same numbers.
 
 - `wider`: the official text tree, a folder or, where the name ends in .zip, a zip (`predictions_text`).
-- `coco`: results as one JSON list, and beside it NAME.ground_truth.json with pictures and annotation, to which the
+- `coco`: results as one JSON list, and beside it NAME.ground_truth.json with images and annotation, to which the
   numbers in `image_id` refer. Faces to be ignored are `iscrowd`, which COCO evaluators treat a little differently from
   the WIDER FACE protocol: they take a crowd's overlap over the detection's own area.
-- `jsonl`: an object a line, a line a picture (`predictions_json`).
+- `jsonl`: an object a line, one line per image (`predictions_json`).
 
-Pictures that could not be decoded were scored for no detector, and are left out.
+Images that could not be decoded were scored for no detector, and are left out.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 from ...errors import ResultsError, UsageError, did_you_mean
 from ..store.records import StoredCell
 from ..store.run_folder import RunFolder, write_atomically
-from ..store.truth import by_picture, decoded_ids
-from .intake import picture_stem
+from ..store.truth import by_image, decoded_ids
+from .intake import image_stem
 from .predictions import Format
 
 Rows = Mapping[str, NDArray[np.float64]]
@@ -53,7 +53,7 @@ def export(run: RunFolder, cell: StoredCell, output: Path, format: Format, *, fo
 
     Raises:
         UsageError: there is something at `output`.
-        ResultsError: a picture's name leads out of the folder or cannot be a file's name, or writing fails.
+        ResultsError: an image's name leads out of the folder or cannot be a file's name, or writing fails.
     """
     rows = _rows(run, cell)
     for image_id in rows:
@@ -100,9 +100,9 @@ def find_cell(run: RunFolder, spec: str | None) -> StoredCell:
 
 
 def _rows(run: RunFolder, cell: StoredCell) -> Rows:
-    """Return x1, y1, x2, y2, score of every picture that was scored."""
-    image_ids = decoded_ids(run.pictures())
-    boxes, table = by_picture(run.detections(cell), image_ids)
+    """Return x1, y1, x2, y2, score of every image that was scored."""
+    image_ids = decoded_ids(run.images())
+    boxes, table = by_image(run.detections(cell), image_ids)
     rows = np.column_stack([boxes.boxes, table["score"].to_numpy(dtype=np.float64)])
     return dict(zip(image_ids, np.split(rows, boxes.offsets[1:-1]), strict=True))
 
@@ -111,7 +111,7 @@ def _check_name(image_id: str, run: RunFolder) -> None:
     parts = image_id.split("/")
     if any(part in ("", ".", "..") for part in parts) or re.search(r"[\\\x00-\x1f\x7f]|^[A-Za-z]:", image_id):
         raise ResultsError(
-            f"{run.path} has a picture {image_id!r}, expected a name such as event/picture.jpg that stays in its "
+            f"{run.path} has an image {image_id!r}, expected a name such as event/image.jpg that stays in its "
             "folder. Was the run made by someone else? Nothing was written"
         )
 
@@ -120,9 +120,9 @@ def _tree(rows: Rows) -> dict[str, bytes]:
     """Return the official tree: file name -> content."""
     files: dict[str, bytes] = {}
     for image_id, table in rows.items():
-        stem = picture_stem(image_id)
+        stem = image_stem(image_id)
         if f"{stem}.txt" in files:
-            raise ResultsError(f"two pictures are named {stem} but for the suffix; export them as jsonl or coco")
+            raise ResultsError(f"two images are named {stem} but for the suffix; export them as jsonl or coco")
         lines = [PurePosixPath(stem).name, str(len(table)), *(" ".join(map(_number, row)) for row in _xywh(table))]
         files[f"{stem}.txt"] = ("\n".join(lines) + "\n").encode()
     return files
@@ -167,12 +167,12 @@ def _results(rows: Rows, numbers: Mapping[str, int]) -> bytes:
 
 
 def _ground_truth(run: RunFolder, numbers: Mapping[str, int]) -> bytes:
-    """Return the COCO file of pictures and annotation; attributes and list memberships stand in `attributes`."""
+    """Return the COCO file of images and annotation; attributes and list memberships stand in `attributes`."""
     document = run.document.dataset
     images = [
         {"id": numbers[row["image_id"]], "file_name": row["image_id"]}
         | ({"width": row["width"], "height": row["height"]} if row["width"] else {})
-        for row in run.pictures().to_dict("records")
+        for row in run.images().to_dict("records")
         if row["image_id"] in numbers
     ]
     annotations = list(_annotations(run.faces(), numbers))
@@ -208,7 +208,7 @@ def _lines(rows: Rows) -> bytes:
 
 
 def _json_list(entries: Sequence[object]) -> str:
-    """Return a JSON list with a line an entry, so that it can be looked through."""
+    """Return a JSON list with one line per entry, so that it can be looked through."""
     return "[\n" + ",\n".join(map(json.dumps, entries)) + "\n]\n"
 
 

@@ -1,4 +1,4 @@
-"""What every reader of prediction files shares: whose picture a name means, and the list of all faults."""
+"""What every reader of prediction files shares: whose image a name means, and the list of all faults."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-_PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 _SHOWN = 8
 """Faults of a kind that are written out; the others are counted."""
 
@@ -22,9 +22,9 @@ class Fault(Enum):
     WIDTH = "rows with too few or too many values, or with something that is no number"
     NOT_FINITE = "values that are NaN, infinite or beyond float32"
     NEGATIVE = "boxes of negative size"
-    TWICE = "pictures that stand twice"
-    MISSING = "pictures without predictions; one in which nothing was found must say so with a count of 0 or no boxes"
-    EXTRA = "pictures that the data set does not have"
+    TWICE = "images that stand twice"
+    MISSING = "images without predictions; one in which nothing was found must say so with a count of 0 or no boxes"
+    EXTRA = "images that the data set does not have"
 
 
 class PredictionFaults:
@@ -57,35 +57,35 @@ class PredictionFaults:
         return "\n".join(lines)
 
 
-def picture_stem(name: str) -> str:
-    """Return a picture's name without its suffix, eating none of its own characters.
+def image_stem(name: str) -> str:
+    """Return an image's name without its suffix, eating none of its own characters.
 
-    >>> picture_stem("0--Parade/1_jpg.jpg"), picture_stem("gpj.jpg"), picture_stem("a.b")
+    >>> image_stem("0--Parade/1_jpg.jpg"), image_stem("gpj.jpg"), image_stem("a.b")
     ('0--Parade/1_jpg', 'gpj', 'a.b')
     """
-    for suffix in _PICTURE_SUFFIXES:
+    for suffix in _IMAGE_SUFFIXES:
         if name.lower().endswith(suffix):
             return name[: -len(suffix)]
     return name
 
 
-class PictureNames:
+class ImageNames:
     """Finds the image_id that a name in a prediction file means.
 
-    A name means a picture when it is its image_id, with or without suffix, whatever folders stand before it
-    ("val/images/0--Parade/x.jpg"). A bare file name means the one picture of that name.
+    A name means an image when it is its image_id, with or without suffix, whatever folders stand before it
+    ("val/images/0--Parade/x.jpg"). A bare file name means the one image of that name.
     """
 
     def __init__(self, image_ids: Iterable[str]) -> None:
         ids = list(image_ids)
-        self._whole = _unique((key, name) for name in ids for key in (name, picture_stem(name)))
+        self._whole = _unique((key, name) for name in ids for key in (name, image_stem(name)))
         self._whole |= {name: name for name in ids}
         bare = [(name.rpartition("/")[2], name) for name in ids]
-        self._bare = _unique((key, name) for base, name in bare for key in (base, picture_stem(base)))
+        self._bare = _unique((key, name) for base, name in bare for key in (base, image_stem(base)))
         self._known: dict[str, str] = {}
 
     def find(self, name: str) -> str | None:
-        """Return the image_id, or None where no picture or more than one has that name."""
+        """Return the image_id, or None where no image or more than one has that name."""
         found = self._known.get(name)
         if found is None:
             found = self._known[name] = self._find(name.replace("\\", "/"))
@@ -114,7 +114,7 @@ class Intake:
     Attributes:
         faults: what is wrong so far.
         rows: image_id -> float64 (n, 5): x1, y1, x2, y2, score, in the file's order.
-        extra: names that mean no picture of the data set.
+        extra: names that mean no image of the data set.
         outside: image_ids of the whole data set outside the part that is scored.
     """
 
@@ -124,10 +124,10 @@ class Intake:
         self.extra: dict[str, None] = {}
         self.outside: set[str] = set()
         self._others = others
-        self._names = PictureNames([*image_ids, *others])
+        self._names = ImageNames([*image_ids, *others])
 
     def claim(self, name: str, where: str) -> str | None:
-        """Return the image_id whose rows come now; None where they are not wanted: no such picture, or a second time.
+        """Return the image_id whose rows come now; None where they are not wanted: no such image, or a second time.
 
         Args:
             name: as the file has it.
@@ -150,7 +150,7 @@ class Intake:
         return self._names.find(name)
 
     def keep(self, image_id: str, rows: NDArray[np.float64], where: Callable[[int], str]) -> None:
-        """Keep the boxes of a picture unless one of them is faulty.
+        """Keep the boxes of an image unless one of them is faulty.
 
         Args:
             image_id: as claimed.

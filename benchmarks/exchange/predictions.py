@@ -25,16 +25,16 @@ _LARGEST_HEAD = 4096
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
-    """What a program detected in the pictures of a data set.
+    """What a program detected in the images of a data set.
 
     Attributes:
         name: of the file or folder.
         format: how it was written.
-        rows: image_id -> float64 (n, 5): x1, y1, x2, y2, score, best first, for every picture it has, in the data
+        rows: image_id -> float64 (n, 5): x1, y1, x2, y2, score, best first, for every image it has, in the data
             set's order. Sizes are not negative; numbers are as written, not rounded.
-        missing: pictures of the data set that it lacks, and that count as without detections.
-        extra: names in it that mean no picture of the data set; dropped.
-        outside: how many pictures it has of the whole data set outside the part that is scored; dropped.
+        missing: images of the data set that it lacks, and that count as without detections.
+        extra: names in it that mean no image of the data set; dropped.
+        outside: how many images it has of the whole data set outside the part that is scored; dropped.
     """
 
     name: str
@@ -62,11 +62,11 @@ def read_predictions(
 
     Args:
         path: a folder, zip, JSON or JSONL file.
-        dataset: whose pictures they are for. Predictions for pictures of the whole set outside a subset are dropped and
+        dataset: whose images they are for. Predictions for images of the whole set outside a subset are dropped and
             counted: whoever scores a subset knows that there are others.
         format: how it is written; by default seen from the content.
-        images: a COCO file that says which picture a number in `image_id` means.
-        allow_missing: accept pictures without predictions, and predictions for pictures that the data set lacks.
+        images: a COCO file that says which image a number in `image_id` means.
+        allow_missing: accept images without predictions, and predictions for images that the data set lacks.
 
     Raises:
         UsageError: there is no such file, or its format cannot be told.
@@ -88,7 +88,7 @@ def read_predictions(
 
     missing = [image_id for image_id in image_ids if image_id not in intake.rows]
     if not intake.rows and not intake.faults:
-        got = ", ".join(list(intake.extra)[:3]) or f"{len(intake.outside):,} pictures outside the part that is scored"
+        got = ", ".join(list(intake.extra)[:3]) or f"{len(intake.outside):,} images outside the part that is scored"
         raise DataError(f"Got {got} in {path}, expected predictions for {dataset.name}, {dataset.coverage}")
     if not allow_missing:
         _add_missing(intake, missing)
@@ -127,13 +127,13 @@ def detect_format(path: Path) -> Format:
         return "jsonl"
     got = f"a file that begins with {begin[:20]!r}" if begin else "an empty file"
     raise UsageError(
-        f"{path}: got {got}, expected the official WIDER FACE tree (a folder or zip of <event>/<picture>.txt), COCO "
+        f"{path}: got {got}, expected the official WIDER FACE tree (a folder or zip of <event>/<image>.txt), COCO "
         f"results (a JSON list) or JSONL (an object a line). Say which by --format {'|'.join(get_args(Format))}"
     )
 
 
 def _add_missing(intake: Intake, missing: Sequence[str]) -> None:
-    """Note what is missing and what is too much; say so where it is one picture with a mangled name."""
+    """Note what is missing and what is too much; say so where it is one image with a mangled name."""
     mangled = {image_id.rstrip(".jpg"): image_id for image_id in missing if image_id.endswith(".jpg")}
     for image_id in missing:
         intake.faults.add(Fault.MISSING, image_id)
@@ -146,16 +146,16 @@ def _add_missing(intake: Intake, missing: Sequence[str]) -> None:
 def _refusal(path: Path, chosen: Format, dataset: Dataset, intake: Intake) -> str:
     faults = intake.faults
     allowed = {Fault.MISSING, Fault.EXTRA}
-    mend = "Mend the file and score it again."
+    remedy = "Fix the file and score it again."
     if faults.kinds() & allowed:
-        also = "" if faults.kinds() <= allowed else "; the other faults must be mended"
-        mend += (
-            " --allow-missing counts pictures without predictions as pictures in which nothing was found, and drops "
+        also = "" if faults.kinds() <= allowed else "; the other faults must be fixed"
+        remedy += (
+            " --allow-missing counts images without predictions as images in which nothing was found, and drops "
             f"those that the data set does not have{also}."
         )
     return (
         f"{path} (read as {chosen}) cannot be scored on {dataset.name}, {dataset.coverage}; faults: {len(faults):,}\n"
-        f"{faults.text()}\n{mend}"
+        f"{faults.text()}\n{remedy}"
     )
 
 

@@ -1,7 +1,7 @@
 """Reading the official WIDER FACE prediction tree, from a folder or a zip.
 
 ```
-0--Parade/0_Parade_marchingband_1_20.txt      one file a picture
+0--Parade/0_Parade_marchingband_1_20.txt      one file an image
     0_Parade_marchingband_1_20                its name, with or without .jpg and folders
     2                                         how many rows follow
     541 358 36 40 0.9990752                   x y width height score
@@ -25,11 +25,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError
-from .intake import Fault, Intake, picture_stem
+from .intake import Fault, Intake, image_stem
 
 _COLUMNS = 5
 _LARGEST_FILE = 64 * 2**20
-_MEND = "Expected a folder or zip of <event>/<picture>.txt, one file a picture."
+_REMEDY = "Expected a folder or zip of <event>/<image>.txt, one file an image."
 Read = Callable[[], bytes]
 
 
@@ -52,9 +52,9 @@ def read_tree(path: Path, intake: Intake) -> None:
         except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
             intake.faults.add(Fault.UNREADABLE, f"{name}: {error}")
         else:
-            _read_picture(text, name, image_id, intake)
+            _read_image(text, name, image_id, intake)
     if not found:
-        raise DataError(f"Got no .txt file in {path}. {_MEND}")
+        raise DataError(f"Got no .txt file in {path}. {_REMEDY}")
 
 
 def _members(path: Path) -> Iterator[tuple[str, Read]]:
@@ -68,7 +68,7 @@ def _members(path: Path) -> Iterator[tuple[str, Read]]:
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError) as error:
-        raise DataError(f"{path} cannot be read as a zip: {error}. Write or copy it anew. {_MEND}") from error
+        raise DataError(f"{path} cannot be read as a zip: {error}. Write or copy it again. {_REMEDY}") from error
     with archive:
         for member in archive.infolist():
             name = member.filename.replace("\\", "/")
@@ -78,7 +78,7 @@ def _members(path: Path) -> Iterator[tuple[str, Read]]:
 
 def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
     if member.file_size > _LARGEST_FILE:
-        raise OSError(f"got {member.file_size:,} bytes, expected less than {_LARGEST_FILE:,} for one picture")
+        raise OSError(f"got {member.file_size:,} bytes, expected less than {_LARGEST_FILE:,} for one image")
     return archive.read(member)
 
 
@@ -87,7 +87,7 @@ def _is_litter(name: str) -> bool:
     return any(part == "__MACOSX" or (part.startswith(".") and part not in (".", "..")) for part in name.split("/"))
 
 
-def _read_picture(text: str, name: str, image_id: str, intake: Intake) -> None:
+def _read_image(text: str, name: str, image_id: str, intake: Intake) -> None:
     """Read one file; blank lines and spaces at the ends of lines say nothing."""
     lines = text.split("\n")
     rows = [line.split() for line in lines]
@@ -98,8 +98,8 @@ def _read_picture(text: str, name: str, image_id: str, intake: Intake) -> None:
         faults.add(Fault.COUNT, f"{name}: got {got}, expected a name, a count and rows")
         return
     title, count_text = (lines[place].strip() for place in places[:2])
-    stem = picture_stem(name.rpartition("/")[2].removesuffix(".txt")).strip()
-    if picture_stem(title.replace("\\", "/").rpartition("/")[2]) != stem:
+    stem = image_stem(name.rpartition("/")[2].removesuffix(".txt")).strip()
+    if image_stem(title.replace("\\", "/").rpartition("/")[2]) != stem:
         faults.add(Fault.NAME, f"{name}:1: got {title[:80]!r}, expected {stem}")
     count_line, places = places[1] + 1, places[2:]
     if not (count_text.isascii() and count_text.isdigit() and len(count_text) <= 9):

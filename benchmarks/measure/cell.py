@@ -32,7 +32,7 @@ class Cell:
         code: hash over the adapter's code and what measures it, so that an edited adapter is measured again.
         packages: versions of the packages that do the work.
         dataset: fingerprint of the data set.
-        protocol: how pictures are given.
+        protocol: how images are given.
         device: "cpu" or "cuda".
         threads: CPU threads.
         machine: processor and cores.

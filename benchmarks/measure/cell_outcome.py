@@ -30,22 +30,22 @@ def drop_stale(journal: Journal, rounds: int) -> None:
 
 
 def too_many_failures(content: JournalContent, in_a_row: int, done: int, usable: Sequence[str]) -> str:
-    """Return why the pictures put aside fail the cell, or an empty string: three in a row, or more than 2 % of all.
+    """Return why the images skipped fail the cell, or an empty string: three in a row, or more than 2 % of all.
 
     Args:
         content: of the journal.
-        in_a_row: pictures put aside since the last that was answered.
-        done: pictures answered or put aside.
-        usable: all pictures.
+        in_a_row: images skipped since the last that was answered.
+        done: images answered or skipped.
+        usable: all images.
     """
-    count = len(content.put_aside)
+    count = len(content.skipped)
     if not count:
         return ""
-    name, reason = next(reversed(content.put_aside.items()))
+    name, reason = next(reversed(content.skipped.items()))
     allowed = max(FAILURES_IN_A_ROW, math.ceil(_FAILURES_SHARE * len(usable)))
     if in_a_row >= FAILURES_IN_A_ROW or count > allowed or count >= len(usable):
         left = len(usable) - done
-        tried = f"the {done} pictures tried, and was stopped before the other {left}" if left else f"{done} pictures"
+        tried = f"the {done} images tried, and was stopped before the other {left}" if left else f"{done} images"
         return f"failed on {count} of {tried}, last on {name}: {reason}"
     return ""
 
@@ -58,7 +58,7 @@ def end_cell(
     status: Status,
     reason: str,
     *,
-    mend: str = "",
+    remedy: str = "",
     rounds: int = 0,
 ) -> None:
     """Give a cell its final state, store it and tell the observer.
@@ -70,19 +70,19 @@ def end_cell(
         observer: hears of it.
         status: "done", "failed" or "unavailable".
         reason: why it failed or is unavailable.
-        mend: the command that mends it.
-        rounds: how often each picture was timed.
+        remedy: the command that fixes it.
+        rounds: how often each image was timed.
     """
     stored = replace(
         stored,
         status=status,
         reason=reason,
-        remedy=mend,
+        remedy=remedy,
         start=content.starts[0] if content.starts else None,
         starts=len(content.starts),
         peak_rss_mb=content.peak_rss_mb or None,
         device_memory_mb=content.device_memory_mb,
-        failed_images=dict(content.put_aside),
+        failed_images=dict(content.skipped),
         rounds=rounds if status == "done" else 0,
     )
     if stored.rounds:

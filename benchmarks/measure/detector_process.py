@@ -1,4 +1,4 @@
-"""Keeps a detector in a child process of its own: starts and pins it, passes pictures, enforces time and memory.
+"""Keeps a detector in a child process of its own: starts and pins it, passes images, enforces time and memory.
 
 Whatever the detector does (raise, abort, hang, eat memory) reaches the caller as one `WorkerError`.
 """
@@ -45,18 +45,18 @@ class Limits:
 
     Attributes:
         load_s: seconds from start until the detector is loaded.
-        picture_s: seconds a picture.
+        image_s: seconds an image.
         memory_mb: resident memory, MB.
     """
 
     load_s: float = 300.0
-    picture_s: float = 120.0
+    image_s: float = 120.0
     memory_mb: float = 6144.0
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The result for one picture.
+    """The result for one image.
 
     Attributes:
         detections: what was found.
@@ -204,7 +204,7 @@ class DetectorProcess:
         return Start(spawn_s=spawn_s, **reply[1])
 
     def detect(self, image: RGBImage) -> Answer:
-        """Run one picture.
+        """Run one image.
 
         Raises:
             DetectorRaisedError: the detector raised; the child lives on.
@@ -214,7 +214,7 @@ class DetectorProcess:
         return Answer(Detections(boxes, scores, landmarks), **measured)
 
     def check(self, image: RGBImage) -> Check:
-        """Run one picture outside every clock and look for what would make the times of this child a lie.
+        """Run one image outside every clock and look for what would make the times of this child a lie.
 
         Raises:
             DetectorRaisedError, WorkerDiedError, WorkerTimeoutError, WorkerMemoryError: as `detect`.
@@ -246,7 +246,7 @@ class DetectorProcess:
         self._arena_file.close()
 
     def _put(self, image: RGBImage) -> int:
-        """Copy the picture into shared memory and return how large that is now."""
+        """Copy the image into shared memory and return how large that is now."""
         if self._arena is None or len(self._arena) < image.nbytes:
             capacity = -(-image.nbytes // mmap.PAGESIZE) * mmap.PAGESIZE
             self._make_room(capacity)
@@ -256,7 +256,7 @@ class DetectorProcess:
         return len(self._arena)
 
     def _make_room(self, capacity: int) -> None:
-        """Grow the shared memory, and really: without room behind it, writing a picture would end us by SIGBUS."""
+        """Grow the shared memory, and really: without room behind it, writing an image would end us by SIGBUS."""
         try:
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(self._arena_file.fileno(), 0, capacity)
@@ -264,7 +264,7 @@ class DetectorProcess:
                 self._arena_file.truncate(capacity)
         except OSError as error:
             raise FacebenchError(
-                f"shared memory has no room for a picture of {capacity / 2**20:,.1f} MB: {error.strerror or error}. "
+                f"shared memory has no room for an image of {capacity / 2**20:,.1f} MB: {error.strerror or error}. "
                 "Free some of /dev/shm; a container gets more with --shm-size"
             ) from error
 
@@ -272,7 +272,7 @@ class DetectorProcess:
         height, width = image.shape[:2]
         capacity = self._put(image)
         self._send((task, height, width, capacity))
-        reply = self._receive(time.perf_counter(), self._limits.picture_s)
+        reply = self._receive(time.perf_counter(), self._limits.image_s)
         if reply[0] == "raised":
             raise DetectorRaisedError(reply[1])
         return reply

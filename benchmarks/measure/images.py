@@ -1,4 +1,4 @@
-"""The pictures of a run: decoded once, kept while they fit, left out for every detector where they cannot be read."""
+"""The images of a run: decoded once, kept while they fit, left out for every detector where they cannot be read."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from ..store.run_folder import RunFolder
 from ..store.truth import decoded, decoded_ids
 from . import environment
 from .executors.base import Executor
-from .executors.work import Item, Look, Looker, look
+from .executors.work import ImageReader, Item, Look, look
 from .plan import Observer
 
 _CACHE_BYTES = 512 * 2**20
 _CHUNK = 64
 
 
-class Pictures:
-    """Decoded pictures, kept while they fit into half a gigabyte."""
+class Images:
+    """Decoded images, kept while they fit into half a gigabyte."""
 
     def __init__(self, samples: Sequence[Sample]) -> None:
         self._samples = {sample.image_id: sample for sample in samples}
@@ -34,7 +34,7 @@ class Pictures:
         self._bytes = 0
 
     def get(self, image_id: str) -> RGBImage:
-        """Return one picture, decoded."""
+        """Return one image, decoded."""
         if image_id in self._kept:
             return self._kept[image_id]
         decoded = decode(self._samples[image_id].source)
@@ -47,27 +47,27 @@ class Pictures:
         return decoded.image
 
     def keep(self, image_id: str, image: RGBImage) -> None:
-        """Keep a decoded picture if it fits."""
+        """Keep a decoded image if it fits."""
         if self._bytes + image.nbytes <= _CACHE_BYTES:
             self._kept[image_id] = image
             self._bytes += image.nbytes
 
 
-def look_at_pictures(
-    dataset: Dataset, folder: RunFolder, pictures: Pictures, observer: Observer, executor: Executor | None = None
+def look_at_images(
+    dataset: Dataset, folder: RunFolder, images: Images, observer: Observer, executor: Executor | None = None
 ) -> list[str]:
-    """Decode every picture once, unless the folder knows them; return the ids of those that all detectors will see.
+    """Decode every image once, unless the folder knows them; return the ids of those that all detectors will see.
 
     What cannot be decoded is left out for every detector, and stored with its verdict.
 
     Raises:
-        UsageError: no picture can be decoded.
+        UsageError: no image can be decoded.
     """
     if (folder.path / "pictures.parquet").exists():
-        table = folder.pictures()
+        table = folder.images()
     else:
-        table = decode_all(dataset, pictures, observer) if executor is None else _decode_by(executor, dataset, observer)
-        folder.write_pictures(table, faces_table(dataset.samples))
+        table = decode_all(dataset, images, observer) if executor is None else _decode_by(executor, dataset, observer)
+        folder.write_images(table, faces_table(dataset.samples))
     if folder.document.excluded is None:  # a run killed between the two files goes on here
         _note_what_is_odd(dataset, folder, table)
     return usable_ids(table, dataset.name)
@@ -78,30 +78,30 @@ def _note_what_is_odd(dataset: Dataset, folder: RunFolder, table: pd.DataFrame) 
     outside = _count_outside(faces, decoded(table))
     described = folder.document.dataset
     if outside:
-        note = f"{outside} annotated boxes lie wholly outside their picture"
+        note = f"{outside} annotated boxes lie wholly outside their image"
         described = replace(described, notes=(*described.notes, note))
     excluded = table.loc[table["verdict"] != "ok", ["image_id", "verdict", "detail"]]
     folder.save(dataset=described, excluded=tuple(map(tuple, excluded.to_numpy().tolist())))
 
 
-def decode_all(dataset: Dataset, pictures: Pictures, observer: Observer) -> pd.DataFrame:
-    """Decode every picture once and keep those that fit; return all of them as pictures.parquet has them."""
+def decode_all(dataset: Dataset, images: Images, observer: Observer) -> pd.DataFrame:
+    """Decode every image once and keep those that fit; return all of them as pictures.parquet has them."""
     rows = []
     for index, sample in enumerate(dataset.samples):
         seen, found = look(sample.image_id, sample.source)
         rows.append(seen)
         if found.image is not None:
-            pictures.keep(sample.image_id, found.image)
+            images.keep(sample.image_id, found.image)
         observer.decoding(index + 1, len(dataset))
     return pd.DataFrame(rows)
 
 
 def _decode_by(executor: Executor, dataset: Dataset, observer: Observer) -> pd.DataFrame:
-    """Do what `decode_all` does by several workers, keep no picture and no time."""
+    """Do what `decode_all` does by several workers, keep no image and no time."""
     items = [Item(sample.image_id, sample.source) for sample in dataset.samples]
     chunks = (items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK))
     seen: dict[str, Look] = {}
-    with closing(executor.map(Looker, chunks)) as answers:
+    with closing(executor.map(ImageReader, chunks)) as answers:
         for looks in answers:
             seen |= {one.image_id: one for one in looks}
             observer.decoding(len(seen), len(items))
@@ -109,19 +109,19 @@ def _decode_by(executor: Executor, dataset: Dataset, observer: Observer) -> pd.D
 
 
 def usable_ids(table: pd.DataFrame, name: str) -> list[str]:
-    """Return the ids of the pictures that could be decoded; `name` is that of their data set.
+    """Return the ids of the images that could be decoded; `name` is that of their data set.
 
     Raises:
         UsageError: there is none.
     """
     found = decoded_ids(table)
     if not found:
-        raise UsageError(f"none of the {len(table)} pictures of {name} can be decoded: {table['detail'].iloc[0]}")
+        raise UsageError(f"none of the {len(table)} images of {name} can be decoded: {table['detail'].iloc[0]}")
     return found
 
 
-def _count_outside(faces: pd.DataFrame, pictures: pd.DataFrame) -> int:
-    sizes = pictures.set_index("image_id")[["width", "height"]]
+def _count_outside(faces: pd.DataFrame, images: pd.DataFrame) -> int:
+    sizes = images.set_index("image_id")[["width", "height"]]
     boxes = faces[["image_id", "x1", "y1", "x2", "y2"]].join(sizes, on="image_id", how="inner")
     beyond = (boxes["x1"] >= boxes["width"]) | (boxes["y1"] >= boxes["height"])
     return int(((boxes["x2"] <= 0) | (boxes["y2"] <= 0) | beyond).sum())
@@ -150,7 +150,7 @@ def describe_dataset(dataset: Dataset) -> DatasetInfo:
 
 
 def faces_table(samples: Sequence[Sample]) -> pd.DataFrame:
-    """Return the annotated faces of all pictures, of which there is at least one, as faces.parquet holds them."""
+    """Return the annotated faces of all images, of which there is at least one, as faces.parquet holds them."""
     faces = [sample.faces for sample in samples]
     boxes = np.concatenate([some.boxes for some in faces])
     ids = np.array([sample.image_id for sample in samples], dtype=object)

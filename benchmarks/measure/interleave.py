@@ -2,7 +2,7 @@
 
 On shared machines the same program differs by tenths of a percent within a job and by tens of percent between jobs, so
 versions are compared within one job. Each round starts three fresh children, because two processes of the same code
-differ too, by where their memory happens to lie: the base, the head, and the base again. Every picture then goes to all
+differ too, by where their memory happens to lie: the base, the head, and the base again. Every image then goes to all
 three and back (A B C C B A), beginning with another child each time: a drift of the machine is shared by all. What the
 two children of the base show against each other is the noise that a difference must rise above. Times are taken at each
 detector's threshold, as it is used; detections below it, for curves, come from a pass of their own before.
@@ -24,7 +24,7 @@ from ...detectors import Detections, Device
 from ...errors import UsageError, WorkerError
 from ..store.records import Start
 from .detector_process import DetectorProcess, Limits
-from .images import Pictures
+from .images import Images
 from .timed_rounds import WARM_UP_CALLS
 
 _ORDERS = tuple(permutations(range(3)))
@@ -51,8 +51,8 @@ class Side:
 class RoundObserver(Protocol):
     """What an interleaved measurement tells about its progress."""
 
-    def picture_done(self, done: int, total: int) -> None:
-        """So many pictures of all rounds have been timed on all children."""
+    def image_done(self, done: int, total: int) -> None:
+        """So many images of all rounds have been timed on all children."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,15 +62,15 @@ class Interleaved:
     Attributes:
         base: one side.
         head: the other.
-        image_ids: pictures, in order.
-        base_ms: float64 (rounds, pictures), milliseconds: the geometric mean of the two calls; nan where one failed.
+        image_ids: images, in order.
+        base_ms: float64 (rounds, images), milliseconds: the geometric mean of the two calls; nan where one failed.
         head_ms: the same of the head.
         again_ms: the same of the second child of the base.
         base_detections: down to the score floor; None where the call failed.
         head_detections: the same of the head.
         base_start: of the base's first child.
         head_start: of the head's first child.
-        failures: "base", "again" or "head" -> picture -> what was raised.
+        failures: "base", "again" or "head" -> image -> what was raised.
     """
 
     base: Side
@@ -90,7 +90,7 @@ def interleave(
     base: Side,
     head: Side,
     image_ids: Sequence[str],
-    pictures: Pictures,
+    images: Images,
     *,
     rounds: int = 5,
     device: Device = "cpu",
@@ -105,8 +105,8 @@ def interleave(
     Args:
         base: one side.
         head: the other.
-        image_ids: pictures to use.
-        pictures: where they come from.
+        image_ids: images to use.
+        images: where they come from.
         rounds: how often three fresh children are started.
         device: "cpu" or "cuda".
         threads: CPU threads of each child; all are pinned to the same cores, and one works at a time.
@@ -116,11 +116,11 @@ def interleave(
         observer: hears of the progress.
 
     Raises:
-        UsageError: no rounds or no pictures.
+        UsageError: no rounds or no images.
         WorkerError: a child cannot be loaded, or its times would be a lie, or it died; this is no result.
     """
     if rounds < 1 or not image_ids:
-        raise UsageError(f"got {rounds} rounds of {len(image_ids)} pictures, expected at least one of each")
+        raise UsageError(f"got {rounds} rounds of {len(image_ids)} images, expected at least one of each")
     sides = (("base", base), ("head", head), ("again", base))
     logs = np.full((3, 2, rounds, len(image_ids)), np.nan)
     found: list[list[Detections | None]] = [[None] * len(image_ids) for _ in sides]
@@ -131,16 +131,16 @@ def interleave(
     for which, ((name, side), floor) in enumerate(zip(sides, score_floors, strict=False)):
         if floor is not None:
             with DetectorProcess(side.spec, score_floor=floor, python=side.python, **options) as child:
-                floors[which] = _find_below(child, name, side, image_ids, pictures, found[which], failures[name])
+                floors[which] = _find_below(child, name, side, image_ids, images, found[which], failures[name])
     for number in range(rounds):
         with ExitStack() as stack:
             children = []
             for name, side in sides:
                 child = DetectorProcess(side.spec, python=side.python, **options)
                 children.append(stack.enter_context(child))
-                starts.append(_start(child, name, side, pictures.get(image_ids[0])))
+                starts.append(_start(child, name, side, images.get(image_ids[0])))
             for place, image_id in enumerate(image_ids):
-                image = pictures.get(image_id)
+                image = images.get(image_id)
                 order = _ORDERS[(number * len(image_ids) + place) % len(_ORDERS)]
                 for turn, which in _there_and_back(order):
                     try:
@@ -154,7 +154,7 @@ def interleave(
                     if number == 0 and (which > 1 or floors[which] is None):
                         found[which][place] = answer.detections
                 if observer is not None:
-                    observer.picture_done(number * len(image_ids) + place + 1, rounds * len(image_ids))
+                    observer.image_done(number * len(image_ids) + place + 1, rounds * len(image_ids))
     base_ms, head_ms, again_ms = np.exp(logs.mean(axis=1))
     base_start, head_start = (
         start if floor is None else replace(start, score_floor=floor)
@@ -170,7 +170,7 @@ def _find_below(
     name: str,
     side: Side,
     image_ids: Sequence[str],
-    pictures: Pictures,
+    images: Images,
     found: list[Detections | None],
     failures: dict[str, str],
 ) -> float | None:
@@ -183,7 +183,7 @@ def _find_below(
         return None
     for place, image_id in enumerate(image_ids):
         try:
-            found[place] = child.detect(pictures.get(image_id)).detections
+            found[place] = child.detect(images.get(image_id)).detections
         except WorkerError as error:
             if not child.running:
                 raise

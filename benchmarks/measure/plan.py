@@ -21,19 +21,19 @@ class Observer(Protocol):
     """What a run tells about its progress."""
 
     def decoding(self, done: int, total: int) -> None:
-        """Pictures looked at before the first cell."""
+        """Images looked at before the first cell."""
 
     def cell_begins(self, cell: StoredCell, done: int, total: int) -> None:
-        """A cell begins; `done` of `total` pictures were measured by an earlier call."""
+        """A cell begins; `done` of `total` images were measured by an earlier call."""
 
-    def picture_done(self) -> None:
-        """One more picture of the cell is measured."""
+    def image_done(self) -> None:
+        """One more image of the cell is measured."""
 
     def cell_ends(self, cell: StoredCell) -> None:
         """A cell has its final state."""
 
 
-class Silent:
+class NullObserver:
     """An observer that says nothing."""
 
     def decoding(self, done: int, total: int) -> None:
@@ -42,7 +42,7 @@ class Silent:
     def cell_begins(self, cell: StoredCell, done: int, total: int) -> None:
         """Say nothing."""
 
-    def picture_done(self) -> None:
+    def image_done(self) -> None:
         """Say nothing."""
 
     def cell_ends(self, cell: StoredCell) -> None:
@@ -54,14 +54,14 @@ class Plan:
     """What to measure.
 
     Attributes:
-        dataset: the pictures.
+        dataset: the images.
         detectors: the detectors, each a row, at their own thresholds.
-        protocols: how pictures are given; each makes rows of its own.
+        protocols: how images are given; each makes rows of its own.
         device: "cpu" or "cuda".
         threads: CPU threads of each child; each count makes rows of its own.
         limits: time and memory of each child.
-        rounds: how often every picture is timed, each round in a fresh child. Detections come from the first; the
-            later ones show how far the same code differs from process to process. 0, with an executor: no picture is
+        rounds: how often every image is timed, each round in a fresh child. Detections come from the first; the
+            later ones show how far the same code differs from process to process. 0, with an executor: no image is
             timed.
         executor: brings the detections of all cells in by several workers first; then nothing runs beside the child
             that is timed. None: a pass of one child at the score floor brings them, before the timed rounds.

@@ -1,8 +1,8 @@
-"""A few small pictures of a run for its report: those on which the finished detectors differ most.
+"""A few small images of a run for its report: those on which the finished detectors differ most.
 
 ```
-RUN/previews/<name>.jpg    the picture, long side at most 720 px, named after its image_id
-RUN/previews/previews.json schema, and for each preview: image_id, file, width, height, scale (preview over picture)
+RUN/previews/<name>.jpg    the image, long side at most 720 px, named after its image_id
+RUN/previews/previews.json schema, and for each preview: image_id, file, width, height, scale (preview over image)
 ```
 
 The index is written last and names only files that are complete, so a report never needs the data set.
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ...detectors import RGBImage
 from ...errors import ResultsError
-from ..scoring import PictureBoxes
+from ..scoring import ImageBoxes
 from ..scoring.verdicts import faces_not_hit, verdicts
 from ..store.documents import json_text, read_document
 from ..store.run_folder import RunFolder, write_atomically
@@ -35,14 +35,14 @@ _JPEG_QUALITY = 80
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """One stored picture.
+    """One stored image.
 
     Attributes:
-        image_id: the picture's name in its data set.
+        image_id: the image's name in its data set.
         file: name of the JPEG file in RUN/previews/.
         width: of the preview, pixels.
         height: of the preview, pixels.
-        scale: preview pixels a picture pixel, at most 1.
+        scale: preview pixels an image pixel, at most 1.
     """
 
     image_id: str
@@ -57,8 +57,8 @@ class Outcomes:
     """What became of every box and every face at a detector's operating threshold.
 
     Attributes:
-        boxes: float64 (n, 4): the boxes at or above the threshold, pixels of the original picture.
-        picture: int64 (n,): the picture of each box.
+        boxes: float64 (n, 4): the boxes at or above the threshold, pixels of the original image.
+        image: int64 (n,): the image of each box.
         hit: bool (n,): the box hits a face that counts.
         false_alarm: bool (n,): the box is on no face, or on one that is hit already. A box that is neither lies on a
             face to be ignored.
@@ -68,10 +68,10 @@ class Outcomes:
     """
 
     boxes: NDArray[np.float64]
-    picture: NDArray[np.int64]
+    image: NDArray[np.int64]
     hit: NDArray[np.bool_]
     false_alarm: NDArray[np.bool_]
-    faces: PictureBoxes
+    faces: ImageBoxes
     counted: NDArray[np.bool_]
     found: NDArray[np.bool_]
 
@@ -90,7 +90,7 @@ def judge(truth: Truth, found: Matched) -> Outcomes:
         of_box[matches.detection[of_match]] = True
     return Outcomes(
         boxes=found.boxes.boxes[shown],
-        picture=found.boxes.picture[shown],
+        image=found.boxes.image[shown],
         hit=hit[shown],
         false_alarm=false_alarm[shown],
         faces=truth.faces,
@@ -100,12 +100,12 @@ def judge(truth: Truth, found: Matched) -> Outcomes:
 
 
 def write_previews(run: RunFolder, get_image: Callable[[str], RGBImage], limit: int = 12) -> list[Preview]:
-    """Store the pictures that tell most about the finished cells, in place of those stored before.
+    """Store the images that tell most about the finished cells, in place of those stored before.
 
     Args:
         run: a run whose cells have their final state.
-        get_image: the decoded picture of an image_id.
-        limit: how many pictures at most.
+        get_image: the decoded image of an image_id.
+        limit: how many images at most.
 
     Raises:
         ResultsError: a table is missing or damaged, or the folder cannot be written.
@@ -137,30 +137,30 @@ def read_previews(run: RunFolder) -> list[Preview]:
         SchemaVersionError: it was written by another version of the format.
     """
     path = run.path / "previews" / "previews.json"
-    mend = "Remove its folder and run again to write it anew"
+    remedy = "Remove its folder and run again to write it again"
     if not path.exists():
         return []
-    index = read_document(path, SCHEMA, SCHEMA_VERSION, mend)
+    index = read_document(path, SCHEMA, SCHEMA_VERSION, remedy)
     try:
         previews = [
             Preview(str(e["image_id"]), str(e["file"]), int(e["width"]), int(e["height"]), float(e["scale"]))
             for e in index["previews"]
         ]
     except (KeyError, TypeError, ValueError) as error:
-        raise ResultsError(f"{path} is damaged: {error!r}. {mend}") from error
+        raise ResultsError(f"{path} is damaged: {error!r}. {remedy}") from error
     for preview in previews:
         # a run folder may come from someone else: nothing outside it may end up in a report
         if not re.fullmatch(r"[0-9a-f]+\.jpg", preview.file):
-            raise ResultsError(f"{path} names {preview.file!r}, expected a file beside it. {mend}")
+            raise ResultsError(f"{path} names {preview.file!r}, expected a file beside it. {remedy}")
     return previews
 
 
 def choose(run: RunFolder, limit: int) -> list[str]:
-    """Return the image_ids of the pictures on which the finished cells differ most, most telling first.
+    """Return the image_ids of the images on which the finished cells differ most, most telling first.
 
-    Pictures with faces are ordered by the standard deviation, over the detectors, of the faces found, over the square
-    root of the number of faces: by the share found pictures of one face would come first, by the number found crowds.
-    Of equal ones that with more misses and false alarms comes first. At the end stand pictures without a face to be
+    Images with faces are ordered by the standard deviation, over the detectors, of the faces found, over the square
+    root of the number of faces: by the share found images of one face would come first, by the number found crowds.
+    Of equal ones that with more misses and false alarms comes first. At the end stand images without a face to be
     found, those with most false alarms, at most a sixth of all.
     """
     cells = [cell for cell in run.cells if cell.done]
@@ -173,9 +173,9 @@ def choose(run: RunFolder, limit: int) -> list[str]:
     faces = np.zeros(len(image_ids))
     for row, cell in enumerate(cells):
         outcomes = judge(reader.truth, reader.matched(cell))
-        hits[row] = np.bincount(outcomes.picture[outcomes.hit], minlength=len(image_ids))
-        false_alarms[row] = np.bincount(outcomes.picture[outcomes.false_alarm], minlength=len(image_ids))
-        faces = np.bincount(outcomes.faces.picture[outcomes.counted], minlength=len(image_ids)).astype(float)
+        hits[row] = np.bincount(outcomes.image[outcomes.hit], minlength=len(image_ids))
+        false_alarms[row] = np.bincount(outcomes.image[outcomes.false_alarm], minlength=len(image_ids))
+        faces = np.bincount(outcomes.faces.image[outcomes.counted], minlength=len(image_ids)).astype(float)
     spread = np.round(np.std(hits, axis=0) / np.sqrt(np.maximum(faces, 1)), 6)
     errors = (faces - hits + false_alarms).sum(axis=0)
     order = sorted(range(len(image_ids)), key=lambda i: (-spread[i], -errors[i], image_ids[i]))
@@ -185,12 +185,12 @@ def choose(run: RunFolder, limit: int) -> list[str]:
 
 
 def encode_jpeg(image: RGBImage, size: tuple[int, int], quality: int) -> bytes:
-    """Return a picture as JPEG, resized to (width, height) pixels."""
+    """Return an image as JPEG, resized to (width, height) pixels."""
     from PIL import Image
 
-    picture = Image.fromarray(image)
-    if picture.size != size:
-        picture = picture.resize(size, Image.Resampling.LANCZOS)
+    resized = Image.fromarray(image)
+    if resized.size != size:
+        resized = resized.resize(size, Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=quality)
+    resized.save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()

@@ -33,7 +33,7 @@ class RichObserver:
             transient=True,
             disable=not console.is_terminal,
         )
-        self._task = self._progress.add_task("looking at the pictures", total=None)
+        self._task = self._progress.add_task("looking at the images", total=None)
         self._ended = 0
 
     def __enter__(self) -> Self:
@@ -46,7 +46,7 @@ class RichObserver:
         self._progress.stop()
 
     def decoding(self, done: int, total: int) -> None:
-        """Show pictures looked at before the first cell."""
+        """Show images looked at before the first cell."""
         self._progress.update(self._task, completed=done, total=total)
 
     def cell_begins(self, cell: StoredCell, done: int, total: int) -> None:
@@ -54,7 +54,7 @@ class RichObserver:
         text = escape(f"{cell.label} ({self._ended + 1} of {self._cells})")
         self._progress.reset(self._task, description=text, total=total, completed=done)
 
-    def picture_done(self) -> None:
+    def image_done(self) -> None:
         """Move the bar."""
         self._progress.advance(self._task)
 
@@ -63,7 +63,7 @@ class RichObserver:
         self._ended += 1
         colour = {"done": "green", "failed": "red"}.get(cell.status, "yellow")
         detail = f": {cell.reason}" if cell.reason else ""
-        mend = f". To mend: {cell.remedy}" if cell.remedy else ""
+        remedy = f". To fix: {cell.remedy}" if cell.remedy else ""
         self._console.print(
-            f"[{colour}]{cell.status}[/] {escape(cell.label + detail + mend)}", soft_wrap=True, highlight=False
+            f"[{colour}]{cell.status}[/] {escape(cell.label + detail + remedy)}", soft_wrap=True, highlight=False
         )

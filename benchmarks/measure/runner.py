@@ -1,4 +1,4 @@
-"""From a data set and a list of detectors to a run folder: one cell after the other, each picture once, resumable.
+"""From a data set and a list of detectors to a run folder: one cell after the other, each image once, resumable.
 
 Where latency is measured, nothing runs beside the cell. An executor brings the detections of all cells in before, by
 several workers, and no time is taken then.
@@ -16,8 +16,8 @@ from ..store.run_folder import RunFolder, lock
 from . import environment
 from .cell import Cell
 from .floor import measure_floor
-from .images import Pictures, look_at_pictures, new_document
-from .plan import Observer, Plan, Silent
+from .images import Images, look_at_images, new_document
+from .plan import NullObserver, Observer, Plan
 from .previews import write_previews
 from .timed_rounds import CellRun
 from .untimed_pass import run_accuracy_pass
@@ -29,7 +29,7 @@ def run(plan: Plan, out: Path, observer: Observer | None = None) -> RunFolder:
     An interrupted or killed run goes on where it stopped when it is called again with the same plan and folder.
 
     Raises:
-        UsageError: the folder holds a run of other pictures, or threads or rounds are out of range.
+        UsageError: the folder holds a run of other images, or threads or rounds are out of range.
         ResultsError: the folder cannot be written, or another process writes into it.
         WorkerDiedError: workers of the executor end again and again, whatever they are given.
     """
@@ -38,19 +38,19 @@ def run(plan: Plan, out: Path, observer: Observer | None = None) -> RunFolder:
     fewest = 0 if plan.executor else 1
     if plan.rounds < fewest:
         raise UsageError(f"got {plan.rounds} rounds, expected at least {fewest}")
-    observer = observer or Silent()
+    observer = observer or NullObserver()
     with lock(out), closing(plan.executor) if plan.executor else nullcontext():
         folder = _open_or_create(plan, out)
-        pictures = Pictures(plan.dataset.samples)
-        usable = look_at_pictures(plan.dataset, folder, pictures, observer, plan.executor)
+        images = Images(plan.dataset.samples)
+        usable = look_at_images(plan.dataset, folder, images, observer, plan.executor)
         cells = plan.cells()
         if plan.executor is not None:
             sources = {sample.image_id: sample.source for sample in plan.dataset.samples}
             for spec, cell in cells:
                 run_accuracy_pass(plan, folder, spec, cell, usable, sources, observer)
         if plan.rounds:
-            _measure_times(plan, folder, cells, usable, pictures, observer)
-        write_previews(folder, pictures.get)
+            _measure_times(plan, folder, cells, usable, images, observer)
+        write_previews(folder, images.get)
     return folder
 
 
@@ -59,13 +59,13 @@ def _measure_times(
     folder: RunFolder,
     cells: Sequence[tuple[DetectorSpec, Cell]],
     usable: Sequence[str],
-    pictures: Pictures,
+    images: Images,
     observer: Observer,
 ) -> None:
     if folder.document.floor is None:
         folder.save(floor=measure_floor(plan.limits))
     for spec, cell in cells:
-        CellRun(plan, folder, spec, cell, usable, pictures, observer).finish()
+        CellRun(plan, folder, spec, cell, usable, images, observer).finish()
 
 
 def _open_or_create(plan: Plan, out: Path) -> RunFolder:

@@ -12,14 +12,14 @@ import numpy as np
 
 from ...detectors import Detections, DetectorSpec, RGBImage
 from ...errors import DetectorRaisedError, WorkerError
-from ..store.journal import Journal, JournalContent, PictureRecord, Repeat
+from ..store.journal import ImageRecord, Journal, JournalContent, Repeat
 from ..store.records import Status
 from ..store.run_folder import RunFolder
 from .cell import Cell, stored_cell
 from .cell_outcome import FAILURES_IN_A_ROW, drop_stale, end_cell, finished_before, too_many_failures
 from .detector_process import Answer, DetectorProcess
 from .executors.work import DEATHS_ALLOWED
-from .images import Pictures
+from .images import Images
 from .plan import Observer, Plan
 
 WARM_UP_CALLS = 3
@@ -28,9 +28,9 @@ _KEPT = ("detections_differ", "repeats_failed", "rounds_started")
 
 
 class CellRun:
-    """Measures one cell: the journal it goes on from, the child, and what to do when a picture fails.
+    """Measures one cell: the journal it goes on from, the child, and what to do when an image fails.
 
-    A picture on which the detector raises, or on which its child dies twice, is put aside: the detector gets no
+    An image on which the detector raises, or on which its child dies twice, is skipped: the detector gets no
     detections on it, and the table says how many. Three in a row, or more than 2 % of all, fail the cell.
 
     Detections, for whole curves, go down to the score floor; times are taken at the threshold, as the detector is used.
@@ -47,13 +47,13 @@ class CellRun:
         spec: DetectorSpec,
         cell: Cell,
         usable: Sequence[str],
-        pictures: Pictures,
+        images: Images,
         observer: Observer,
     ) -> None:
         self._plan = plan
         self._folder = folder
         self._usable = usable
-        self._pictures = pictures
+        self._images = images
         self._observer = observer
         self._stored = stored_cell(spec, cell)
         self._missing = spec.missing(cell.device)
@@ -71,7 +71,7 @@ class CellRun:
             drop_stale(self._journal, before.rounds)
             return
         if self._missing is not None:
-            self._end("unavailable", str(self._missing), mend=self._missing.mend)
+            self._end("unavailable", str(self._missing), remedy=self._missing.remedy)
             return
         if before is None:
             self._folder.put_cell(self._stored)
@@ -102,7 +102,7 @@ class CellRun:
             self._end("failed", reason)
             self._journal.delete()
             return
-        # a picture put aside has no record: no detections and no timing
+        # an image skipped has no record: no detections and no timing
         records = self._content.records
         kept = [records[name] for name in self._usable if name in records]
         repeats = [repeat for repeat in self._content.repeats if math.isfinite(repeat.detect_ms)]
@@ -126,7 +126,7 @@ class CellRun:
             starts[0] = dataclasses.replace(starts[0], score_floor=floor, timed_from=starts[0].timed_at)
         self._content.starts = starts
 
-    def _end(self, status: Status, reason: str, mend: str = "") -> None:
+    def _end(self, status: Status, reason: str, remedy: str = "") -> None:
         end_cell(
             self._folder,
             self._stored,
@@ -134,7 +134,7 @@ class CellRun:
             self._observer,
             status,
             reason,
-            mend=mend,
+            remedy=remedy,
             rounds=self._plan.rounds,
         )
 
@@ -145,10 +145,10 @@ class CellRun:
         return int(not self._found_before and (self._untimed or self._stored.kept_from < threshold))
 
     def _done(self) -> int:
-        """Count the calls that are there, an image put aside as one a round."""
+        """Count the calls that are there, an image skipped as one a round."""
         extra = self._extra()
         records = sum(bool(extra) or math.isfinite(one.detect_ms) for one in self._content.records.values())
-        return records + len(self._content.repeats) + len(self._content.put_aside) * (self._plan.rounds + extra)
+        return records + len(self._content.repeats) + len(self._content.skipped) * (self._plan.rounds + extra)
 
     def _measure(
         self,
@@ -162,7 +162,7 @@ class CellRun:
         Every other round goes backwards.
         """
         names = self._usable if number % 2 == 0 else self._usable[::-1]
-        names = [name for name in names if name not in there and name not in self._content.put_aside]
+        names = [name for name in names if name not in there and name not in self._content.skipped]
         if not names:
             return ""
         stored = self._stored
@@ -177,21 +177,21 @@ class CellRun:
             log=self._folder.cell_path(stored) / "worker.log",
         ) as child:
             for name in names:
-                reason = one(child, name, self._pictures.get(name))
+                reason = one(child, name, self._images.get(name))
                 if reason:
                     return reason
-                self._observer.picture_done()
+                self._observer.image_done()
         return ""
 
     def _one_of_the_first_pass(self, child: DetectorProcess, name: str, image: RGBImage) -> str:
-        while name not in self._content.records and name not in self._content.put_aside:
+        while name not in self._content.records and name not in self._content.skipped:
             if not child.running:
                 reason = self._start(child, name, 0, first_pass=True)
                 if reason:
                     return reason
             self._try(child, name, image)
         content = self._content
-        done = len(content.records) + len(content.put_aside)
+        done = len(content.records) + len(content.skipped)
         return too_many_failures(content, self._failures_in_a_row, done, self._usable)
 
     def _one_of_a_timed_round(self, number: int, child: DetectorProcess, name: str, image: RGBImage) -> str:
@@ -216,7 +216,7 @@ class CellRun:
         self._content.repeats.append(repeat)
         last = self._content.repeats[-FAILURES_IN_A_ROW:]
         if len(last) == FAILURES_IN_A_ROW and all(math.isnan(one.detect_ms) for one in last):
-            return f"failed on {FAILURES_IN_A_ROW} pictures in a row in round {number + 1}, last on {name}: {failure}"
+            return f"failed on {FAILURES_IN_A_ROW} images in a row in round {number + 1}, last on {name}: {failure}"
         return ""
 
     def _threshold(self, number: int) -> float:
@@ -239,11 +239,11 @@ class CellRun:
             self._journal.start(start)
             return ""
         try:
-            first = child.detect(self._pictures.get(name))
+            first = child.detect(self._images.get(name))
             start = dataclasses.replace(start, first_call_s=first.detect_ms / 1000)
             for _ in range(WARM_UP_CALLS - 1):
-                child.detect(self._pictures.get(name))
-            check = child.check(self._pictures.get(name))
+                child.detect(self._images.get(name))
+            check = child.check(self._images.get(name))
             start = dataclasses.replace(start, library_threads=check.library_threads)
             if check.problems:
                 return f"its times would be a lie: {'; '.join(check.problems)}"
@@ -261,7 +261,7 @@ class CellRun:
         try:
             answer = child.detect(image)
         except DetectorRaisedError as error:
-            self._put_aside(name, str(error))
+            self._skipped(name, str(error))
         except WorkerError as error:
             self._count_death(name, error)
         else:
@@ -270,12 +270,12 @@ class CellRun:
     def _keep(self, name: str, answer: Answer, image: RGBImage) -> None:
         pixels = image.shape[0] * image.shape[1]
         found = answer.detections
-        record = PictureRecord(name, found, answer.detect_ms, pixels, answer.cpu_ms, answer.stages_ms)
+        record = ImageRecord(name, found, answer.detect_ms, pixels, answer.cpu_ms, answer.stages_ms)
         if self._untimed:
             # what it takes at the floor is not what it takes as it is used
-            record = PictureRecord(name, found, math.nan, pixels)
+            record = ImageRecord(name, found, math.nan, pixels)
         memory = (0.0, None) if self._untimed else (answer.peak_rss_mb, answer.device_memory_mb)
-        self._journal.picture(record, *memory)
+        self._journal.image(record, *memory)
         self._content.records[name] = record
         self._content.see_memory(*memory)
         self._failures_in_a_row = 0
@@ -285,11 +285,11 @@ class CellRun:
         deaths = self._content.deaths.setdefault(name, [])
         deaths.append(str(error))
         if len(deaths) >= DEATHS_ALLOWED:
-            self._put_aside(name, str(error))
+            self._skipped(name, str(error))
 
-    def _put_aside(self, name: str, reason: str) -> None:
-        self._journal.put_aside(name, reason)
-        self._content.put_aside[name] = reason
+    def _skipped(self, name: str, reason: str) -> None:
+        self._journal.skipped(name, reason)
+        self._content.skipped[name] = reason
         self._failures_in_a_row += 1
 
 

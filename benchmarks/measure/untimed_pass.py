@@ -13,7 +13,7 @@ from itertools import islice
 from ...datasets import Source
 from ...detectors import DetectorSpec
 from ...errors import ResultsError
-from ..store.journal import Journal, JournalContent, PictureRecord
+from ..store.journal import ImageRecord, Journal, JournalContent
 from ..store.run_folder import RunFolder
 from .cell import Cell, stored_cell
 from .cell_outcome import drop_stale, end_cell, finished_before, too_many_failures
@@ -45,12 +45,12 @@ def run_accuracy_pass(
         folder: the run's.
         spec: the detector.
         cell: what is measured.
-        usable: pictures that could be decoded, in the order of the run.
-        sources: of these pictures.
+        usable: images that could be decoded, in the order of the run.
+        sources: of these images.
         observer: hears of it.
 
     Raises:
-        ResultsError: the folder cannot be written, or a picture can no longer be read.
+        ResultsError: the folder cannot be written, or an image can no longer be read.
         WorkerDiedError: workers end again and again, whatever they are given.
     """
     assert plan.executor is not None
@@ -62,11 +62,11 @@ def run_accuracy_pass(
         return
     missing = spec.missing(cell.device)
     if missing is not None:
-        end_cell(folder, stored, JournalContent(), observer, "unavailable", str(missing), mend=missing.mend)
+        end_cell(folder, stored, JournalContent(), observer, "unavailable", str(missing), remedy=missing.remedy)
         return
     folder.put_cell(stored)
     content, places = journal.open_index()
-    observer.cell_begins(stored, len(places) + len(content.put_aside), len(usable))
+    observer.cell_begins(stored, len(places) + len(content.skipped), len(usable))
     try:
         work = _Pass(journal, content, places, usable, observer)
         task = DetectorTask.of(stored, plan.limits)
@@ -82,7 +82,7 @@ def run_accuracy_pass(
 
 
 class _Pass:
-    """Hands out the pictures that have no answer yet, and writes down what comes back."""
+    """Hands out the images that have no answer yet, and writes down what comes back."""
 
     def __init__(
         self,
@@ -99,16 +99,16 @@ class _Pass:
         self._observer = observer
         self._in_a_row = 0
         self._seconds = 0.0
-        self._pictures = 0
+        self._images = 0
 
     def run(self, executor: Executor, task: DetectorTask, sources: Mapping[str, Source]) -> str:
-        """Work until every picture has an answer; return why the cell fails, or an empty string."""
+        """Work until every image has an answer; return why the cell fails, or an empty string."""
         threads, gpu = task.threads, task.device != "cpu"
         with closing(executor.map(task, self._chunks(sources), threads=threads, gpu=gpu)) as answers:
             for answer in answers:
                 if answer.changed:
                     raise ResultsError(
-                        f"a picture could be read when the run began, and {answer.changed}. Leave the data set alone "
+                        f"an image could be read when the run began, and {answer.changed}. Leave the data set alone "
                         "while it is measured; start again with another --out"
                     )
                 self._write_down(answer)
@@ -118,11 +118,11 @@ class _Pass:
         return ""
 
     def _done(self) -> int:
-        return len(self._places) + len(self._content.put_aside)
+        return len(self._places) + len(self._content.skipped)
 
     def _chunks(self, sources: Mapping[str, Source]) -> Iterator[list[Item]]:
         """Cut what is left into chunks of about `CHUNK_S`, as known so far."""
-        aside, deaths = set(self._content.put_aside), {name: len(why) for name, why in self._content.deaths.items()}
+        aside, deaths = set(self._content.skipped), {name: len(why) for name, why in self._content.deaths.items()}
         there = set(self._places)
         names = [name for name in self._usable if name not in there and name not in aside]
         left = iter(names)
@@ -132,9 +132,9 @@ class _Pass:
             yield [Item(name, sources[name], deaths.get(name, 0)) for name in chunk]
 
     def _chunk_size(self, left: int) -> int:
-        if not self._pictures:
+        if not self._images:
             return 1
-        in_time = round(CHUNK_S * self._pictures / max(self._seconds, 1e-9))
+        in_time = round(CHUNK_S * self._images / max(self._seconds, 1e-9))
         return max(1, min(LARGEST_CHUNK, in_time, left // _SHARE))
 
     def _write_down(self, answer: ChunkAnswer) -> None:
@@ -146,18 +146,18 @@ class _Pass:
             self._journal.death(name, why)
         self._content.see_memory(answer.peak_rss_mb, answer.device_memory_mb)
         for record in answer.records:
-            self._places[record.image_id] = self._journal.picture(record, answer.peak_rss_mb, answer.device_memory_mb)
-            self._observer.picture_done()
+            self._places[record.image_id] = self._journal.image(record, answer.peak_rss_mb, answer.device_memory_mb)
+            self._observer.image_done()
             self._in_a_row = 0
-        for name, why in answer.put_aside.items():
-            self._content.put_aside[name] = why
-            self._journal.put_aside(name, why)
-            self._observer.picture_done()
+        for name, why in answer.skipped.items():
+            self._content.skipped[name] = why
+            self._journal.skipped(name, why)
+            self._observer.image_done()
             self._in_a_row += 1
         self._seconds += answer.seconds
-        self._pictures += len(answer.records) + len(answer.put_aside)
+        self._images += len(answer.records) + len(answer.skipped)
 
 
-def _batches(records: Iterator[PictureRecord]) -> Iterator[list[PictureRecord]]:
+def _batches(records: Iterator[ImageRecord]) -> Iterator[list[ImageRecord]]:
     while batch := list(islice(records, _ROWS)):
         yield batch

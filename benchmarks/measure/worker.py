@@ -147,7 +147,7 @@ def _check(detector: Detector, image: RGBImage, threads: int) -> tuple[Any, ...]
 
 
 def _view(arena: mmap.mmap, height: int, width: int) -> RGBImage:
-    """Return the picture in shared memory; the mapping is read-only, so a detector cannot change it."""
+    """Return the image in shared memory; the mapping is read-only, so a detector cannot change it."""
     import numpy as np
 
     return np.frombuffer(arena, dtype=np.uint8, count=height * width * 3).reshape(height, width, 3)
@@ -169,8 +169,8 @@ def _peak_memory_mb() -> float:
 
 def _explain(error: BaseException) -> str:
     text = str(error).strip() or "no message"
-    mend = getattr(error, "mend", "")
-    return f"{type(error).__name__}: {text}" + (f". To mend: {mend}" if mend else "")
+    remedy = getattr(error, "remedy", "")
+    return f"{type(error).__name__}: {text}" + (f". To fix: {remedy}" if remedy else "")
 
 
 def die_with_parent() -> None:

@@ -1,13 +1,13 @@
-"""Exact and COCO-style average precision of weighted pictures.
+"""Exact and COCO-style average precision of weighted images.
 
 Of the detections on a curve only the hits make points, and false alarms matter through their number between one hit and
 the next. Where there is none between, precision cannot fall, whatever the weights: the highest precision from either
-hit on is the same, and one point holds both. A sparse matrix (points × pictures) holds the hits and the false alarms of
+hit on is the same, and one point holds both. A sparse matrix (points × images) holds the hits and the false alarms of
 each point, so that a block of draws is one sparse product, two cumulative sums and a running maximum.
 
-A value depends on nothing but the pictures that are drawn: sums are made so that they are exact, in any order and with
+A value depends on nothing but the images that are drawn: sums are made so that they are exact, in any order and with
 any points between. So a draw in which two detectors found the same makes their difference exactly zero, which decides
-whether an interval holds zero.
+whether an interval includes 0.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from numpy.typing import NDArray
 from ..scoring.coco import COCO_THRESHOLDS, FALSE_ALARM, HIT, RECALLS, Overlaps, coco_verdicts
 from ..scoring.matching import Matches
 from ..scoring.verdicts import verdicts
-from .statistics import checked_weights, faces_per_picture, ratio
+from .statistics import checked_weights, faces_per_image, ratio
 
 _NUMBERS_PER_BLOCK = 1 << 17
-"""Points (or pictures) times draws computed together: 1 MB an array, which stays in the cache."""
+"""Points (or images) times draws computed together: 1 MB an array, which stays in the cache."""
 _DRAWS_PER_BLOCK = 32
-"""Draws computed together where there are more points: what a picture weighs in all is two lines of the cache."""
+"""Draws computed together where there are more points: what an image weighs in all is two lines of the cache."""
 _LARGEST_BLOCK = 1 << 22
-"""Points (or pictures) times draws computed together at most: 32 MB an array."""
+"""Points (or images) times draws computed together at most: 32 MB an array."""
 _STEPS = 32
 """Points in a lane at most, see `DrawnCounts`."""
 _WHOLE_IN_FLOAT32 = 1 << 24
@@ -38,7 +38,7 @@ _WHOLE_IN_FLOAT32 = 1 << 24
 
 
 class ExactAP:
-    """`exact_average_precision` of weighted pictures; nan where no face counts.
+    """`exact_average_precision` of weighted images; nan where no face counts.
 
     Args:
         matches: from `match`.
@@ -48,22 +48,22 @@ class ExactAP:
 
     def __init__(self, matches: Matches, counted: NDArray[np.bool_], *, iou_threshold: float = 0.5) -> None:
         judged = verdicts(matches, counted, iou_threshold=iou_threshold)
-        faces = faces_per_picture(matches.face_offsets, counted)
-        ranked = Ranked.of(judged.hit, judged.false_alarm, matches.picture, faces)
+        faces = faces_per_image(matches.face_offsets, counted)
+        ranked = Ranked.of(judged.hit, judged.false_alarm, matches.image, faces)
         self._curve = ranked.curve(np.searchsorted(-matches.scores, -matches.scores[judged.hit], side="right"))
 
     @property
-    def pictures(self) -> int:
-        """How many pictures there are to weigh."""
+    def images(self) -> int:
+        """How many images there are to weigh."""
         return len(self._curve.faces)
 
     def __call__(self, weights: NDArray[np.integer]) -> NDArray[np.float64]:
         """Return exact AP under each draw: float64 (draws,)."""
-        return self._curve.average_precision(checked_weights(weights, self.pictures))
+        return self._curve.average_precision(checked_weights(weights, self.images))
 
 
 class CocoAP:
-    """COCO-style AP of weighted pictures, the mean over IoU thresholds; nan where no face counts.
+    """COCO-style AP of weighted images, the mean over IoU thresholds; nan where no face counts.
 
     Detections of equal score keep their order; the copies of a detection are taken to stand side by side.
 
@@ -76,16 +76,16 @@ class CocoAP:
     def __init__(
         self, overlaps: Overlaps, counted: NDArray[np.bool_], thresholds: NDArray[np.float64] = COCO_THRESHOLDS
     ) -> None:
-        faces = faces_per_picture(overlaps.face_offsets, counted)
+        faces = faces_per_image(overlaps.face_offsets, counted)
         self._curves = [
-            Ranked.of(row == HIT, row == FALSE_ALARM, overlaps.picture, faces).curve(np.flatnonzero(row == HIT) + 1)
+            Ranked.of(row == HIT, row == FALSE_ALARM, overlaps.image, faces).curve(np.flatnonzero(row == HIT) + 1)
             for row in coco_verdicts(overlaps, counted, thresholds)
         ]
         self._faces = faces
 
     @property
-    def pictures(self) -> int:
-        """How many pictures there are to weigh."""
+    def images(self) -> int:
+        """How many images there are to weigh."""
         return len(self._faces)
 
     def __call__(self, weights: NDArray[np.integer]) -> NDArray[np.float64]:
@@ -94,7 +94,7 @@ class CocoAP:
 
     def by_threshold(self, weights: NDArray[np.integer]) -> NDArray[np.float64]:
         """Return the AP at each threshold under each draw: float64 (t, draws)."""
-        checked_weights(weights, self.pictures)
+        checked_weights(weights, self.images)
         found = np.zeros((len(self._curves), len(weights)))
         for curve, values in zip(self._curves, found, strict=True):
             for some, counts in curve.blocks(weights):
@@ -170,9 +170,9 @@ class DrawnCurve:
     """Counts at the points of a curve that hold a hit, for any weights.
 
     Attributes:
-        rows: sparse (2 * points + 1, pictures): hits at each point, highest score first, then the false alarms between
+        rows: sparse (2 * points + 1, images): hits at each point, highest score first, then the false alarms between
             the hits of the point before and those of each, at last nothing.
-        faces: float64 (pictures,): faces that count.
+        faces: float64 (images,): faces that count.
     """
 
     rows: Any
@@ -213,15 +213,15 @@ class Ranked:
     Attributes:
         hits: int64 (h,): the places of the hits among the detections, rising.
         false_alarms: int64 (f,): those of the false alarms.
-        hit_picture: int32 (h,): the picture of each hit.
+        hit_image: int32 (h,): the image of each hit.
         false_alarm_picture: int32 (f,): that of each false alarm.
-        faces: int64 (pictures,): faces that count.
+        faces: int64 (images,): faces that count.
     """
 
     hits: NDArray[np.int64]
     false_alarms: NDArray[np.int64]
-    hit_picture: NDArray[np.int32]
-    false_alarm_picture: NDArray[np.int32]
+    hit_image: NDArray[np.int32]
+    false_alarm_image: NDArray[np.int32]
     faces: NDArray[np.int64]
 
     @classmethod
@@ -229,12 +229,12 @@ class Ranked:
         cls,
         hit: NDArray[np.bool_],
         false_alarm: NDArray[np.bool_],
-        picture: NDArray[np.int64],
+        image: NDArray[np.int64],
         faces: NDArray[np.int64],
     ) -> Ranked:
-        """Build from what became of each detection, (n,), and its picture, int64 (n,)."""
+        """Build from what became of each detection, (n,), and its image, int64 (n,)."""
         hits, false_alarms = np.flatnonzero(hit), np.flatnonzero(false_alarm)
-        of_hit, of_false_alarm = (picture[some].astype(np.int32) for some in (hits, false_alarms))
+        of_hit, of_false_alarm = (image[some].astype(np.int32) for some in (hits, false_alarms))
         return cls(hits, false_alarms, of_hit, of_false_alarm, faces)
 
     def curve(self, ends: NDArray[np.int64]) -> DrawnCurve:
@@ -245,9 +245,9 @@ class Ranked:
         # of the points with no false alarm between them the last is enough
         ends = ends[np.diff(np.searchsorted(self.false_alarms, ends), append=len(self.false_alarms) + 1) > 0]
         hits, false_alarms = (np.searchsorted(some, ends) for some in (self.hits, self.false_alarms))
-        of_hits = self.hit_picture[: hits[-1:].sum()]
-        pictures = np.concatenate([of_hits, self.false_alarm_picture[: false_alarms[-1:].sum()]])
-        ends_of_rows = np.concatenate([[0], hits, len(of_hits) + false_alarms, [len(pictures)]]).astype(np.int32)
-        ones, shape = np.ones(len(pictures), dtype=np.float32), (2 * len(ends) + 1, len(self.faces))
-        rows = csr_array((ones, pictures, ends_of_rows), shape=shape)
+        of_hits = self.hit_image[: hits[-1:].sum()]
+        images = np.concatenate([of_hits, self.false_alarm_image[: false_alarms[-1:].sum()]])
+        ends_of_rows = np.concatenate([[0], hits, len(of_hits) + false_alarms, [len(images)]]).astype(np.int32)
+        ones, shape = np.ones(len(images), dtype=np.float32), (2 * len(ends) + 1, len(self.faces))
+        rows = csr_array((ones, images, ends_of_rows), shape=shape)
         return DrawnCurve(rows, self.faces.astype(np.float64))

@@ -1,4 +1,4 @@
-"""Percentile bands over resampled pictures for the rates of a threshold sweep; the plain rates are in `sweep`."""
+"""Percentile bands over resampled images for the rates of a threshold sweep; the plain rates are in `sweep`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ...errors import UsageError
 from ..scoring.matching import Matches
 from ..scoring.verdicts import verdicts
 from .bootstrap import CONFIDENCE, percentile_interval
-from .statistics import blocks_of_draws, checked_weights, faces_per_picture, weighted_sums
+from .statistics import blocks_of_draws, checked_weights, faces_per_image, weighted_sums
 
 _NUMBERS_PER_BLOCK = 1 << 18
 """Thresholds times draws computed together: 2 MB an array."""
@@ -34,7 +34,7 @@ class SweepBands(NamedTuple):
     recall: Band
     f1: Band
     f2: Band
-    false_alarms_per_picture: Band
+    false_alarms_per_image: Band
 
 
 def sweep_bands(
@@ -51,19 +51,19 @@ def sweep_bands(
         matches: from `match`.
         counted: bool (faces,): the faces of the list.
         thresholds: float64 (m,), never rising; a detection is accepted when its score is at least the threshold.
-        weights: int (draws, pictures).
+        weights: int (draws, images).
 
     Raises:
         UsageError: on rising thresholds.
     """
     if not bool((thresholds[1:] <= thresholds[:-1]).all()):
         raise UsageError("thresholds must never rise, as those of a sweep; sort them, highest first")
-    checked_weights(weights, matches.pictures)
+    checked_weights(weights, matches.images)
     judged = verdicts(matches, counted)
     proposal = judged.hit | judged.false_alarm
     hit_table, proposal_table = (_accepted(matches, thresholds, chosen) for chosen in (judged.hit, proposal))
-    each = np.ones(matches.pictures)
-    faces, pictures = weighted_sums(weights, faces_per_picture(matches.face_offsets, counted), each)
+    each = np.ones(matches.images)
+    faces, images = weighted_sums(weights, faces_per_image(matches.face_offsets, counted), each)
     hits_before, proposals_before = np.zeros(len(weights)), np.zeros(len(weights))
     bands = np.empty((len(SweepBands._fields), 2, len(thresholds)))
     rows = max(1, _NUMBERS_PER_BLOCK // max(len(weights), 1))
@@ -77,7 +77,7 @@ def sweep_bands(
             (hits, faces),
             (2 * hits, proposals + faces),
             (5 * hits, proposals + 4 * faces),
-            (proposals - hits, pictures),
+            (proposals - hits, images),
         )
         for band, (part, whole) in zip(bands, fractions, strict=True):
             band[:, some] = _percentiles(_rate(part, whole))
@@ -85,7 +85,7 @@ def sweep_bands(
 
 
 def _weighted(table: Any, weights: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Return what a sparse (m, pictures) sums up to under each draw: float64 (m, draws)."""
+    """Return what a sparse (m, images) sums up to under each draw: float64 (m, draws)."""
     sums = np.empty((table.shape[0], len(weights)))
     for some in blocks_of_draws(weights):
         sums[:, some] = table @ np.ascontiguousarray(weights[some].T, dtype=np.float64)
@@ -111,10 +111,10 @@ def _percentiles(samples: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _accepted(matches: Matches, thresholds: NDArray[np.float64], chosen: NDArray[np.bool_]) -> Any:
-    """Count the chosen detections of each picture accepted at a threshold and not before: sparse (m, pictures)."""
+    """Count the chosen detections of each image accepted at a threshold and not before: sparse (m, images)."""
     from scipy.sparse import csr_array
 
     row = np.searchsorted(-thresholds, -matches.scores[chosen])
     some = row < len(thresholds)
-    row, column = row[some], matches.picture[chosen][some]
-    return csr_array((np.ones(len(row)), (row, column)), shape=(len(thresholds), matches.pictures))
+    row, column = row[some], matches.image[chosen][some]
+    return csr_array((np.ones(len(row)), (row, column)), shape=(len(thresholds), matches.images))

@@ -1,14 +1,14 @@
-"""Intervals by resampling pictures, and comparisons of detectors on the same resamples.
+"""Intervals by resampling images, and comparisons of detectors on the same resamples.
 
-The pictures of a data set stand for all pictures of their kind. Drawing as many of them again, with repetition, shows
-how far a score would move with other pictures (Efron 1979). What is drawn is a picture with all its faces, never a
-face: faces of one picture are found or missed together. Pictures of one event are alike too; drawing whole events gives
+The images of a data set stand for all images of their kind. Drawing as many of them again, with repetition, shows
+how far a score would move with other images (Efron 1979). What is drawn is an image with all its faces, never a
+face: faces of one image are found or missed together. Images of one event are alike too; drawing whole events gives
 the wider, more careful interval for what other *events* would do.
 
 Intervals are percentile intervals. They are not widened for comparing many detectors at once, and they know nothing of
-what resampling pictures cannot show: labels that are wrong, pictures that are not the user's.
+what resampling images cannot show: labels that are wrong, images that are not the user's.
 
-Detectors are compared on the *same* draws: a resample of hard pictures is hard for both, so that their difference
+Detectors are compared on the *same* draws: a resample of hard images is hard for both, so that their difference
 scatters much less than each of them.
 """
 
@@ -33,11 +33,11 @@ class Interval:
     """A number with its percentile interval.
 
     Attributes:
-        value: on the pictures as they are.
+        value: on the images as they are.
         low: lower end; nan where the number is undefined in every draw, as is `high`.
         high: upper end.
         confidence: share of the draws between low and high.
-        draws: draws in which the number is defined. Much fewer than asked for, as when few pictures hold a face of the
+        draws: draws in which the number is defined. Much fewer than asked for, as when few images hold a face of the
             list, means that the interval says little.
     """
 
@@ -61,7 +61,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Resampled:
-    """A statistic on the pictures as they are and under each draw.
+    """A statistic on the images as they are and under each draw.
 
     Attributes:
         value: with all weights 1.
@@ -89,7 +89,7 @@ class Difference:
 class Gap:
     """The best group less the worst.
 
-    Which groups these are is read off the values, not chosen anew in each draw: the interval is that of these two. Of
+    Which groups these are is read off the values, not chosen again in each draw: the interval is that of these two. Of
     many groups the extremes are apart by chance alone, so a gap between the extremes of many small groups says little.
 
     Attributes:
@@ -104,21 +104,21 @@ class Gap:
 
 
 def draw_weights(
-    pictures: int, *, draws: int = DRAWS, seed: int = 0, clusters: Sequence[object] | None = None
+    images: int, *, draws: int = DRAWS, seed: int = 0, clusters: Sequence[object] | None = None
 ) -> NDArray[np.int8]:
-    """Say how often each picture is drawn in each resample: int8 (draws, pictures).
+    """Say how often each image is drawn in each resample: int8 (draws, images).
 
-    A row is multinomial: as many draws as there are pictures, with repetition. The numbers are made of the raw stream
+    A row is multinomial: as many draws as there are images, with repetition. The numbers are made of the raw stream
     of PCG64, which NumPy keeps the same in every release (NEP 19), and so are the same in any process. A draw does not
-    depend on how many follow. A byte holds any of them: that one of more than 127 pictures is drawn more often than 127
+    depend on how many follow. A byte holds any of them: that one of more than 127 images is drawn more often than 127
     times has a chance below 1 in 10^200.
 
     Args:
-        pictures: how many there are.
+        images: how many there are.
         draws: how many resamples.
         seed: names the stream.
-        clusters: one label a picture, such as its event: whole clusters are drawn, as many as there are. The number of
-            pictures then differs between draws.
+        clusters: one label an image, such as its event: whole clusters are drawn, as many as there are. The number of
+            images then differs between draws.
 
     Raises:
         UsageError: on a negative number, or labels of another length.
@@ -128,18 +128,18 @@ def draw_weights(
     >>> draw_weights(4, draws=1, seed=1, clusters=["a", "a", "b", "b"]).tolist()
     [[0, 0, 2, 2]]
     """
-    if pictures < 0 or draws < 0 or seed < 0:
-        raise UsageError(f"pictures, draws and seed must not be negative, got {pictures}, {draws} and {seed}")
+    if images < 0 or draws < 0 or seed < 0:
+        raise UsageError(f"images, draws and seed must not be negative, got {images}, {draws} and {seed}")
     if clusters is not None:
-        if len(clusters) != pictures:
-            raise UsageError(f"expected a cluster for each of {pictures} pictures, got {len(clusters)}")
+        if len(clusters) != images:
+            raise UsageError(f"expected a cluster for each of {images} images, got {len(clusters)}")
         number = {label: i for i, label in enumerate(dict.fromkeys(clusters))}
-        of_picture = np.array([number[label] for label in clusters], dtype=np.int64)
-        return draw_weights(len(number), draws=draws, seed=seed)[:, of_picture]
+        of_image = np.array([number[label] for label in clusters], dtype=np.int64)
+        return draw_weights(len(number), draws=draws, seed=seed)[:, of_image]
     stream = np.random.PCG64(seed)
-    weights = np.zeros((draws, pictures), dtype=np.int8)
-    for draw in range(draws if pictures else 0):
-        weights[draw] = np.bincount((uniform(stream, pictures) * pictures).astype(np.int64), minlength=pictures)
+    weights = np.zeros((draws, images), dtype=np.int8)
+    for draw in range(draws if images else 0):
+        weights[draw] = np.bincount((uniform(stream, images) * images).astype(np.int64), minlength=images)
     return weights
 
 
@@ -149,9 +149,9 @@ def uniform(stream: np.random.BitGenerator, draws: int) -> NDArray[np.float64]:
 
 
 def resample(statistic: Statistic, weights: NDArray[np.integer]) -> Resampled:
-    """Compute a statistic on the pictures as they are and under each draw of `draw_weights`."""
-    weights = checked_weights(weights, statistic.pictures)
-    values = statistic(np.concatenate([np.ones((1, statistic.pictures), weights.dtype), weights]))
+    """Compute a statistic on the images as they are and under each draw of `draw_weights`."""
+    weights = checked_weights(weights, statistic.images)
+    values = statistic(np.concatenate([np.ones((1, statistic.images), weights.dtype), weights]))
     return Resampled(float(values[0]), values[1:])
 
 
@@ -159,10 +159,10 @@ def percentile_interval(value: float, samples: NDArray[np.float64]) -> Interval:
     """Return the interval that leaves out the same share of the samples at either end.
 
     It follows the scatter without a model of its shape. It is not corrected for bias (BCa would be, at the price of
-    scoring once without each picture); AP over hundreds of pictures has little.
+    scoring once without each image); AP over hundreds of images has little.
 
     Args:
-        value: on the pictures as they are.
+        value: on the images as they are.
         samples: float64 (draws,); nan ones are left out and not counted in `draws`.
 
     >>> percentile_interval(50.0, np.arange(201.0))
@@ -231,7 +231,7 @@ def tied_with_best(detectors: Mapping[str, Resampled]) -> tuple[str, ...]:
     """Return the detector of the highest value, and all whose paired difference from it has zero inside its interval.
 
     Best first, then by falling value. Detectors without a value are left out. To be tied is not to be equal: it says
-    that these pictures cannot tell them apart.
+    that these images cannot tell them apart.
     """
     ranked = sorted((name for name in detectors if not math.isnan(detectors[name].value)), key=_falling(detectors))
     return tuple(

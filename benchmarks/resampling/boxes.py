@@ -1,6 +1,6 @@
 """How well boxes fit the faces they hit, and exact AP with a detector's own habit of drawing boxes taken out.
 
-Each number lies with its interval over resampled pictures.
+Each number lies with its interval over resampled images.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..scoring.localisation import box_bias, hit_differences, without_bias
-from ..scoring.matching import Matches, PictureBoxes, match
+from ..scoring.matching import ImageBoxes, Matches, match
 from ..scoring.verdicts import first_half, verdicts
 from .average_precision import ExactAP
 from .bootstrap import Interval, Resampled, interval, paired_difference, percentile_interval, resample
@@ -53,17 +53,17 @@ def hit_overlap(
     Args:
         matches: from `match`.
         counted: bool (faces,): the faces of the list.
-        weights: int (draws, pictures).
+        weights: int (draws, images).
         score_threshold: lowest score accepted; of float32 scores a float32 value, as `score` makes of it.
     """
-    checked_weights(weights, matches.pictures)
+    checked_weights(weights, matches.images)
     hit = verdicts(matches, counted).hit & (matches.scores >= score_threshold)
-    overlap, picture = matches.plain_iou[hit], matches.picture[hit]
+    overlap, image = matches.plain_iou[hit], matches.image[hit]
     p05, median, p95 = np.quantile(overlap, [0.05, 0.5, 0.95]).tolist() if len(overlap) else (math.nan,) * 3
     return HitOverlap(
         hits=len(overlap),
         mean=interval(resample(operating_ratios(matches, counted, score_threshold)["mean_iou"], weights)),
-        median=percentile_interval(median, weighted_quantiles(overlap, picture, weights, 0.5)),
+        median=percentile_interval(median, weighted_quantiles(overlap, image, weights, 0.5)),
         p05=p05,
         p95=p95,
     )
@@ -90,8 +90,8 @@ class BoxHabit:
 
 def box_habit(
     matches: Matches,
-    faces: PictureBoxes,
-    detections: PictureBoxes,
+    faces: ImageBoxes,
+    detections: ImageBoxes,
     counted: NDArray[np.bool_],
     weights: NDArray[np.integer],
     *,
@@ -104,14 +104,14 @@ def box_habit(
         faces: all annotated faces.
         detections: the boxes found.
         counted: bool (faces,): the faces of the list.
-        weights: int (draws, pictures).
+        weights: int (draws, images).
         score_threshold: lowest score of a hit to look at.
     """
-    checked_weights(weights, matches.pictures)
-    picture, differences = hit_differences(matches, faces, detections, counted, score_threshold=score_threshold)
+    checked_weights(weights, matches.images)
+    image, differences = hit_differences(matches, faces, detections, counted, score_threshold=score_threshold)
     hits = len(differences)
     plain = np.median(differences, axis=0) if hits else np.full(4, np.nan)
-    drawn = np.array([weighted_quantiles(values, picture, weights, 0.5) for values in differences.T])
+    drawn = np.array([weighted_quantiles(values, image, weights, 0.5) for values in differences.T])
     # sizes were compared by logarithms
     plain[2:], drawn[2:] = np.exp(plain[2:]), np.exp(drawn[2:])
     return BoxHabit(hits, *map(percentile_interval, plain.tolist(), drawn))
@@ -119,11 +119,11 @@ def box_habit(
 
 @dataclass(frozen=True, slots=True)
 class UnbiasedPrecision:
-    """Exact AP before and after a detector's box habit is taken out, on the same pictures.
+    """Exact AP before and after a detector's box habit is taken out, on the same images.
 
     Attributes:
         before: as detected.
-        after: every picture corrected by the habit fitted on the half that it is not in, then all scored together; nan
+        after: every image corrected by the habit fitted on the half that it is not in, then all scored together; nan
             where one half has detections and the other no hit to fit on.
         gain: what boxing differently costs in AP: after less before.
     """
@@ -135,36 +135,36 @@ class UnbiasedPrecision:
 
 def unbiased_average_precision(
     matches: Matches,
-    faces: PictureBoxes,
-    detections: PictureBoxes,
+    faces: ImageBoxes,
+    detections: ImageBoxes,
     counted: NDArray[np.bool_],
     weights: NDArray[np.integer],
     *,
     score_threshold: float = -math.inf,
     average_precision: Resampled | None = None,
 ) -> Mapping[float, UnbiasedPrecision]:
-    """Return exact AP with the box habit fitted on each half of the pictures and removed on the other.
+    """Return exact AP with the box habit fitted on each half of the images and removed on the other.
 
-    For the intervals the two fits are held as they were made on the real halves, and so is the half of each picture:
-    boxes are corrected once, and the draws weigh the pictures. How the fits themselves scatter is not in the intervals.
+    For the intervals the two fits are held as they were made on the real halves, and so is the half of each image:
+    boxes are corrected once, and the draws weigh the images. How the fits themselves scatter is not in the intervals.
     Before and after come from the same draws.
 
     Args:
         matches: from `match` on the two below.
         faces: all annotated faces.
-        detections: the boxes found in the same pictures.
+        detections: the boxes found in the same images.
         counted: bool (faces,): the faces of the list, for the fit and for AP.
-        weights: int (draws, pictures).
+        weights: int (draws, images).
         score_threshold: lowest score of a hit to fit on, see `box_bias`; AP is over all detections.
         average_precision: exact AP as detected, at IoU .5 under these draws, where it is known already.
 
     Returns:
         IoU of a hit in AP, .5 and .75 -> precision; the habit is fitted at `FIT_IOU`.
     """
-    checked_weights(weights, matches.pictures)
-    half = first_half(faces.pictures)
+    checked_weights(weights, matches.images)
+    half = first_half(faces.images)
     first, second = (
-        box_bias(matches, faces, detections, counted, pictures=part, score_threshold=score_threshold)
+        box_bias(matches, faces, detections, counted, images=part, score_threshold=score_threshold)
         for part in (half, ~half)
     )
     corrected = without_bias(detections, first, second)
@@ -184,17 +184,17 @@ def unbiased_average_precision(
 
 
 def weighted_quantiles(
-    values: NDArray[np.float64], picture: NDArray[np.int64], weights: NDArray[np.integer], level: ArrayLike
+    values: NDArray[np.float64], image: NDArray[np.int64], weights: NDArray[np.integer], level: ArrayLike
 ) -> NDArray[np.float64]:
-    """Return a quantile of the values when each stands there as often as its picture: float64 (draws,), or (k, draws).
+    """Return a quantile of the values when each stands there as often as its image: float64 (draws,), or (k, draws).
 
     Linear between neighbours, as `np.quantile`. The values are sorted once. A draw's weights in that order, summed up,
     say at which place each value's copies end, and the two places about the quantile are looked up among these ends.
 
     Args:
         values: float64 (n,).
-        picture: int64 (n,): the picture of each value.
-        weights: int (draws, pictures).
+        image: int64 (n,): the image of each value.
+        weights: int (draws, images).
         level: of the quantile, 0 to 1; 0.5 is the median. Of k levels together each costs little beyond the first.
 
     Returns:
@@ -209,10 +209,10 @@ def weighted_quantiles(
     if len(values) == 0:
         return quantiles.reshape(*levels.shape, len(weights))
     order = np.argsort(values, kind="stable")
-    values, picture = values[order], picture[order]
+    values, image = values[order], image[order]
     draws = max(1, _NUMBERS_PER_BLOCK // len(values))
     for start in range(0, len(weights), draws):
-        copies = weights[start : start + draws][:, picture]
+        copies = weights[start : start + draws][:, image]
         # One rising run over all draws of the block, so that one look-up serves them all.
         ends = np.cumsum(copies, dtype=np.int64)
         after = ends[len(values) - 1 :: len(values)]

@@ -1,7 +1,7 @@
 """What each kind of error costs in average precision, which faces are missed, and what a chosen threshold gives.
 
-Each number lies with its interval over resampled pictures, for draws of `draw_weights`. All but the costs are ratios of
-sums over pictures; an error is fixed within its picture, so that what is left is one more curve to weigh.
+Each number lies with its interval over resampled images, for draws of `draw_weights`. All but the costs are ratios of
+sums over images; an error is fixed within its image, so that what is left is one more curve to weigh.
 
 Costs are after TIDE, whose kinds of errors are in `error_analysis`.
 """
@@ -71,12 +71,12 @@ def analyse_errors(
     Args:
         matches: from `match`.
         counted: bool (faces,): the faces of the list.
-        weights: int (draws, pictures).
+        weights: int (draws, images).
         score_threshold: lowest score accepted in the counts at threshold, of float32 scores a float32 value, as `score`
             makes of it; AP is over all scores.
         average_precision: exact AP as it is under these draws, where it is known already.
     """
-    checked_weights(weights, matches.pictures)
+    checked_weights(weights, matches.images)
     errors = classify_errors(matches, counted)
     seen = classify_errors(select_detections(matches, matches.scores >= score_threshold), counted)
     as_it_is = average_precision or resample(ExactAP(matches, counted), weights)
@@ -101,20 +101,20 @@ def threshold_choice_interval(
 ) -> Interval | None:
     """Return the interval of `ThresholdChoice.got`, the rate on the half that reports; None where none was chosen.
 
-    The threshold is held: this is what it gives on other pictures, not what another choice would have been.
+    The threshold is held: this is what it gives on other images, not what another choice would have been.
 
     Args:
         choice: from `choose_threshold`.
         matches: the same as for the choice, as are `counted` and `seed`.
         counted: bool (faces,): the faces of the list.
-        weights: int (draws, pictures), of all pictures; those of the choosing half are passed over.
+        weights: int (draws, images), of all images; those of the choosing half are passed over.
         seed: of the split.
     """
-    checked_weights(weights, matches.pictures)
+    checked_weights(weights, matches.images)
     if choice.reported_on is None:
         return None
     rate = operating_ratios(matches, counted, choice.score_threshold)[choice.rate]
-    reporting = ~first_half(matches.pictures, seed)
+    reporting = ~first_half(matches.images, seed)
     return interval(resample(Ratio(rate.part * reporting, rate.whole * reporting), weights))
 
 
@@ -125,7 +125,7 @@ class GroupMisses:
     Attributes:
         faces: counted faces of the group.
         unfound: those without a hit.
-        share: unfound / faces; nan for a group without counted faces. `Interval.draws` falls where few pictures hold a
+        share: unfound / faces; nan for a group without counted faces. `Interval.draws` falls where few images hold a
             face of the group.
     """
 
@@ -148,7 +148,7 @@ def misses_by_group(
         counted: bool (faces,): the faces of the list.
         unfound: bool (faces,): those of them that were not found, as from `faces_not_hit`.
         labels: (faces,), whole numbers or strings.
-        weights: int (draws, pictures).
+        weights: int (draws, images).
 
     Returns:
         Label -> misses, in the order of the labels, those of ignored faces alone among them.

@@ -1,4 +1,4 @@
-"""Official WIDER FACE average precision of weighted pictures."""
+"""Official WIDER FACE average precision of weighted images."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from ..scoring.matching import Matches
 from ..scoring.verdicts import verdicts
 from ..scoring.wider_protocol import accepted_by_official
 from .average_precision import Ranked
-from .statistics import checked_weights, faces_per_picture
+from .statistics import checked_weights, faces_per_image
 
 
 class OfficialAP:
-    """`official_average_precision` of weighted pictures; nan where no face counts.
+    """`official_average_precision` of weighted images; nan where no face counts.
 
     Every draw is normalised by its own lowest and highest score, as the official code would: with it the value of a
     resample can move though its order of detections did not.
@@ -26,40 +26,40 @@ class OfficialAP:
 
     def __init__(self, matches: Matches, counted: NDArray[np.bool_], *, iou_threshold: float = 0.5) -> None:
         judged = verdicts(matches, counted, iou_threshold=iou_threshold)
-        false_alarm = judged.false_alarm & (np.diff(matches.face_offsets) > 0)[matches.picture]
-        faces = faces_per_picture(matches.face_offsets, counted)
-        self._ranked = Ranked.of(judged.hit, false_alarm, matches.picture, faces)
+        false_alarm = judged.false_alarm & (np.diff(matches.face_offsets) > 0)[matches.image]
+        faces = faces_per_image(matches.face_offsets, counted)
+        self._ranked = Ranked.of(judged.hit, false_alarm, matches.image, faces)
         self._scores = matches.scores
-        self._highest, self._lowest = np.full(self.pictures, -np.inf), np.full(self.pictures, np.inf)
-        np.maximum.at(self._highest, matches.picture, matches.scores)
-        np.minimum.at(self._lowest, matches.picture, matches.scores)
+        self._highest, self._lowest = np.full(self.images, -np.inf), np.full(self.images, np.inf)
+        np.maximum.at(self._highest, matches.image, matches.scores)
+        np.minimum.at(self._lowest, matches.image, matches.scores)
 
     @property
-    def pictures(self) -> int:
-        """How many pictures there are to weigh."""
+    def images(self) -> int:
+        """How many images there are to weigh."""
         return len(self._ranked.faces)
 
     def __call__(self, weights: NDArray[np.integer]) -> NDArray[np.float64]:
         """Return official AP under each draw: float64 (draws,)."""
-        checked_weights(weights, self.pictures)
+        checked_weights(weights, self.images)
         low, high = _lowest_drawn(weights, self._lowest), -_lowest_drawn(weights, -self._highest)
         found = np.empty(len(weights))
         # Most draws share their extreme scores with others, and so what each threshold accepts.
         extremes, group = np.unique(np.column_stack([low, high]), axis=0, return_inverse=True)
         for number, (lowest, highest) in enumerate(extremes.tolist()):
             some = np.flatnonzero(group.ravel() == number)
-            # Scores beyond these two belong to pictures that are not drawn: it does not matter what accepts them.
+            # Scores beyond these two belong to images that are not drawn: it does not matter what accepts them.
             accepted = accepted_by_official(self._scores, lowest, highest)
             found[some] = self._ranked.curve(accepted).average_precision(weights[some])
         return found
 
 
 def _lowest_drawn(weights: NDArray[np.integer], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the lowest of the values, (pictures,), of the pictures drawn: float64 (draws,); infinity of none."""
+    """Return the lowest of the values, (images,), of the images drawn: float64 (draws,); infinity of none."""
     found, left = np.full(len(weights), np.inf), np.arange(len(weights))
-    for picture in np.argsort(values):
-        drawn = weights[left, picture] > 0
-        found[left[drawn]] = values[picture]
+    for image in np.argsort(values):
+        drawn = weights[left, image] > 0
+        found[left[drawn]] = values[image]
         left = left[~drawn]
         if len(left) == 0:
             break

@@ -6,16 +6,16 @@ boxes -> `match` (once a detector) -> `count` (once a list) -> `official_average
 
 from .counting import Counts, count
 from .front import ListScore, Scores, score
-from .matching import Matches, PictureBoxes, iou, iou_matrix, match
+from .matching import ImageBoxes, Matches, iou, iou_matrix, match
 from .operating_point import OperatingPoint, operating_point
 from .wider_protocol import average_precision, exact_average_precision, official_average_precision
 
 __all__ = [
     "Counts",
+    "ImageBoxes",
     "ListScore",
     "Matches",
     "OperatingPoint",
-    "PictureBoxes",
     "Scores",
     "average_precision",
     "count",

@@ -1,15 +1,15 @@
 """Average precision by the rules of the COCO evaluation, for one class and without a cap on detections.
 
-Source: `cocoeval.py` of pycocotools 2.0 (`evaluateImg`, `accumulate`), whose defaults keep 100 detections a picture;
-WIDER FACE has pictures of 700 faces. It differs from the WIDER FACE protocol in four points:
+Source: `cocoeval.py` of pycocotools 2.0 (`evaluateImg`, `accumulate`), whose defaults keep 100 detections an image;
+WIDER FACE has images of 700 faces. It differs from the WIDER FACE protocol in four points:
 
 - IoU counts a box as (x2 - x1) wide and high, not one pixel more. On faces of a few pixels that is much.
 - A detection takes the best face that is *still free*, so one that comes too late may take its second choice.
 - A face that does not count takes one detection, which is dropped; the next one on it is a false alarm. Faces that
   count go first, whatever the IoU.
-- Precision is read at 101 recalls; equal scores keep their order (pictures in order, then rows), each its own point.
+- Precision is read at 101 recalls; equal scores keep their order (images in order, then rows), each its own point.
 
-The fourth point makes the value depend on the order of pictures where scores are equal.
+The fourth point makes the value depend on the order of images where scores are equal.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import UsageError
-from .matching import PictureBoxes, checked_scores, falling_order, overlapping_pairs
+from .matching import ImageBoxes, checked_scores, falling_order, overlapping_pairs
 
 COCO_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 """IoU .50:.05:.95, to the last bit as pycocotools has them."""
@@ -35,18 +35,18 @@ class Overlaps:
 
     Attributes:
         scores: float64 (n,), never rising; equal scores in the order given.
-        picture: int64 (n,): the picture of each detection.
+        image: int64 (n,): the image of each detection.
         detection: int64 (n,): row of each detection in the arrays given to `coco_overlaps`.
         pair_detection: int64 (m,): place of the detection in `scores`, never falling.
         pair_face: int64 (m,): row of the face; pairs of one detection by falling IoU, of equal ones the later face
             first, as pycocotools prefers it.
         pair_iou: float64 (m,): plain IoU, at least `lowest`.
-        face_offsets: int64 (pictures + 1,): the faces of picture i are the rows face_offsets[i] to face_offsets[i + 1].
+        face_offsets: int64 (images + 1,): the faces of image i are the rows face_offsets[i] to face_offsets[i + 1].
         lowest: the lowest IoU threshold that can be asked for.
     """
 
     scores: NDArray[np.float64]
-    picture: NDArray[np.int64]
+    image: NDArray[np.int64]
     detection: NDArray[np.int64]
     pair_detection: NDArray[np.int64]
     pair_face: NDArray[np.int64]
@@ -56,16 +56,16 @@ class Overlaps:
 
     @property
     def faces(self) -> int:
-        """The number of annotated faces of all pictures."""
+        """The number of annotated faces of all images."""
         return int(self.face_offsets[-1])
 
 
-def coco_overlaps(faces: PictureBoxes, detections: PictureBoxes, scores: ArrayLike, *, lowest: float = 0.5) -> Overlaps:
+def coco_overlaps(faces: ImageBoxes, detections: ImageBoxes, scores: ArrayLike, *, lowest: float = 0.5) -> Overlaps:
     """Find all pairs of a detection and a face with a plain IoU of at least `lowest`, once for all lists.
 
     Args:
         faces: all annotated faces, ignored ones included.
-        detections: the boxes found in the same pictures, in the same order of pictures; within a picture in any order.
+        detections: the boxes found in the same images, in the same order of images; within an image in any order.
         scores: (n,) one finite number a detection, higher is surer.
         lowest: in (0, 1].
 
@@ -84,7 +84,7 @@ def coco_overlaps(faces: PictureBoxes, detections: PictureBoxes, scores: ArrayLi
     pairs = np.lexsort((-face, -overlap, place[detection]))
     return Overlaps(
         scores=values[order],
-        picture=detections.picture[order],
+        image=detections.image[order],
         detection=order,
         pair_detection=place[detection[pairs]],
         pair_face=face[pairs],
@@ -101,7 +101,7 @@ def coco_verdicts(
 
     COCO lets detections choose one after another, highest score first, each the best face still free. The same matching
     comes out of deferred acceptance (Gale and Shapley 1962) when every face prefers higher scores, because it is the
-    only stable one; and there all detections, pictures and thresholds can ask in the same round.
+    only stable one; and there all detections, images and thresholds can ask in the same round.
 
     Args:
         overlaps: from `coco_overlaps`.

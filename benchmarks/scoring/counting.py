@@ -18,11 +18,11 @@ class Counts:
     Attributes:
         thresholds: float64 (m,): every distinct score, falling; those of dropped detections are among them.
         hits: int64 (m,): faces hit, never falling along the array; so are the three below.
-        false_alarms: int64 (m,): false alarms on pictures that have annotated faces.
-        false_alarms_on_empty: int64 (m,): false alarms on pictures without any annotated face.
+        false_alarms: int64 (m,): false alarms on images that have annotated faces.
+        false_alarms_on_empty: int64 (m,): false alarms on images without any annotated face.
         hit_iou: float64 (m,): sum of plain IoU (no plus one) over the hits.
         faces: faces that count.
-        pictures: all pictures.
+        images: all images.
     """
 
     thresholds: NDArray[np.float64]
@@ -31,7 +31,7 @@ class Counts:
     false_alarms_on_empty: NDArray[np.int64]
     hit_iou: NDArray[np.float64]
     faces: int
-    pictures: int
+    images: int
 
     @property
     def proposals(self) -> NDArray[np.int64]:
@@ -70,7 +70,7 @@ def count(matches: Matches, counted: NDArray[np.bool_], *, iou_threshold: float 
 
     false_alarm = ~hit
     false_alarm[landed[~counted[face]]] = False
-    on_empty = (np.diff(matches.face_offsets) == 0)[matches.picture]
+    on_empty = (np.diff(matches.face_offsets) == 0)[matches.image]
 
     scores = matches.scores
     last_of_score = np.flatnonzero(np.append(scores[1:] != scores[:-1], True)[: len(scores)])
@@ -81,5 +81,5 @@ def count(matches: Matches, counted: NDArray[np.bool_], *, iou_threshold: float 
         false_alarms_on_empty=np.cumsum(on_empty, dtype=np.int64)[last_of_score],
         hit_iou=np.cumsum(np.where(hit, matches.plain_iou, 0.0))[last_of_score],
         faces=int(np.count_nonzero(counted)),
-        pictures=matches.pictures,
+        images=matches.images,
     )

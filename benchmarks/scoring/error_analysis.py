@@ -84,7 +84,7 @@ def classify_errors(matches: Matches, counted: NDArray[np.bool_]) -> Errors:
 def fixed(matches: Matches, counted: NDArray[np.bool_], kinds: Iterable[Kind]) -> tuple[Matches, NDArray[np.bool_]]:
     """Return the matches and the mask of counted faces as if no error of these kinds had been made.
 
-    What is fixed in a picture depends on that picture alone, so pictures may be weighed afterwards.
+    What is fixed in an image depends on that image alone, so images may be weighed afterwards.
     """
     errors = classify_errors(matches, counted)
     kinds = set(kinds)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .counting import count
-from .matching import Matches, PictureBoxes, match
+from .matching import ImageBoxes, Matches, match
 from .operating_point import OperatingPoint, as_scores, operating_point
 from .wider_protocol import exact_average_precision, official_average_precision
 
@@ -21,7 +21,7 @@ class ListScore:
     Attributes:
         official_ap: average precision by the official WIDER FACE evaluation; nan where no face counts.
         exact_ap: the same with every distinct score as a threshold; the one to compare detectors by.
-        at_threshold: precision, recall, F1, false alarms a picture and mean IoU at the detector's threshold.
+        at_threshold: precision, recall, F1, false alarms per image and mean IoU at the detector's threshold.
     """
 
     official_ap: float
@@ -31,35 +31,35 @@ class ListScore:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What one detector scored on one set of pictures.
+    """What one detector scored on one set of images.
 
     Attributes:
-        pictures: pictures scored.
+        images: images scored.
         detections: boxes scored, of any score.
         overall: over all faces that are not marked to be ignored.
         lists: over the faces of each list, in the order given.
     """
 
-    pictures: int
+    images: int
     detections: int
     overall: ListScore
     lists: Mapping[str, ListScore]
 
 
 def score(
-    faces: PictureBoxes,
-    detections: PictureBoxes,
+    faces: ImageBoxes,
+    detections: ImageBoxes,
     detection_scores: NDArray[np.floating],
     *,
     score_threshold: float,
     ignore: NDArray[np.bool_] | None = None,
     lists: Mapping[str, NDArray[np.bool_]] | None = None,
 ) -> Scores:
-    """Score the detections of all pictures against the annotated faces.
+    """Score the detections of all images against the annotated faces.
 
     Args:
         faces: all annotated faces, ignored ones included.
-        detections: the boxes found in the same pictures, in the same order of pictures; within a picture in any order.
+        detections: the boxes found in the same images, in the same order of images; within an image in any order.
         detection_scores: float (n,), one finite number a detection, higher is surer.
         score_threshold: lowest score accepted at the operating point; minus infinity accepts all. It is rounded to the
             dtype of the scores first, so that a float32 score of 0.7 passes a threshold of 0.7.
@@ -90,7 +90,7 @@ def score_matches(matches: Matches, masks: Mapping[str, NDArray[np.bool_]], scor
         )
 
     return Scores(
-        pictures=matches.pictures,
+        images=matches.images,
         detections=len(matches),
         overall=score_list(masks["overall"]),
         lists={name: score_list(mask) for name, mask in masks.items() if name != "overall"},

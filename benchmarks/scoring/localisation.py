@@ -1,7 +1,7 @@
 """A detector's own habit of drawing boxes, and boxes with it taken out.
 
 Detectors frame a face differently: dlib's HOG from the eyebrows down, WIDER FACE from the forehead. At IoU 0.5 such a
-habit costs hits as if faces were missed. Fitting it on some pictures and removing it on others tells "boxes
+habit costs hits as if faces were missed. Fitting it on some images and removing it on others tells "boxes
 differently" from "detects worse".
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .matching import Matches, PictureBoxes
+from .matching import ImageBoxes, Matches
 from .verdicts import first_half, verdicts
 
 FIT_IOU = 0.3
@@ -58,11 +58,11 @@ class BoxBias:
 
 def box_bias(
     matches: Matches,
-    faces: PictureBoxes,
-    detections: PictureBoxes,
+    faces: ImageBoxes,
+    detections: ImageBoxes,
     counted: NDArray[np.bool_],
     *,
-    pictures: NDArray[np.bool_] | None = None,
+    images: NDArray[np.bool_] | None = None,
     score_threshold: float = -math.inf,
 ) -> BoxBias:
     """Fit a detector's offset and scale by medians, which the wrong matches among loose hits do not move much.
@@ -75,13 +75,13 @@ def box_bias(
         faces: all annotated faces.
         detections: the boxes found.
         counted: bool (faces,): the faces of the list.
-        pictures: bool (pictures,): fit on these alone; None takes all.
+        images: bool (images,): fit on these alone; None takes all.
         score_threshold: lowest score of a hit to fit on. Give the detector's operating threshold: near the score floor
             many loose hits are chance, and the medians follow them.
     """
-    picture, differences = hit_differences(matches, faces, detections, counted, score_threshold=score_threshold)
-    if pictures is not None:
-        differences = differences[pictures[picture]]
+    image, differences = hit_differences(matches, faces, detections, counted, score_threshold=score_threshold)
+    if images is not None:
+        differences = differences[images[image]]
     if len(differences) == 0:
         return BoxBias(math.nan, math.nan, math.nan, math.nan, hits=0)
     dx, dy, log_width, log_height = np.median(differences, axis=0).tolist()
@@ -90,8 +90,8 @@ def box_bias(
 
 def hit_differences(
     matches: Matches,
-    faces: PictureBoxes,
-    detections: PictureBoxes,
+    faces: ImageBoxes,
+    detections: ImageBoxes,
     counted: NDArray[np.bool_],
     *,
     score_threshold: float = -math.inf,
@@ -99,7 +99,7 @@ def hit_differences(
     """Return how each hit lies to its face, without hits of boxes without area; see `box_bias`.
 
     Returns:
-        The picture of each hit, int64 (hits,), and its dx, dy, log_width and log_height, float64 (hits, 4).
+        The image of each hit, int64 (hits,), and its dx, dy, log_width and log_height, float64 (hits, 4).
     """
     hit = verdicts(matches, counted, iou_threshold=FIT_IOU).hit
     hit &= matches.scores >= score_threshold
@@ -108,23 +108,23 @@ def hit_differences(
     has_area = (face_size > 0).all(axis=1) & (size > 0).all(axis=1)
     offset = (centre - face_centre)[has_area] / face_size[has_area]
     scale = np.log(size[has_area] / face_size[has_area])
-    return matches.picture[hit][has_area], np.hstack([offset, scale])
+    return matches.image[hit][has_area], np.hstack([offset, scale])
 
 
-def without_bias(detections: PictureBoxes, first: BoxBias, second: BoxBias) -> PictureBoxes | None:
-    """Return the boxes with the habit of the other half of the pictures removed from each half.
+def without_bias(detections: ImageBoxes, first: BoxBias, second: BoxBias) -> ImageBoxes | None:
+    """Return the boxes with the habit of the other half of the images removed from each half.
 
     Args:
         detections: the boxes found.
-        first: fitted on the `first_half` of the pictures, removed from the second.
+        first: fitted on the `first_half` of the images, removed from the second.
         second: fitted on the second half, removed from the first.
 
     Returns:
         The corrected boxes; None where a half has detections and the other had no hit to fit on.
     """
-    in_first = first_half(detections.pictures)[detections.picture]
+    in_first = first_half(detections.images)[detections.image]
     boxes = np.where(in_first[:, None], second.removed_from(detections.boxes), first.removed_from(detections.boxes))
-    return PictureBoxes(boxes, detections.offsets) if np.isfinite(boxes).all() else None
+    return ImageBoxes(boxes, detections.offsets) if np.isfinite(boxes).all() else None
 
 
 def _centre_and_size(boxes: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -1,7 +1,7 @@
-"""Which annotated face each detection lands on, for all pictures at once.
+"""Which annotated face each detection lands on, for all images at once.
 
 Boxes are x1, y1, x2, y2 in pixels. One matching serves every evaluation list: the best face is looked for among *all*
-faces of a picture, and only afterwards does a list say which of them count (`boxoverlap.m` and `evaluation.m` of the
+faces of an image, and only afterwards does a list say which of them count (`boxoverlap.m` and `evaluation.m` of the
 WIDER FACE eval_tools).
 """
 
@@ -19,17 +19,17 @@ _DETECTIONS_PER_BLOCK = 1 << 14
 _PAIRS_PER_BLOCK = 1 << 15
 """Detections, and pairs of one with a face, looked at together: bounds the memory and keeps a block in the cache."""
 _COLUMNS = 128
-"""Columns of the grid over the faces of one picture, by their left edges."""
+"""Columns of the grid over the faces of one image, by their left edges."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PictureBoxes:
-    """The boxes of many pictures, laid end to end.
+class ImageBoxes:
+    """The boxes of many images, laid end to end.
 
     Attributes:
         boxes: float64 (n, 4): x1, y1, x2, y2 in pixels, finite; copied where rows are not contiguous in memory. Sizes
             may be zero or negative, as those of 11 faces of WIDER FACE val are: annotation is scored as it stands.
-        offsets: int64 (pictures + 1,): picture i owns the rows offsets[i] to offsets[i + 1].
+        offsets: int64 (images + 1,): image i owns the rows offsets[i] to offsets[i + 1].
 
     Raises:
         UsageError: on a wrong dtype or shape, offsets that do not cover the rows, a box that is not finite.
@@ -42,42 +42,42 @@ class PictureBoxes:
         boxes, offsets = self.boxes, self.offsets
         if boxes.dtype != np.float64 or boxes.ndim != 2 or boxes.shape[1] != 4:
             raise UsageError(
-                f"boxes must be float64 (n, 4), got {boxes.dtype} {boxes.shape}; use from_pictures to convert"
+                f"boxes must be float64 (n, 4), got {boxes.dtype} {boxes.shape}; use from_images to convert"
             )
         if offsets.dtype != np.int64 or offsets.ndim != 1 or len(offsets) == 0:
-            raise UsageError(f"offsets must be int64 (pictures + 1,), got {offsets.dtype} {offsets.shape}")
+            raise UsageError(f"offsets must be int64 (images + 1,), got {offsets.dtype} {offsets.shape}")
         if offsets[0] != 0 or offsets[-1] != len(boxes) or bool((np.diff(offsets) < 0).any()):
             raise UsageError(f"offsets must rise from 0 to the number of boxes, {len(boxes)}")
         if not np.isfinite(boxes).all():
             row = int(np.argmin(np.isfinite(boxes).all(axis=1)))
-            picture = int(np.searchsorted(offsets, row, side="right")) - 1
-            raise UsageError(f"boxes must be finite, got {boxes[row].tolist()} in picture {picture}")
+            image = int(np.searchsorted(offsets, row, side="right")) - 1
+            raise UsageError(f"boxes must be finite, got {boxes[row].tolist()} in image {image}")
         object.__setattr__(self, "boxes", np.ascontiguousarray(boxes))
 
     @classmethod
-    def from_pictures(cls, pictures: Sequence[ArrayLike]) -> PictureBoxes:
-        """Lay the boxes of each picture, (n_i, 4) of any numeric dtype, end to end.
+    def from_images(cls, images: Sequence[ArrayLike]) -> ImageBoxes:
+        """Lay the boxes of each image, (n_i, 4) of any numeric dtype, end to end.
 
-        >>> PictureBoxes.from_pictures([[[0, 0, 2, 2]], [], [[1, 1, 5, 5], [0, 0, 1, 1]]]).offsets.tolist()
+        >>> ImageBoxes.from_images([[[0, 0, 2, 2]], [], [[1, 1, 5, 5], [0, 0, 1, 1]]]).offsets.tolist()
         [0, 1, 1, 3]
         """
-        arrays = [np.asarray(boxes, dtype=np.float64) for boxes in pictures]
-        for picture, array in enumerate(arrays):
+        arrays = [np.asarray(boxes, dtype=np.float64) for boxes in images]
+        for image, array in enumerate(arrays):
             if array.size and (array.ndim != 2 or array.shape[1] != 4):
-                raise UsageError(f"boxes of a picture must be (n, 4), got {array.shape} for picture {picture}")
+                raise UsageError(f"boxes of an image must be (n, 4), got {array.shape} for image {image}")
         counts = [array.size // 4 for array in arrays]
         stacked = np.concatenate([np.empty((0, 4)), *(array.reshape(-1, 4) for array in arrays)])
         return cls(stacked, np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.int64))
 
     @property
-    def pictures(self) -> int:
-        """The number of pictures."""
+    def images(self) -> int:
+        """The number of images."""
         return len(self.offsets) - 1
 
     @property
-    def picture(self) -> NDArray[np.int64]:
-        """The picture of each box: int64 (n,)."""
-        return np.repeat(np.arange(self.pictures, dtype=np.int64), np.diff(self.offsets))
+    def image(self) -> NDArray[np.int64]:
+        """The image of each box: int64 (n,)."""
+        return np.repeat(np.arange(self.images, dtype=np.int64), np.diff(self.offsets))
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -87,21 +87,21 @@ class PictureBoxes:
 class Matches:
     """Every detection with the face it overlaps most, in one global order: highest score first.
 
-    Equal scores keep the order in which they were given, so the detections of one picture stand in the order that the
+    Equal scores keep the order in which they were given, so the detections of one image stand in the order that the
     WIDER FACE protocol asks for. Arrays are read-only.
 
     Attributes:
         scores: float64 (n,), never rising.
-        picture: int64 (n,): the picture of each detection.
+        image: int64 (n,): the image of each detection.
         best_face: int64 (n,): row of the face with the highest IoU, the first of equals; -1 where no face overlaps.
         iou: float64 (n,): IoU with that face, boxes counted as (x2 - x1 + 1) wide and high; 0 where none overlaps.
         plain_iou: float64 (n,): IoU with that same face, boxes counted as (x2 - x1) wide and high.
         detection: int64 (n,): row of each detection in the arrays given to `match`.
-        face_offsets: int64 (pictures + 1,): the faces of picture i are the rows face_offsets[i] to face_offsets[i + 1].
+        face_offsets: int64 (images + 1,): the faces of image i are the rows face_offsets[i] to face_offsets[i + 1].
     """
 
     scores: NDArray[np.float64]
-    picture: NDArray[np.int64]
+    image: NDArray[np.int64]
     best_face: NDArray[np.int64]
     iou: NDArray[np.float64]
     plain_iou: NDArray[np.float64]
@@ -114,12 +114,12 @@ class Matches:
 
     @property
     def faces(self) -> int:
-        """The number of annotated faces of all pictures."""
+        """The number of annotated faces of all images."""
         return int(self.face_offsets[-1])
 
     @property
-    def pictures(self) -> int:
-        """The number of pictures."""
+    def images(self) -> int:
+        """The number of images."""
         return len(self.face_offsets) - 1
 
     def __len__(self) -> int:
@@ -151,24 +151,24 @@ def iou(a: NDArray[np.float64], b: NDArray[np.float64], *, plus_one: bool) -> ND
 def iou_matrix(a: NDArray[np.float64], b: NDArray[np.float64], *, plus_one: bool) -> NDArray[np.float64]:
     """Return the IoU of each box of `a` (n, 4) with each of `b` (m, 4): float64 (n, m). See `iou`.
 
-    The matrix is dense; for many pictures use `match`.
+    The matrix is dense; for many images use `match`.
     """
     return iou(a[:, None, :], b[None, :, :], plus_one=plus_one)
 
 
-def match(faces: PictureBoxes, detections: PictureBoxes, scores: ArrayLike) -> Matches:
+def match(faces: ImageBoxes, detections: ImageBoxes, scores: ArrayLike) -> Matches:
     """Find the best face of every detection.
 
     Args:
         faces: all annotated faces, ignored ones included.
-        detections: the boxes found in the same pictures, in the same order of pictures; within a picture in any order.
+        detections: the boxes found in the same images, in the same order of images; within an image in any order.
         scores: (n,) one finite number a detection, higher is surer.
 
     Raises:
-        UsageError: where the numbers of pictures differ, or scores are not n finite numbers.
+        UsageError: where the numbers of images differ, or scores are not n finite numbers.
 
-    >>> faces = PictureBoxes.from_pictures([[[0, 0, 9, 9], [20, 0, 29, 9]]])
-    >>> found = PictureBoxes.from_pictures([[[21, 0, 29, 9], [50, 50, 59, 59]]])
+    >>> faces = ImageBoxes.from_images([[[0, 0, 9, 9], [20, 0, 29, 9]]])
+    >>> found = ImageBoxes.from_images([[[21, 0, 29, 9], [50, 50, 59, 59]]])
     >>> matches = match(faces, found, [0.3, 0.8])
     >>> matches.best_face.tolist(), matches.iou.round(2).tolist()
     ([-1, 1], [0.0, 0.9])
@@ -182,7 +182,7 @@ def match(faces: PictureBoxes, detections: PictureBoxes, scores: ArrayLike) -> M
     plain_iou[landed] = _iou_of_rows(detections, order[landed], faces, best_face[landed], plus_one=False)
     return Matches(
         scores=values[order],
-        picture=detections.picture[order],
+        image=detections.image[order],
         best_face=best_face,
         iou=best_iou,
         plain_iou=plain_iou,
@@ -191,12 +191,12 @@ def match(faces: PictureBoxes, detections: PictureBoxes, scores: ArrayLike) -> M
     )
 
 
-def checked_scores(faces: PictureBoxes, detections: PictureBoxes, scores: ArrayLike) -> NDArray[np.float64]:
+def checked_scores(faces: ImageBoxes, detections: ImageBoxes, scores: ArrayLike) -> NDArray[np.float64]:
     """Return the scores as float64 (n,), or refuse what does not fit together; see `match`."""
-    if faces.pictures != detections.pictures:
+    if faces.images != detections.images:
         raise UsageError(
-            f"got faces of {faces.pictures} pictures and detections of {detections.pictures}; "
-            "give an empty array for a picture in which nothing was found"
+            f"got faces of {faces.images} images and detections of {detections.images}; "
+            "give an empty array for an image in which nothing was found"
         )
     values = np.asarray(scores, dtype=np.float64)
     if values.shape != (len(detections),):
@@ -223,14 +223,14 @@ def falling_order(scores: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def _iou_of_rows(
-    a: PictureBoxes, a_rows: NDArray[np.int64], b: PictureBoxes, b_rows: NDArray[np.int64], *, plus_one: bool
+    a: ImageBoxes, a_rows: NDArray[np.int64], b: ImageBoxes, b_rows: NDArray[np.int64], *, plus_one: bool
 ) -> NDArray[np.float64]:
     """Return the IoU of some boxes with others, one by one: float64 (n,). See `iou`."""
     # take copies whole rows five times as fast as an index does
     return iou(a.boxes.take(a_rows, axis=0), b.boxes.take(b_rows, axis=0), plus_one=plus_one)
 
 
-def _best_faces(faces: PictureBoxes, detections: PictureBoxes) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _best_faces(faces: ImageBoxes, detections: ImageBoxes) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the first face of highest IoU (-1: none overlaps) and that IoU, for each detection in the order given."""
     best_face = np.full(len(detections), -1, dtype=np.int64)
     best_iou = np.zeros(len(detections))
@@ -247,15 +247,15 @@ def _best_faces(faces: PictureBoxes, detections: PictureBoxes) -> tuple[NDArray[
 
 
 def overlapping_pairs(
-    faces: PictureBoxes, detections: PictureBoxes, *, plus_one: bool, lowest: float = 0.0
+    faces: ImageBoxes, detections: ImageBoxes, *, plus_one: bool, lowest: float = 0.0
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]]:
-    """Yield rows of detections and faces of one picture, and their IoU where it is at least `lowest` and above 0.
+    """Yield rows of detections and faces of one image, and their IoU where it is at least `lowest` and above 0.
 
     Detections come in order, and all pairs of one in the same block.
 
     Args:
         faces: all annotated faces.
-        detections: in the same pictures.
+        detections: in the same images.
         plus_one: see `iou`.
         lowest: from 0 to 1.
     """
@@ -266,12 +266,12 @@ def overlapping_pairs(
 
 
 def pairs_nearby(
-    faces: PictureBoxes, detections: PictureBoxes, *, lowest: float = 0.0
+    faces: ImageBoxes, detections: ImageBoxes, *, lowest: float = 0.0
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Yield (detection, face) row pairs of the same picture, without most pairs whose IoU is 0 or below `lowest`.
+    """Yield (detection, face) row pairs of the same image, without most pairs whose IoU is 0 or below `lowest`.
 
     Faces are sorted by left edge into the columns of a grid, so those that can reach a detection stand side by side:
-    from the column of its left edge less the widest face of the picture to the column of its right edge. On WIDER FACE
+    from the column of its left edge less the widest face of the image to the column of its right edge. On WIDER FACE
     val this leaves 1.9 of 29 million pairs, before those apart in height go too. Where an IoU is asked for, a face
     must reach over that share of the detection, from either side, and is at most so many times as wide. Detections
     come in order, and all pairs of one in the same block.
@@ -279,8 +279,8 @@ def pairs_nearby(
     if len(faces) == 0:
         return
     face_left, face_top, face_right, face_bottom = np.ascontiguousarray(faces.boxes.T)
-    of_face = faces.picture
-    leftmost, widest, span = np.zeros(faces.pictures), np.zeros(faces.pictures), np.zeros(faces.pictures)
+    of_face = faces.image
+    leftmost, widest, span = np.zeros(faces.images), np.zeros(faces.images), np.zeros(faces.images)
     with_face = np.flatnonzero(np.diff(faces.offsets))
     starts = faces.offsets[with_face]
     leftmost[with_face] = np.minimum.reduceat(face_left, starts)
@@ -288,31 +288,31 @@ def pairs_nearby(
     span[with_face] = np.maximum.reduceat(face_left, starts) - leftmost[with_face]
     scale = _COLUMNS / np.maximum(span, 1.0)
 
-    def column(picture: NDArray[np.int64], x: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Number of the grid column, counted over all pictures. Never falls with x, whatever is rounded."""
-        within = (x - leftmost[picture]) * scale[picture]
+    def column(image: NDArray[np.int64], x: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Number of the grid column, counted over all images. Never falls with x, whatever is rounded."""
+        within = (x - leftmost[image]) * scale[image]
         within = np.minimum(np.maximum(within, 0, out=within), _COLUMNS - 1, out=within)
-        return np.asarray(picture * _COLUMNS + within.astype(np.int64))
+        return np.asarray(image * _COLUMNS + within.astype(np.int64))
 
     face_column = column(of_face, face_left)
     by_column = np.argsort(face_column, kind="stable")
-    faces_before = np.concatenate([[0], np.cumsum(np.bincount(face_column, minlength=faces.pictures * _COLUMNS))])
+    faces_before = np.concatenate([[0], np.cumsum(np.bincount(face_column, minlength=faces.images * _COLUMNS))])
     face_top, face_bottom = face_top[by_column], face_bottom[by_column]
-    of_detection = detections.picture
+    of_detection = detections.image
 
     for begin in range(0, len(detections), _DETECTIONS_PER_BLOCK):
-        picture = of_detection[begin : begin + _DETECTIONS_PER_BLOCK]
+        image = of_detection[begin : begin + _DETECTIONS_PER_BLOCK]
         left, top, right, bottom = np.ascontiguousarray(detections.boxes[begin : begin + _DETECTIONS_PER_BLOCK].T)
         # Boxes less than one pixel apart overlap under the plus-one rule; two pixels leave room for rounding.
         across, down = lowest * (right - left) - 2.0, lowest * (bottom - top) - 2.0
-        reach = widest[picture] if lowest == 0 else np.minimum(widest[picture], (right - left) / lowest + 2.0)
-        first = faces_before[column(picture, left + across - reach)]
-        counts = np.maximum(faces_before[column(picture, right - across) + 1] - first, 0)
+        reach = widest[image] if lowest == 0 else np.minimum(widest[image], (right - left) / lowest + 2.0)
+        first = faces_before[column(image, left + across - reach)]
+        counts = np.maximum(faces_before[column(image, right - across) + 1] - first, 0)
         top, bottom = top + down, bottom - down
         pairs_before = np.concatenate([[0], np.cumsum(counts)])
         to_face = first - pairs_before[:-1]
         start = 0
-        while start < len(picture):
+        while start < len(image):
             stop = int(np.searchsorted(pairs_before, pairs_before[start] + _PAIRS_PER_BLOCK, side="right")) - 1
             stop = max(stop, start + 1)
             detection = np.repeat(np.arange(start, stop), counts[start:stop])

@@ -21,25 +21,25 @@ class OperatingPoint:
     Attributes:
         score_threshold: as asked for, in the detector's own score.
         faces: faces that count.
-        pictures: all pictures.
+        images: all images.
         hits: faces found.
         false_alarms: detections on no face, and second detections of a face.
         precision: hits / (hits + false alarms).
         recall: hits / faces.
         f1: harmonic mean of precision and recall, 2 hits / (hits + false alarms + faces).
-        false_alarms_per_picture: false alarms / pictures.
+        false_alarms_per_image: false alarms / images.
         mean_iou: mean plain IoU (no plus one) of the hits with their faces.
     """
 
     score_threshold: float
     faces: int
-    pictures: int
+    images: int
     hits: int
     false_alarms: int
     precision: float
     recall: float
     f1: float
-    false_alarms_per_picture: float
+    false_alarms_per_image: float
     mean_iou: float
 
 
@@ -70,13 +70,13 @@ def operating_point(counts: Counts, score_threshold: float) -> OperatingPoint:
     return OperatingPoint(
         score_threshold=score_threshold,
         faces=counts.faces,
-        pictures=counts.pictures,
+        images=counts.images,
         hits=hits,
         false_alarms=proposals - hits,
         precision=_ratio(hits, proposals),
         recall=_ratio(hits, counts.faces),
         f1=_ratio(2 * hits, proposals + counts.faces),
-        false_alarms_per_picture=_ratio(proposals - hits, counts.pictures),
+        false_alarms_per_image=_ratio(proposals - hits, counts.images),
         mean_iou=_ratio(hit_iou, hits),
     )
 

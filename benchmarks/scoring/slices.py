@@ -1,9 +1,9 @@
-"""Parts of a data set to score by themselves: faces of a kind, or pictures of a kind.
+"""Parts of a data set to score by themselves: faces of a kind, or images of a kind.
 
 A slice of faces is scored like an official list of WIDER FACE: all other faces are ignored, neither missed nor a false
 alarm when found. False alarms belong to no face and stay whole, so AP and precision fall as a slice gets smaller:
-compare detectors on one slice, and slices with one another by recall at a score threshold. A slice of pictures takes
-their false alarms along and has no such fault. Events are slices of pictures too, but of a large data set too many to
+compare detectors on one slice, and slices with one another by recall at a score threshold. A slice of images takes
+their false alarms along and has no such fault. Events are slices of images too, but of a large data set too many to
 hold a mask for each: they are cut out one after another, by `event_parts`.
 """
 
@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from ...datasets.manage.statistics import HEIGHTS_PX, SHARES, in_bins, shares
 from ...errors import UsageError
-from .matching import Matches, PictureBoxes
-from .verdicts import Part, select_pictures, split_pictures
+from .matching import ImageBoxes, Matches
+from .verdicts import Part, select_images, split_images
 
 HEIGHT, SHARE = "height in px", "share of image"
 """Groups of slices: by `HEIGHTS_PX` and by `SHARES`."""
-FACES_A_PICTURE = {"1": (1, 1), "2-5": (2, 5), "6-20": (6, 20), "21-100": (21, 100), "over 100": (101, np.inf)}
+FACES_A_IMAGE = {"1": (1, 1), "2-5": (2, 5), "6-20": (6, 20), "21-100": (21, 100), "over 100": (101, np.inf)}
 """Name -> fewest and most annotated faces, ignored ones included."""
 LABELS = {
     "blur": ("clear", "normal", "heavy"),
@@ -34,7 +34,7 @@ LABELS = {
 """What 0, 1, 2 mean in each attribute (`readme.txt` of wider_face_split)."""
 DEMOGRAPHICS_CAVEAT = (
     "Perceived gender, age and skin tone are what annotators saw in a photograph, not what people are: a gap shows "
-    "that this detector finds faces labelled so less often in these pictures, where size, blur, pose and light differ "
+    "that this detector finds faces labelled so less often in these images, where size, blur, pose and light differ "
     "between the groups too; it does not show the cause, and faces nobody could label are in no group."
 )
 
@@ -47,13 +47,13 @@ class Slice:
         name: within its group, such as "16–32".
         group: such as "height in px".
         faces: bool (faces,): the faces that count; all others are ignored.
-        pictures: bool (pictures,): the pictures that are scored; the others are left out with their false alarms.
+        images: bool (images,): the images that are scored; the others are left out with their false alarms.
     """
 
     name: str
     group: str
     faces: NDArray[np.bool_]
-    pictures: NDArray[np.bool_]
+    images: NDArray[np.bool_]
 
     @property
     def size(self) -> int:
@@ -62,7 +62,7 @@ class Slice:
 
 
 def standard_slices(
-    faces: PictureBoxes,
+    faces: ImageBoxes,
     counted: NDArray[np.bool_],
     image_sizes: NDArray[np.integer],
     *,
@@ -81,7 +81,7 @@ def standard_slices(
     """
     _check("counted", counted, len(faces))
     sizes = face_sizes(faces, image_sizes)
-    everywhere = np.ones(faces.pictures, dtype=np.bool_)
+    everywhere = np.ones(faces.images, dtype=np.bool_)
     slices = [
         Slice(name, group, counted & (of_faces == name), everywhere)
         for group, of_faces, bins in (
@@ -93,15 +93,13 @@ def standard_slices(
     for group, names in LABELS.items():
         if group in (attributes or {}):
             slices += label_slices(faces, counted, group, (attributes or {})[group], names)
-    per_picture = np.diff(faces.offsets)
-    for name, (fewest, most) in FACES_A_PICTURE.items():
-        slices.append(
-            _of_pictures(faces, counted, "faces a picture", name, (per_picture >= fewest) & (per_picture <= most))
-        )
+    per_image = np.diff(faces.offsets)
+    for name, (fewest, most) in FACES_A_IMAGE.items():
+        slices.append(_of_images(faces, counted, "faces an image", name, (per_image >= fewest) & (per_image <= most)))
     return tuple(slices)
 
 
-def face_sizes(faces: PictureBoxes, image_sizes: NDArray[np.integer]) -> dict[str, NDArray[np.float64]]:
+def face_sizes(faces: ImageBoxes, image_sizes: NDArray[np.integer]) -> dict[str, NDArray[np.float64]]:
     """Return how large each face is: float64 (faces,) under each name.
 
     A mask such as `face_sizes(…)["share"] >= 0.2` chooses faces for `count` and its like, as a slice does.
@@ -117,17 +115,17 @@ def face_sizes(faces: PictureBoxes, image_sizes: NDArray[np.integer]) -> dict[st
     Raises:
         UsageError: on another number of sizes than of images.
 
-    >>> faces = PictureBoxes.from_pictures([[[-10, 0, 10, 20]], [[0, 0, 3, 4]]])
+    >>> faces = ImageBoxes.from_images([[[-10, 0, 10, 20]], [[0, 0, 3, 4]]])
     >>> {name: values.tolist() for name, values in face_sizes(faces, np.array([[40, 20], [0, 0]])).items()}
     {'height': [20.0, 4.0], 'share': [0.25, nan]}
     """
-    _check("image_sizes", image_sizes, faces.pictures)
+    _check("image_sizes", image_sizes, faces.images)
     sides = np.repeat(np.asarray(image_sizes, dtype=np.float64), np.diff(faces.offsets), axis=0)
     return {"height": faces.boxes[:, 3] - faces.boxes[:, 1], "share": shares(faces.boxes, sides)}
 
 
 def label_slices(
-    faces: PictureBoxes,
+    faces: ImageBoxes,
     counted: NDArray[np.bool_],
     group: str,
     codes: NDArray[np.integer],
@@ -148,43 +146,43 @@ def label_slices(
     """
     _check("counted", counted, len(faces))
     _check(group, codes, len(faces))
-    everywhere = np.ones(faces.pictures, dtype=np.bool_)
+    everywhere = np.ones(faces.images, dtype=np.bool_)
     return tuple(Slice(name, group, counted & (codes == code), everywhere) for code, name in enumerate(names))
 
 
 def event_parts(matches: Matches, counted: NDArray[np.bool_], events: Sequence[str]) -> Iterator[tuple[str, Part]]:
-    """Yield each event with its pictures, in the order in which events come first.
+    """Yield each event with its images, in the order in which events come first.
 
     Args:
         matches: from `match`.
         counted: bool (faces,): the faces that count.
-        events: the event of each picture.
+        events: the event of each image.
 
     Raises:
-        UsageError: on another number of events than of pictures.
+        UsageError: on another number of events than of images.
     """
-    _check("events", events, matches.pictures)
+    _check("events", events, matches.images)
     number = {name: place for place, name in enumerate(dict.fromkeys(events))}
-    of_picture = np.array([number[name] for name in events], dtype=np.int64)
-    return zip(number, split_pictures(matches, counted, of_picture, len(number)), strict=True)
+    of_image = np.array([number[name] for name in events], dtype=np.int64)
+    return zip(number, split_images(matches, counted, of_image, len(number)), strict=True)
 
 
 def slice_matches(matches: Matches, part: Slice) -> tuple[Matches, NDArray[np.bool_]]:
     """Return matches and mask of counted faces to score a slice with."""
-    if part.pictures.all():
+    if part.images.all():
         return matches, part.faces
-    return select_pictures(matches, part.faces, part.pictures)
+    return select_images(matches, part.faces, part.images)
 
 
 def slice_weights(part: Slice, weights: NDArray[np.integer]) -> NDArray[np.integer]:
-    """Return the weights of the slice's own pictures, so that its statistics share the draws of the whole set."""
-    return weights if part.pictures.all() else np.ascontiguousarray(weights[:, part.pictures])
+    """Return the weights of the slice's own images, so that its statistics share the draws of the whole set."""
+    return weights if part.images.all() else np.ascontiguousarray(weights[:, part.images])
 
 
-def _of_pictures(
-    faces: PictureBoxes, counted: NDArray[np.bool_], group: str, name: str, pictures: NDArray[np.bool_]
+def _of_images(
+    faces: ImageBoxes, counted: NDArray[np.bool_], group: str, name: str, images: NDArray[np.bool_]
 ) -> Slice:
-    return Slice(name, group, counted & np.repeat(pictures, np.diff(faces.offsets)), pictures)
+    return Slice(name, group, counted & np.repeat(images, np.diff(faces.offsets)), images)
 
 
 def _check(name: str, values: Sequence[object] | NDArray[np.generic], length: int) -> None:

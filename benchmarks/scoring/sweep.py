@@ -29,7 +29,7 @@ class Sweep:
         recall: float64 (m,): hits / faces, never falling along the array.
         f1: float64 (m,): harmonic mean of precision and recall.
         f2: float64 (m,): the same with recall weighing twice as much (van Rijsbergen 1979, beta = 2).
-        false_alarms_per_picture: float64 (m,), never falling along the array.
+        false_alarms_per_image: float64 (m,), never falling along the array.
     """
 
     thresholds: NDArray[np.float64]
@@ -39,7 +39,7 @@ class Sweep:
     recall: NDArray[np.float64]
     f1: NDArray[np.float64]
     f2: NDArray[np.float64]
-    false_alarms_per_picture: NDArray[np.float64]
+    false_alarms_per_image: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.thresholds)
@@ -60,7 +60,7 @@ def sweep(counts: Counts) -> Sweep:
         recall=_ratio(hits, counts.faces),
         f1=_ratio(2 * hits, proposals + counts.faces),
         f2=_ratio(5 * hits, proposals + 4 * counts.faces),
-        false_alarms_per_picture=_ratio(proposals - hits, counts.pictures),
+        false_alarms_per_image=_ratio(proposals - hits, counts.images),
     )
 
 

@@ -1,4 +1,4 @@
-"""What became of each detection, and parts of a matching: the detections or the pictures of a choice."""
+"""What became of each detection, and parts of a matching: the detections or the images of a choice."""
 
 from __future__ import annotations
 
@@ -61,11 +61,11 @@ def faces_not_hit(matches: Matches, counted: NDArray[np.bool_], hit: NDArray[np.
 
 
 def select_detections(matches: Matches, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> Matches:
-    """Return the matches of the `chosen` detections, bool (n,) or rising places; all faces and pictures stay."""
+    """Return the matches of the `chosen` detections, bool (n,) or rising places; all faces and images stay."""
     return replace(
         matches,
         scores=matches.scores[chosen],
-        picture=matches.picture[chosen],
+        image=matches.image[chosen],
         best_face=matches.best_face[chosen],
         iou=matches.iou[chosen],
         plain_iou=matches.plain_iou[chosen],
@@ -73,34 +73,34 @@ def select_detections(matches: Matches, chosen: NDArray[np.bool_] | NDArray[np.i
     )
 
 
-def select_pictures(
+def select_images(
     matches: Matches, counted: NDArray[np.bool_], chosen: NDArray[np.bool_]
 ) -> tuple[Matches, NDArray[np.bool_]]:
-    """Return the matches and the mask of counted faces as if there were only the `chosen` pictures.
+    """Return the matches and the mask of counted faces as if there were only the `chosen` images.
 
-    Pictures and faces are numbered anew, `detection` still names rows of the arrays given to `match`.
+    Images and faces are numbered again, `detection` still names rows of the arrays given to `match`.
 
     Args:
         matches: from `match`.
         counted: bool (faces,): the faces of the list.
-        chosen: bool (pictures,).
+        chosen: bool (images,).
 
     Raises:
         UsageError: on masks of other lengths.
     """
-    if counted.shape != (matches.faces,) or chosen.shape != (matches.pictures,):
+    if counted.shape != (matches.faces,) or chosen.shape != (matches.images,):
         raise UsageError(
-            f"expected masks of {matches.faces} faces and {matches.pictures} pictures, got shapes {counted.shape} and "
+            f"expected masks of {matches.faces} faces and {matches.images} images, got shapes {counted.shape} and "
             f"{chosen.shape}"
         )
     faces = np.diff(matches.face_offsets)
     face_chosen = np.repeat(chosen, faces)
     # The last place serves best_face -1, no face.
     face_number = np.append(np.cumsum(face_chosen, dtype=np.int64) - 1, -1)
-    part = select_detections(matches, chosen[matches.picture])
+    part = select_detections(matches, chosen[matches.image])
     return replace(
         part,
-        picture=(np.cumsum(chosen, dtype=np.int64) - 1)[part.picture],
+        image=(np.cumsum(chosen, dtype=np.int64) - 1)[part.image],
         best_face=face_number[part.best_face],
         face_offsets=np.concatenate([[0], np.cumsum(faces[chosen])]).astype(np.int64),
     ), counted[face_chosen]
@@ -108,65 +108,65 @@ def select_pictures(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """Some pictures, with matches as if there were no others.
+    """Some images, with matches as if there were no others.
 
     Attributes:
-        pictures: int64 (k,): which ones, rising.
+        images: int64 (k,): which ones, rising.
         faces: int64 (m,): their faces, rising.
-        matches: of these; pictures and faces are numbered anew, `detection` still names rows of the whole.
+        matches: of these; images and faces are numbered again, `detection` still names rows of the whole.
         counted: bool (m,): the faces of the list.
     """
 
-    pictures: NDArray[np.int64]
+    images: NDArray[np.int64]
     faces: NDArray[np.int64]
     matches: Matches
     counted: NDArray[np.bool_]
 
 
-def split_pictures(matches: Matches, counted: NDArray[np.bool_], part: NDArray[np.int64], parts: int) -> Iterator[Part]:
-    """Yield what `select_pictures` makes of each part of the pictures, looking at the whole once and not once a part.
+def split_images(matches: Matches, counted: NDArray[np.bool_], part: NDArray[np.int64], parts: int) -> Iterator[Part]:
+    """Yield what `select_images` makes of each part of the images, looking at the whole once and not once a part.
 
     Args:
         matches: from `match`.
         counted: bool (faces,): the faces of the list.
-        part: int64 (pictures,): which part each picture is in, from 0 to below `parts`.
+        part: int64 (images,): which part each image is in, from 0 to below `parts`.
         parts: how many there are.
     """
     faces = np.diff(matches.face_offsets)
-    pictures_of, faces_of, rows_of = (
+    images_of, faces_of, rows_of = (
         np.split(np.argsort(of, kind="stable"), np.cumsum(np.bincount(of, minlength=parts))[:-1])
-        for of in (part, np.repeat(part, faces), part[matches.picture])
+        for of in (part, np.repeat(part, faces), part[matches.image])
     )
-    picture_number = np.empty(matches.pictures, dtype=np.int64)
+    image_number = np.empty(matches.images, dtype=np.int64)
     # The last place serves best_face -1, no face.
     face_number = np.full(matches.faces + 1, -1, dtype=np.int64)
-    for some, within, rows in zip(pictures_of, faces_of, rows_of, strict=True):
-        picture_number[some], face_number[within] = np.arange(len(some)), np.arange(len(within))
+    for some, within, rows in zip(images_of, faces_of, rows_of, strict=True):
+        image_number[some], face_number[within] = np.arange(len(some)), np.arange(len(within))
         whole = select_detections(matches, rows)
         found = replace(
             whole,
-            picture=picture_number[whole.picture],
+            image=image_number[whole.image],
             best_face=face_number[whole.best_face],
             face_offsets=np.concatenate([[0], np.cumsum(faces[some])]).astype(np.int64),
         )
         yield Part(some, within, found, counted[within])
 
 
-def first_half(pictures: int, seed: int = 0) -> NDArray[np.bool_]:
-    """Choose half of the pictures, the larger half of an odd number, at random: bool (pictures,).
+def first_half(images: int, seed: int = 0) -> NDArray[np.bool_]:
+    """Choose half of the images, the larger half of an odd number, at random: bool (images,).
 
     >>> first_half(5, seed=0).tolist()
     [False, True, True, True, False]
     """
-    half = np.zeros(pictures, dtype=np.bool_)
-    half[random_order(np.random.PCG64(seed), pictures)[: (pictures + 1) // 2]] = True
+    half = np.zeros(images, dtype=np.bool_)
+    half[random_order(np.random.PCG64(seed), images)[: (images + 1) // 2]] = True
     return half
 
 
-def random_order(stream: np.random.BitGenerator, pictures: int) -> NDArray[np.int64]:
-    """Return the pictures in a random order: int64 (pictures,).
+def random_order(stream: np.random.BitGenerator, images: int) -> NDArray[np.int64]:
+    """Return the images in a random order: int64 (images,).
 
     The same for a seed in any process and release of NumPy, which keeps the raw stream of a bit generator stable, but
     not what `Generator.permutation` makes of it (NEP 19).
     """
-    return np.argsort(stream.random_raw(pictures), kind="stable")
+    return np.argsort(stream.random_raw(images), kind="stable")

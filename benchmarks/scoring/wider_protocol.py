@@ -59,7 +59,7 @@ def official_average_precision(counts: Counts) -> float:
     """Return the AP that the official WIDER FACE evaluation prints.
 
     Scores are normalised over all detections given, dropped ones too, so one outlier among the scores moves the value;
-    `exact_average_precision` depends on their order alone. False alarms on pictures without any annotated face are
+    `exact_average_precision` depends on their order alone. False alarms on images without any annotated face are
     free, as in the original.
 
     Args:
@@ -78,8 +78,8 @@ def official_average_precision(counts: Counts) -> float:
 def exact_average_precision(counts: Counts) -> float:
     """Return AP with every distinct score as a threshold: the same under any strictly rising map of the scores.
 
-    False alarms on pictures without any annotated face, which the official form leaves out, count too. WIDER FACE val
-    has no such picture.
+    False alarms on images without any annotated face, which the official form leaves out, count too. WIDER FACE val
+    has no such image.
 
     Args:
         counts: from `count`, for one evaluation list.

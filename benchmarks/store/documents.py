@@ -11,14 +11,14 @@ from typing import Any
 from ...errors import ResultsError, SchemaVersionError
 
 
-def read_document(path: Path, schema: str, version: int, mend: str) -> dict[str, Any]:
+def read_document(path: Path, schema: str, version: int, remedy: str) -> dict[str, Any]:
     """Return the content of a file.
 
     Args:
         path: of the file.
         schema: what its "schema" must be.
         version: what its "schema_version" must be.
-        mend: a sentence that ends every message: what to do about a file that is none of these.
+        remedy: a sentence that ends every message: what to do about a file that is none of these.
 
     Raises:
         ResultsError: it cannot be read, or is another file than one of this schema.
@@ -27,12 +27,12 @@ def read_document(path: Path, schema: str, version: int, mend: str) -> dict[str,
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ResultsError(f"cannot read {path}: {error}. {mend}") from error
+        raise ResultsError(f"cannot read {path}: {error}. {remedy}") from error
     if not isinstance(document, dict) or document.get("schema") != schema:
-        raise ResultsError(f'{path} is another file: expected "schema": {schema!r}. {mend}')
+        raise ResultsError(f'{path} is another file: expected "schema": {schema!r}. {remedy}')
     if document.get("schema_version") != version:
         raise SchemaVersionError(
-            f"{path} has schema version {document.get('schema_version')!r}, this facebench reads {version}. {mend}"
+            f"{path} has schema version {document.get('schema_version')!r}, this facebench reads {version}. {remedy}"
         )
     return document
 

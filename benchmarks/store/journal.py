@@ -22,14 +22,14 @@ from .records import Start
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PictureRecord:
-    """What one detector gave for one picture in the first round.
+class ImageRecord:
+    """What one detector gave for one image in the first round.
 
     Attributes:
-        image_id: of the picture.
+        image_id: of the image.
         detections: what was found.
         detect_ms: wall time of the call.
-        pixels: of the picture, before any resizing.
+        pixels: of the image, before any resizing.
         cpu_ms: processor time of the call; nan where it was not measured.
         stages_ms: pre, inference and post, where the adapter can tell.
     """
@@ -44,11 +44,11 @@ class PictureRecord:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """A later round's timing of one picture.
+    """A later round's timing of one image.
 
     Attributes:
         round: 1 for the second time.
-        image_id: of the picture.
+        image_id: of the image.
         detect_ms: wall time of the call; nan where it failed.
         cpu_ms: processor time of the call.
         stages_ms: pre, inference and post, where the adapter can tell.
@@ -70,18 +70,18 @@ class JournalContent:
     """What a journal holds.
 
     Attributes:
-        records: finished pictures of the first round, in the order measured.
+        records: finished images of the first round, in the order measured.
         repeats: timings of later rounds, in the order measured.
-        put_aside: pictures that failed for good -> why.
-        deaths: picture -> why the child ended on it.
+        put_aside: images that failed for good -> why.
+        deaths: image -> why the child ended on it.
         starts: of the child.
         peak_rss_mb: largest resident memory.
         device_memory_mb: largest device memory, where the library can tell.
     """
 
-    records: dict[str, PictureRecord] = field(default_factory=dict)
+    records: dict[str, ImageRecord] = field(default_factory=dict)
     repeats: list[Repeat] = field(default_factory=list)
-    put_aside: dict[str, str] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
     deaths: dict[str, list[str]] = field(default_factory=dict)
     starts: list[Start] = field(default_factory=list)
     peak_rss_mb: float = 0.0
@@ -100,7 +100,7 @@ class Journal:
     A process killed in the middle of a line leaves a torn one; opening the journal cuts it off.
 
     Attributes:
-        landmarks_seen: whether a picture that this object read or wrote has landmarks.
+        landmarks_seen: whether an image that this object read or wrote has landmarks.
     """
 
     def __init__(self, path: Path) -> None:
@@ -128,7 +128,7 @@ class Journal:
         return content
 
     def open_index(self) -> tuple[JournalContent, dict[str, int]]:
-        """Open like `open`, but keep of a finished picture only where its line begins; see `read`.
+        """Open like `open`, but keep of a finished image only where its line begins; see `read`.
 
         Returns:
             The content without its records, and image_id -> place.
@@ -146,8 +146,8 @@ class Journal:
                 _collect(content, event)
         return content, places
 
-    def read(self, places: Iterable[int]) -> Iterator[PictureRecord]:
-        """Read finished pictures back, one at a time.
+    def read(self, places: Iterable[int]) -> Iterator[ImageRecord]:
+        """Read finished images back, one at a time.
 
         Args:
             places: where their lines begin.
@@ -180,7 +180,7 @@ class Journal:
                         if event is None and line.endswith(b"\n"):
                             raise ResultsError(
                                 f"{self._path} is damaged {whole:,} bytes from its beginning, expected a line of JSON. "
-                                "Remove it to measure its detector anew"
+                                "Remove it to measure its detector again"
                             )
                         if event is None:
                             break
@@ -196,8 +196,8 @@ class Journal:
     def _see_landmarks(self, event: Mapping[str, Any]) -> None:
         self.landmarks_seen = self.landmarks_seen or bool(event["landmarks"])
 
-    def picture(self, record: PictureRecord, peak_rss_mb: float, device_memory_mb: float | None = None) -> int:
-        """Add a finished picture of the first round; return where its line begins."""
+    def image(self, record: ImageRecord, peak_rss_mb: float, device_memory_mb: float | None = None) -> int:
+        """Add a finished image of the first round; return where its line begins."""
         found = record.detections
         event = {
             "event": "picture",
@@ -216,7 +216,7 @@ class Journal:
         return self._append(event)
 
     def repeat(self, repeat: Repeat) -> None:
-        """Add a later round's timing of a picture."""
+        """Add a later round's timing of an image."""
         self._append({"event": "repeat", **dataclasses.asdict(repeat)})
 
     def start(self, start: Start) -> None:
@@ -224,11 +224,11 @@ class Journal:
         self._append({"event": "start", **start.to_json()})
 
     def death(self, image_id: str, reason: str) -> None:
-        """Add that the child ended on this picture."""
+        """Add that the child ended on this image."""
         self._append({"event": "death", "image_id": image_id, "reason": reason})
 
-    def put_aside(self, image_id: str, reason: str) -> None:
-        """Add that this picture failed for good."""
+    def skipped(self, image_id: str, reason: str) -> None:
+        """Add that this image failed for good."""
         self._append({"event": "put_aside", "image_id": image_id, "reason": reason})
 
     def close(self) -> None:
@@ -282,17 +282,17 @@ def _collect(content: JournalContent, event: dict[str, Any]) -> None:
     elif kind == "death":
         content.deaths.setdefault(event["image_id"], []).append(event["reason"])
     elif kind == "put_aside":
-        content.put_aside[event["image_id"]] = event["reason"]
+        content.skipped[event["image_id"]] = event["reason"]
 
 
-def _record(event: Mapping[str, Any]) -> PictureRecord:
+def _record(event: Mapping[str, Any]) -> ImageRecord:
     landmarks = event["landmarks"]
     detections = Detections(
         _decode(event["boxes"], (-1, 4)),
         _decode(event["scores"], (-1,)),
         None if landmarks is None else _decode(landmarks, (-1, 5, 2)),
     )
-    return PictureRecord(
+    return ImageRecord(
         event["image_id"],
         detections,
         event["detect_ms"],

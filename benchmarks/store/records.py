@@ -22,7 +22,7 @@ Status = Literal["running", "done", "failed", "unavailable"]
 
 @dataclass(frozen=True, slots=True)
 class Protocol(Record):
-    """How pictures are given to a detector; part of a result's identity.
+    """How images are given to a detector; part of a result's identity.
 
     Attributes:
         size: as `detectors.resized` describes it: "original", "long=640", "original+long=320". Resizing is inside
@@ -292,11 +292,11 @@ class DatasetInfo(Record):
 
 @dataclass(frozen=True, slots=True)
 class Floor(Record):
-    """The smallest times that this harness can show here, medians over calls with a 1024×768 picture.
+    """The smallest times that this harness can show here, medians over calls with a 1024×768 image.
 
     Attributes:
         detect_ms: of an empty `detect`: it is inside every latency of a table.
-        round_trip_ms: picture into shared memory, pipe, call and answer: what a picture costs beside its latency.
+        round_trip_ms: image into shared memory, pipe, call and answer: what an image costs beside its latency.
         calls: how many.
     """
 

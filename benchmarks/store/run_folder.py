@@ -2,21 +2,21 @@
 
 ```
 run.json                     schema version, environment, data set, protocol, cells with their state
-pictures.parquet             one row a picture: image_id, verdict, detail, width, height, decode_ms (without it where
+pictures.parquet             one row an image: image_id, verdict, detail, width, height, decode_ms (without it where
                              several workers decoded side by side)
 faces.parquet                one row an annotated face: image_id, x1, y1, x2, y2, ignore, attributes
 cells/<spec>-<key>/
-    journal.jsonl            one line a picture while the cell runs; what is lost with a crash is the last line at most
-    detections.parquet       one row a detection: image_id, x1, y1, x2, y2, score, landmark columns
-    timings.parquet          one row a call: image_id, round (0 first), order, detect_ms, cpu_ms, pre_ms, inference_ms,
-                             post_ms (NaN where the adapter cannot tell), pixels, detections
+    journal.jsonl            one line per image while the cell runs; what is lost with a crash is the last line at most
+    detections.parquet       one row per detection: image_id, x1, y1, x2, y2, score, landmark columns
+    timings.parquet          one row per call: image_id, round (0 first), order, detect_ms, cpu_ms, pre_ms,
+                             inference_ms, post_ms (NaN where the adapter cannot tell), pixels, detections
     worker.log               what the child printed last
-previews/                    a few pictures for the report, small
+previews/                    a few images for the report, small
 .lock                        held by the process that writes
 ```
 
 Complete files are written beside their place, flushed to the disk, then moved over it in one step. Boxes are pixels of
-the original picture, times milliseconds, memory MB.
+the original image, times milliseconds, memory MB.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ import pandas as pd
 from ...detectors import Detections
 from ...errors import ResultsError, RunLockedError, SchemaVersionError
 from .documents import json_text
-from .journal import JournalContent, PictureRecord, Repeat
+from .journal import ImageRecord, JournalContent, Repeat
 from .records import RunDocument, StoredCell, upgraded
 from .sealed_tables import read_table, table_bytes, write_parts
 
@@ -158,13 +158,13 @@ class RunFolder:
         """Return the folder of a cell's files."""
         return self.path / "cells" / cell.folder
 
-    def write_pictures(self, pictures: pd.DataFrame, faces: pd.DataFrame) -> None:
-        """Store the pictures and the annotation that the cells will be scored with."""
+    def write_images(self, images: pd.DataFrame, faces: pd.DataFrame) -> None:
+        """Store the images and the annotation that the cells will be scored with."""
         _write_table(self.path / "faces.parquet", faces)
-        _write_table(self.path / "pictures.parquet", pictures)
+        _write_table(self.path / "pictures.parquet", images)
 
-    def pictures(self) -> pd.DataFrame:
-        """One row a picture."""
+    def images(self) -> pd.DataFrame:
+        """One row an image."""
         return self._read(self.path / "pictures.parquet")
 
     def faces(self) -> pd.DataFrame:
@@ -172,24 +172,22 @@ class RunFolder:
         return self._read(self.path / "faces.parquet")
 
     def detections(self, cell: StoredCell) -> pd.DataFrame:
-        """One row a detection of a finished cell, pictures in run order, best first within a picture."""
+        """One row per detection of a finished cell, images in run order, best first within an image."""
         return self._read(self.cell_path(cell) / "detections.parquet")
 
     def timings(self, cell: StoredCell) -> pd.DataFrame:
-        """One row a call of a finished cell, in the order measured; see the module for the columns."""
+        """One row per call of a finished cell, in the order measured; see the module for the columns."""
         table = self._read(self.cell_path(cell) / "timings.parquet")
         missing = {"round": 0, **dict.fromkeys(("cpu_ms", *_STAGES), np.nan)}
         return table.assign(**{name: value for name, value in missing.items() if name not in table})
 
-    def write_cell(self, cell: StoredCell, records: Sequence[PictureRecord], repeats: Sequence[Repeat] = ()) -> None:
+    def write_cell(self, cell: StoredCell, records: Sequence[ImageRecord], repeats: Sequence[Repeat] = ()) -> None:
         """Turn a complete journal into the two tables of a cell."""
         folder = self.cell_path(cell)
         _write_table(folder / "detections.parquet", detections_table(records))
         _write_table(folder / "timings.parquet", _timings_table(records, repeats))
 
-    def write_detections(
-        self, cell: StoredCell, batches: Iterator[Sequence[PictureRecord]], *, landmarks: bool
-    ) -> None:
+    def write_detections(self, cell: StoredCell, batches: Iterator[Sequence[ImageRecord]], *, landmarks: bool) -> None:
         """Write the tables of a cell that was not timed, a batch at a time.
 
         Args:
@@ -204,16 +202,16 @@ class RunFolder:
     def content(self, cell: StoredCell) -> JournalContent:
         """Return what a finished cell holds, for going on with more rounds: detections and, apart from them, times."""
         timings, found = self.timings(cell), self.detections(cell)
-        content = JournalContent(put_aside=dict(cell.failed_images))
+        content = JournalContent(skipped=dict(cell.failed_images))
         if cell.rounds and cell.start is not None:
             content.starts.append(cell.start)
         content.see_memory(cell.peak_rss_mb or 0.0, cell.device_memory_mb)
         rows = dict(iter(found.groupby("image_id", sort=False)))
         # an image whose first timing failed has detections all the same
-        seen = self.pictures().query("verdict == 'ok'")
+        seen = self.images().query("verdict == 'ok'")
         for name, width, height in seen[["image_id", "width", "height"]].itertuples(index=False):
-            if name not in content.put_aside:
-                content.records[name] = PictureRecord(
+            if name not in content.skipped:
+                content.records[name] = ImageRecord(
                     name, _detections_of(rows.get(name)), math.nan, int(width) * int(height)
                 )
         for name, number, detect_ms, cpu_ms, *stages, count in timings[
@@ -233,7 +231,7 @@ class RunFolder:
             raise ResultsError(f"{path} is missing; measure again with: facebench run --out {self.path}") from None
         except Exception as error:
             raise ResultsError(
-                f"cannot read {path}: {error}. Remove its folder and run again to measure anew"
+                f"cannot read {path}: {error}. Remove its folder and run again to measure again"
             ) from error
 
 
@@ -276,9 +274,9 @@ def _sweep(path: Path) -> None:
                 left.unlink()
 
 
-def _timings_table(records: Sequence[PictureRecord], repeats: Sequence[Repeat]) -> pd.DataFrame:
+def _timings_table(records: Sequence[ImageRecord], repeats: Sequence[Repeat]) -> pd.DataFrame:
     pixels = {record.image_id: record.pixels for record in records}
-    calls: list[tuple[int, int, PictureRecord | Repeat]] = [
+    calls: list[tuple[int, int, ImageRecord | Repeat]] = [
         *((0, len(record.detections), record) for record in records if math.isfinite(record.detect_ms)),
         *((repeat.round, repeat.detections, repeat) for repeat in repeats),
     ]
@@ -306,11 +304,11 @@ def _detections_of(rows: pd.DataFrame | None) -> Detections:
     return Detections(rows[_BOX].to_numpy(np.float32), rows["score"].to_numpy(np.float32), points)
 
 
-def detections_table(records: Sequence[PictureRecord], landmarks: bool | None = None) -> pd.DataFrame:
+def detections_table(records: Sequence[ImageRecord], landmarks: bool | None = None) -> pd.DataFrame:
     """Lay detections out as detections.parquet holds them.
 
     Args:
-        records: of finished pictures.
+        records: of finished images.
         landmarks: whether there are columns for them; None: where one of the records has some.
     """
     counts = [len(record.detections) for record in records]

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..scoring import Matches, PictureBoxes, match
+from ..scoring import ImageBoxes, Matches, match
 from ..scoring.operating_point import as_scores
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Matched:
         matches: of the boxes with the faces, highest score first.
     """
 
-    boxes: PictureBoxes
+    boxes: ImageBoxes
     scores: NDArray[np.floating]
     threshold: float
     matches: Matches
@@ -44,11 +44,11 @@ class Matched:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Truth:
-    """The annotation of the pictures that were scored.
+    """The annotation of the images that were scored.
 
     Attributes:
-        image_ids: of the pictures, in the order of the run.
-        image_sizes: int64 (pictures, 2): width and height in pixels, 0 where they are not known.
+        image_ids: of the images, in the order of the run.
+        image_sizes: int64 (images, 2): width and height in pixels, 0 where they are not known.
         faces: all annotated boxes.
         table: faces.parquet in the order of `faces`.
         masks: list name, or "overall" for all that are not ignored -> bool (faces,): the faces that count.
@@ -56,23 +56,23 @@ class Truth:
 
     image_ids: Sequence[str]
     image_sizes: NDArray[np.int64]
-    faces: PictureBoxes
+    faces: ImageBoxes
     table: pd.DataFrame
     masks: Mapping[str, NDArray[np.bool_]]
 
     @classmethod
-    def of_tables(cls, pictures: pd.DataFrame, faces: pd.DataFrame, lists: Sequence[str]) -> Truth:
-        """Lay out what pictures.parquet and faces.parquet hold; the pictures are those that could be decoded."""
-        scored = decoded(pictures)
+    def of_tables(cls, images: pd.DataFrame, faces: pd.DataFrame, lists: Sequence[str]) -> Truth:
+        """Lay out what pictures.parquet and faces.parquet hold; the images are those that could be decoded."""
+        scored = decoded(images)
         image_ids = scored["image_id"].tolist()
-        boxes, table = by_picture(faces, image_ids)
+        boxes, table = by_image(faces, image_ids)
         sizes = scored[["width", "height"]].to_numpy(dtype=np.int64)
         masks = {name: table[name].to_numpy() > 0 for name in lists}
         return cls(image_ids, sizes, boxes, table, {**masks, "overall": ~table["ignore"].to_numpy(dtype=bool)})
 
     def matched(self, cell: StoredCell, detections: pd.DataFrame) -> Matched:
         """Match what a finished cell found, a table as in detections.parquet."""
-        boxes, table = by_picture(detections, self.image_ids)
+        boxes, table = by_image(detections, self.image_ids)
         scores = table["score"].to_numpy()
         threshold = as_scores(cell.operating_threshold, scores)
         return Matched(boxes, scores, threshold, match(self.faces, boxes, scores))
@@ -94,14 +94,14 @@ class RunReader:
         self._kept: dict[str, Matched] = {}
 
     @cached_property
-    def pictures(self) -> pd.DataFrame:
-        """One row a picture, as in pictures.parquet."""
-        return self.run.pictures()
+    def images(self) -> pd.DataFrame:
+        """One row an image, as in pictures.parquet."""
+        return self.run.images()
 
     @cached_property
     def truth(self) -> Truth:
-        """The annotation of the pictures that could be decoded."""
-        return Truth.of_tables(self.pictures, self.run.faces(), self.run.document.dataset.lists)
+        """The annotation of the images that could be decoded."""
+        return Truth.of_tables(self.images, self.run.faces(), self.run.document.dataset.lists)
 
     def matched(self, cell: StoredCell) -> Matched:
         """Return what a finished cell found.
@@ -117,22 +117,22 @@ class RunReader:
         return found
 
 
-def decoded(pictures: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of pictures.parquet whose picture could be decoded."""
-    return pictures[pictures["verdict"] == "ok"]
+def decoded(images: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of pictures.parquet whose image could be decoded."""
+    return images[images["verdict"] == "ok"]
 
 
-def decoded_ids(pictures: pd.DataFrame) -> list[str]:
-    """Return the ids of the pictures that could be decoded."""
-    found: list[str] = decoded(pictures)["image_id"].tolist()
+def decoded_ids(images: pd.DataFrame) -> list[str]:
+    """Return the ids of the images that could be decoded."""
+    found: list[str] = decoded(images)["image_id"].tolist()
     return found
 
 
-def by_picture(table: pd.DataFrame, image_ids: Sequence[str]) -> tuple[PictureBoxes, pd.DataFrame]:
-    """Lay the boxes of a table out picture by picture, in the order of `image_ids`; others are dropped."""
+def by_image(table: pd.DataFrame, image_ids: Sequence[str]) -> tuple[ImageBoxes, pd.DataFrame]:
+    """Lay the boxes of a table out image by image, in the order of `image_ids`; others are dropped."""
     place = pd.Index(list(image_ids), dtype="object").get_indexer(pd.Index(table["image_id"], dtype="object"))
     order = np.argsort(place, kind="stable")[np.count_nonzero(place < 0) :]
     table = table.iloc[order]
     counts = np.bincount(place[order], minlength=len(image_ids))
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return PictureBoxes(table[_BOX].to_numpy(dtype=np.float64), offsets), table
+    return ImageBoxes(table[_BOX].to_numpy(dtype=np.float64), offsets), table

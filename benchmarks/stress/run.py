@@ -1,14 +1,14 @@
-"""A stress run: the same detectors on the pictures as they are, then on each degradation of them.
+"""A stress run: the same detectors on the images as they are, then on each degradation of them.
 
 ```
-RUN/                        the run on the pictures as they are, like any other
+RUN/                        the run on the images as they are, like any other
 RUN/stress/stress.json      schema, seed, and for each degradation its folder, its level in words and its fingerprint
 RUN/stress/blur-3/          the run on one degradation, like any other
 RUN/stress/strips/          one face under each degradation, see `stress_strips`
 ```
 
 Every folder is an ordinary run, so an interrupted stress run goes on where it stopped, and further kinds and severities
-are added to what is there. Detectors without a result on the pictures as they are, are not run on the others.
+are added to what is there. Detectors without a result on the images as they are, are not run on the others.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ...datasets.degraded.degradations import KINDS, Degradation
 from ...datasets.degraded.degraded import degrade
 from ...errors import ResultsError, UsageError
 from ..measure.cell_outcome import finished_before
-from ..measure.plan import Observer, Plan, Silent
+from ..measure.plan import NullObserver, Observer, Plan
 from ..measure.runner import run
 from ..store.documents import json_text, read_document
 from ..store.records import StoredCell
@@ -32,7 +32,7 @@ from .strips import write_strips
 SCHEMA = "facebench.stress"
 SCHEMA_VERSION = 1
 FOLDER = "stress"
-_MEND = "Remove the folder and run again: facebench stress"
+_REMEDY = "Remove the folder and run again: facebench stress"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def run_stress(
     seed: int = 0,
     observer: Observer | None = None,
 ) -> RunFolder:
-    """Run the plan on the pictures as they are and on every degradation of them; what is there is not run again.
+    """Run the plan on the images as they are and on every degradation of them; what is there is not run again.
 
     Args:
         plan: what to run; its data set is the one to be degraded. Rounds 0 with an executor measures no time.
@@ -87,14 +87,14 @@ def run_stress(
 
     Raises:
         UsageError: no degradation is asked for, the data set is degraded already, or the folder holds a run of other
-            pictures or of another seed.
+            images or of another seed.
         ResultsError: a folder cannot be written, or another process writes into it.
     """
     if not degradations:
         raise UsageError("no degradation is asked for, expected at least one kind and one severity")
     if "degrade=" in plan.dataset.name:
         raise UsageError(f"{plan.dataset.name} is degraded already; give the data set as it is")
-    observer = observer or Silent()
+    observer = observer or NullObserver()
     folder = run(plan, out, observer)
     found = {cell.spec for cell in folder.cells if cell.done}
     plan = replace(
@@ -134,7 +134,7 @@ def read_index(run_folder: RunFolder) -> StressIndex | None:
     path = run_folder.path / FOLDER / "stress.json"
     if not path.exists():
         return None
-    document = read_document(path, SCHEMA, SCHEMA_VERSION, _MEND)
+    document = read_document(path, SCHEMA, SCHEMA_VERSION, _REMEDY)
     try:
         conditions = tuple(
             Condition(Degradation(one["kind"], one["severity"]), one["words"], one["fingerprint"])
@@ -142,21 +142,21 @@ def read_index(run_folder: RunFolder) -> StressIndex | None:
         )
         return StressIndex(int(document["seed"]), conditions)
     except (KeyError, TypeError, ValueError, UsageError) as error:
-        raise ResultsError(f"{path} is damaged: {error!r}. {_MEND}") from error
+        raise ResultsError(f"{path} is damaged: {error!r}. {_REMEDY}") from error
 
 
 def open_condition(run_folder: RunFolder, condition: Condition) -> RunFolder | None:
     """Return the run on one degradation; None where it has not begun.
 
     Raises:
-        ResultsError: it cannot be read, or holds other pictures than the stress run wanted.
+        ResultsError: it cannot be read, or holds other images than the stress run wanted.
     """
     path = run_folder.path / FOLDER / condition.folder
     if not (path / "pictures.parquet").exists():
         return None
     opened = RunFolder.open(path)
     if opened.document.dataset.fingerprint != condition.fingerprint:
-        raise ResultsError(f"{path} holds a run with other pictures than its stress run wanted. {_MEND}")
+        raise ResultsError(f"{path} holds a run with other images than its stress run wanted. {_REMEDY}")
     return opened
 
 
@@ -171,7 +171,7 @@ def _write_index(folder: RunFolder, wanted: dict[Degradation, str], seed: int) -
     other = [one for one, fingerprint in wanted.items() if fingerprints.get(one, fingerprint) != fingerprint]
     if other or (before is not None and before.seed != seed):
         raise UsageError(
-            f"{folder.path} holds degradations of other pictures, of another seed, or made by another facebench. "
+            f"{folder.path} holds degradations of other images, of another seed, or made by another facebench. "
             "Choose another --out"
         )
     both = sorted((fingerprints | wanted).items(), key=lambda item: (list(KINDS).index(item[0].kind), item[0].severity))
@@ -184,7 +184,7 @@ def _write_index(folder: RunFolder, wanted: dict[Degradation, str], seed: int) -
 
 
 def _finished(plan: Plan, out: Path) -> bool:
-    """Whether there is nothing left to run, which spares decoding pictures anew for the previews."""
+    """Whether there is nothing left to run, which spares decoding images again for the previews."""
     if not (out / "run.json").exists():
         return False
     folder = RunFolder.open(out)
@@ -207,8 +207,8 @@ class _Named:
     def cell_begins(self, cell: StoredCell, done: int, total: int) -> None:
         self._observer.cell_begins(self._named(cell), done, total)
 
-    def picture_done(self) -> None:
-        self._observer.picture_done()
+    def image_done(self) -> None:
+        self._observer.image_done()
 
     def cell_ends(self, cell: StoredCell) -> None:
         self._observer.cell_ends(self._named(cell))

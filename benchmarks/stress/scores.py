@@ -1,12 +1,12 @@
-"""What degraded pictures do to each detector: average precision by degradation, and one figure of robustness.
+"""What degraded images do to each detector: average precision by degradation, and one figure of robustness.
 
 The figures are those of Michaelis et al., Benchmarking Robustness in Object Detection, 2019. `mean_ap`, their mPC, is
-the mean over kinds and severities of AP on degraded pictures: what a detector still finds. `kept`, their rPC, is that
-over its AP on the pictures as they are: what share it keeps. Detectors are ranked by `kept`, which is robustness and
+the mean over kinds and severities of AP on degraded images: what a detector still finds. `kept`, their rPC, is that
+over its AP on the images as they are: what share it keeps. Detectors are ranked by `kept`, which is robustness and
 not quality: a detector that finds little may lose little, so both figures stand side by side.
 
-Every AP of every detector is computed on the same draws of pictures. Differences, also those between a detector on
-degraded pictures and on the pictures as they are, and the ratio in `kept`, are therefore paired. A figure over several
+Every AP of every detector is computed on the same draws of images. Differences, also those between a detector on
+degraded images and on the images as they are, and the ratio in `kept`, are therefore paired. A figure over several
 degradations needs all of them: a detector that misses one has none, rather than one that does not compare.
 """
 
@@ -40,7 +40,7 @@ from ..store.truth import Truth, decoded_ids
 from .run import Condition, open_condition, read_index
 
 CLEAN = None
-"""Stands for the pictures as they are, where a degradation may stand."""
+"""Stands for the images as they are, where a degradation may stand."""
 OnDraws = Mapping[Degradation | None, Resampled]
 """AP of one detector on the same draws: under `CLEAN` and under each degradation."""
 
@@ -50,9 +50,9 @@ class StressPoint:
     """One detector under one degradation.
 
     Attributes:
-        degradation: what was done to the pictures.
+        degradation: what was done to the images.
         ap: exact AP.
-        change: AP less that on the pictures as they are, paired.
+        change: AP less that on the images as they are, paired.
     """
 
     degradation: Degradation
@@ -65,12 +65,12 @@ class StressRow:
     """One detector.
 
     Attributes:
-        key: of its cell in the run on the pictures as they are.
+        key: of its cell in the run on the images as they are.
         label: see `StoredCell.label`.
-        clean: exact AP on the pictures as they are.
+        clean: exact AP on the images as they are.
         points: in the order of `StressScores.degradations`, those that were run.
-        kept: mean AP on degraded pictures over AP on clean ones; nan where a degradation was not run, as is `mean_ap`.
-        mean_ap: mean AP on degraded pictures: over the severities of each kind, then over kinds.
+        kept: mean AP on degraded images over AP on clean ones; nan where a degradation was not run, as is `mean_ap`.
+        mean_ap: mean AP on degraded images: over the severities of each kind, then over kinds.
         kept_by_kind: the same as `kept` for each kind that is complete.
         missing: degradations without a result.
     """
@@ -94,19 +94,19 @@ class StressScores:
         degradations: by kind and severity.
         words: what each of them does.
         list_name: the list that AP is on, or "overall".
-        pictures: that were scored, decodable under every degradation.
-        tied: keys of the most robust detector and of those that these pictures cannot tell from it, by `kept`.
+        images: that were scored, decodable under every degradation.
+        tied: keys of the most robust detector and of those that not significantly worse, by `kept`.
         first: key -> share of the draws in which it keeps most.
         differences: (key, key) -> difference in `kept`, first less second, for each pair of ranked rows.
         best_ap: the same as `tied` by `mean_ap`.
-        resampled: how pictures were drawn.
+        resampled: how images were drawn.
     """
 
     rows: tuple[StressRow, ...]
     degradations: tuple[Degradation, ...]
     words: Mapping[Degradation, str]
     list_name: str
-    pictures: int
+    images: int
     tied: tuple[str, ...]
     first: Mapping[str, float]
     differences: Mapping[tuple[str, str], Difference]
@@ -118,8 +118,8 @@ def score_stress(run: RunFolder, resampling: Resampling | None = None) -> Stress
     """Score a stress run on the run's hardest list.
 
     Args:
-        run: of the pictures as they are.
-        resampling: how pictures are drawn for the intervals.
+        run: of the images as they are.
+        resampling: how images are drawn for the intervals.
 
     Returns:
         The scores; None where the folder holds no stress run.
@@ -133,7 +133,7 @@ def score_stress(run: RunFolder, resampling: Resampling | None = None) -> Stress
     opened = {one: open_condition(run, one) for one in index.conditions}
     folders: dict[Degradation | None, RunFolder] = {CLEAN: run}
     folders |= {one.degradation: folder for one, folder in opened.items() if folder is not None}
-    shared = _shared_pictures(folders.values())
+    shared = _shared_images(folders.values())
     list_name = run.document.dataset.ranking
     resampling = resampling or Resampling()
     weights = resampling.weights(shared)
@@ -159,7 +159,7 @@ def rank(
     measured: Mapping[str, tuple[str, OnDraws]],
     conditions: Sequence[Condition],
     list_name: str,
-    pictures: int,
+    images: int,
     resampling: Resampling,
 ) -> StressScores:
     """Turn AP on draws into the figures and their ranking.
@@ -168,7 +168,7 @@ def rank(
         measured: key -> label, and AP under each degradation that was run; `CLEAN` always.
         conditions: what was to be run.
         list_name: see `StressScores`.
-        pictures: the same.
+        images: the same.
         resampling: the same.
 
     Raises:
@@ -191,7 +191,7 @@ def rank(
         degradations=tuple(wanted),
         words={one.degradation: one.words for one in conditions},
         list_name=list_name,
-        pictures=pictures,
+        images=images,
         tied=tied_with_best(kept),
         first=first_shares(kept),
         differences={(a, b): paired_difference(kept[a], kept[b]) for a, b in pairs},
@@ -239,16 +239,16 @@ def _share(part: Resampled, whole: Resampled) -> Resampled:
     return Resampled(float(values[0]), values[1:])
 
 
-def _shared_pictures(folders: Iterable[RunFolder]) -> list[str]:
-    """Return the pictures that could be decoded everywhere, in the order of the first folder."""
-    usable = [decoded_ids(folder.pictures()) for folder in folders]
+def _shared_images(folders: Iterable[RunFolder]) -> list[str]:
+    """Return the images that could be decoded everywhere, in the order of the first folder."""
+    usable = [decoded_ids(folder.images()) for folder in folders]
     everywhere = set(usable[0]).intersection(*usable[1:])
     return [name for name in usable[0] if name in everywhere]
 
 
 def _truth(folder: RunFolder, image_ids: Sequence[str]) -> Truth:
-    pictures = folder.pictures().set_index("image_id").loc[list(image_ids)].reset_index()
-    return Truth.of_tables(pictures, folder.faces(), folder.document.dataset.lists)
+    images = folder.images().set_index("image_id").loc[list(image_ids)].reset_index()
+    return Truth.of_tables(images, folder.faces(), folder.document.dataset.lists)
 
 
 def _same_cell(folder: RunFolder, cell: StoredCell) -> StoredCell | None:

@@ -1,11 +1,11 @@
 """One face of the data set under each degradation, small, so that a report shows what was done.
 
 ```
-RUN/stress/strips/<kind>-<severity>.jpg    a window of the degraded picture at its own pixels, around the face
+RUN/stress/strips/<kind>-<severity>.jpg    a window of the degraded image at its own pixels, around the face
 RUN/stress/strips/strips.json              schema, image_id, and for each window its boxes; "clean" is undegraded
 ```
 
-The window keeps the pixels of the picture: scaled down, a blur of 3 px would not be seen.
+The window keeps the pixels of the image: scaled down, a blur of 3 px would not be seen.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ CLEAN = "clean"
 _FACE_PX = 96
 _JPEG_QUALITY = 88
 _PLAIN_LABELS = ("blur", "expression", "illumination", "occlusion", "pose", "invalid")
-_MEND = "Remove its folder and run again to write it anew: facebench stress"
+_REMEDY = "Remove its folder and run again to write it again: facebench stress"
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Part of a picture.
+    """Part of an image.
 
     Attributes:
         name: "clean", or kind and severity as in "blur-3"; the file is named after it.
@@ -60,7 +60,7 @@ class Strips:
     """The windows of a stress run.
 
     Attributes:
-        image_id: of the picture that all are of.
+        image_id: of the image that all are of.
         windows: by name.
     """
 
@@ -122,7 +122,7 @@ def read_strips(folder: Path) -> Strips | None:
     path = folder / FOLDER / "strips.json"
     if not path.exists():
         return None
-    index = read_document(path, SCHEMA, SCHEMA_VERSION, _MEND)
+    index = read_document(path, SCHEMA, SCHEMA_VERSION, _REMEDY)
     try:
         windows = [
             Window(
@@ -135,7 +135,7 @@ def read_strips(folder: Path) -> Strips | None:
         ]
         return Strips(str(index["image_id"]), {one.name: one for one in windows})
     except (KeyError, TypeError, ValueError, UsageError) as error:
-        raise ResultsError(f"{path} is damaged: {error!r}. {_MEND}") from error
+        raise ResultsError(f"{path} is damaged: {error!r}. {_REMEDY}") from error
 
 
 def choose_face(samples: Sequence[Sample]) -> tuple[Sample, int] | None:
@@ -160,7 +160,7 @@ def choose_face(samples: Sequence[Sample]) -> tuple[Sample, int] | None:
 
 
 def window(image: RGBImage, box: NDArray[np.float32]) -> tuple[RGBImage, NDArray[np.int64]]:
-    """Return the part of a picture around a box, and x and y of its corner; it stays inside the picture."""
+    """Return the part of an image around a box, and x and y of its corner; it stays inside the image."""
     size = np.array([image.shape[1], image.shape[0]])
     extent = np.minimum(size, SIDE_PX)
     corner = np.clip(np.rint((box[:2] + box[2:]) / 2 - extent / 2), 0, size - extent).astype(np.int64)

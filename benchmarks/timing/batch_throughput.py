@@ -1,4 +1,4 @@
-"""How many pictures a second a detector takes when they come in batches; meant for the GPU."""
+"""How many images a second a detector takes when they come in batches; meant for the GPU."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class BatchRate:
     """The throughput at one batch size.
 
     Attributes:
-        batch: pictures in one call.
-        pictures_per_second: batch over the median duration of a call.
+        batch: images in one call.
+        images_per_second: batch over the median duration of a call.
         seconds: durations of all calls measured, in their order.
-        together: whether the adapter has a batch call of its own; false: the pictures go one after the other.
+        together: whether the adapter has a batch call of its own; false: the images go one after the other.
     """
 
     batch: int
-    pictures_per_second: float
+    images_per_second: float
     seconds: tuple[float, ...]
     together: bool
 
@@ -46,7 +46,7 @@ def measure(
     Args:
         detector: built on the device to measure.
         images: of one size, since only such can be batched; repeated in a circle to fill the batches.
-        batch_sizes: pictures in a call, one row each.
+        batch_sizes: images in a call, one row each.
         calls: calls measured at each size, after two that are not.
         clock: nanoseconds.
         wait_for_device: returns once the device has finished.
@@ -55,13 +55,13 @@ def measure(
         A row for each batch size, in their order.
 
     Raises:
-        UsageError: no picture, pictures of several sizes, or a number below 1.
+        UsageError: no image, images of several sizes, or a number below 1.
     """
     sizes = sorted({image.shape[:2] for image in images})
     if len(sizes) != 1:
-        raise UsageError(f"got pictures of {len(sizes)} sizes, expected one size: resize them, or measure each alone")
+        raise UsageError(f"got images of {len(sizes)} sizes, expected one size: resize them, or measure each alone")
     if calls < 1 or not batch_sizes or min(batch_sizes) < 1:
-        raise UsageError(f"got {calls} calls and batches of {list(batch_sizes)} pictures, expected at least 1 of each")
+        raise UsageError(f"got {calls} calls and batches of {list(batch_sizes)} images, expected at least 1 of each")
     together = type(detector).detect_batch is not Detector.detect_batch
     device = detector.device_used()
     rows = []

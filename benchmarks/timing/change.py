@@ -1,16 +1,16 @@
 """How much faster or slower a change made a detector, and whether that is more than noise.
 
 Two measurements of the same code differ. Calls scatter by a few percent, with rare ones of twice the time; the median
-over pictures evens that out. A whole process is faster or slower than the next by half a percent to two (where its
+over images evens that out. A whole process is faster or slower than the next by half a percent to two (where its
 memory lies, what its neighbours do), and no number of calls within it evens *that* out: only further processes do. A
 round is therefore a fresh process on each side, and the rounds are the sample.
 
-The figure is the median over pictures of the log ratio of head to base, the logs averaged over rounds first. Its
+The figure is the median over images of the log ratio of head to base, the logs averaged over rounds first. Its
 interval adds two independent scatters:
 
-- *pictures*: where the median of all pictures may lie, by the sign test (`median_draws`);
+- *images*: where the median of all images may lie, by the sign test (`median_draws`);
 - *rounds*: with 3 to 8 of them, drawing rounds again gives an interval that is much too narrow. The variance of a draw
-  is short by the factor (R - 1) / R, which a rescaled bootstrap mends (Rao and Wu 1988); that the variance of three
+  is short by the factor (R - 1) / R, which a rescaled bootstrap fixes (Rao and Wu 1988); that the variance of three
   rounds is itself hardly known, it does not. So the round level is drawn from Student's t with the degrees of freedom
   that the rounds leave: R - 1 for rounds measured pair by pair, those of Welch (1947) for two runs of their own.
 
@@ -36,8 +36,8 @@ from .latency import median_draws
 
 DRAWS = 2000
 
-FEWEST_PICTURES = 6
-"""Below six pictures not even their whole range holds the median in 95 of 100 cases: 1 - 2 / 2^n."""
+FEWEST_IMAGES = 6
+"""Below six images not even their whole range holds the median in 95 of 100 cases: 1 - 2 / 2^n."""
 
 UNMEASURED_NOISE = 0.05
 """What processes are taken to differ by where one round was measured; with it a change may pass, never fail."""
@@ -51,14 +51,14 @@ class LatencyChange:
     """Latency of head over that of base.
 
     Attributes:
-        ratio: as a factor, 1.0 is the same, above is slower. Value: exp of the median over pictures of the log ratio.
-            Its interval is over rounds and pictures; over pictures alone, and so too narrow, where `floor` is None. nan
-            without a picture.
+        ratio: as a factor, 1.0 is the same, above is slower. Value: exp of the median over images of the log ratio.
+            Its interval is over rounds and images; over images alone, and so too narrow, where `floor` is None. nan
+            without an image.
         floor: half-width, as a fraction, that 95 % of comparisons of the same code with itself stay within, of as many
             rounds; None where one round on either side and no A/A rounds leave it unknown.
         rounds: of the side that has fewer.
-        pictures: measured in every round of every side.
-        left_out: pictures that were not.
+        images: measured in every round of every side.
+        left_out: images that were not.
         round_error: standard error of the log ratio that is due to the rounds; nan where `floor` is None.
         round_freedom: degrees of freedom that it was found from; 0 where `floor` is None.
     """
@@ -66,14 +66,14 @@ class LatencyChange:
     ratio: Interval
     floor: float | None
     rounds: int
-    pictures: int
+    images: int
     left_out: int
     round_error: float
     round_freedom: float
 
 
-Need = Literal["rounds", "turns", "pictures", "one machine", "measurement", "person"]
-"""What would decide: more rounds; rounds in turn; more pictures; both sides on one machine; a measurement of both sides
+Need = Literal["rounds", "turns", "images", "one machine", "measurement", "person"]
+"""What would decide: more rounds; rounds in turn; more images; both sides on one machine; a measurement of both sides
 with facebench; or, where no more of the same would, somebody who looks at the change."""
 
 
@@ -101,13 +101,13 @@ def latency_change(
     seed: int = 0,
     draws: int = DRAWS,
 ) -> LatencyChange:
-    """Compare two versions measured on the same pictures.
+    """Compare two versions measured on the same images.
 
-    A picture counts where every round of every side measured it.
+    An image counts where every round of every side measured it.
 
     Args:
-        base: float64 (rounds, pictures), milliseconds, a fresh process a row; nan where a picture was not measured.
-        head: the same of the other version, pictures in the same order.
+        base: float64 (rounds, images), milliseconds, a fresh process a row; nan where an image was not measured.
+        head: the same of the other version, images in the same order.
         again: base measured beside both in the same rounds, by a further fresh process each; only with `paired`.
         paired: whether row r of all sides was measured at the same time, interleaved. What makes a whole round slow
             then cancels out. Without, the sides are two runs of their own, of any number of rounds.
@@ -119,9 +119,9 @@ def latency_change(
     """
     sides = _checked(base, head, again, paired=paired)
     measured = np.all([~np.isnan(side).any(axis=0) for side in sides], axis=0)
-    pictures = int(measured.sum())
+    images = int(measured.sum())
     rounds = min(len(side) for side in sides)
-    if pictures == 0:
+    if images == 0:
         nothing = Interval(math.nan, math.nan, math.nan, CONFIDENCE, 0)
         return LatencyChange(nothing, None, rounds, 0, len(measured), math.nan, 0.0)
     logs = [np.log(side[:, measured]) for side in sides]
@@ -129,11 +129,11 @@ def latency_change(
     error, freedom = _round_error(logs, paired=paired)
     samples = median_draws(change, draws=draws, seed=seed)
     if freedom:
-        # evenly spaced quantiles stand for the draws of t: those of the pictures are random already
+        # evenly spaced quantiles stand for the draws of t: those of the images are random already
         samples = samples + error * _t(freedom, (np.arange(draws) + 0.5) / draws)
     ratio = _exp(percentile_interval(float(np.median(change)), samples))
     floor = _floor(logs, paired=paired) if freedom else None
-    return LatencyChange(ratio, floor, rounds, pictures, len(measured) - pictures, error, freedom)
+    return LatencyChange(ratio, floor, rounds, images, len(measured) - images, error, freedom)
 
 
 def latency_verdict(change: LatencyChange, max_slowdown: float) -> Verdict:
@@ -141,11 +141,11 @@ def latency_verdict(change: LatencyChange, max_slowdown: float) -> Verdict:
 
     - *fail*: the whole interval lies above 1 + max_slowdown, and above what the same code shows by itself;
     - *pass*: the whole interval lies at or below 1 + max_slowdown;
-    - *inconclusive*: neither, or fewer than six pictures.
+    - *inconclusive*: neither, or fewer than six images.
 
     Where the noise between processes was not measured, a change never fails: a gate that fails on noise is soon
     switched off. It passes where there is room for noise of 5 % besides (`UNMEASURED_NOISE`): at a limit of 1.05,
-    where head is not slower at all on these pictures.
+    where head is not slower at all on these images.
 
     Args:
         change: from `latency_change`.
@@ -155,17 +155,17 @@ def latency_verdict(change: LatencyChange, max_slowdown: float) -> Verdict:
         UsageError: on a limit that is negative or not finite.
     """
     _check_limit(max_slowdown)
-    if change.pictures == 0:
-        return Verdict("inconclusive", "no picture was measured in every round of both sides", "pictures")
+    if change.images == 0:
+        return Verdict("inconclusive", "no image was measured in every round of both sides", "images")
     ratio, limit = change.ratio, 1.0 + max_slowdown
     numbers = (
         f"{ratio.value:.3f} times the time ({100 * ratio.confidence:.4g} %: {ratio.low:.3f} to {ratio.high:.3f}), "
         f"limit {limit:.6g}, "
     )
     numbers += "same-code noise not measured" if change.floor is None else f"same-code noise {change.floor:.3f}"
-    if change.pictures < FEWEST_PICTURES:
-        few = f"{change.pictures} pictures are too few, use {FEWEST_PICTURES} or more"
-        return Verdict("inconclusive", f"{numbers}; {few}", "pictures")
+    if change.images < FEWEST_IMAGES:
+        few = f"{change.images} images are too few, use {FEWEST_IMAGES} or more"
+        return Verdict("inconclusive", f"{numbers}; {few}", "images")
     if change.floor is None:
         if ratio.high * (1.0 + UNMEASURED_NOISE) <= limit:
             return Verdict("pass", f"{numbers}; below the limit with {100 * UNMEASURED_NOISE:g} % to spare for it")
@@ -184,7 +184,7 @@ def needed_rounds(change: LatencyChange, max_slowdown: float) -> int | None:
     """Estimate how many rounds would decide, should the ratio stay where it is.
 
     The part of the interval that is due to rounds shrinks with their square root and with the quantile of t; that which
-    is due to pictures stays.
+    is due to images stays.
 
     Returns:
         The number of rounds, `change.rounds` where they decide already; None where 50 would not, or where the noise
@@ -195,7 +195,7 @@ def needed_rounds(change: LatencyChange, max_slowdown: float) -> int | None:
     """
     _check_limit(max_slowdown)
     ratio, floor = change.ratio, change.floor
-    if floor is None or change.pictures < FEWEST_PICTURES:
+    if floor is None or change.images < FEWEST_IMAGES:
         return None
     tail = (1.0 + ratio.confidence) / 2.0
     value, limit = math.log(ratio.value), math.log1p(max_slowdown)
@@ -203,11 +203,11 @@ def needed_rounds(change: LatencyChange, max_slowdown: float) -> int | None:
         width = abs(float(np.log(ratio.high if value <= limit else ratio.low)) - value)
     quantile = float(_t(change.round_freedom, tail))
     by_rounds = change.round_error * quantile
-    by_pictures_squared = max(width**2 - by_rounds**2, 0.0)
+    by_images_squared = max(width**2 - by_rounds**2, 0.0)
     for rounds in range(change.rounds, MOST_ROUNDS + 1):
         more = rounds / change.rounds
         shrunk = float(_t(change.round_freedom * more, tail)) / quantile / math.sqrt(more)
-        reach = math.sqrt(by_pictures_squared + (by_rounds * shrunk) ** 2)
+        reach = math.sqrt(by_images_squared + (by_rounds * shrunk) ** 2)
         bound = limit if value <= limit else max(limit, math.log1p(floor) * shrunk)
         if reach <= abs(value - bound) and (value <= limit or value > bound):
             return rounds
@@ -223,20 +223,20 @@ def _checked(
     sides = [np.asarray(side, dtype=np.float64) for side in named.values()]
     for name, side in zip(named, sides, strict=True):
         if side.ndim != 2 or len(side) == 0:
-            raise UsageError(f"latency of {name} must be of shape (rounds, pictures), a round at least: {side.shape}")
+            raise UsageError(f"latency of {name} must be of shape (rounds, images), a round at least: {side.shape}")
         wrong = ~(np.isnan(side) | (np.isfinite(side) & (side > 0)))
         if bool(wrong.any()):
             place = tuple(np.argwhere(wrong)[0].tolist())
             raise UsageError(f"latency must be above 0 ms and finite, or nan: {name} holds {side[place]} at {place}")
     shapes = {name: side.shape for name, side in zip(named, sides, strict=True)}
     if len({shape[1] for shape in shapes.values()}) > 1 or (paired and len(set(shapes.values())) > 1):
-        equal = "rounds and pictures" if paired else "pictures"
-        raise UsageError(f"the sides must have the same {equal}, got (rounds, pictures) {shapes}")
+        equal = "rounds and images" if paired else "images"
+        raise UsageError(f"the sides must have the same {equal}, got (rounds, images) {shapes}")
     return sides
 
 
 def _levels(logs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return by how much each round (rounds, pictures) lies above the mean of all, as the median over pictures."""
+    """Return by how much each round (rounds, images) lies above the mean of all, as the median over images."""
     levels: NDArray[np.float64] = np.median(logs - logs.mean(axis=0), axis=1)
     return levels
 

@@ -2,8 +2,8 @@
 
     ms = base_ms + per_megapixel_ms * megapixels + per_face_ms * faces
 
-The median of a data set says little about pictures of another size. Three figures do, as far as latency is a sum: it is
-for a network slid over the picture (MTCNN grows with the faces too, its second and third stage running on candidates).
+The median of a data set says little about images of another size. Three figures do, as far as latency is a sum: it is
+for a network slid over the image (MTCNN grows with the faces too, its second and third stage running on candidates).
 
 The fit is least squares of *relative* errors, none of the three below zero (Lawson and Hanson 1974). Relative, because
 the scatter of a call grows with its length, and because a call of twice its time then counts as half of itself wrong at
@@ -24,8 +24,8 @@ from ...errors import UsageError
 from ..resampling.bootstrap import CONFIDENCE, DRAWS, Interval, draw_weights, percentile_interval
 from ..resampling.statistics import weighted_sums
 
-FEWEST_PICTURES = 4
-"""Three figures pass through any three pictures."""
+FEWEST_IMAGES = 4
+"""Three figures pass through any three images."""
 
 _TERMS = ("the base", "the cost of a megapixel", "the cost of a face")
 _ALIKE = 1e-9
@@ -41,18 +41,18 @@ class CostModel:
     """A fitted cost, in milliseconds.
 
     Attributes:
-        base_ms: of a call, whatever the picture; nan where these pictures cannot tell it from another term, as the two
-            others are. Intervals are by drawing pictures again; no end is below zero.
+        base_ms: of a call, whatever the image; nan where not significantly different from another term, as the two
+            others are. Intervals are by drawing images again; no end is below zero.
         per_megapixel_ms: of 1,000,000 pixels.
         per_face_ms: of a face found.
         explained: share of the squared relative error of the best constant that the three terms take away, 0 to 1; nan
             where the constant is exact already, or nothing could be fitted.
-        median_relative_error: of the fit on its own pictures: 0.03 is 3 %; nan where nothing could be fitted.
-        pictures: fitted on.
+        median_relative_error: of the fit on its own images: 0.03 is 3 %; nan where nothing could be fitted.
+        images: fitted on.
         note: which terms are unknown and why; empty where all are known.
         solution: base, megapixel and face term of one of the best fits, which `predict` uses: equal to the values above
             where these are known.
-        blind: float64 (k, 3), the directions in which terms can be exchanged without a change on these pictures.
+        blind: float64 (k, 3), the directions in which terms can be exchanged without a change on these images.
     """
 
     base_ms: Interval
@@ -60,7 +60,7 @@ class CostModel:
     per_face_ms: Interval
     explained: float
     median_relative_error: float
-    pictures: int
+    images: int
     note: str
     solution: tuple[float, float, float]
     blind: tuple[tuple[float, float, float], ...]
@@ -68,7 +68,7 @@ class CostModel:
     def predict(self, megapixels: ArrayLike, faces: ArrayLike) -> NDArray[np.float64]:
         """Return the expected milliseconds, in the shape of the two together.
 
-        nan where unknown terms are needed. A model of pictures of one size still predicts for that size.
+        nan where unknown terms are needed. A model of images of one size still predicts for that size.
         """
         size, found = np.broadcast_arrays(np.asarray(megapixels, np.float64), np.asarray(faces, np.float64))
         asked = np.stack([np.ones_like(size), size, found], axis=-1)
@@ -89,8 +89,8 @@ def fit_cost(
     """Fit the cost of a detector.
 
     Args:
-        ms: float64 (n,), one call a picture, or the median of several.
-        megapixels: float64 (n,), of the picture as it was given to the detector.
+        ms: float64 (n,), one call an image, or the median of several.
+        megapixels: float64 (n,), of the image as it was given to the detector.
         faces: (n,), found in it.
         seed: of the draws, as in `draw_weights`.
         draws: for the intervals.
@@ -100,19 +100,19 @@ def fit_cost(
             negative numbers of faces.
     """
     times, size, found = _checked(ms, megapixels, faces)
-    pictures = len(times)
-    design = np.column_stack([np.ones(pictures), size, found])
-    if pictures < FEWEST_PICTURES:
+    images = len(times)
+    design = np.column_stack([np.ones(images), size, found])
+    if images < FEWEST_IMAGES:
         nothing = _UNKNOWN
-        note = f"{pictures} pictures are too few for three terms: measure {FEWEST_PICTURES} or more"
+        note = f"{images} images are too few for three terms: measure {FEWEST_IMAGES} or more"
         blind = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
         nans = (math.nan, math.nan, math.nan)
-        return CostModel(nothing, nothing, nothing, math.nan, math.nan, pictures, note, nans, blind)
+        return CostModel(nothing, nothing, nothing, math.nan, math.nan, images, note, nans, blind)
     relative = design / times[:, None]
-    fitted = _fit(relative, np.ones((1, pictures)))
+    fitted = _fit(relative, np.ones((1, images)))
     known = fitted.known[0]
-    redrawn = _fit(relative, draw_weights(pictures, draws=draws, seed=seed))
-    # a draw of pictures that are more alike than all of them has no answer of its own
+    redrawn = _fit(relative, draw_weights(images, draws=draws, seed=seed))
+    # a draw of images that are more alike than all of them has no answer of its own
     redrawn.solutions[redrawn.rank < fitted.rank[0]] = np.nan
     of_base, of_megapixel, of_face = (
         percentile_interval(float(fitted.solutions[0, term]), redrawn.solutions[:, term]) if known[term] else _UNKNOWN
@@ -122,7 +122,7 @@ def fit_cost(
     inverse = relative[:, 0]
     constant = inverse * (inverse.sum() / (inverse @ inverse)) - 1.0
     around = float(constant @ constant)
-    explained = max(1.0 - float(errors @ errors) / around, 0.0) if around > pictures * _EXACT else math.nan
+    explained = max(1.0 - float(errors @ errors) / around, 0.0) if around > images * _EXACT else math.nan
     base, megapixel, face = fitted.solutions[0].tolist()
     return CostModel(
         base_ms=of_base,
@@ -130,7 +130,7 @@ def fit_cost(
         per_face_ms=of_face,
         explained=explained,
         median_relative_error=float(np.median(np.abs(errors))),
-        pictures=pictures,
+        images=images,
         note=_note(size, found, known),
         solution=(base, megapixel, face),
         blind=tuple((one, two, three) for one, two, three in fitted.blind[0].tolist()),
@@ -143,7 +143,7 @@ class _Fit:
 
     Attributes:
         solutions: float64 (draws, 3).
-        rank: int64 (draws,), how many of the three terms the pictures tell apart.
+        rank: int64 (draws,), how many of the three terms the images tell apart.
         known: bool (draws, 3), which terms they determine.
         blind: for each, float64 (3 - rank, 3), the directions in which they determine nothing.
     """
@@ -173,7 +173,7 @@ def _fit(relative: NDArray[np.float64], weights: NDArray[np.floating | np.intege
     targets = np.where(kept, right / root, 0.0)
     matrices = (root * kept)[:, :, None] * vectors.transpose(0, 2, 1)
     solutions = np.einsum("dji,di->dj", vectors, targets / root)
-    # the answer where no term is negative and the pictures tell all three apart
+    # the answer where no term is negative and the images tell all three apart
     for draw in np.flatnonzero(~(kept & (solutions > 0)).all(axis=1)):
         solutions[draw] = nnls(matrices[draw], targets[draw])[0]
     blind = tuple(vectors[i][:, ~kept[i]].T for i in range(len(vectors)))
@@ -186,11 +186,11 @@ def _note(size: NDArray[np.float64], faces: NDArray[np.float64], known: NDArray[
         return ""
     one_size = float(np.ptp(size)) <= _TOLERANCE * float(size.max())
     terms = [term for term, told in zip(_TERMS, known, strict=True) if not told]
-    causes = [f"all pictures have {size[0]:.4g} megapixels"] if one_size else []
+    causes = [f"all images have {size[0]:.4g} megapixels"] if one_size else []
     if not faces.any():
         causes.append("no face was found")
     elif float(np.ptp(faces)) == 0:
-        causes.append(f"{faces[0]:.0f} faces were found in every picture")
+        causes.append(f"{faces[0]:.0f} faces were found in every image")
     cause = " and ".join(causes) or "faces and megapixels grow in step"
     return f"{', '.join(terms)} cannot be told: {cause}"
 
@@ -202,11 +202,11 @@ def _checked(
     arrays = [np.asarray(values, dtype=np.float64) for values in named.values()]
     shapes = {name: values.shape for name, values in zip(named, arrays, strict=True)}
     if len(set(shapes.values())) > 1 or arrays[0].ndim != 1:
-        raise UsageError(f"a cost needs flat lists of one length, a value a picture, got shapes {shapes}")
+        raise UsageError(f"a cost needs flat lists of one length, a value an image, got shapes {shapes}")
     for name, values in zip(named, arrays, strict=True):
         wrong = ~np.isfinite(values) | (values < 0 if name == "faces" else values <= 0)
         if bool(wrong.any()):
             index = int(np.argmax(wrong))
             least = "0 or more" if name == "faces" else "above 0"
-            raise UsageError(f"{name} must be finite and {least}, got {values[index]} as picture {index}")
+            raise UsageError(f"{name} must be finite and {least}, got {values[index]} as image {index}")
     return arrays[0], arrays[1], arrays[2]

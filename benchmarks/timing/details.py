@@ -23,9 +23,9 @@ class LatencyDetails:
     """Timings of one cell, looked at more closely.
 
     Attributes:
-        cost: by megapixels of the picture and faces found.
+        cost: by megapixels of the image and faces found.
         drift: whether it grew slower or faster in the course of the measurement; flagged, nothing is dropped.
-        stages: "pre_ms", "inference_ms", "post_ms" -> median with its interval over pictures; empty where the adapter
+        stages: "pre_ms", "inference_ms", "post_ms" -> median with its interval over images; empty where the adapter
             cannot tell.
         processor_share: processor time of all threads over wall time, of all calls together; nan where not measured.
         rounds_p50_ms: median of each round, each from a fresh process.
@@ -45,7 +45,7 @@ class LatencyDetails:
     def warnings(self) -> list[str]:
         """Say what a reader must know before believing the figures."""
         found = []
-        # with one round the pictures that came last may simply be dearer than the cost model knows
+        # with one round the images that came last may simply be dearer than the cost model knows
         if self.drift.flagged and len(self.rounds_p50_ms) > 1:
             found.append(f"latency drifted {self.drift.change.value:.2f}×")
         if self.shared_core:
@@ -74,9 +74,9 @@ def latency_details(timings: pd.DataFrame, *, one_thread_on_cpu: bool, seed: int
         seed: of the draws behind the intervals.
     """
     timings = timings.sort_values("order")
-    by_picture = timings.groupby("image_id", sort=False)
-    typical = by_picture["detect_ms"].median()
-    first = by_picture.first().loc[typical.index]
+    by_image = timings.groupby("image_id", sort=False)
+    typical = by_image["detect_ms"].median()
+    first = by_image.first().loc[typical.index]
     megapixels = first["pixels"].to_numpy(np.float64) / 1e6
     cost = fit_cost(typical.to_numpy(), megapixels, first["detections"].to_numpy(), seed=seed)
     rounds = timings.groupby("round")["detect_ms"].median()

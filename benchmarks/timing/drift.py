@@ -4,8 +4,8 @@ A processor grows hot, a neighbour wakes up, a cache fills: the samples of such 
 their median is the median of nothing in particular. What is found here is told beside the figures. No sample is dropped
 for it: which ones were right cannot be known.
 
-The last third of the samples is held against the first, each over what its picture is expected to take, so that large
-pictures at the end are not taken for a slow end. The figure is the ratio of the two medians.
+The last third of the samples is held against the first, each over what its image is expected to take, so that large
+images at the end are not taken for a slow end. The figure is the ratio of the two medians.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def drift(ms: ArrayLike, expected: ArrayLike, *, seed: int = 0, draws: int = DRA
 
     Args:
         ms: float64 (n,), samples in the order they were measured.
-        expected: float64 (n,), what each picture takes, from the cost model or an earlier round; nan where it is not
+        expected: float64 (n,), what each image takes, from the cost model or an earlier round; nan where it is not
             known, which leaves the sample out.
         seed: of the draws.
         draws: for the interval.

@@ -1,4 +1,4 @@
-"""Latency samples in, the figures of a report out, and where the median of all pictures may lie."""
+"""Latency samples in, the figures of a report out, and where the median of all images may lie."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SAMPLES_FOR_P99 = 1000
 
 @dataclass(frozen=True, slots=True)
 class LatencySummary:
-    """Latency of one call a picture.
+    """Latency of one call an image.
 
     Percentiles are linear between neighbouring samples (NumPy's default, method 7 of Hyndman and Fan 1996).
 
@@ -27,7 +27,7 @@ class LatencySummary:
         p90_ms: 90th percentile.
         p99_ms: 99th percentile, or None below 1,000 samples, where one outlier would decide it.
         mean_ms: arithmetic mean.
-        pictures_per_second: n pictures over the sum of the samples, one call after the other; nan without samples.
+        images_per_second: n images over the sum of the samples, one call after the other; nan without samples.
         max_ms: the slowest sample, nan without samples. No sample is left out, here or above.
     """
 
@@ -36,7 +36,7 @@ class LatencySummary:
     p90_ms: float
     p99_ms: float | None
     mean_ms: float
-    pictures_per_second: float
+    images_per_second: float
     max_ms: float
 
 
@@ -66,7 +66,7 @@ def summarise(samples_ms: ArrayLike) -> LatencySummary:
         p90_ms=p90,
         p99_ms=p99 if len(samples) >= SAMPLES_FOR_P99 else None,
         mean_ms=mean,
-        pictures_per_second=1000.0 / mean,
+        images_per_second=1000.0 / mean,
         max_ms=float(samples.max()),
     )
 

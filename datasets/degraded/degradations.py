@@ -1,8 +1,8 @@
-"""Known degradations of pictures at five severities, and what becomes of the faces.
+"""Known degradations of images at five severities, and what becomes of the faces.
 
 Constants are those of the literature where there are any. Blur, noise and JPEG: Hendrycks and Dietterich, Benchmarking
 Neural Network Robustness to Common Corruptions and Perturbations, ICLR 2019 (ImageNet-C), which Michaelis et al.,
-Benchmarking Robustness in Object Detection, 2019, use unchanged on pictures of any size. So do we: a disc of 10 px
+Benchmarking Robustness in Object Detection, 2019, use unchanged on images of any size. So do we: a disc of 10 px
 hides a face of 10 px and not one of 300 px, which is what a curve over severities shows. The other constants are ours,
 in steps that a user can name (EV of exposure, degrees, half octaves, shares of a face).
 
@@ -10,7 +10,7 @@ Pixels are made with NumPy and OpenCV, which facebench keeps anyway: imagecorrup
 NumPy, albumentations is archived. On another processor OpenCV may round single pixels by one level.
 
 What is drawn at random (noise, direction of the rotation, side of the occlusion) hangs on seed, image_id and kind, and
-neither on the order of pictures nor on the severity: severities of one picture differ in strength alone.
+neither on the order of images nor on the severity: severities of one image differ in strength alone.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ VERSION = 1
 """Raise it with every change of a pixel or a box: it is part of the fingerprint of a degraded data set."""
 SEVERITIES = (1, 2, 3, 4, 5)
 
-_Picture = NDArray[np.uint8]
+_Image = NDArray[np.uint8]
 _Boxes = NDArray[np.float64]
 _SIDES = ("left", "right", "above", "below")
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One way to degrade a picture.
+    """One way to degrade an image.
 
     Attributes:
         name: such as "blur".
@@ -125,10 +125,8 @@ class Degradation:
         return KINDS[self.kind].words.format(f"{self.level:.2g}")
 
 
-def degrade_picture(
-    image: _Picture, faces: Faces, degradation: Degradation, *, image_id: str, seed: int = 0
-) -> _Picture:
-    """Degrade a picture.
+def degrade_image(image: _Image, faces: Faces, degradation: Degradation, *, image_id: str, seed: int = 0) -> _Image:
+    """Degrade an image.
 
     JPEG is not among it: its bytes are made by `encode`, and pixels by who decodes them.
 
@@ -136,7 +134,7 @@ def degrade_picture(
         image: uint8 (h, w, 3) RGB; left as it is.
         faces: its faces as annotated; only `occlusion` looks at them.
         degradation: what to do.
-        image_id: of the picture.
+        image_id: of the image.
         seed: of what is drawn at random.
 
     Returns:
@@ -150,7 +148,7 @@ def degrade_picture(
 def degrade_faces(
     faces: Faces, size: tuple[int, int], degradation: Degradation, *, image_id: str, seed: int = 0
 ) -> Faces:
-    """Return the faces of a degraded picture, in the same order and with all their labels.
+    """Return the faces of a degraded image, in the same order and with all their labels.
 
     A box stands for the ellipse inscribed in it, since a face fills an ellipse rather than a rectangle. With half axes
     a and b, turned by t, the ellipse reaches sqrt(a² cos² t + b² sin² t) to either side of its centre and
@@ -158,10 +156,10 @@ def degrade_faces(
 
     Args:
         faces: as annotated.
-        size: width and height of the picture before, in pixels.
-        degradation: what is done to the picture.
-        image_id: of the picture.
-        seed: as given to `degrade_picture`.
+        size: width and height of the image before, in pixels.
+        degradation: what is done to the image.
+        image_id: of the image.
+        seed: as given to `degrade_image`.
     """
     if degradation.kind not in GEOMETRIC:
         return faces
@@ -174,11 +172,11 @@ def degrade_faces(
     return replace(faces, boxes=boxes.astype(np.float32))
 
 
-def encode(image: _Picture, degradation: Degradation) -> bytes:
-    """Return a degraded picture as bytes: JPEG for that kind, else BMP, which loses nothing and takes no time.
+def encode(image: _Image, degradation: Degradation) -> bytes:
+    """Return a degraded image as bytes: JPEG for that kind, else BMP, which loses nothing and takes no time.
 
     Args:
-        image: from `degrade_picture`.
+        image: from `degrade_image`.
         degradation: the same.
     """
     import cv2
@@ -202,10 +200,10 @@ def _generator(image_id: str, kind: str, seed: int) -> Generator:
     return np.random.default_rng(int.from_bytes(digest, "little"))
 
 
-def _blur(image: _Picture, faces: Faces, radius: float, rng: Generator) -> _Picture:
+def _blur(image: _Image, faces: Faces, radius: float, rng: Generator) -> _Image:
     """Convolve with ImageNet-C's disc, its rim softened by a small normal one.
 
-    There the rims of radius 8 and 10 are mirrored at the edge of the array, which makes the picture brighter by up to
+    There the rims of radius 8 and 10 are mirrored at the edge of the array, which makes the image brighter by up to
     2 %; here the array leaves them room and sums to 1.
     """
     import cv2
@@ -217,24 +215,24 @@ def _blur(image: _Picture, faces: Faces, radius: float, rng: Generator) -> _Pict
     return np.asarray(cv2.filter2D(image, -1, kernel / kernel.sum()), np.uint8)
 
 
-def _darkness(image: _Picture, faces: Faces, ev: float, rng: Generator) -> _Picture:
+def _darkness(image: _Image, faces: Faces, ev: float, rng: Generator) -> _Image:
     """Halve linear light once an EV (sRGB, IEC 61966-2-1), and round to 8 bits again."""
     value = np.arange(256) / 255
     light = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4) / 2**ev
     dark = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
-    table: _Picture = np.rint(dark * 255).astype(np.uint8)
+    table: _Image = np.rint(dark * 255).astype(np.uint8)
     return table[image]
 
 
-def _noise(image: _Picture, faces: Faces, deviation: float, rng: Generator) -> _Picture:
+def _noise(image: _Image, faces: Faces, deviation: float, rng: Generator) -> _Image:
     noise = rng.standard_normal(image.shape, dtype=np.float32)
     noise *= np.float32(255 * deviation)
     noise += image
     return np.clip(np.rint(noise, out=noise), 0, 255, out=noise).astype(np.uint8)
 
 
-def _rotation(image: _Picture, faces: Faces, degrees: float, rng: Generator) -> _Picture:
-    """Turn about the centre, to either side by the toss of a coin; what comes in has the picture's mean colour."""
+def _rotation(image: _Image, faces: Faces, degrees: float, rng: Generator) -> _Image:
+    """Turn about the centre, to either side by the toss of a coin; what comes in has the image's mean colour."""
     import cv2
 
     matrix, canvas = _turned((image.shape[1], image.shape[0]), _angle(degrees, rng))
@@ -244,24 +242,24 @@ def _rotation(image: _Picture, faces: Faces, degrees: float, rng: Generator) -> 
     return np.asarray(cv2.warpAffine(image, matrix, canvas, flags=cv2.INTER_LINEAR, borderValue=fill), np.uint8)
 
 
-def _scale(image: _Picture, faces: Faces, factor: float, rng: Generator) -> _Picture:
+def _scale(image: _Image, faces: Faces, factor: float, rng: Generator) -> _Image:
     import cv2
 
     size = _shrunk((image.shape[1], image.shape[0]), factor)
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _occlusion(image: _Picture, faces: Faces, share: float, rng: Generator) -> _Picture:
-    """Cover a share of every face that is to be found, from a side drawn for it, with the picture's mean colour.
+def _occlusion(image: _Image, faces: Faces, share: float, rng: Generator) -> _Image:
+    """Cover a share of every face that is to be found, from a side drawn for it, with the image's mean colour.
 
     The patch ends at the box; it may also cover part of a face that overlaps.
     """
-    picture, colour = image.copy(), _mean_colour(image)
+    covered, colour = image.copy(), _mean_colour(image)
     sides = rng.integers(len(_SIDES), size=len(faces))
     for box, side in zip(faces.boxes[~faces.ignore].tolist(), sides[~faces.ignore].tolist(), strict=True):
         columns, rows = covered_pixels((box[0], box[1], box[2], box[3]), _SIDES[side], share)
-        picture[rows, columns] = colour
-    return picture
+        covered[rows, columns] = colour
+    return covered
 
 
 def covered_pixels(box: tuple[float, float, float, float], side: str, share: float) -> tuple[slice, slice]:
@@ -280,7 +278,7 @@ def covered_pixels(box: tuple[float, float, float, float], side: str, share: flo
     return slice(ends[0], ends[1]), slice(ends[2], ends[3])
 
 
-_PIXELS: Mapping[str, Callable[[_Picture, Faces, float, Generator], _Picture]] = {
+_PIXELS: Mapping[str, Callable[[_Image, Faces, float, Generator], _Image]] = {
     "blur": _blur,
     "darkness": _darkness,
     "noise": _noise,
@@ -295,7 +293,7 @@ def _angle(degrees: float, rng: Generator) -> float:
 
 
 def _turned(size: tuple[int, int], degrees: float) -> tuple[NDArray[np.float64], tuple[int, int]]:
-    """Return the map (2, 3) of points that turns a picture counter-clockwise as seen, and the new width and height."""
+    """Return the map (2, 3) of points that turns an image counter-clockwise as seen, and the new width and height."""
     cos, sin = (round(float(part), 15) for part in (np.cos(np.radians(degrees)), np.sin(np.radians(degrees))))
     turn = np.array([[cos, sin], [-sin, cos]])
     extent = np.ceil(np.abs(turn) @ np.array(size, np.float64) - 1e-9).astype(int)
@@ -307,5 +305,5 @@ def _shrunk(size: tuple[int, int], factor: float) -> tuple[int, int]:
     return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 
 
-def _mean_colour(image: _Picture) -> _Picture:
+def _mean_colour(image: _Image) -> _Image:
     return np.asarray(np.rint(image.reshape(-1, 3).mean(axis=0)), np.uint8)

@@ -1,7 +1,7 @@
-"""A data set with every picture degraded: `wider-face:val?degrade=blur:3`.
+"""A data set with every image degraded: `wider-face:val?degrade=blur:3`.
 
-Pictures are made when they are decoded, in the process that does it; nothing is stored. Licence, lists, labels and
-image_ids are those of the data set underneath, so that results are compared picture by picture.
+Images are made when they are decoded, in the process that does it; nothing is stored. Licence, lists, labels and
+image_ids are those of the data set underneath, so that results are compared image by image.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from ...errors import UsageError
 from ..base import Dataset, Faces, Sample, Source, read_source
 from ..images import decode, upright_size
 from ..query import whole_number
-from .degradations import GEOMETRIC, VERSION, Degradation, degrade_faces, degrade_picture, encode
+from .degradations import GEOMETRIC, VERSION, Degradation, degrade_faces, degrade_image, encode
 
 OPTIONS = frozenset(("degrade", "degrade_seed"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class DegradedPicture:
-    """A picture that is degraded when it is read.
+class DegradedImage:
+    """An image that is degraded when it is read.
 
     Attributes:
-        source: the picture as it is.
+        source: the image as it is.
         faces: its faces as annotated.
         degradation: what is done to it.
-        image_id: of the picture.
+        image_id: of the image.
         seed: of what is drawn at random.
     """
 
@@ -37,10 +37,10 @@ class DegradedPicture:
     seed: int
 
     def read(self) -> bytes:
-        """Return the encoded bytes; those of the picture as it is where they cannot be decoded.
+        """Return the encoded bytes; those of the image as it is where they cannot be decoded.
 
         Raises:
-            OSError: they cannot be read, or the picture is too large for what is to be done.
+            OSError: they cannot be read, or the image is too large for what is to be done.
         """
         import cv2
 
@@ -49,7 +49,7 @@ class DegradedPicture:
         if image is None:
             return data
         try:
-            done = degrade_picture(image, self.faces, self.degradation, image_id=self.image_id, seed=self.seed)
+            done = degrade_image(image, self.faces, self.degradation, image_id=self.image_id, seed=self.seed)
             return encode(done, self.degradation)
         except cv2.error as error:
             height, width = image.shape[:2]
@@ -61,15 +61,15 @@ class DegradedPicture:
 
 
 def degrade(dataset: Dataset, degradation: Degradation, seed: int = 0) -> Dataset:
-    """Return the data set with every picture degraded.
+    """Return the data set with every image degraded.
 
     The fingerprint is made of that of the data set, the degradation, the seed and the version of the degradations: no
-    picture is opened for it. Where a picture's size cannot be read its faces stay as they are; it is left out of any
+    image is opened for it. Where an image's size cannot be read its faces stay as they are; it is left out of any
     run.
 
     Args:
-        dataset: with its pictures, since turned faces lie where the size of the picture says.
-        degradation: what is done to every picture.
+        dataset: with its images, since turned faces lie where the size of the image says.
+        degradation: what is done to every image.
         seed: of what is drawn at random.
     """
     link = "&" if "?" in dataset.name else "?"
@@ -79,7 +79,7 @@ def degrade(dataset: Dataset, degradation: Degradation, seed: int = 0) -> Datase
         dataset,
         name=f"{dataset.name}{link}{options}",
         samples=tuple(_degraded(sample, degradation, seed) for sample in dataset.samples),
-        description=f"{dataset.description} Every picture degraded: {degradation.words}.",
+        description=f"{dataset.description} Every image degraded: {degradation.words}.",
         fingerprint=hashlib.blake2b(identity.encode(), digest_size=16).hexdigest(),
     )
 
@@ -88,7 +88,7 @@ def take_options(options: dict[str, str], *, annotation_only: bool) -> tuple[Deg
     """Take the options of this module, of which there is at least one, out of those of a data set.
 
     Raises:
-        UsageError: on a bad value, a seed without a degradation, or where no picture is to be opened.
+        UsageError: on a bad value, a seed without a degradation, or where no image is to be opened.
     """
     seed = whole_number(options, "degrade_seed", 0, least=0)
     options.pop("degrade_seed", None)
@@ -97,7 +97,7 @@ def take_options(options: dict[str, str], *, annotation_only: bool) -> tuple[Deg
     degradation = Degradation.parse(options.pop("degrade"))
     if annotation_only:
         raise UsageError(
-            f"Got degrade={degradation} for predictions from a file, which were made on pictures that facebench did "
+            f"Got degrade={degradation} for predictions from a file, which were made on images that facebench did "
             "not degrade. Score them on the data set as it is."
         )
     return degradation, seed
@@ -108,4 +108,4 @@ def _degraded(sample: Sample, degradation: Degradation, seed: int) -> Sample:
     size = upright_size(sample.source) if degradation.kind in GEOMETRIC else None
     if size is not None:
         faces = degrade_faces(faces, size, degradation, image_id=name, seed=seed)
-    return Sample(name, DegradedPicture(sample.source, sample.faces, degradation, name, seed), faces)
+    return Sample(name, DegradedImage(sample.source, sample.faces, degradation, name, seed), faces)

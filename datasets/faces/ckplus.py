@@ -1,8 +1,8 @@
 """`ckplus`: the last frames of CK+, as a check of an emotion classifier on faces of another origin than FER2013's.
 
 Lucey et al.: The Extended Cohn-Kanade Dataset (CK+), CVPR Workshops 2010. Posed expressions in a laboratory, at their
-height: 327 pictures in seven classes, of which contempt is none of FER2013's, and neutral is missing. Scores therefore
-count the six classes that both share, 309 pictures; contempt has the label -1.
+height: 327 images in seven classes, of which contempt is none of FER2013's, and neutral is missing. Scores therefore
+count the six classes that both share, 309 images; contempt has the label -1.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ _ZIPS = ("ckplus.zip", "CKplus_dataset.zip")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CkPictures:
-    """Pictures of CK+ as arrays.
+class CkImages:
+    """Images of CK+ as arrays.
 
     Attributes:
         names: "happiness/S138_005_00000014.png": class, subject, sequence, frame; n of them.
@@ -55,21 +55,21 @@ class CkPictures:
     def __len__(self) -> int:
         return len(self.names)
 
-    def shared(self) -> CkPictures:
-        """The pictures of the six classes that FER2013 has too."""
+    def shared(self) -> CkImages:
+        """The images of the six classes that FER2013 has too."""
         chosen = np.flatnonzero(self.labels >= 0)
-        return CkPictures(tuple(self.names[i] for i in chosen), self.images[chosen], self.labels[chosen])
+        return CkImages(tuple(self.names[i] for i in chosen), self.images[chosen], self.labels[chosen])
 
 
-def load_ckplus(path: Path) -> CkPictures:
-    """Read all pictures, sorted by name.
+def load_ckplus(path: Path) -> CkImages:
+    """Read all images, sorted by name.
 
     Args:
         path: a folder with the seven class folders, a zip of it (never unpacked), or a folder in which one of them lies
             under its usual name.
 
     Raises:
-        DataError: where none of this is there, a class folder is missing, or pictures cannot be read.
+        DataError: where none of this is there, a class folder is missing, or images cannot be read.
     """
     path = _find(Path(path))
     entries = list_folder(path, 2) if path.is_dir() else list_zip(path, 2)
@@ -78,11 +78,11 @@ def load_ckplus(path: Path) -> CkPictures:
     if missing:
         raise DataError(f"Got {path} without {', '.join(missing)}. {CLASS_FOLDERS}: {', '.join(_CLASSES)}.")
     labels = [EMOTIONS.index(_CLASSES[c]) if _CLASSES[c] else -1 for c in (entry.parents[0] for entry in entries)]
-    return CkPictures(tuple(entry.name for entry in entries), read_grey(path, entries, SIDE), np.array(labels, np.int8))
+    return CkImages(tuple(entry.name for entry in entries), read_grey(path, entries, SIDE), np.array(labels, np.int8))
 
 
 def load(root: Path, options: Mapping[str, str], name: str) -> Dataset:
-    """Load CK+ as a data set: each picture one face that fills it.
+    """Load CK+ as a data set: each image one face that fills it.
 
     Args:
         root: see `load_ckplus`.
@@ -98,8 +98,8 @@ def load(root: Path, options: Mapping[str, str], name: str) -> Dataset:
     if classes not in ("all", "shared"):
         raise UsageError(f"Got classes={classes}, expected all or shared. {did_you_mean(classes, ('all', 'shared'))}")
     whole = load_ckplus(root)
-    pictures = whole.shared() if classes == "shared" else whole
-    samples = face_samples(pictures.names, pictures.images, pictures.labels)
+    images = whole.shared() if classes == "shared" else whole
+    samples = face_samples(images.names, images.images, images.labels)
     return Dataset(
         name=name,
         samples=samples,
@@ -110,7 +110,7 @@ def load(root: Path, options: Mapping[str, str], name: str) -> Dataset:
         licence="CK+: for research under its authors' agreement",
         fingerprint=fingerprint(samples, ()),
         notes=(
-            f"{int((whole.labels < 0).sum())} of {len(whole)} pictures show contempt, which FER2013 does not have "
+            f"{int((whole.labels < 0).sum())} of {len(whole)} images show contempt, which FER2013 does not have "
             "(label -1); neutral is missing here.",
         ),
     )

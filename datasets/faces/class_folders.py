@@ -1,4 +1,4 @@
-"""Small grey pictures in class folders, on disk or inside a zip that is never unpacked."""
+"""Small grey images in class folders, on disk or inside a zip that is never unpacked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ...errors import DataError
 from ..images import decode
 
-CLASS_FOLDERS = "Expected these class folders, each with a picture"
+CLASS_FOLDERS = "Expected these class folders, each with an image"
 
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
 _MOST_BYTES = 1 << 20
@@ -24,7 +24,7 @@ _NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One picture file.
+    """One image file.
 
     Attributes:
         name: its path with forward slashes, from the outermost class or part folder on; the same in a folder and a zip.
@@ -38,22 +38,22 @@ class Entry:
 
 
 def list_folder(root: Path, depth: int) -> list[Entry]:
-    """List the pictures that lie `depth` - 1 folders below `root`, sorted by name; other files are passed over."""
+    """List the images that lie `depth` - 1 folders below `root`, sorted by name; other files are passed over."""
     paths = (path.relative_to(root) for path in root.glob("/".join(["*"] * depth)) if path.is_file())
     return _entries((path.as_posix() for path in paths), depth)
 
 
 def list_zip(path: Path, depth: int) -> list[Entry]:
-    """List the pictures in a zip by their last `depth` path components, sorted by name; other files are passed over.
+    """List the images in a zip by their last `depth` path components, sorted by name; other files are passed over.
 
     Raises:
-        DataError: where it is not a zip, a picture is encrypted, larger than 1 MiB, or there twice.
+        DataError: where it is not a zip, an image is encrypted, larger than 1 MiB, or there twice.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             infos = [info for info in archive.infolist() if not info.is_dir()]
     except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
-        raise DataError(f"Got {error} at {path}, expected a folder of pictures or a zip of one.") from error
+        raise DataError(f"Got {error} at {path}, expected a folder of images or a zip of one.") from error
     entries = _entries((info.filename for info in infos), depth)
     sizes = {info.filename: (info.file_size, info.flag_bits & 1) for info in infos}
     for entry in entries:
@@ -61,16 +61,16 @@ def list_zip(path: Path, depth: int) -> list[Entry]:
         if encrypted:
             raise DataError(f"Got the encrypted file {entry.member} in {path}, expected a zip without a password.")
         if size > _MOST_BYTES:
-            raise DataError(f"Got {size:,} bytes as {entry.member} in {path}, expected a picture of at most 1 MiB.")
+            raise DataError(f"Got {size:,} bytes as {entry.member} in {path}, expected an image of at most 1 MiB.")
     names = [entry.name for entry in entries]
     if len(set(names)) < len(names):
         twice = next(a for a, b in itertools.pairwise(names) if a == b)
-        raise DataError(f"Got {twice} twice in {path}, expected each picture once; pack it again.")
+        raise DataError(f"Got {twice} twice in {path}, expected each image once; pack it again.")
     return entries
 
 
 def read_grey(root: Path, entries: Sequence[Entry], side: int) -> NDArray[np.uint8]:
-    """Read pictures as uint8 (n, side, side); coloured ones become grey by their luma (ITU-R BT.601).
+    """Read images as uint8 (n, side, side); coloured ones become grey by their luma (ITU-R BT.601).
 
     Raises:
         DataError: where any cannot be read or has another size: how many, and the first ones with what is wrong.
@@ -93,7 +93,7 @@ def read_grey(root: Path, entries: Sequence[Entry], side: int) -> NDArray[np.uin
         named = "; ".join(faults[:_NAMED])
         rest = f" and {len(faults) - _NAMED:,} more" if len(faults) > _NAMED else ""
         raise DataError(
-            f"{len(faults):,} of {len(entries):,} pictures in {root} cannot be used: {named}{rest}. "
+            f"{len(faults):,} of {len(entries):,} images in {root} cannot be used: {named}{rest}. "
             "Replace them, or take them out."
         )
     return images
@@ -111,7 +111,7 @@ def _entries(members: Iterator[str], depth: int) -> list[Entry]:
 
 
 def _sources(root: Path, entries: Sequence[Entry]) -> Iterator[Path | bytes | str]:
-    """The bytes of each picture, or where they lie, or why a zip does not give them."""
+    """The bytes of each image, or where they lie, or why a zip does not give them."""
     if root.is_dir():
         yield from (root / entry.member for entry in entries)
         return

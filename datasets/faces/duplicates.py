@@ -1,16 +1,16 @@
-"""Pictures that stand twice among FER2013's 48x48 faces: pixel-equal, nearly equal, or mirrored.
+"""Images that stand twice among FER2013's 48x48 faces: pixel-equal, nearly equal, or mirrored.
 
-FER2013 was gathered from a web search, so one photograph came in several times: stored anew, with a watermark, cut a
-few pixels elsewhere or enlarged. A training picture that repeats a picture held out flatters the model.
+FER2013 was gathered from a web search, so one photograph came in several times: stored again, with a watermark, cut a
+few pixels elsewhere or enlarged. A training image that repeats an image held out flatters the model.
 
-The measure of nearness is the largest normalised correlation (zero mean, unit length) of one picture's inner 36x36
-pixels with any window of the other picture, over five enlargements from 0.84 to 1.16; both pictures are band-passed
+The measure of nearness is the largest normalised correlation (zero mean, unit length) of one image's inner 36x36
+pixels with any window of the other image, over five enlargements from 0.84 to 1.16; both images are band-passed
 first (Gaussian, sigma 1 minus sigma 4), since the light on a face makes the grey values of unrelated faces agree. On
 FER2013 the measure separates: unrelated faces form a hump that ends near 0.86, copies one that begins near 0.90, and
 between them lie few pairs, hence the threshold 0.88. Just above it some pairs are two photographs of one session.
 
 Comparing all pairs so would take days. Pairs are compared first at 9x9 means of 4x4 pixels, centred, at all five
-enlargements, by matrix products; those above 0.72 are measured. Of 1,500 training pictures this found 159 of the 172
+enlargements, by matrix products; those above 0.72 are measured. Of 1,500 training images this found 159 of the 172
 that a far wider search found; what it misses is copies cut far from the centre of the other, near the threshold.
 """
 
@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError
-from .fer import EMOTIONS, SIDE, FerPictures
+from .fer import EMOTIONS, SIDE, FerImages
 
 NEAR = 0.88
 KINDS = ("exact", "near", "mirrored")
@@ -42,13 +42,13 @@ _Indices = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pairs:
-    """Pairs of pictures that show the same, each once, sorted by `first` and then `second`.
+    """Pairs of images that show the same, each once, sorted by `first` and then `second`.
 
     Attributes:
-        first: int64 (p,), index of the picture asked about.
-        second: int64 (p,), index of the picture that it repeats.
+        first: int64 (p,), index of the image asked about.
+        second: int64 (p,), index of the image that it repeats.
         kind: str (p,), one of `KINDS`.
-        similarity: float32 (p,), the measure of this module; 1 for pixel-equal pictures.
+        similarity: float32 (p,), the measure of this module; 1 for pixel-equal images.
     """
 
     first: NDArray[np.int64]
@@ -62,16 +62,16 @@ class Pairs:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Audit:
-    """What of the training pictures is fit to train on; all masks are bool (n,) over the pictures given.
+    """What of the training images is fit to train on; all masks are bool (n,) over the images given.
 
     Attributes:
-        held_out: pairs of a training picture (`first`) and a picture held out (`second`), as indices into the whole.
-        inside: pairs of two training pictures, `first` < `second`.
-        leaks: training pictures that repeat a picture held out, in any of the three ways.
-        blank: training pictures without content (standard deviation of the grey values under 2).
-        repeats: training pictures pixel-equal to an earlier training picture.
-        conflicts: training pictures pixel-equal to a training picture of another label.
-        clean: training pictures that are none of these: one of each set of copies, none where the labels disagree.
+        held_out: pairs of a training image (`first`) and an image held out (`second`), as indices into the whole.
+        inside: pairs of two training images, `first` < `second`.
+        leaks: training images that repeat an image held out, in any of the three ways.
+        blank: training images without content (standard deviation of the grey values under 2).
+        repeats: training images pixel-equal to an earlier training image.
+        conflicts: training images pixel-equal to a training image of another label.
+        clean: training images that are none of these: one of each set of copies, none where the labels disagree.
     """
 
     held_out: Pairs
@@ -83,58 +83,58 @@ class Audit:
     clean: NDArray[np.bool_]
 
 
-def audit(pictures: FerPictures) -> Audit:
+def audit(images: FerImages) -> Audit:
     """Compare the part "train" with the parts held out ("validate" and "test"), and with itself.
 
     About 90 s for all of FER2013 on two cores.
 
     Raises:
-        DataError: where there is no training picture, or none held out.
+        DataError: where there is no training image, or none held out.
     """
-    train, held = np.flatnonzero(pictures.part == "train"), np.flatnonzero(pictures.part != "train")
+    train, held = np.flatnonzero(images.part == "train"), np.flatnonzero(images.part != "train")
     if not len(train) or not len(held):
-        raise DataError(f"Got {len(train):,} training pictures and {len(held):,} held out, expected both.")
-    found = find_repeats(pictures.images[train], pictures.images[held])
+        raise DataError(f"Got {len(train):,} training images and {len(held):,} held out, expected both.")
+    found = find_repeats(images.images[train], images.images[held])
     held_out = Pairs(train[found.first], held[found.second], found.kind, found.similarity)
-    found = find_repeats(pictures.images[train])
+    found = find_repeats(images.images[train])
     inside = Pairs(train[found.first], train[found.second], found.kind, found.similarity)
 
     def marked(*indices: _Indices) -> NDArray[np.bool_]:
-        mask = np.zeros(len(pictures), bool)
+        mask = np.zeros(len(images), bool)
         for some in indices:
             mask[some] = True
         return mask
 
     exact = inside.kind == "exact"
     first, second = inside.first[exact], inside.second[exact]
-    differ = pictures.labels[first] != pictures.labels[second]
+    differ = images.labels[first] != images.labels[second]
     leaks, repeats = marked(held_out.first), marked(second)
     conflicts = marked(first[differ], second[differ])
-    blank = marked(train[is_blank(pictures.images[train])])
+    blank = marked(train[is_blank(images.images[train])])
     clean = marked(train) & ~(leaks | repeats | conflicts | blank)
     return Audit(held_out, inside, leaks, blank, repeats, conflicts, clean)
 
 
-def summary(pictures: FerPictures, found: Audit) -> list[str]:
-    """Say what an audit found, a sentence each, with all counts."""
-    n_train = int((pictures.part == "train").sum())
+def summary(images: FerImages, found: Audit) -> list[str]:
+    """Say what an audit found, one sentence each, with all counts."""
+    n_train = int((images.part == "train").sum())
     lines = []
-    for where, pairs in (("a picture held out", found.held_out), ("another training picture", found.inside)):
+    for where, pairs in (("an image held out", found.held_out), ("another training image", found.inside)):
         for kind in KINDS:
             of_kind = pairs.kind == kind
             first, second = pairs.first[of_kind], pairs.second[of_kind]
             who = np.unique(first if pairs is found.held_out else np.concatenate([first, second]))
-            differ = int((pictures.labels[first] != pictures.labels[second]).sum())
+            differ = int((images.labels[first] != images.labels[second]).sum())
             words = {"exact": "are pixel-equal to", "near": "nearly equal", "mirrored": "mirror"}[kind]
             lines.append(
-                f"{len(who):,} of {n_train:,} training pictures {words} {where}: {len(first):,} pairs, of which "
+                f"{len(who):,} of {n_train:,} training images {words} {where}: {len(first):,} pairs, of which "
                 f"{differ:,} have two different labels."
             )
-    per_class = np.bincount(pictures.labels[found.clean], minlength=len(EMOTIONS))
+    per_class = np.bincount(images.labels[found.clean], minlength=len(EMOTIONS))
     return [
         *lines,
-        f"{int(found.leaks.sum()):,} training pictures repeat a picture held out in any of these ways.",
-        f"{int(found.repeats.sum()):,} are pixel-equal to an earlier training picture, "
+        f"{int(found.leaks.sum()):,} training images repeat an image held out in any of these ways.",
+        f"{int(found.repeats.sum()):,} are pixel-equal to an earlier training image, "
         f"{int(found.conflicts.sum()):,} to one of another label, {int(found.blank.sum()):,} are blank.",
         f"{int(found.clean.sum()):,} are left to train on: "
         + ", ".join(f"{name} {count:,}" for name, count in zip(EMOTIONS, per_class, strict=True))
@@ -142,37 +142,37 @@ def summary(pictures: FerPictures, found: Audit) -> list[str]:
     ]
 
 
-def repeats_of_training(pictures: FerPictures) -> NDArray[np.bool_]:
-    """Return which pictures of PublicTest and PrivateTest repeat one of FER2013's own Training part: bool (n,).
+def repeats_of_training(images: FerImages) -> NDArray[np.bool_]:
+    """Return which images of PublicTest and PrivateTest repeat one of FER2013's own Training part: bool (n,).
 
     Whoever learns from all of Training has seen them, pixel-equal, nearly so or mirrored. About a minute and a half for
     all of FER2013 on two cores.
     """
-    held_out = np.flatnonzero(pictures.usage != "Training")
-    pairs = find_repeats(pictures.images[held_out], pictures.images[pictures.usage == "Training"])
-    repeated = np.zeros(len(pictures), np.bool_)
+    held_out = np.flatnonzero(images.usage != "Training")
+    pairs = find_repeats(images.images[held_out], images.images[images.usage == "Training"])
+    repeated = np.zeros(len(images), np.bool_)
     repeated[held_out[pairs.first]] = True
     return repeated
 
 
 def find_repeats(images: NDArray[np.uint8], among: NDArray[np.uint8] | None = None) -> Pairs:
-    """Find the pictures that repeat others.
+    """Find the images that repeat others.
 
     Args:
-        images: uint8 (n, 48, 48), the pictures asked about.
-        among: uint8 (m, 48, 48), the pictures that they may repeat; None compares `images` with themselves, each pair
+        images: uint8 (n, 48, 48), the images asked about.
+        among: uint8 (m, 48, 48), the images that they may repeat; None compares `images` with themselves, each pair
             once, `first` < `second`.
 
     Returns:
         The pairs: pixel-equal ones as "exact", others above `NEAR` as "near", or as "mirrored" where only the mirrored
-        picture is. Blank pictures are compared exactly alone.
+        image is. Blank images are compared exactly alone.
 
     Raises:
         DataError: on arrays of another kind.
     """
     for array in (images, images if among is None else among):
         if array.dtype != np.uint8 or array.shape[1:] != (SIDE, SIDE):
-            raise DataError(f"Got pictures of {array.dtype} {array.shape}, expected uint8 (n, {SIDE}, {SIDE}).")
+            raise DataError(f"Got images of {array.dtype} {array.shape}, expected uint8 (n, {SIDE}, {SIDE}).")
     others = images if among is None else among
     rows = list(_exact(images, others, itself=among is None))
     known = {(i, j) for i, j, *_ in rows}
@@ -197,34 +197,34 @@ def _exact(
     images: NDArray[np.uint8], others: NDArray[np.uint8], *, itself: bool
 ) -> Iterator[tuple[int, int, str, float]]:
     at: dict[bytes, list[int]] = {}
-    for j, picture in enumerate(others):
-        at.setdefault(picture.tobytes(), []).append(j)
-    for i, picture in enumerate(images):
-        yield from ((i, j, "exact", 1.0) for j in at.get(picture.tobytes(), ()) if not itself or i < j)
+    for j, image in enumerate(others):
+        at.setdefault(image.tobytes(), []).append(j)
+    for i, image in enumerate(images):
+        yield from ((i, j, "exact", 1.0) for j in at.get(image.tobytes(), ()) if not itself or i < j)
 
 
 def is_blank(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Which pictures, uint8 (n, h, w), show nothing: a standard deviation of their grey values under 2."""
+    """Which images, uint8 (n, h, w), show nothing: a standard deviation of their grey values under 2."""
     return np.asarray(images.std(axis=(1, 2), dtype=np.float32) < _BLANK_SPREAD)
 
 
 def _band(images: NDArray[np.uint8]) -> _Floats:
-    """Band-passed pictures, float32 (n, 48, 48); blank ones are all zero."""
+    """Band-passed images, float32 (n, 48, 48); blank ones are all zero."""
     out = np.empty(images.shape, np.float32)
-    for i, picture in enumerate(images):
-        out[i] = _band_one(picture.astype(np.float32))
+    for i, image in enumerate(images):
+        out[i] = _band_one(image.astype(np.float32))
     out[is_blank(images)] = 0
     return out
 
 
-def _band_one(picture: _Floats) -> _Floats:
+def _band_one(image: _Floats) -> _Floats:
     import cv2
 
-    return np.asarray(cv2.GaussianBlur(picture, (0, 0), 1) - cv2.GaussianBlur(picture, (0, 0), 4), np.float32)
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), 1) - cv2.GaussianBlur(image, (0, 0), 4), np.float32)
 
 
 def _templates(images: NDArray[np.uint8]) -> _Floats:
-    """The inner part of every picture at every scale, band-passed, float32 (n, scales, 36, 36)."""
+    """The inner part of every image at every scale, band-passed, float32 (n, scales, 36, 36)."""
     import cv2
 
     out = np.empty((len(images), len(_SCALES), _INNER, _INNER), np.float32)
@@ -232,15 +232,15 @@ def _templates(images: NDArray[np.uint8]) -> _Floats:
         side = round(SIDE * scale)
         inner = slice((side - _INNER) // 2, (side - _INNER) // 2 + _INNER)
         how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        for i, picture in enumerate(images):
-            scaled = np.asarray(cv2.resize(picture.astype(np.float32), (side, side), interpolation=how), np.float32)
+        for i, image in enumerate(images):
+            scaled = np.asarray(cv2.resize(image.astype(np.float32), (side, side), interpolation=how), np.float32)
             out[i, s] = _band_one(scaled)[inner, inner]
     out[is_blank(images)] = 0
     return out
 
 
 def _coarse(inner: _Floats) -> _Floats:
-    """Means of 4x4 pixels, zero mean, unit length, float32 (n, 81); blank pictures are all zero."""
+    """Means of 4x4 pixels, zero mean, unit length, float32 (n, 81); blank images are all zero."""
     cells = _INNER // _CELL
     means = inner.reshape(-1, cells, _CELL, cells, _CELL).mean(axis=(2, 4)).reshape(-1, cells * cells)
     means -= means.mean(axis=1, keepdims=True)
@@ -251,7 +251,7 @@ def _candidates(queries: _Floats, targets: _Floats, *, mirrored: bool, itself: b
     """Pairs worth measuring, and the scale at which they agree best."""
     edge = (SIDE - _INNER) // 2
     goals = _coarse(np.ascontiguousarray(targets[:, edge:-edge, edge:-edge]))
-    # the cells of a mirrored picture are the mirrored cells
+    # the cells of a mirrored image are the mirrored cells
     asked = [_coarse(np.ascontiguousarray(queries[:, s, :, ::-1] if mirrored else queries[:, s])) for s in range(5)]
     for begin in range(0, len(queries), _BLOCK):
         rows, columns, scales, values = [], [], [], []

@@ -35,15 +35,15 @@ _PART_OF_FOLDER = {
 }
 _BELOW = ("", "fer2013", "fer")
 _ZIPS = ("fer_kaggle_split.zip", "fer2013.zip")
-_MEND = (
+_REMEDY = (
     "Give a folder with train, validate and test (or kaggle_dataset_train and so on), in each the folders "
     f"{', '.join(EMOTIONS)}; or a zip of it; or fer2013.csv."
 )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FerPictures:
-    """Pictures of FER2013 as arrays.
+class FerImages:
+    """Images of FER2013 as arrays.
 
     Attributes:
         names: stable and unique, n of them: "kaggle_dataset_train/happy/Training_1.jpg", or "fer2013.csv/00002", which
@@ -51,7 +51,7 @@ class FerPictures:
         images: uint8 (n, 48, 48), grey.
         labels: int8 (n,), an index into `EMOTIONS`.
         usage: str (n,), FER2013's own split, one of `USAGES`; "" where a file name does not tell it.
-        part: str (n,), how the study split the pictures, one of `PARTS`: "test" is PublicTest and PrivateTest together,
+        part: str (n,), how the study split the images, one of `PARTS`: "test" is PublicTest and PrivateTest together,
             "validate" a tenth of Training. A csv does not know which tenth: there all of Training is "train".
 
     Raises:
@@ -77,16 +77,16 @@ class FerPictures:
     def __len__(self) -> int:
         return len(self.names)
 
-    def where(self, mask: NDArray[np.bool_]) -> FerPictures:
-        """The pictures at which a mask, bool (n,), is true."""
+    def where(self, mask: NDArray[np.bool_]) -> FerImages:
+        """The images at which a mask, bool (n,), is true."""
         mask = np.asarray(mask)
         if mask.shape != (len(self),) or mask.dtype != np.bool_:
             raise DataError(f"Got a mask of {mask.dtype} {mask.shape}, expected bool ({len(self)},).")
         return self.where_at(np.flatnonzero(mask))
 
-    def where_at(self, chosen: NDArray[np.int64]) -> FerPictures:
-        """The pictures at these indices, in their order."""
-        return FerPictures(
+    def where_at(self, chosen: NDArray[np.int64]) -> FerImages:
+        """The images at these indices, in their order."""
+        return FerImages(
             tuple(self.names[i] for i in chosen),
             self.images[chosen],
             self.labels[chosen],
@@ -95,7 +95,7 @@ class FerPictures:
         )
 
     def is_in(self, split: str) -> NDArray[np.bool_]:
-        """Which pictures belong to a split, bool (n,).
+        """Which images belong to a split, bool (n,).
 
         Args:
             split: "train", "validate" or "test" as the study split them, "public" or "private" as FER2013 did.
@@ -106,12 +106,12 @@ class FerPictures:
         check_split(split)
         return np.asarray((self.part if split in PARTS else self.usage) == SPLITS[split])
 
-    def split(self, name: str) -> FerPictures:
-        """The pictures of one split; see `is_in`.
+    def split(self, name: str) -> FerImages:
+        """The images of one split; see `is_in`.
 
         Raises:
             UsageError: on a name that is not one of `SPLITS`.
-            DataError: where there is no picture of this split.
+            DataError: where there is no image of this split.
         """
         mask = self.is_in(name)
         if not mask.any():
@@ -119,17 +119,17 @@ class FerPictures:
         return self.where(mask)
 
 
-def load_fer(path: Path, split: str | None = None) -> FerPictures:
-    """Read all pictures or those of one split, sorted by name (a csv in its own order).
+def load_fer(path: Path, split: str | None = None) -> FerImages:
+    """Read all images or those of one split, sorted by name (a csv in its own order).
 
     Args:
         path: a folder with class folders, a zip of such a folder (it is never unpacked), fer2013.csv, or a folder in
             which one of them lies under its usual name.
-        split: one of `SPLITS`; the other pictures are not opened.
+        split: one of `SPLITS`; the other images are not opened.
 
     Raises:
         UsageError: on another name of a split.
-        DataError: where nothing of this kind is there, a class folder is missing, or pictures cannot be read or have
+        DataError: where nothing of this kind is there, a class folder is missing, or images cannot be read or have
             another size; all of them are counted, the first ones named.
         AnnotationError: on a bad row of a csv, with its line.
     """
@@ -137,8 +137,8 @@ def load_fer(path: Path, split: str | None = None) -> FerPictures:
         check_split(split)
     path = _find(Path(path))
     if path.is_file() and path.suffix.lower() == ".csv":
-        pictures = _read_csv(path)
-        return pictures if split is None else pictures.split(split)
+        images = _read_csv(path)
+        return images if split is None else images.split(split)
     entries = list_folder(path, 3) if path.is_dir() else list_zip(path, 3)
     return _read_entries(path, [entry for entry in entries if entry.parents[0] in _PART_OF_FOLDER], split)
 
@@ -159,15 +159,15 @@ def _find(path: Path) -> Path:
         for file in (*_ZIPS, "fer2013.csv"):
             if (folder / file).is_file():
                 return folder / file
-    raise MissingDataError(f"Got {path}, in which there is no FER2013. {_MEND}")
+    raise MissingDataError(f"Got {path}, in which there is no FER2013. {_REMEDY}")
 
 
-def _read_entries(path: Path, entries: Sequence[Entry], split: str | None) -> FerPictures:
+def _read_entries(path: Path, entries: Sequence[Entry], split: str | None) -> FerImages:
     folders: dict[str, set[str]] = {}
     for entry in entries:
         folders.setdefault(entry.parents[0], set()).add(entry.parents[1])
     if not folders:
-        raise DataError(f"Got {path} without a picture in folders of parts and classes. {_MEND}")
+        raise DataError(f"Got {path} without an image in folders of parts and classes. {_REMEDY}")
     for folder, classes in folders.items():
         missing, unknown = sorted(set(EMOTIONS) - classes), sorted(classes - set(EMOTIONS))
         if missing or unknown:
@@ -178,7 +178,7 @@ def _read_entries(path: Path, entries: Sequence[Entry], split: str | None) -> Fe
         entries = [entry for entry in entries if of(entry) == SPLITS[split]]
         if not entries:
             raise DataError(_why_empty(split))
-    return FerPictures(
+    return FerImages(
         tuple(entry.name for entry in entries),
         read_grey(path, entries, SIDE),
         np.array([EMOTIONS.index(entry.parents[1]) for entry in entries], np.int8),
@@ -197,7 +197,7 @@ def _usage(entry: Entry) -> str:
     return begin if begin in USAGES else ""
 
 
-def _read_csv(path: Path) -> FerPictures:
+def _read_csv(path: Path) -> FerImages:
     names, images, labels, usages = [], bytearray(), [], []
     for line, (label, pixels, usage) in _rows(path):
         if label not in _LABEL_OF_CSV:
@@ -216,9 +216,9 @@ def _read_csv(path: Path) -> FerPictures:
         labels.append(_LABEL_OF_CSV[label])
         usages.append(usage)
     if not names:
-        raise AnnotationError(f"{path}:2: got no row, expected one for each picture.")
+        raise AnnotationError(f"{path}:2: got no row, expected one for each image.")
     usage_array = np.array(usages, "U11")
-    return FerPictures(
+    return FerImages(
         tuple(names),
         np.frombuffer(bytes(images), np.uint8).reshape(-1, SIDE, SIDE),
         np.array(labels, np.int8),
@@ -254,12 +254,12 @@ def _rows(path: Path) -> Iterator[tuple[int, tuple[str, str, str]]]:
 def _why_empty(split: str) -> str:
     if split == "validate":
         return (
-            "Got no picture of the split validate: it is the tenth of Training that the study set aside, which the "
+            "Got no image of the split validate: it is the tenth of Training that the study set aside, which the "
             "folders kaggle_dataset_validate or validate hold and a csv does not know."
         )
     if split in ("public", "private"):
         return (
-            f"Got no picture of the split {split}, expected file names that begin with {SPLITS[split]}_ or a csv with "
+            f"Got no image of the split {split}, expected file names that begin with {SPLITS[split]}_ or a csv with "
             "the column Usage."
         )
-    return f"Got no picture of the split {split}. {_MEND}"
+    return f"Got no image of the split {split}. {_REMEDY}"

@@ -1,4 +1,4 @@
-"""`fer2013:train|validate|test|public|private`: FER2013 as a data set, each picture one face that fills it.
+"""`fer2013:train|validate|test|public|private`: FER2013 as a data set, each image one face that fills it.
 
 The crops are tight and 48 pixels wide, so several detectors find no face in them; `expression-scenes` is for those.
 """
@@ -18,7 +18,7 @@ from ..scenes.layers import encode_png
 from .fer import EMOTIONS, load_fer
 
 OPTIONS = ("sample", "seed")
-LICENCE = "FER2013: for research; the pictures belong to their owners"
+LICENCE = "FER2013: for research; the images belong to their owners"
 
 _WHAT = {
     "train": "its training part without the tenth set aside for validation",
@@ -35,11 +35,11 @@ def load(root: Path, split: str, options: Mapping[str, str], name: str) -> Datas
     Args:
         root: see `load_fer`.
         split: one of `fer.SPLITS`.
-        options: `sample` (so many pictures, drawn with `seed`).
+        options: `sample` (so many images, drawn with `seed`).
         name: the whole name, kept in the result.
 
     Returns:
-        Grey PNG pictures of 48x48 pixels with one box around all of it. `emotions` counts in `fer.EMOTIONS`.
+        Grey PNG images of 48x48 pixels with one box around all of it. `emotions` counts in `fer.EMOTIONS`.
 
     Raises:
         UsageError: on an unknown option or a bad value.
@@ -48,14 +48,14 @@ def load(root: Path, split: str, options: Mapping[str, str], name: str) -> Datas
     check_options(options, OPTIONS, f"fer2013:{split}")
     seed = whole_number(options, "seed", 0, least=0)
     wanted = whole_number(options, "sample", 0, least=1)
-    pictures = load_fer(root, split)
-    total = len(pictures)
+    images = load_fer(root, split)
+    total = len(images)
     if 0 < wanted < total:
         drawn = np.zeros(total, bool)
         drawn[np.random.default_rng(seed).choice(total, wanted, replace=False)] = True
-        pictures = pictures.where(drawn)
-    samples = face_samples(pictures.names, pictures.images, pictures.labels)
-    counts = np.bincount(pictures.labels, minlength=len(EMOTIONS))
+        images = images.where(drawn)
+    samples = face_samples(images.names, images.images, images.labels)
+    counts = np.bincount(images.labels, minlength=len(EMOTIONS))
     return Dataset(
         name=name,
         samples=samples,
@@ -66,14 +66,14 @@ def load(root: Path, split: str, options: Mapping[str, str], name: str) -> Datas
         licence=LICENCE,
         fingerprint=fingerprint(samples, ()),
         notes=(
-            f"Pictures of each emotion: {', '.join(f'{e} {n:,}' for e, n in zip(EMOTIONS, counts, strict=True))}.",
+            f"Images of each emotion: {', '.join(f'{e} {n:,}' for e, n in zip(EMOTIONS, counts, strict=True))}.",
             "FER2013 holds many photographs several times, across its splits too; datasets.duplicates finds them.",
         ),
     )
 
 
 def face_samples(names: Sequence[str], images: NDArray[np.uint8], labels: NDArray[np.int8]) -> tuple[Sample, ...]:
-    """Make a sample of every grey picture, uint8 (n, h, w): one face that fills it, with its emotion."""
+    """Make a sample of every grey image, uint8 (n, h, w): one face that fills it, with its emotion."""
     height, width = images.shape[1:]
     box = np.array([[0, 0, width, height]], np.float32)
     return tuple(

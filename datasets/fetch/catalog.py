@@ -20,7 +20,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ...downloads import NotBroughtError, Progress, Sleep, UrlSource, bring, is_offline, locked, no_progress, sha256_of
+from ...downloads import (
+    NotFetchedError,
+    Progress,
+    Sleep,
+    UrlSource,
+    fetch_file,
+    is_offline,
+    locked,
+    no_progress,
+    sha256_of,
+)
 from ...errors import DataError, DataFetchError, TamperedDataError, TermsError, UsageError, did_you_mean
 from .unpacking import is_archive, unpack
 
@@ -107,10 +117,10 @@ def entry(name: str) -> DataSetEntry:
     """Return the data set of this name.
 
     Raises:
-        UsageError: none of this name can be brought.
+        UsageError: none of this name can be fetched.
     """
     if name not in catalog():
-        raise UsageError(f"No data set {name!r} can be brought. {did_you_mean(name, catalog())}")
+        raise UsageError(f"No data set {name!r} can be fetched. {did_you_mean(name, catalog())}")
     return catalog()[name]
 
 
@@ -171,7 +181,7 @@ def fetch(
                 shutil.rmtree(left, ignore_errors=True)
             for file in data_set.files:
                 if not (home / file.folder).is_dir():
-                    _bring(file, home, record, at_hand, keep, progress(file.name), now, sleep)
+                    _fetch(file, home, record, at_hand, keep, progress(file.name), now, sleep)
     except TimeoutError as error:
         raise DataFetchError(str(error)) from error
     except OSError as error:
@@ -202,7 +212,7 @@ class _Record:
             ):
                 raise DataError(f"Got another version of the record {path}, expected schema 1; move it away.")
         except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"Got {error!r} in the record {path}; move it away to fetch the data anew.") from error
+            raise DataError(f"Got {error!r} in the record {path}; move it away to fetch the data again.") from error
         return cls(path, content)
 
     def has_accepted(self, data_set: DataSetEntry) -> bool:
@@ -225,7 +235,7 @@ class _Record:
         scratch.replace(self.path)
 
 
-def _bring(
+def _fetch(
     file: DataFile,
     home: Path,
     record: _Record,
@@ -246,25 +256,25 @@ def _bring(
     if found is not None:
         if fault := fault_of(found, file, record.sha256(file)):
             raise TamperedDataError(
-                f"{found} holds {fault}. Take it away, or have it anew from {' or '.join(file.sources)}."
+                f"{found} holds {fault}. Take it away, or have it again from {' or '.join(file.sources)}."
             )
         archive, where = found, str(found)
     elif archive.is_file() and not check(archive):
         where = str(record.content["files"].get(file.name, {}).get("from", "kept"))
     elif is_offline():
         raise DataFetchError(
-            f"{file.name} is not here, and FACEBENCH_OFFLINE is set. Bring it from {' or '.join(file.sources)}; then "
+            f"{file.name} is not here, and FACEBENCH_OFFLINE is set. Fetch it from {' or '.join(file.sources)}; then "
             "name it, or its folder, by --from."
         )
     else:
         sources = [UrlSource(url) for url in file.sources]
         try:
-            where = str(bring(archive, sources, check, file.bytes, progress=progress, sleep=sleep))
-        except NotBroughtError as error:
+            where = str(fetch_file(archive, sources, check, file.bytes, progress=progress, sleep=sleep))
+        except NotFetchedError as error:
             tried = "".join(f"\n- {failure}" for failure in error.failures)
             kind = TamperedDataError if error.mismatch else DataFetchError
             raise kind(
-                f"{file.name} could not be brought. Tried:{tried}\nIf you have it, name it or its folder by --from."
+                f"{file.name} could not be fetched. Tried:{tried}\nIf you have it, name it or its folder by --from."
             ) from error
     sha256 = sha256_of(archive)
     hashes = unpack(archive, home / file.folder, file.most_bytes)

@@ -1,7 +1,7 @@
 """Unpacking an archive that nobody vouches for: it stays inside one folder and within bounds, or nothing is left of it.
 
 Only plain files and folders are accepted. Links and devices, absolute names, names with `..`, names too long for a file
-system, names twice, more bytes than allowed, and bytes that were packed too tightly to be pictures are refused; so is
+system, names twice, more bytes than allowed, and bytes that were packed too tightly to be images are refused; so is
 what does not fit its own checksum. Everything is written beside the target first.
 """
 
@@ -21,7 +21,7 @@ from ...errors import ArchiveError
 from ..formats.annotated import clean_name
 
 MOST_MEMBERS = 200_000
-#: Unpacked bytes for each packed one; pictures have about 1, annotations as text up to 10.
+#: Unpacked bytes for each packed one; images have about 1, annotations as text up to 10.
 MOST_RATIO = 100
 #: Below this, the ratio does not matter: a few files of zeros are harmless.
 FREE_BYTES = 1 << 24

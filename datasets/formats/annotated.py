@@ -1,4 +1,4 @@
-"""What all formats read into and write from: pictures by name with boxes, and the faults of a file, told together."""
+"""What all formats read into and write from: images by name with boxes, and the faults of a file, told together."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ...errors import AnnotationError, DataError, UsageError, did_you_mean
 
-#: Far above any picture's side, and exact in float32.
+#: Far above any image's side, and exact in float32.
 LARGEST = 10**6
 #: The value of an attribute that a face was not labelled with.
 NOT_LABELLED = -1
@@ -21,11 +21,11 @@ _DEFAULT_CATEGORY = "face"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class AnnotatedPicture:
-    """One picture as an annotation has it.
+class AnnotatedImage:
+    """One image as an annotation has it.
 
     Attributes:
-        name: its path below the folder of pictures, with forward slashes.
+        name: its path below the folder of images, with forward slashes.
         boxes: float64 (n, 4): x1, y1, x2, y2 in pixels, continuous, origin top-left.
         ignore: bool (n,): neither to be found nor background.
         attributes: name -> int8 (n,); `NOT_LABELLED` where a face has no such label.
@@ -44,12 +44,12 @@ class Annotation:
     """What a reader made of a file or folder.
 
     Attributes:
-        pictures: in the order of the annotation, each name once.
-        near: folders in which the pictures may lie, the likeliest first; "" is the root.
-        notes: what a reader of results must know, a sentence each.
+        images: in the order of the annotation, each name once.
+        near: folders in which the images may lie, the likeliest first; "" is the root.
+        notes: what a reader of results must know, one sentence each.
     """
 
-    pictures: tuple[AnnotatedPicture, ...]
+    images: tuple[AnnotatedImage, ...]
     near: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
@@ -93,10 +93,10 @@ class Faults:
             raise AnnotationError("\n".join(self._shown) + (f"\nand {self._more:,} more faults" if self._more else ""))
 
 
-def picture_of(name: str, boxes: Sequence[Box], size: tuple[int, int] | None = None) -> AnnotatedPicture:
-    """Gather the faces of one picture."""
+def image_of(name: str, boxes: Sequence[Box], size: tuple[int, int] | None = None) -> AnnotatedImage:
+    """Gather the faces of one image."""
     labels = dict.fromkeys(label for box in boxes for label in box.labels)
-    return AnnotatedPicture(
+    return AnnotatedImage(
         name,
         np.array([box.corners for box in boxes], np.float64).reshape(-1, 4),
         np.array([box.ignore for box in boxes], bool),
@@ -105,15 +105,15 @@ def picture_of(name: str, boxes: Sequence[Box], size: tuple[int, int] | None = N
     )
 
 
-def same_attributes(pictures: Iterable[AnnotatedPicture]) -> list[AnnotatedPicture]:
-    """Give every picture the attributes that any of them has; faces without them are `NOT_LABELLED`."""
-    pictures = list(pictures)
-    labels = dict.fromkeys(label for picture in pictures for label in picture.attributes)
+def same_attributes(images: Iterable[AnnotatedImage]) -> list[AnnotatedImage]:
+    """Give every image the attributes that any of them has; faces without them are `NOT_LABELLED`."""
+    images = list(images)
+    labels = dict.fromkeys(label for image in images for label in image.attributes)
     whole = []
-    for picture in pictures:
-        nothing = np.full(len(picture.boxes), NOT_LABELLED, np.int8)
-        attributes = {label: picture.attributes.get(label, nothing) for label in labels}
-        whole.append(AnnotatedPicture(picture.name, picture.boxes, picture.ignore, attributes, picture.size))
+    for image in images:
+        nothing = np.full(len(image.boxes), NOT_LABELLED, np.int8)
+        attributes = {label: image.attributes.get(label, nothing) for label in labels}
+        whole.append(AnnotatedImage(image.name, image.boxes, image.ignore, attributes, image.size))
     return whole
 
 
@@ -132,7 +132,7 @@ def fault_of_box(corners: Sequence[float]) -> str:
 
 
 def clean_name(text: str) -> str | None:
-    r"""Return a picture's name as its path below the folder of pictures; None where it leads out of that folder.
+    r"""Return an image's name as its path below the folder of images; None where it leads out of that folder.
 
     >>> clean_name("./a\\b.jpg"), clean_name("../a.jpg"), clean_name("/a.jpg"), clean_name("")
     ('a/b.jpg', None, None, None)
@@ -142,7 +142,7 @@ def clean_name(text: str) -> str | None:
     return None if leads_out else name
 
 
-BAD_NAME = "expected the path of a picture below the folder of pictures, such as a/1.jpg"
+BAD_NAME = "expected the path of an image below the folder of images, such as a/1.jpg"
 
 
 def choose_category(wanted: str | None, names: Sequence[str], where: str) -> str | None:
@@ -181,7 +181,7 @@ def others_left_out(category: str | None, left_out: int) -> tuple[str, ...]:
     return (f"Only boxes of the category {category!r} count; {left_out:,} of others are left out.",)
 
 
-def not_empty(pictures: Sequence[AnnotatedPicture], where: str) -> None:
-    """Raise DataError where an annotation names no picture."""
-    if not pictures:
-        raise DataError(f"Got an annotation without any picture at {where}, expected at least one.")
+def not_empty(images: Sequence[AnnotatedImage], where: str) -> None:
+    """Raise DataError where an annotation names no image."""
+    if not images:
+        raise DataError(f"Got an annotation without any image at {where}, expected at least one.")

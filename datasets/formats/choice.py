@@ -12,9 +12,9 @@ from ..base import Source
 from ..storage.archives import list_archive
 from ..storage.places import ARCHIVE_SUFFIXES, Tree, open_tree
 from . import coco, rows, voc, wider, yolo
-from .annotated import AnnotatedPicture, Annotation, not_empty, same_attributes
+from .annotated import AnnotatedImage, Annotation, not_empty, same_attributes
 
-# pictures whose folder is looked for, out of all that are annotated
+# images whose folder is looked for, out of all that are annotated
 _TRIED = 20
 
 
@@ -51,45 +51,45 @@ class Choice:
 
     Attributes:
         format: one of `FORMATS`.
-        annotations: path of the annotation below the root: a file, or the folder of a format with a file a picture.
-        pictures: path of the folder of pictures below the root; "." is the root.
+        annotations: path of the annotation below the root: a file, or the folder of a format with a file an image.
+        images: path of the folder of images below the root; "." is the root.
         category: whose boxes count.
         split: a list of `ImageSets/Main`, for Pascal VOC.
     """
 
     format: str | None = None
     annotations: str | None = None
-    pictures: str | None = None
+    images: str | None = None
     category: str | None = None
     split: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AnnotatedFolder:
-    """Annotated pictures, and where their bytes are.
+    """Annotated images, and where their bytes are.
 
     Attributes:
         format: the key of `FORMATS`.
         where: how messages name the annotation.
-        pictures: all annotated pictures; each has the same attributes.
-        sources: name -> where the bytes of those pictures are that are there.
-        notes: a sentence each.
+        images: all annotated images; each has the same attributes.
+        sources: name -> where the bytes of those images are that are there.
+        notes: one sentence each.
     """
 
     format: str
     where: str
-    pictures: tuple[AnnotatedPicture, ...]
+    images: tuple[AnnotatedImage, ...]
     sources: Mapping[str, Source]
     notes: tuple[str, ...]
 
 
-def read_folder(place: str | Path, choice: Choice = Choice(), *, need_pictures: bool = True) -> AnnotatedFolder:
-    """Read the annotation of a folder, an archive, an address, or one annotation file with the pictures near it.
+def read_folder(place: str | Path, choice: Choice = Choice(), *, need_images: bool = True) -> AnnotatedFolder:
+    """Read the annotation of a folder, an archive, an address, or one annotation file with the images near it.
 
     Args:
         place: see `places.open_tree`.
         choice: what is said rather than recognised.
-        need_pictures: refuse where no picture is there.
+        need_images: refuse where no image is there.
 
     Raises:
         UsageError: a choice does not fit what is there.
@@ -107,15 +107,15 @@ def read_folder(place: str | Path, choice: Choice = Choice(), *, need_pictures: 
     else:
         annotation = FORMATS[name].read(tree, at, choice.category)
     where = tree.where("" if at == "." else at)
-    not_empty(annotation.pictures, where)
-    sources, notes = _find_pictures(tree, annotation, choice.pictures)
-    if not sources and need_pictures:
-        names = [picture.name for picture in annotation.pictures]
+    not_empty(annotation.images, where)
+    sources, notes = _find_images(tree, annotation, choice.images)
+    if not sources and need_images:
+        names = [image.name for image in annotation.images]
         raise DataError(
-            f"Got none of the {len(names):,} pictures of {where} below {tree.root}, such as {names[0]}; expected them "
+            f"Got none of the {len(names):,} images of {where} below {tree.root}, such as {names[0]}; expected them "
             "there. Say their folder by pictures=FOLDER."
         )
-    return AnnotatedFolder(name, where, tuple(same_attributes(annotation.pictures)), sources, annotation.notes + notes)
+    return AnnotatedFolder(name, where, tuple(same_attributes(annotation.images)), sources, annotation.notes + notes)
 
 
 def _recognise(tree: Tree, named: str, choice: Choice) -> tuple[str, str]:
@@ -150,7 +150,7 @@ def _check_is_there(tree: Tree, at: str) -> None:
 
 
 def _part(tree: Tree, at: str, name: str) -> Tree:
-    """What a format looks through to recognise one place; labels of YOLO are known by the pictures beside them."""
+    """What a format looks through to recognise one place; labels of YOLO are known by the images beside them."""
     if tree.base:
         source = tree.find(at)
         return Tree(tree.root, {at: source} if source else {})
@@ -169,9 +169,9 @@ def _seen(tree: Tree) -> str:
     return ", ".join(f"{count:,} files {kind}" for kind, count in most) or "no file"
 
 
-def _find_pictures(tree: Tree, annotation: Annotation, folder: str | None) -> tuple[dict[str, Source], tuple[str, ...]]:
-    """Where the annotated pictures are, and a note on those that are not, or that are not annotated."""
-    names = [picture.name for picture in annotation.pictures]
+def _find_images(tree: Tree, annotation: Annotation, folder: str | None) -> tuple[dict[str, Source], tuple[str, ...]]:
+    """Where the annotated images are, and a note on those that are not, or that are not annotated."""
+    names = [image.name for image in annotation.images]
     if tree.base:
         at = annotation.near[0] if folder is None else folder
         found = {name: tree.find(f"{at}/{name}" if at not in ("", ".") else name) for name in names}
@@ -188,11 +188,11 @@ def _find_pictures(tree: Tree, annotation: Annotation, folder: str | None) -> tu
     sources = {name: files[prefix + name] for name in names if prefix + name in files}
     notes = []
     if len(sources) < len(names):
-        notes.append(f"{len(names) - len(sources):,} of {len(names):,} annotated pictures have no file.")
-    beside = Tree(tree.root, {path: files[path] for path in files if path.startswith(prefix)}).pictures()
+        notes.append(f"{len(names) - len(sources):,} of {len(names):,} annotated images have no file.")
+    beside = Tree(tree.root, {path: files[path] for path in files if path.startswith(prefix)}).images()
     unnamed = len(beside) - len(sources)
     if unnamed > 0:
-        notes.append(f"{unnamed:,} pictures there are not in the annotation and are left out.")
+        notes.append(f"{unnamed:,} images there are not in the annotation and are left out.")
     return sources, tuple(notes)
 
 
@@ -204,13 +204,13 @@ def _members(tree: Tree) -> dict[str, Source]:
             own = list_archive(str(source))
             twice = next((name for name in own if name in members), None)
             if twice is not None:
-                raise DataError(f"Got {twice} in {source!s} and in {members[twice]!s}, expected each picture once.")
+                raise DataError(f"Got {twice} in {source!s} and in {members[twice]!s}, expected each image once.")
             members.update(own)
     return members
 
 
 def _prefix(files: Mapping[str, Source], names: Sequence[str], near: Sequence[str], folder: str | None) -> str | None:
-    """The folder, with its slash, below which most pictures lie; None where none does.
+    """The folder, with its slash, below which most images lie; None where none does.
 
     Raises:
         DataError: several hold equally many, and none of them is near the annotation.
@@ -239,7 +239,7 @@ def _prefix(files: Mapping[str, Source], names: Sequence[str], near: Sequence[st
         if prefix in best:
             return prefix
     raise DataError(
-        f"Got the pictures in {len(best)} folders, {', '.join(p or '.' for p in best[:5])}; expected one. "
+        f"Got the images in {len(best)} folders, {', '.join(p or '.' for p in best[:5])}; expected one. "
         "Say it by pictures=FOLDER."
     )
 

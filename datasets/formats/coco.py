@@ -16,15 +16,15 @@ from ...errors import AnnotationError
 from ..storage.places import Tree
 from .annotated import (
     BAD_NAME,
-    AnnotatedPicture,
+    AnnotatedImage,
     Annotation,
     Box,
     Faults,
     choose_category,
     clean_name,
     fault_of_box,
+    image_of,
     others_left_out,
-    picture_of,
 )
 from .json_lines import line_of
 
@@ -81,7 +81,7 @@ def read(tree: Tree, path: str, category: str | None = None) -> Annotation:
         if name is None or not isinstance(entry.get("id"), int | str):
             fault("images", index, f"got {_short(entry)}, expected an id and file_name; {BAD_NAME}")
         elif entry["id"] in images or name in taken:
-            fault("images", index, f"got the picture {name} (id {entry['id']}) twice, expected it once")
+            fault("images", index, f"got the image {name} (id {entry['id']}) twice, expected it once")
         else:
             images[entry["id"]] = (name, _size(entry))
             taken.add(name)
@@ -107,24 +107,24 @@ def read(tree: Tree, path: str, category: str | None = None) -> Annotation:
         crowd = any(entry.get(key) in (1, True) for key in ("iscrowd", "ignore"))
         boxes[entry["image_id"]].append(Box(corners, crowd, whole_labels(entry.get("attributes"))))
     faults.raise_any()
-    pictures = tuple(picture_of(name, boxes[key], size) for key, (name, size) in images.items())
+    annotated = tuple(image_of(name, boxes[key], size) for key, (name, size) in images.items())
     folder = posixpath.dirname(path)
-    return Annotation(pictures, (folder,), others_left_out(chosen, left_out))
+    return Annotation(annotated, (folder,), others_left_out(chosen, left_out))
 
 
-def write(pictures: Sequence[AnnotatedPicture], sizes: Sequence[tuple[int, int]]) -> str:
+def write(annotated: Sequence[AnnotatedImage], sizes: Sequence[tuple[int, int]]) -> str:
     """Write the text of a file; numbers are printed so that they come back as they were.
 
     Args:
-        pictures: what to write.
-        sizes: width and height of each picture.
+        annotated: what to write.
+        sizes: width and height of each image.
     """
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for number, (picture, (width, height)) in enumerate(zip(pictures, sizes, strict=True), start=1):
-        images.append({"id": number, "file_name": picture.name, "width": width, "height": height})
-        for row, (x1, y1, x2, y2) in enumerate(picture.boxes.tolist()):
-            labels = {name: int(values[row]) for name, values in picture.attributes.items()}
+    for number, (image, (width, height)) in enumerate(zip(annotated, sizes, strict=True), start=1):
+        images.append({"id": number, "file_name": image.name, "width": width, "height": height})
+        for row, (x1, y1, x2, y2) in enumerate(image.boxes.tolist()):
+            labels = {name: int(values[row]) for name, values in image.attributes.items()}
             annotations.append(
                 {
                     "id": len(annotations) + 1,
@@ -132,7 +132,7 @@ def write(pictures: Sequence[AnnotatedPicture], sizes: Sequence[tuple[int, int]]
                     "category_id": 1,
                     "bbox": [x1, y1, x2 - x1, y2 - y1],
                     "area": (x2 - x1) * (y2 - y1),
-                    "iscrowd": int(picture.ignore[row]),
+                    "iscrowd": int(image.ignore[row]),
                     **({"attributes": labels} if labels else {}),
                 }
             )

@@ -1,11 +1,11 @@
-"""A row a face: CSV with a header, or a JSON list of objects.
+"""One row per face: CSV with a header, or a JSON list of objects.
 
-The header says what the numbers are. The picture is one of `image`, `picture`, `file_name`, `filename`, `path`,
+The header says what the numbers are. The image is one of `image`, `image`, `file_name`, `filename`, `path`,
 `image_id`, `iname`. The box is `x1, y1, x2, y2` (also `xmin, ymin, xmax, ymax`, `left, top, right, bottom`) or
 `x, y, width, height` (also `x, y, w, h`), in pixels, continuous, origin top-left; or, in JSON, a `bbox` of x, y,
-width, height. A row whose box is empty says that the picture has no face; pictures that no row names are not annotated.
+width, height. A row whose box is empty says that the image has no face; images that no row names are not annotated.
 `ignore` 1 means: neither to be found nor background. `label`, `class` or `category` names the category. Other columns
-of whole numbers from -128 to 127 are attributes. Beside corners, `width` and `height` are the picture's. Written
+of whole numbers from -128 to 127 are attributes. Beside corners, `width` and `height` are the image's. Written
 numbers come back as they were.
 """
 
@@ -23,15 +23,15 @@ from ..storage.places import Tree
 from .annotated import (
     BAD_NAME,
     NOT_LABELLED,
-    AnnotatedPicture,
+    AnnotatedImage,
     Annotation,
     Box,
     Faults,
     choose_category,
     clean_name,
     fault_of_box,
+    image_of,
     others_left_out,
-    picture_of,
 )
 from .coco import corners_of, load_json
 from .json_lines import line_of
@@ -40,7 +40,7 @@ TITLE, JSON_TITLE = "CSV", "JSON rows"
 EXPECTED = "a .csv file whose header has image and x1, y1, x2, y2 (or x, y, width, height)"
 JSON_EXPECTED = "a .json file with a list of objects that have an image and a bbox"
 
-_PICTURE = ("image", "picture", "file_name", "filename", "path", "image_id", "iname")
+_IMAGE = ("image", "picture", "file_name", "filename", "path", "image_id", "iname")
 _CORNERS = (("x1", "y1", "x2", "y2"), ("xmin", "ymin", "xmax", "ymax"), ("left", "top", "right", "bottom"))
 _SIDES = (("x", "y", "width", "height"), ("x", "y", "w", "h"))
 _CATEGORY = ("label", "class", "category", "class_name")
@@ -65,7 +65,7 @@ def find_json(tree: Tree) -> list[str]:
     for path in tree.files:
         if path.lower().endswith(".json"):
             text = tree.text(path).lstrip()
-            named = any(f'"{column}"' in text for column in _PICTURE)
+            named = any(f'"{column}"' in text for column in _IMAGE)
             if text[:1] == "[" and '"bbox"' in text and named and '"score"' not in text:
                 found.append(path)
     return found
@@ -118,33 +118,33 @@ def read_json(tree: Tree, path: str, category: str | None = None) -> Annotation:
     return _read(iter(rows), list(columns), posixpath.dirname(path), where, category)
 
 
-def write(pictures: Sequence[AnnotatedPicture]) -> str:
-    """Write the text of a CSV file; a picture without faces is a row with empty cells."""
-    labels = list(dict.fromkeys(label for picture in pictures for label in picture.attributes))
+def write(images: Sequence[AnnotatedImage]) -> str:
+    """Write the text of a CSV file; an image without faces is a row with empty cells."""
+    labels = list(dict.fromkeys(label for image in images for label in image.attributes))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["image", "x1", "y1", "x2", "y2", "ignore", *labels])
-    for picture in pictures:
-        for row, corners in enumerate(picture.boxes.tolist()):
-            values = [int(picture.attributes[label][row]) for label in labels]
+    for image in images:
+        for row, corners in enumerate(image.boxes.tolist()):
+            values = [int(image.attributes[label][row]) for label in labels]
             cells = ["" if value == NOT_LABELLED else value for value in values]
-            writer.writerow([picture.name, *map(repr, corners), int(picture.ignore[row]), *cells])
-        if not len(picture.boxes):
-            writer.writerow([picture.name, *[""] * (5 + len(labels))])
+            writer.writerow([image.name, *map(repr, corners), int(image.ignore[row]), *cells])
+        if not len(image.boxes):
+            writer.writerow([image.name, *[""] * (5 + len(labels))])
     return out.getvalue()
 
 
-def write_json(pictures: Sequence[AnnotatedPicture]) -> str:
-    """Write the text of a JSON file; a picture without faces is a row whose bbox is null."""
+def write_json(images: Sequence[AnnotatedImage]) -> str:
+    """Write the text of a JSON file; an image without faces is a row whose bbox is null."""
     rows: list[dict[str, Any]] = []
-    for picture in pictures:
-        for row, (x1, y1, x2, y2) in enumerate(picture.boxes.tolist()):
-            labels = {name: int(values[row]) for name, values in picture.attributes.items()}
+    for image in images:
+        for row, (x1, y1, x2, y2) in enumerate(image.boxes.tolist()):
+            labels = {name: int(values[row]) for name, values in image.attributes.items()}
             kept = {name: value for name, value in labels.items() if value != NOT_LABELLED}
             bbox = [x1, y1, x2 - x1, y2 - y1]
-            rows.append({"image": picture.name, "bbox": bbox, "ignore": int(picture.ignore[row]), **kept})
-        if not len(picture.boxes):
-            rows.append({"image": picture.name, "bbox": None})
+            rows.append({"image": image.name, "bbox": bbox, "ignore": int(image.ignore[row]), **kept})
+        if not len(image.boxes):
+            rows.append({"image": image.name, "bbox": None})
     return json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -152,7 +152,7 @@ def _delimiter(header: str) -> str | None:
     """What stands between the columns, where the header has those that are needed."""
     for delimiter in _DELIMITERS:
         columns = [name.strip().lower().strip('"') for name in header.lstrip("\ufeff").strip().split(delimiter)]
-        if _first(_PICTURE, columns) and _box_columns(columns):
+        if _first(_IMAGE, columns) and _box_columns(columns):
             return delimiter
     return None
 
@@ -166,7 +166,7 @@ def _box_columns(columns: Sequence[str]) -> tuple[str, ...]:
 
 
 def _read(rows: Iterator[_Row], columns: Sequence[str], folder: str, where: str, category: str | None) -> Annotation:
-    named, labelled = _first(_PICTURE, columns), _first(_CATEGORY, columns)
+    named, labelled = _first(_IMAGE, columns), _first(_CATEGORY, columns)
     box = () if "bbox" in columns else _box_columns(columns)
     if named is None or not (box or "bbox" in columns):
         raise AnnotationError(f"{where}:1: got the columns {', '.join(columns)}; expected an image and a box.")
@@ -180,7 +180,7 @@ def _read(rows: Iterator[_Row], columns: Sequence[str], folder: str, where: str,
     for place, row in rows:
         name = clean_name(str(row.get(named) or ""))
         if name is None or row.get("") is not None:
-            got = f"the picture {row.get(named)!r}, {BAD_NAME}" if name is None else "more cells than the header has"
+            got = f"the image {row.get(named)!r}, {BAD_NAME}" if name is None else "more cells than the header has"
             faults.add(place, f"got {got}")
             continue
         sizes[name] = sizes.get(name) or (_size(row) if sized else None)
@@ -213,7 +213,7 @@ def _read(rows: Iterator[_Row], columns: Sequence[str], folder: str, where: str,
         notes.append(
             f"Columns that are not whole numbers from -128 to 127 are left out: {', '.join(sorted(unusable))}."
         )
-    return Annotation(tuple(picture_of(n, some, sizes[n]) for n, some in boxes.items()), (folder,), tuple(notes))
+    return Annotation(tuple(image_of(n, some, sizes[n]) for n, some in boxes.items()), (folder,), tuple(notes))
 
 
 def _corners(row: Mapping[str, Any], box: Sequence[str]) -> tuple[float, float, float, float] | str | None:

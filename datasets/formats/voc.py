@@ -1,8 +1,8 @@
-"""Pascal VOC: a folder of XML files, one a picture; Everingham et al., The PASCAL VOC Challenge Development Kit, 2012.
+"""Pascal VOC: a folder of XML files, one an image; Everingham et al., The PASCAL VOC Challenge Development Kit, 2012.
 
 Corners are pixels counted from 1, the last one inside the box: `xmin` 1, `xmax` 10 is ten pixels wide and here 0 to 10.
-`difficult` 1 means: neither to be found nor background. A file without objects says that the picture has no face; a
-picture without a file is not annotated. Written numbers are whole, as in the original, so a corner moves by up to half
+`difficult` 1 means: neither to be found nor background. A file without objects says that the image has no face; a
+image without a file is not annotated. Written numbers are whole, as in the original, so a corner moves by up to half
 a pixel.
 """
 
@@ -18,20 +18,20 @@ from ...errors import UsageError
 from ..storage.places import Tree
 from .annotated import (
     BAD_NAME,
-    AnnotatedPicture,
+    AnnotatedImage,
     Annotation,
     Box,
     Faults,
     choose_category,
     clean_name,
     fault_of_box,
+    image_of,
     others_left_out,
-    picture_of,
 )
 
 TITLE = "Pascal VOC"
 EXPECTED = "a folder of .xml files with <annotation>"
-PICTURES, ANNOTATIONS = "JPEGImages", "Annotations"
+IMAGES, ANNOTATIONS = "JPEGImages", "Annotations"
 
 _HEAD = 4096
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -70,7 +70,7 @@ def read(tree: Tree, path: str, category: str | None = None, split: str | None =
         tree: where it lies.
         path: the folder; "." is the root.
         category: whose boxes count; else the only category, or the one called face.
-        split: only the pictures that `ImageSets/Main/<split>.txt` lists.
+        split: only the images that `ImageSets/Main/<split>.txt` lists.
 
     Raises:
         AnnotationError: with file and line of each fault.
@@ -86,7 +86,7 @@ def read(tree: Tree, path: str, category: str | None = None, split: str | None =
     names = [child.value("name") for _, root in roots for child in root.children if child.tag == "object"]
     faults.raise_any()
     chosen = choose_category(category, sorted(set(names)), tree.where(path if folder else ""))
-    pictures, taken, left_out = [], set(), 0
+    images, taken, left_out = [], set(), 0
     for file, root in roots:
         name = clean_name(root.value("filename") or f"{posixpath.splitext(posixpath.basename(file))[0]}.jpg")
         if name is None or name in taken:
@@ -97,17 +97,17 @@ def read(tree: Tree, path: str, category: str | None = None, split: str | None =
         objects = [child for child in root.children if child.tag == "object"]
         left_out += sum(one.value("name") != chosen for one in objects)
         boxes = list(_boxes(objects, chosen, tree.where(file), faults))
-        pictures.append(picture_of(name, boxes, _size(root)))
+        images.append(image_of(name, boxes, _size(root)))
     faults.raise_any()
-    near = (posixpath.normpath(posixpath.join(folder, "..", PICTURES)), folder)
-    return Annotation(tuple(pictures), near, others_left_out(chosen, left_out))
+    near = (posixpath.normpath(posixpath.join(folder, "..", IMAGES)), folder)
+    return Annotation(tuple(images), near, others_left_out(chosen, left_out))
 
 
-def write(picture: AnnotatedPicture, size: tuple[int, int]) -> str:
-    """Write the file of one picture."""
-    lines = ["<annotation>", f"  <filename>{escape(picture.name)}</filename>"]
+def write(image: AnnotatedImage, size: tuple[int, int]) -> str:
+    """Write the file of one image."""
+    lines = ["<annotation>", f"  <filename>{escape(image.name)}</filename>"]
     lines.append(f"  <size><width>{size[0]}</width><height>{size[1]}</height><depth>3</depth></size>")
-    for (x1, y1, x2, y2), ignore in zip(picture.boxes.tolist(), picture.ignore.tolist(), strict=True):
+    for (x1, y1, x2, y2), ignore in zip(image.boxes.tolist(), image.ignore.tolist(), strict=True):
         corners = (round(x1) + 1, round(y1) + 1, round(x2), round(y2))
         inside = "".join(f"<{tag}>{value}</{tag}>" for tag, value in zip(_CORNERS, corners, strict=True))
         lines.append(

@@ -1,7 +1,7 @@
 """The text of WIDER FACE, over any folder: see `datasets.wider_annotation`, which reads the official one.
 
 Boxes are x, y, width, height in whole pixels, so written corners move by up to half a pixel. Six labels follow, of
-which `invalid` 1 means: neither to be found nor background. A count of 0 says that the picture has no face. Written
+which `invalid` 1 means: neither to be found nor background. A count of 0 says that the image has no face. Written
 files hold these labels and no other attribute.
 """
 
@@ -15,13 +15,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...errors import UsageError
-from ..storage.places import Tree, is_picture
-from .annotated import AnnotatedPicture, Annotation, clean_name
+from ..storage.places import Tree, is_image
+from .annotated import AnnotatedImage, Annotation, clean_name
 from .wider_annotation import LABELS, parse_faces
 
 TITLE = "WIDER FACE text"
 EXPECTED = "a .txt file with names, counts and rows of ten numbers"
-PICTURES = "images"
+IMAGES = "images"
 
 _MOST_TEXTS = 50
 _ROW = re.compile(r"\s*-?\d+(\s+-?\d+){9}\s*")
@@ -36,7 +36,7 @@ def find(tree: Tree) -> list[str]:
 
 def _fits(text: str) -> bool:
     lines = [line.strip() for line in text.split("\n", 3)]
-    if len(lines) < 3 or not is_picture(lines[0]) or not lines[1].isdecimal():
+    if len(lines) < 3 or not is_image(lines[0]) or not lines[1].isdecimal():
         return False
     return _ROW.fullmatch(lines[2]) is not None
 
@@ -51,32 +51,32 @@ def read(tree: Tree, path: str, category: str | None = None) -> Annotation:
     if category is not None:
         raise UsageError(f"Got category={category} for {TITLE}, which has no categories; leave it out.")
     found = parse_faces(tree.text(path).splitlines(), tree.where(path), is_name=_is_name)
-    pictures = []
+    images = []
     for name, rows in found.items():
         boxes = rows[:, :4].astype(np.float64)
         boxes[:, 2:] += boxes[:, :2]
         labels = {label: rows[:, 4 + i].astype(np.int8) for i, label in enumerate(LABELS)}
-        pictures.append(AnnotatedPicture(clean_name(name) or name, boxes, labels["invalid"] == 1, labels))
+        images.append(AnnotatedImage(clean_name(name) or name, boxes, labels["invalid"] == 1, labels))
     folder = posixpath.dirname(path)
     split = re.fullmatch(r"wider_face_(\w+)_bbx_gt\.txt", posixpath.basename(path))
     official = [posixpath.normpath(posixpath.join(folder, "..", f"WIDER_{split[1]}", "images"))] if split else []
-    return Annotation(tuple(pictures), (*official, folder))
+    return Annotation(tuple(images), (*official, folder))
 
 
-def write(pictures: Sequence[AnnotatedPicture]) -> str:
+def write(images: Sequence[AnnotatedImage]) -> str:
     """Write the text of a file."""
     lines = []
-    for picture in pictures:
-        lines += [picture.name, str(len(picture.boxes))]
-        corners = np.rint(picture.boxes).astype(np.int64)
+    for image in images:
+        lines += [image.name, str(len(image.boxes))]
+        corners = np.rint(image.boxes).astype(np.int64)
         corners[:, 2:] -= corners[:, :2]
         none = np.zeros(len(corners), np.int64)
-        labels = [np.maximum(picture.attributes.get(label, none), 0) for label in LABELS]
-        labels[list(LABELS).index("invalid")] = picture.ignore.astype(np.int64)
+        labels = [np.maximum(image.attributes.get(label, none), 0) for label in LABELS]
+        labels[list(LABELS).index("invalid")] = image.ignore.astype(np.int64)
         rows = np.column_stack([corners, *labels]) if len(corners) else np.zeros((1, 4 + len(LABELS)), np.int64)
         lines += [" ".join(map(str, row)) for row in rows.tolist()]
     return "\n".join([*lines, ""])
 
 
 def _is_name(line: str) -> bool:
-    return is_picture(line) and clean_name(line) is not None
+    return is_image(line) and clean_name(line) is not None

@@ -18,14 +18,14 @@ from ...errors import AnnotationError, DataError
 #: Columns 4 to 9 of a row and the largest label in each; columns 0 to 3 are x, y, width, height in whole pixels.
 LABELS = {"blur": 2, "expression": 1, "illumination": 1, "invalid": 1, "occlusion": 2, "pose": 1}
 _COLUMNS = 4 + len(LABELS)
-# Far above any picture's side, and exact in float32.
+# Far above any image's side, and exact in float32.
 _LARGEST = 10**6
 
 
 def read_faces(path: Path) -> dict[str, NDArray[np.int32]]:
     """Read a `wider_face_*_bbx_gt.txt`.
 
-    For every picture the file has its name, the number of faces and a row of ten numbers a face. A picture with no face
+    For every image the file has its name, the number of faces and a row of ten numbers a face. An image with no face
     is followed by one row of zeros all the same.
 
     Returns:
@@ -52,14 +52,14 @@ def parse_faces(
     Args:
         lines: of the file.
         path: how messages name it.
-        is_name: tells the name of a picture; else "<event>/<file>.jpg", as in the official files.
+        is_name: tells the name of an image; else "<event>/<file>.jpg", as in the official files.
     """
     is_name = is_name or _is_name
     lines = list(lines)
     while lines and not lines[-1].strip():
         lines.pop()
     if not lines:
-        raise AnnotationError(f"{path}:1: got an empty file, expected picture names, counts and boxes.")
+        raise AnnotationError(f"{path}:1: got an empty file, expected image names, counts and boxes.")
 
     faces: dict[str, NDArray[np.int32]] = {}
     at = 0
@@ -67,11 +67,11 @@ def parse_faces(
         name = lines[at].strip()
         if not is_name(name):
             raise AnnotationError(
-                f"{path}:{at + 1}: got {_short(name)}, expected a picture name such as 0--Parade/0_Parade_1.jpg; "
+                f"{path}:{at + 1}: got {_short(name)}, expected an image name such as 0--Parade/0_Parade_1.jpg; "
                 "does the count above match its rows?"
             )
         if name in faces:
-            raise AnnotationError(f"{path}:{at + 1}: picture {name} stands twice, expected it once.")
+            raise AnnotationError(f"{path}:{at + 1}: image {name} stands twice, expected it once.")
         count = _count(lines, at + 1, path)
         first = at + 2
         announced = f"{name} announces {count} faces, from line {first + 1}"
@@ -100,9 +100,9 @@ def read_list(path: Path, faces: Mapping[str, NDArray[np.int32]]) -> dict[str, N
     """
     flags: dict[str, NDArray[np.int8]] = {}
     try:
-        for name, boxes, indices in _pictures_of(path):
+        for name, boxes, indices in _images_of(path):
             if name not in faces:
-                raise AnnotationError(f"{path}: holds picture {name}, which the text file does not have.")
+                raise AnnotationError(f"{path}: holds image {name}, which the text file does not have.")
             if not np.array_equal(boxes, faces[name][:, :4]):
                 raise AnnotationError(f"{path}: the boxes of {name} differ from those of the text file.")
             n = len(boxes)
@@ -117,12 +117,12 @@ def read_list(path: Path, faces: Mapping[str, NDArray[np.int32]]) -> dict[str, N
         ) from error
     missing = next((name for name in faces if name not in flags), None)
     if missing is not None:
-        raise AnnotationError(f"{path}: lacks picture {missing}, which the text file has.")
+        raise AnnotationError(f"{path}: lacks image {missing}, which the text file has.")
     return flags
 
 
-def _pictures_of(path: Path) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.int64]]]:
-    """Yield name, boxes (n, 4) and 1-based indices (k,) of every picture in a list file."""
+def _images_of(path: Path) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield name, boxes (n, 4) and 1-based indices (k,) of every image in a list file."""
     from scipy.io import loadmat
 
     try:
@@ -143,7 +143,7 @@ def _text(cell: NDArray[np.str_]) -> str:
 
 
 def _is_name(line: str) -> bool:
-    """Whether a line is "<event>/<file>.jpg", which also keeps it inside the pictures' folder."""
+    """Whether a line is "<event>/<file>.jpg", which also keeps it inside the images' folder."""
     event, _, file = line.partition("/")
     return file.lower().endswith(".jpg") and "/" not in file and event not in ("", ".", "..")
 

@@ -1,10 +1,10 @@
-"""YOLO text: one .txt a picture, as https://docs.ultralytics.com/datasets/detect/ describes it.
+"""YOLO text: one .txt an image, as https://docs.ultralytics.com/datasets/detect/ describes it.
 
-A row is `class centre_x centre_y width height`, each a part of the picture's width or height, so the size of the
-picture (upright after EXIF) is needed: pixels = part x size. Labels lie in a folder `labels` beside `images`, or beside
-the pictures. An empty file says that the picture has no face; so does a missing one, as the format has it, and that is
+A row is `class centre_x centre_y width height`, each a part of the image's width or height, so the size of the
+image (upright after EXIF) is needed: pixels = part x size. Labels lie in a folder `labels` beside `images`, or beside
+the images. An empty file says that the image has no face; so does a missing one, as the format has it, and that is
 noted. Names of classes come from `data.yaml`, `classes.txt` or `obj.names`. Written numbers have ten decimals: a corner
-moves by less than 10^-10 of the picture's side. The format cannot hold ignored faces or attributes.
+moves by less than 10^-10 of the image's side. The format cannot hold ignored faces or attributes.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from collections.abc import Sequence
 
 from ...errors import AnnotationError, DataError
 from ..images import upright_size
-from ..storage.places import Tree, is_picture
+from ..storage.places import Tree, is_image
 from .annotated import (
-    AnnotatedPicture,
+    AnnotatedImage,
     Annotation,
     Box,
     Faults,
     choose_category,
     fault_of_box,
+    image_of,
     others_left_out,
-    picture_of,
 )
 
 TITLE = "YOLO text"
 EXPECTED = "a folder labels of .txt files with rows of five numbers, beside a folder images"
-PICTURES, LABELS, NAMES = "images", "labels", "data.yaml"
+IMAGES, LABELS, NAMES = "images", "labels", "data.yaml"
 
 _YAML = ("data.yaml", "data.yml", "dataset.yaml")
 _LISTS = ("classes.txt", "obj.names", "classes.names")
 _PARTS = (-1.0, 2.0)
-"""Centre and size of a box as parts of the picture's size; what lies beyond is taken for pixels."""
+"""Centre and size of a box as parts of the image's size; what lies beyond is taken for pixels."""
 _ROW = re.compile(r"\s*\d+(\s+[-+.\deE]+){4}\s*")
 
 
 def find(tree: Tree) -> list[str]:
-    """Return the folders that look like this format: each outermost `labels`, else folders of .txt beside pictures."""
+    """Return the folders that look like this format: each outermost `labels`, else folders of .txt beside images."""
     begins: dict[str, set[str]] = {}
     for path in tree.files:
         if not _is_label(path):
@@ -55,7 +55,7 @@ def find(tree: Tree) -> list[str]:
         if "row" not in known:
             first = tree.text(path).partition("\n")[0]
             known.add("row" if _ROW.fullmatch(first) else "other" if first.strip() else "nothing")
-    # files that are all empty say that no picture has a face, where their folder says that they are labels
+    # files that are all empty say that no image has a face, where their folder says that they are labels
     return [
         folder
         for folder, known in begins.items()
@@ -73,25 +73,25 @@ def read(tree: Tree, path: str, category: str | None = None) -> Annotation:
 
     Raises:
         AnnotationError: with file and line of each fault.
-        DataError: no picture lies where it should, or one with faces has no size that can be read.
+        DataError: no image lies where it should, or one with faces has no size that can be read.
         UsageError: the category is not there, or has to be chosen.
     """
     folder = "" if path == "." else path
     below = f"{folder}/" if folder else ""
-    pictures_at = _pictures_folder(folder)
-    pictures = [p for p in tree.files if p.startswith(pictures_at) and is_picture(p)]
-    if not pictures:
-        raise DataError(f"Got no picture below {tree.where(pictures_at or '.')}, expected those of {tree.where(path)}.")
+    images_at = _images_folder(folder)
+    images = [p for p in tree.files if p.startswith(images_at) and is_image(p)]
+    if not images:
+        raise DataError(f"Got no image below {tree.where(images_at or '.')}, expected those of {tree.where(path)}.")
     faults, seen = Faults(), set()
     rows: dict[str, list[tuple[int, int, list[float]]]] = {}
     without = 0
-    for picture in pictures:
-        label = below + posixpath.splitext(picture.removeprefix(pictures_at))[0] + ".txt"
+    for image in images:
+        label = below + posixpath.splitext(image.removeprefix(images_at))[0] + ".txt"
         if label in seen:
-            faults.add(tree.where(label), "got two pictures with this label file, expected one")
+            faults.add(tree.where(label), "got two images with this label file, expected one")
         seen.add(label)
         without += tree.find(label) is None
-        rows[picture] = _rows(tree, label, faults) if tree.find(label) is not None else []
+        rows[image] = _rows(tree, label, faults) if tree.find(label) is not None else []
     alone = sum(p.startswith(below) and _is_label(p) and p not in seen for p in tree.files)
     faults.raise_any()
 
@@ -102,38 +102,38 @@ def read(tree: Tree, path: str, category: str | None = None) -> Annotation:
         category = spelled[int(category)]
     chosen = choose_category(category, [spelled[n] for n in sorted(spelled)], tree.where(path))
     found, left_out = [], 0
-    for picture, some in rows.items():
+    for image, some in rows.items():
         own = [(line, numbers) for line, number, numbers in some if spelled[number] == chosen]
         left_out += len(some) - len(own)
-        size = upright_size(tree.files[picture]) if own else None
+        size = upright_size(tree.files[image]) if own else None
         if own and size is None:
-            raise DataError(f"Got no size of {tree.where(picture)}, which its boxes need; replace the picture.")
-        label = tree.where(below + posixpath.splitext(picture.removeprefix(pictures_at))[0] + ".txt")
+            raise DataError(f"Got no size of {tree.where(image)}, which its boxes need; replace the image.")
+        label = tree.where(below + posixpath.splitext(image.removeprefix(images_at))[0] + ".txt")
         boxes = [_box(numbers, size or (0, 0), f"{label}:{line}", faults) for line, numbers in own]
-        found.append(picture_of(picture.removeprefix(pictures_at), boxes, size))
+        found.append(image_of(image.removeprefix(images_at), boxes, size))
     faults.raise_any()
     notes = list(others_left_out(chosen, left_out))
     if without:
-        notes.append(f"{without:,} of {len(pictures):,} pictures have no label file and count as without a face.")
+        notes.append(f"{without:,} of {len(images):,} images have no label file and count as without a face.")
     if alone:
-        notes.append(f"{alone:,} label files have no picture.")
-    return Annotation(tuple(found), (pictures_at.rstrip("/"),), tuple(notes))
+        notes.append(f"{alone:,} label files have no image.")
+    return Annotation(tuple(found), (images_at.rstrip("/"),), tuple(notes))
 
 
-def write(picture: AnnotatedPicture, size: tuple[int, int]) -> str:
-    """Write the file of one picture.
+def write(image: AnnotatedImage, size: tuple[int, int]) -> str:
+    """Write the file of one image.
 
     Raises:
-        DataError: a box so far outside the picture that it could not be read again.
+        DataError: a box so far outside the image that it could not be read again.
     """
     width, height = size
     lines = []
-    for x1, y1, x2, y2 in picture.boxes.tolist():
+    for x1, y1, x2, y2 in image.boxes.tolist():
         parts = ((x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height)
         if not _are_parts(parts):
             raise DataError(
-                f"Got the box {x1:g}, {y1:g}, {x2:g}, {y2:g} of {picture.name}, which is {width}×{height}; YOLO text "
-                "can hold none that lies more than the picture's size outside it. Remove the box."
+                f"Got the box {x1:g}, {y1:g}, {x2:g}, {y2:g} of {image.name}, which is {width}×{height}; YOLO text "
+                "can hold none that lies more than the image's size outside it. Remove the box."
             )
         lines.append("0 " + " ".join(f"{part:.10f}" for part in parts))
     return "".join(f"{line}\n" for line in lines)
@@ -143,12 +143,12 @@ def _are_parts(numbers: Sequence[float]) -> bool:
     return all(_PARTS[0] <= value <= _PARTS[1] for value in numbers)
 
 
-def _pictures_folder(labels: str) -> str:
-    """The folder of the pictures, with a slash at its end: the last `labels` becomes `images`."""
+def _images_folder(labels: str) -> str:
+    """The folder of the images, with a slash at its end: the last `labels` becomes `images`."""
     parts = labels.split("/") if labels else []
     if LABELS in parts:
         last = len(parts) - 1 - parts[::-1].index(LABELS)
-        parts[last] = PICTURES
+        parts[last] = IMAGES
     return "/".join([*parts, ""]) if parts else ""
 
 
@@ -173,7 +173,7 @@ def _rows(tree: Tree, path: str, faults: Faults) -> list[tuple[int, int, list[fl
             got = text if len(text) <= 60 else text[:57] + "..."
             faults.add(f"{tree.where(path)}:{line}", f"got {got!r}, expected class and four numbers{kind}")
         elif not _are_parts(numbers):
-            faults.add(f"{tree.where(path)}:{line}", f"got {text!r}, expected parts of the picture's size, 0 to 1")
+            faults.add(f"{tree.where(path)}:{line}", f"got {text!r}, expected parts of the image's size, 0 to 1")
         else:
             rows.append((line, number, numbers))
     return rows

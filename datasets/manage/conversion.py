@@ -1,4 +1,4 @@
-"""Writing annotated pictures in another format, as a folder that `datasets.folder` reads again."""
+"""Writing annotated images in another format, as a folder that `datasets.folder` reads again."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ import numpy as np
 from ...errors import DataError, UsageError, did_you_mean
 from ..base import Dataset, Source, read_source
 from ..formats import coco, rows, voc, wider, yolo
-from ..formats.annotated import AnnotatedPicture, clean_name
+from ..formats.annotated import AnnotatedImage, clean_name
 from ..formats.choice import FORMATS, AnnotatedFolder, read_folder
 from ..formats.wider_annotation import LABELS
 from ..images import upright_size
 from ..query import check_options, split_name
 from ..registry import folder_name, load
 from ..sets.folder import CHOICES, choice_of
-from ..storage.places import is_picture
+from ..storage.places import is_image
 
-Pictures = Literal["link", "copy"]
+Images = Literal["link", "copy"]
 
 #: What moves a corner, by format; the others print numbers that come back as they were.
 _ROUNDING = {
     "voc": "corners are whole pixels: each moves by up to half a pixel",
     "wider": "corners are whole pixels: each moves by up to half a pixel",
-    "yolo": "ten decimals of the picture's side",
+    "yolo": "ten decimals of the image's side",
 }
 _NEED_SIZES = frozenset({"coco", "voc", "yolo"})
 
@@ -41,13 +41,13 @@ class Conversion:
 
     Attributes:
         folder: where.
-        pictures: how many.
+        images: how many.
         faces: how many.
-        lost: what the format cannot hold, or the source did not have, a sentence each.
+        lost: what the format cannot hold, or the source did not have, one sentence each.
     """
 
     folder: Path
-    pictures: int
+    images: int
     faces: int
     lost: tuple[str, ...]
 
@@ -72,41 +72,41 @@ def read_any(name: str, root: Path | None = None) -> AnnotatedFolder:
 
 def folder_of(dataset: Dataset) -> AnnotatedFolder:
     """Return a loaded data set as the reader of a folder would."""
-    pictures, sources = [], {}
+    images, sources = [], {}
     for sample in dataset.samples:
         name = sample.image_id
-        if not is_picture(name):
+        if not is_image(name):
             png = isinstance(sample.source, bytes) and sample.source.startswith(b"\x89PNG")
             name += ".png" if png else ".jpg"
         faces = sample.faces
         boxes = faces.boxes.astype(np.float64)
-        pictures.append(AnnotatedPicture(name, boxes, faces.ignore, dict(faces.attributes)))
+        images.append(AnnotatedImage(name, boxes, faces.ignore, dict(faces.attributes)))
         sources[name] = sample.source
-    return AnnotatedFolder("", dataset.name, tuple(pictures), sources, dataset.notes)
+    return AnnotatedFolder("", dataset.name, tuple(images), sources, dataset.notes)
 
 
-def convert(folder: AnnotatedFolder, destination: Path, format_name: str, *, pictures: Pictures = "link") -> Conversion:
-    """Write annotated pictures as a folder of one format; it appears whole or not at all.
+def convert(folder: AnnotatedFolder, destination: Path, format_name: str, *, images: Images = "link") -> Conversion:
+    """Write annotated images as a folder of one format; it appears whole or not at all.
 
     Args:
-        folder: what to write; pictures that have no file are left out.
+        folder: what to write; images that have no file are left out.
         destination: the folder to make; nothing may be there but an empty folder.
         format_name: one of `FORMATS`.
-        pictures: link to picture files, or copy them. What is no file of its own is copied always.
+        images: link to image files, or copy them. What is no file of its own is copied always.
 
     Raises:
         UsageError: there is no such format, or something is at `destination`.
-        DataError: a picture cannot be read, or the format cannot tell two pictures apart.
+        DataError: an image cannot be read, or the format cannot tell two images apart.
     """
     if format_name not in FORMATS:
         raise UsageError(f"There is no format {format_name!r}. {did_you_mean(format_name, FORMATS)}")
     destination = destination.expanduser()
     if destination.is_symlink() or destination.is_file() or (destination.is_dir() and any(destination.iterdir())):
         raise UsageError(f"Got {destination}, where something lies already; name a folder that is not there yet.")
-    there = [one for one in folder.pictures if one.name in folder.sources]
+    there = [one for one in folder.images if one.name in folder.sources]
     sizes = [_size(folder.sources[one.name], one.name) if format_name in _NEED_SIZES else (0, 0) for one in there]
     texts = _texts(format_name, there, sizes)
-    below = {"voc": voc.PICTURES, "yolo": yolo.PICTURES}.get(format_name, wider.PICTURES)
+    below = {"voc": voc.IMAGES, "yolo": yolo.IMAGES}.get(format_name, wider.IMAGES)
     destination.parent.mkdir(parents=True, exist_ok=True)
     scratch = destination.with_name(f".{destination.name}.{uuid.uuid4().hex[:8]}")
     scratch.mkdir()
@@ -114,7 +114,7 @@ def convert(folder: AnnotatedFolder, destination: Path, format_name: str, *, pic
         for path, text in texts.items():
             _under(scratch, path).write_text(text, encoding="utf-8")
         for one in there:
-            _place(folder.sources[one.name], _under(scratch, f"{below}/{one.name}"), pictures)
+            _place(folder.sources[one.name], _under(scratch, f"{below}/{one.name}"), images)
         scratch.replace(destination)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -123,36 +123,36 @@ def convert(folder: AnnotatedFolder, destination: Path, format_name: str, *, pic
     return Conversion(destination, len(there), faces, tuple(_lost(folder, there, format_name)))
 
 
-def _texts(name: str, pictures: Sequence[AnnotatedPicture], sizes: Sequence[tuple[int, int]]) -> Mapping[str, str]:
+def _texts(name: str, images: Sequence[AnnotatedImage], sizes: Sequence[tuple[int, int]]) -> Mapping[str, str]:
     """The text files of a format: path below the folder -> content."""
     if name == "coco":
-        return {"annotations.json": coco.write(pictures, sizes)}
+        return {"annotations.json": coco.write(images, sizes)}
     if name == "csv":
-        return {"annotations.csv": rows.write(pictures)}
+        return {"annotations.csv": rows.write(images)}
     if name == "json":
-        return {"annotations.json": rows.write_json(pictures)}
+        return {"annotations.json": rows.write_json(images)}
     if name == "wider":
-        return {"annotations.txt": wider.write(pictures)}
+        return {"annotations.txt": wider.write(images)}
     texts = {}
-    for picture, size in zip(pictures, sizes, strict=True):
-        stem = posixpath.splitext(picture.name)[0]
+    for image, size in zip(images, sizes, strict=True):
+        stem = posixpath.splitext(image.name)[0]
         if name == "yolo":
-            path, text = f"{yolo.LABELS}/{stem}.txt", yolo.write(picture, size)
+            path, text = f"{yolo.LABELS}/{stem}.txt", yolo.write(image, size)
         else:
-            path, text = f"{voc.ANNOTATIONS}/{stem.replace('/', '__')}.xml", voc.write(picture, size)
+            path, text = f"{voc.ANNOTATIONS}/{stem.replace('/', '__')}.xml", voc.write(image, size)
         if path in texts:
-            raise DataError(f"Got two pictures whose file would be {path}, such as {picture.name}; rename one of them.")
+            raise DataError(f"Got two images whose file would be {path}, such as {image.name}; rename one of them.")
         texts[path] = text
     if name == "yolo":
-        texts[yolo.NAMES] = f"train: {yolo.PICTURES}\nval: {yolo.PICTURES}\nnames:\n  0: face\n"
+        texts[yolo.NAMES] = f"train: {yolo.IMAGES}\nval: {yolo.IMAGES}\nnames:\n  0: face\n"
     return texts
 
 
-def _lost(folder: AnnotatedFolder, there: Sequence[AnnotatedPicture], name: str) -> list[str]:
+def _lost(folder: AnnotatedFolder, there: Sequence[AnnotatedImage], name: str) -> list[str]:
     lost = []
-    missing = len(folder.pictures) - len(there)
+    missing = len(folder.images) - len(there)
     if missing:
-        lost.append(f"{missing:,} of {len(folder.pictures):,} annotated pictures have no file and are left out.")
+        lost.append(f"{missing:,} of {len(folder.images):,} annotated images have no file and are left out.")
     if name in _ROUNDING:
         lost.append(f"Numbers: {_ROUNDING[name]}.")
     ignored = sum(int(one.ignore.sum()) for one in there)
@@ -168,26 +168,26 @@ def _lost(folder: AnnotatedFolder, there: Sequence[AnnotatedPicture], name: str)
 def _size(source: Source, name: str) -> tuple[int, int]:
     size = upright_size(source)
     if size is None:
-        raise DataError(f"Got no size of {name}, which the format needs; take the picture out or replace it.")
+        raise DataError(f"Got no size of {name}, which the format needs; take the image out or replace it.")
     return size
 
 
 def _under(root: Path, path: str) -> Path:
     """A file below a folder, whose parents are made; names that lead out were refused when they were read."""
     if clean_name(path) != path:
-        raise DataError(f"Got the picture name {path!r}, expected a path below a folder.")
+        raise DataError(f"Got the image name {path!r}, expected a path below a folder.")
     target = root / path
     target.parent.mkdir(parents=True, exist_ok=True)
     return target
 
 
-def _place(source: Source, target: Path, pictures: Pictures) -> None:
+def _place(source: Source, target: Path, images: Images) -> None:
     try:
-        if isinstance(source, Path) and pictures == "link":
+        if isinstance(source, Path) and images == "link":
             target.symlink_to(source.resolve(strict=True))
         elif isinstance(source, Path):
             shutil.copyfile(source, target)
         else:
             target.write_bytes(read_source(source))
     except OSError as error:
-        raise DataError(f"Got {error} for the picture {target.name}, expected one to {pictures}.") from error
+        raise DataError(f"Got {error} for the image {target.name}, expected one to {images}.") from error

@@ -45,7 +45,7 @@ class BadFile:
     """A file that cannot be used.
 
     Attributes:
-        file: image_id of a picture, or the path of another file.
+        file: image_id of an image, or the path of another file.
         what: what was got and expected.
     """
 
@@ -54,13 +54,13 @@ class BadFile:
 
 
 def statistics(dataset: Dataset) -> Mapping[str, Any]:
-    """Count what a data set holds; of pictures, only headers are read.
+    """Count what a data set holds; of images, only headers are read.
 
     Returns:
         As JSON holds it: `pictures`, `without_faces`, `faces`, `ignored`, `faces_by_height_px`,
         `faces_by_share` of the image's area (without faces of images whose size cannot be read); percentiles 0 (the
         smallest), 10, 50, 90, 100 of `face_height_px`, `picture_width_px` and `picture_height_px` (None where there is
-        nothing); `attributes` (name -> value -> faces), `notes`, `faults` (pictures whose header cannot be read).
+        nothing); `attributes` (name -> value -> faces), `notes`, `faults` (images whose header cannot be read).
     """
     faces = [sample.faces for sample in dataset.samples]
     boxes = np.concatenate([some.boxes for some in faces]) if faces else np.zeros((0, 4), np.float32)
@@ -111,11 +111,11 @@ def shares(boxes: NDArray[np.floating], sides: NDArray[np.float64]) -> NDArray[n
 
 
 def undecodable(dataset: Dataset, progress: Callable[[int], None] = lambda done: None) -> list[BadFile]:
-    """Decode every picture and return those that cannot be used, with the decoder's verdict.
+    """Decode every image and return those that cannot be used, with the decoder's verdict.
 
     Args:
-        dataset: the pictures.
-        progress: called with the number of pictures done.
+        dataset: the images.
+        progress: called with the number of images done.
     """
     faults = []
     for done, sample in enumerate(dataset.samples, start=1):

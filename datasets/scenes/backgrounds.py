@@ -12,27 +12,27 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from .portraits import package_picture
+from .portraits import package_image
 
-_Picture = NDArray[np.uint8]
+_Image = NDArray[np.uint8]
 
 # A cat, since animal faces are a fair trap, and a launch pad, galaxies, tissue, a cup.
 _PHOTOGRAPHS = ("chelsea.png", "coffee.png", "rocket.jpg", "hubble_deep_field.jpg", "ihc.png")
 _TEXTURES = ("brick.png", "grass.png", "gravel.png", "text.png", "clock_motion.png")
 
 
-def load_backgrounds() -> dict[str, _Picture]:
+def load_backgrounds() -> dict[str, _Image]:
     """Load the photographs and textures: file name -> uint8 (h, w, 3) RGB.
 
     Raises:
         UnavailableError: where the package lacks one.
     """
-    return {name: package_picture("skimage", f"data/{name}") for name in (*_PHOTOGRAPHS, *_TEXTURES)}
+    return {name: package_image("skimage", f"data/{name}") for name in (*_PHOTOGRAPHS, *_TEXTURES)}
 
 
-def draw_background(rng: Generator, files: Mapping[str, _Picture], width: int, height: int) -> _Picture:
+def draw_background(rng: Generator, files: Mapping[str, _Image], width: int, height: int) -> _Image:
     """Draw a background of one of several kinds, uint8 (height, width, 3)."""
-    kinds: tuple[Callable[[], _Picture], ...] = (
+    kinds: tuple[Callable[[], _Image], ...] = (
         lambda: _photograph(rng, files, width, height),
         lambda: _texture(rng, files, width, height),
         lambda: _clouds(rng, width, height),
@@ -42,11 +42,11 @@ def draw_background(rng: Generator, files: Mapping[str, _Picture], width: int, h
     return kinds[rng.choice(len(kinds), p=(0.35, 0.3, 0.15, 0.1, 0.1))]()
 
 
-def draw_clutter(rng: Generator, files: Mapping[str, _Picture], width: int, height: int) -> _Picture:
-    """Draw a busy picture without a face: patches of all kinds, round and square, over each other."""
+def draw_clutter(rng: Generator, files: Mapping[str, _Image], width: int, height: int) -> _Image:
+    """Draw a busy image without a face: patches of all kinds, round and square, over each other."""
     import cv2
 
-    picture = _photograph(rng, files, width, height)
+    image = _photograph(rng, files, width, height)
     for _ in range(rng.integers(6, 14)):
         w, h = (int(n) for n in rng.integers(40, 260, 2))
         x, y = int(rng.integers(0, width - w)), int(rng.integers(0, height - h))
@@ -56,29 +56,29 @@ def draw_clutter(rng: Generator, files: Mapping[str, _Picture], width: int, heig
             cv2.ellipse(shape, (w // 2, h // 2), (w // 2 - 1, h // 2 - 1), 0, 0, 360, (255,), -1)
         else:
             shape[:] = 255
-        picture[y : y + h, x : x + w][shape > 0] = patch[shape > 0]
-    return picture
+        image[y : y + h, x : x + w][shape > 0] = patch[shape > 0]
+    return image
 
 
-def _photograph(rng: Generator, files: Mapping[str, _Picture], width: int, height: int) -> _Picture:
+def _photograph(rng: Generator, files: Mapping[str, _Image], width: int, height: int) -> _Image:
     return _crop(rng, files[_PHOTOGRAPHS[rng.integers(len(_PHOTOGRAPHS))]], width, height)
 
 
-def _texture(rng: Generator, files: Mapping[str, _Picture], width: int, height: int) -> _Picture:
+def _texture(rng: Generator, files: Mapping[str, _Image], width: int, height: int) -> _Image:
     grey = _crop(rng, files[_TEXTURES[rng.integers(len(_TEXTURES))]], width, height)
     tint = rng.integers(90, 256, 3)
     return (grey * tint.astype(np.uint16) // 255).astype(np.uint8)
 
 
-def _crop(rng: Generator, picture: _Picture, width: int, height: int) -> _Picture:
-    """A random part of a picture, between half of its sides and all of it, scaled to fill, mirrored or not."""
+def _crop(rng: Generator, image: _Image, width: int, height: int) -> _Image:
+    """A random part of an image, between half of its sides and all of it, scaled to fill, mirrored or not."""
     import cv2
 
-    rows, columns = picture.shape[:2]
+    rows, columns = image.shape[:2]
     part = rng.uniform(0.5, 1.0) * min(columns / width, rows / height)
     w, h = max(1, int(width * part)), max(1, int(height * part))
     x, y = int(rng.integers(0, columns - w + 1)), int(rng.integers(0, rows - h + 1))
-    crop = picture[y : y + h, x : x + w]
+    crop = image[y : y + h, x : x + w]
     if rng.random() < 0.5:
         crop = np.ascontiguousarray(crop[:, ::-1])
     return np.asarray(
@@ -86,7 +86,7 @@ def _crop(rng: Generator, picture: _Picture, width: int, height: int) -> _Pictur
     )
 
 
-def _clouds(rng: Generator, width: int, height: int) -> _Picture:
+def _clouds(rng: Generator, width: int, height: int) -> _Image:
     """Smooth noise of three sizes of grain."""
     import cv2
 
@@ -97,14 +97,14 @@ def _clouds(rng: Generator, width: int, height: int) -> _Picture:
     return (total // 7).astype(np.uint8)
 
 
-def _gradient(rng: Generator, width: int, height: int) -> _Picture:
+def _gradient(rng: Generator, width: int, height: int) -> _Image:
     import cv2
 
     corners = rng.integers(20, 236, (2, 2, 3), np.uint8)
     return np.asarray(cv2.resize(corners, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
-def _stripes(rng: Generator, width: int, height: int) -> _Picture:
+def _stripes(rng: Generator, width: int, height: int) -> _Image:
     """Two colours in slanted stripes, as of a curtain."""
     slope, period = rng.uniform(-0.5, 0.5), int(rng.integers(16, 90))
     across = np.arange(width) + (slope * np.arange(height))[:, None]

@@ -1,10 +1,10 @@
-"""`expression-scenes`: what a detector's misses and crops cost an emotion classifier, on composed pictures.
+"""`expression-scenes`: what a detector's misses and crops cost an emotion classifier, on composed images.
 
-Faces of FER2013 stand on the backgrounds of `scenes`, several in a picture, at known sizes, so that boxes and labels
+Faces of FER2013 stand on the backgrounds of `scenes`, several in an image, at known sizes, so that boxes and labels
 are exact. `expression-scenes:demo` needs no FER2013: it is `scenes` with one judged expression for each of its two
 people, shows that the chain works, and measures nothing.
 
-Every picture is drawn from its own generator, seeded by (seed, number): a longer set begins with the same pictures.
+Every image is drawn from its own generator, seeded by (seed, number): a longer set begins with the same images.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from numpy.typing import NDArray
 from ...errors import DataError, UsageError, did_you_mean
 from ..base import Dataset, Faces, Sample
 from ..faces.duplicates import is_blank
-from ..faces.fer import EMOTIONS, FerPictures, load_fer
+from ..faces.fer import EMOTIONS, FerImages, load_fer
 from ..faces.fer_dataset import LICENCE
 from ..fingerprints import fingerprint
 from ..query import check_options, whole_number
 from .backgrounds import draw_background, draw_clutter, load_backgrounds
 from .layers import covers, encode_png, overlap, paste, relight
+from .placeholders import placeholder
 from .portraits import load_portraits
 from .scenes import LICENCE as SCENES_LICENCE
 from .scenes import compose as compose_scene
-from .stand_ins import stand_in
 
 OPTIONS = ("split", "count", "seed", "classes")
 DEMO_OPTIONS = ("count", "seed")
@@ -43,12 +43,12 @@ _SEATS = 8
 # What the authors see in the two portraits of `scenes`: a closed, level mouth, and a broad smile.
 _JUDGED = (EMOTIONS.index("neutral"), EMOTIONS.index("happy"))
 
-_Picture = NDArray[np.uint8]
+_Image = NDArray[np.uint8]
 _Box = NDArray[np.float64]
 
 
 def load(root: Path, options: Mapping[str, str], name: str) -> Dataset:
-    """Compose the pictures from faces of FER2013.
+    """Compose the images from faces of FER2013.
 
     Args:
         root: where FER2013 lies, see `load_fer`.
@@ -58,7 +58,7 @@ def load(root: Path, options: Mapping[str, str], name: str) -> Dataset:
         name: the whole name, kept in the result.
 
     Returns:
-        PNG pictures of 560 to 960 pixels a side, every tenth without a face. A box is that of the whole crop, 32 to 300
+        PNG images of 560 to 960 pixels a side, every tenth without a face. A box is that of the whole crop, 32 to 300
         pixels wide, so that cutting it out gives back what the label was given to, but for the corners, which an oval
         cuts off. `emotions` counts in `fer.EMOTIONS`. Labels: `blur` 0 none, 1 slight, 2 heavy; `illumination` 1 dark
         or glaring.
@@ -74,21 +74,21 @@ def load(root: Path, options: Mapping[str, str], name: str) -> Dataset:
     classes, split = options.get("classes", "natural"), options.get("split", "test")
     if classes not in _CLASSES:
         raise UsageError(f"Got classes={classes}, expected {' or '.join(_CLASSES)}. {did_you_mean(classes, _CLASSES)}")
-    pictures = load_fer(root, split)
-    blank = is_blank(pictures.images)
-    pictures = pictures.where(~blank)
-    if not len(pictures):
-        raise DataError(f"Got only blank pictures in the split {split}, expected faces.")
-    order = _order(pictures.labels, seed, balanced=classes == "balanced")
+    images = load_fer(root, split)
+    blank = is_blank(images.images)
+    images = images.where(~blank)
+    if not len(images):
+        raise DataError(f"Got only blank images in the split {split}, expected faces.")
+    order = _order(images.labels, seed, balanced=classes == "balanced")
     backgrounds = load_backgrounds()
     samples = []
     for number in range(count):
-        seats = order[np.arange(number * _SEATS, (number + 1) * _SEATS) % len(order)]
-        picture, faces = compose(seed, number, pictures.where_at(seats), backgrounds)
-        samples.append(Sample(f"expression-{number:04d}.png", encode_png(picture), faces))
-    notes = [f"{int(blank.sum())} blank pictures of the split were left out."] if blank.any() else []
+        slots = order[np.arange(number * _SEATS, (number + 1) * _SEATS) % len(order)]
+        image, faces = compose(seed, number, images.where_at(slots), backgrounds)
+        samples.append(Sample(f"expression-{number:04d}.png", encode_png(image), faces))
+    notes = [f"{int(blank.sum())} blank images of the split were left out."] if blank.any() else []
     if count * _SEATS > len(order):
-        notes.append(f"The {len(order):,} faces to draw from do not suffice for {count:,} pictures; some come again.")
+        notes.append(f"The {len(order):,} faces to draw from do not suffice for {count:,} images; some come again.")
     return Dataset(
         name=name,
         samples=tuple(samples),
@@ -103,7 +103,7 @@ def load(root: Path, options: Mapping[str, str], name: str) -> Dataset:
 
 
 def load_demo(options: Mapping[str, str], name: str) -> Dataset:
-    """Take those pictures of `scenes` whose faces can be judged: all at least 32 pixels high, none covered.
+    """Take those images of `scenes` whose faces can be judged: all at least 32 pixels high, none covered.
 
     Args:
         options: `count` (30) and `seed` (0).
@@ -111,7 +111,7 @@ def load_demo(options: Mapping[str, str], name: str) -> Dataset:
 
     Raises:
         UsageError: on an unknown option or a bad value.
-        UnavailableError: where an installed package lacks its picture.
+        UnavailableError: where an installed package lacks its image.
     """
     check_options(options, DEMO_OPTIONS, "expression-scenes:demo")
     seed = whole_number(options, "seed", 0, least=0)
@@ -120,12 +120,12 @@ def load_demo(options: Mapping[str, str], name: str) -> Dataset:
     samples: list[Sample] = []
     number = 0
     while len(samples) < count:
-        picture, faces = compose_scene(seed, number, portraits, backgrounds)
+        image, faces = compose_scene(seed, number, portraits, backgrounds)
         heights = faces.boxes[:, 3] - faces.boxes[:, 1]
         if (heights >= SMALLEST).all() and not faces.attributes["occlusion"].any():
             emotions = np.array(_JUDGED, np.int8)[faces.attributes["person"]]
             judged = Faces(faces.boxes, faces.ignore, faces.attributes, emotions)
-            samples.append(Sample(f"scene-{number:04d}.png", encode_png(picture), judged))
+            samples.append(Sample(f"scene-{number:04d}.png", encode_png(image), judged))
         number += 1
     return Dataset(
         name=name,
@@ -140,13 +140,13 @@ def load_demo(options: Mapping[str, str], name: str) -> Dataset:
     )
 
 
-def compose(seed: int, number: int, cast: FerPictures, backgrounds: Mapping[str, _Picture]) -> tuple[_Picture, Faces]:
-    """Draw one picture, uint8 (h, w, 3) RGB, of the first of `cast` (as many as find a place), and its faces."""
+def compose(seed: int, number: int, cast: FerImages, backgrounds: Mapping[str, _Image]) -> tuple[_Image, Faces]:
+    """Draw one image, uint8 (h, w, 3) RGB, of the first of `cast` (as many as find a place), and its faces."""
     rng = np.random.default_rng((seed, number))
     width, height = int(rng.integers(720, 961)), int(rng.integers(560, 721))
     if number % _EMPTY_EVERY == _EMPTY_EVERY - 1:
         return draw_clutter(rng, backgrounds, width, height), _faces([], [], [], dark=False)
-    picture = draw_background(rng, backgrounds, width, height)
+    image = draw_background(rng, backgrounds, width, height)
     (fewest, most), (smallest, largest) = _CASTS[rng.choice(len(_CASTS), p=(0.4, 0.35, 0.25))]
     most = min(most, len(cast))
     sizes = np.exp(rng.uniform(np.log(smallest), np.log(largest), rng.integers(min(fewest, most), most + 1)))
@@ -154,23 +154,21 @@ def compose(seed: int, number: int, cast: FerPictures, backgrounds: Mapping[str,
     emotions, blurs = [], []
     for i, size in enumerate(np.sort(sizes)):  # the small ones stand behind
         blur = int(rng.choice(3, p=(0.65, 0.22, 0.13)))
-        box = _put(rng, picture, cast.images[i], float(size), (0, 0.02, 0.045)[blur] * float(size), boxes)
+        box = _put(rng, image, cast.images[i], float(size), (0, 0.02, 0.045)[blur] * float(size), boxes)
         if box is not None:
             boxes.append(box)
             emotions.append(int(cast.labels[i]))
             blurs.append(blur)
     dark = bool(rng.random() < 0.15)
-    return relight(rng, picture) if dark else picture, _faces(boxes, emotions, blurs, dark=dark)
+    return relight(rng, image) if dark else image, _faces(boxes, emotions, blurs, dark=dark)
 
 
-def _put(
-    rng: Generator, picture: _Picture, crop: _Picture, size: float, sigma: float, taken: Sequence[_Box]
-) -> _Box | None:
+def _put(rng: Generator, image: _Image, crop: _Image, size: float, sigma: float, taken: Sequence[_Box]) -> _Box | None:
     """Put a person where it covers no face; the box, or None where no place was found."""
     clothes = rng.uniform(20, 220, 3).astype(np.float32)
-    layer, box = stand_in(crop, size, clothes, sigma=sigma)
-    rows, columns = picture.shape[:2]
-    # the head, above and beside the box, stays in the picture; the shoulders need not
+    layer, box = placeholder(crop, size, clothes, sigma=sigma)
+    rows, columns = image.shape[:2]
+    # the head, above and beside the box, stays in the image; the shoulders need not
     space = np.array([0.15, 0.35, 0.15, 0.1]) * size
     room = np.array([columns, rows]) - (size + space[:2] + space[2:])
     if room.min() < 0:
@@ -180,7 +178,7 @@ def _put(
         there: _Box = box + np.array([x, y, x, y])
         inside = there[:2].min() >= 0 and there[2] <= columns and there[3] <= rows
         if inside and not any(covers(layer, x, y, other) or overlap(there, other) for other in taken):
-            paste(picture, layer, x, y)
+            paste(image, layer, x, y)
             return there
     return None
 

@@ -106,12 +106,12 @@ def package_file(package: str, path: str) -> Path:
     distribution = {"skimage": "scikit-image"}.get(package, package)
     raise UnavailableError(
         f"Got no file {path} in the package {distribution}, which `scenes` is composed of.",
-        mend=f"pip install --force-reinstall --no-deps {distribution}",
+        remedy=f"pip install --force-reinstall --no-deps {distribution}",
     )
 
 
-def package_picture(package: str, path: str) -> NDArray[np.uint8]:
-    """Decode a picture inside an installed package to uint8 (h, w, 3) RGB.
+def package_image(package: str, path: str) -> NDArray[np.uint8]:
+    """Decode an image inside an installed package to uint8 (h, w, 3) RGB.
 
     Raises:
         UnavailableError: where it is not there.
@@ -119,7 +119,7 @@ def package_picture(package: str, path: str) -> NDArray[np.uint8]:
     """
     decoded = decode(package_file(package, path))
     if decoded.image is None:
-        raise DataError(f"Picture {path} of the package {package}: {decoded.detail}.")
+        raise DataError(f"Image {path} of the package {package}: {decoded.detail}.")
     return decoded.image
 
 
@@ -127,8 +127,8 @@ def load_portraits() -> tuple[Portrait, ...]:
     """Load and cut out the portraits.
 
     Raises:
-        UnavailableError: where a package lacks its picture.
-        DataError: where the picture is not the one that was annotated.
+        UnavailableError: where a package lacks its image.
+        DataError: where the image is not the one that was annotated.
     """
     return tuple(_cut_out(cut) for cut in _CUTS)
 
@@ -136,11 +136,11 @@ def load_portraits() -> tuple[Portrait, ...]:
 def _cut_out(cut: _Cut) -> Portrait:
     import cv2
 
-    image = package_picture(cut.package, cut.path)
+    image = package_image(cut.package, cut.path)
     height, width = image.shape[:2]
     if (width, height) != cut.size:
         raise DataError(
-            f"Picture {cut.path} of {cut.package} has {width}x{height} pixels, the boxes of `scenes` were marked in "
+            f"Image {cut.path} of {cut.package} has {width}x{height} pixels, the boxes of `scenes` were marked in "
             f"{cut.size[0]}x{cut.size[1]}; install the versions of constraints.txt."
         )
     outline = np.array([[int(n) for n in point.split(",")] for point in cut.outline.split()], np.int32)

@@ -3,7 +3,7 @@
 It needs no download, so that the whole chain can be tried at once. Two people say nothing about people: it shows what
 size, blur, darkness, rotation and occlusion do to a detector, and it is marked as a demonstration wherever it appears.
 
-Every picture is drawn from its own generator, seeded by (seed, number): a longer set begins with the same pictures.
+Every image is drawn from its own generator, seeded by (seed, number): a longer set begins with the same images.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ _TRIES = 40
 # Number of faces and their heights in pixels: a crowd, a group, a portrait.
 _CASTS = (((5, 9), (12.0, 56.0)), ((3, 5), (36.0, 130.0)), ((1, 2), (120.0, 300.0)))
 
-_Picture = NDArray[np.uint8]
+_Image = NDArray[np.uint8]
 _Box = NDArray[np.float64]
 
 
 def load(options: Mapping[str, str], name: str) -> Dataset:
-    """Compose the pictures.
+    """Compose the images.
 
     Args:
         options: `seed` (0) and `count` (60).
         name: the whole name, kept in the result.
 
     Returns:
-        PNG pictures of 480 to 800 pixels a side, every tenth without a face. Labels: `blur` 0 none, 1 slight, 2 heavy;
+        PNG images of 480 to 800 pixels a side, every tenth without a face. Labels: `blur` 0 none, 1 slight, 2 heavy;
         `illumination` 1 dark or glaring; `occlusion` 0 none, 1 under a third, 2 more; `pose` 1 where the head is turned
         by 12 to 30 degrees in the plane; `person` 0 or 1.
 
     Raises:
         UsageError: on an unknown option or a bad value.
-        UnavailableError: where an installed package lacks its picture.
+        UnavailableError: where an installed package lacks its image.
     """
     check_options(options, OPTIONS, "scenes")
     seed = whole_number(options, "seed", 0, least=0)
@@ -57,8 +57,8 @@ def load(options: Mapping[str, str], name: str) -> Dataset:
     portraits, backgrounds = load_portraits(), load_backgrounds()
     samples = []
     for number in range(count):
-        picture, faces = compose(seed, number, portraits, backgrounds)
-        samples.append(Sample(f"scene-{number:04d}.png", encode_png(picture), faces))
+        image, faces = compose(seed, number, portraits, backgrounds)
+        samples.append(Sample(f"scene-{number:04d}.png", encode_png(image), faces))
     return Dataset(
         name=name,
         samples=tuple(samples),
@@ -72,30 +72,30 @@ def load(options: Mapping[str, str], name: str) -> Dataset:
 
 
 def compose(
-    seed: int, number: int, portraits: Sequence[Portrait], backgrounds: Mapping[str, _Picture]
-) -> tuple[_Picture, Faces]:
-    """Draw one picture, uint8 (h, w, 3) RGB, and its faces."""
+    seed: int, number: int, portraits: Sequence[Portrait], backgrounds: Mapping[str, _Image]
+) -> tuple[_Image, Faces]:
+    """Draw one image, uint8 (h, w, 3) RGB, and its faces."""
     rng = np.random.default_rng((seed, number))
     width, height = int(rng.integers(560, 801)), int(rng.integers(480, 641))
     if number % _EMPTY_EVERY == _EMPTY_EVERY - 1:
         return draw_clutter(rng, backgrounds, width, height), _faces([])
 
-    picture = draw_background(rng, backgrounds, width, height)
+    image = draw_background(rng, backgrounds, width, height)
     (fewest, most), (smallest, largest) = _CASTS[rng.choice(len(_CASTS), p=(0.4, 0.35, 0.25))]
     sizes = np.exp(rng.uniform(np.log(smallest), np.log(largest), rng.integers(fewest, most + 1)))
     placed: list[_Face] = []
     for size in np.sort(sizes):  # the small ones stand behind
-        face = _put(rng, picture, portraits, float(size), [face.box for face in placed])
+        face = _put(rng, image, portraits, float(size), [face.box for face in placed])
         if face is not None:
             placed.append(face)
     for i, face in enumerate(placed):
         others = [other.box for j, other in enumerate(placed) if j != i]
-        face.labels["occlusion"] = _occlude(rng, picture, backgrounds, face.box, others)
+        face.labels["occlusion"] = _occlude(rng, image, backgrounds, face.box, others)
     if rng.random() < 0.15:
-        picture = relight(rng, picture)
+        image = relight(rng, image)
         for face in placed:
             face.labels["illumination"] = 1
-    return picture, _faces(placed)
+    return image, _faces(placed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,7 +111,7 @@ def _faces(placed: Sequence[_Face]) -> Faces:
 
 
 def _put(
-    rng: Generator, picture: _Picture, portraits: Sequence[Portrait], size: float, taken: Sequence[_Box]
+    rng: Generator, image: _Image, portraits: Sequence[Portrait], size: float, taken: Sequence[_Box]
 ) -> _Face | None:
     """Put a person with a face `size` pixels high where it covers no face; None where no place was found."""
     person = int(rng.integers(len(portraits)))
@@ -119,7 +119,7 @@ def _put(
     angle = rng.choice((-1, 1)) * rng.uniform(12, 30) if rotated else rng.uniform(-8, 8)
     sigma = (0, 0.02, 0.045)[blur] * size
     layer, box = stand(portraits[person], size, angle, mirrored=bool(rng.random() < 0.5), sigma=sigma)
-    width, height = picture.shape[1], picture.shape[0]
+    width, height = image.shape[1], image.shape[0]
     room_x, room_y = width - (box[2] - box[0]) - 2, height - (box[3] - box[1]) - 2
     if min(room_x, room_y) < 0:
         return None
@@ -129,13 +129,13 @@ def _put(
         there = box + np.array([x, y, x, y])
         inside = there[2] <= width and there[3] <= height
         if inside and not any(covers(layer, x, y, other) or overlap(there, other) for other in taken):
-            paste(picture, layer, x, y)
+            paste(image, layer, x, y)
             labels = {"blur": blur, "illumination": 0, "occlusion": 0, "pose": int(rotated), "person": person}
             return _Face(there, labels)
     return None
 
 
-def stand(portrait: Portrait, size: float, angle: float, *, mirrored: bool, sigma: float) -> tuple[_Picture, _Box]:
+def stand(portrait: Portrait, size: float, angle: float, *, mirrored: bool, sigma: float) -> tuple[_Image, _Box]:
     """Scale, mirror, rotate and blur a portrait.
 
     Args:
@@ -179,7 +179,7 @@ def stand(portrait: Portrait, size: float, angle: float, *, mirrored: bool, sigm
 
 
 def _occlude(
-    rng: Generator, picture: _Picture, backgrounds: Mapping[str, _Picture], box: _Box, others: Sequence[_Box]
+    rng: Generator, image: _Image, backgrounds: Mapping[str, _Image], box: _Box, others: Sequence[_Box]
 ) -> int:
     """Cover part of a face by a patch, in place.
 
@@ -199,9 +199,9 @@ def _occlude(
         x1 = box[2] - share * width
     else:
         y1 = box[3] - share * height
-    cover = np.rint([max(x1, 0), max(y1, 0), min(x2, picture.shape[1]), min(y2, picture.shape[0])])
+    cover = np.rint([max(x1, 0), max(y1, 0), min(x2, image.shape[1]), min(y2, image.shape[0])])
     if any(overlap(cover, other) for other in others):
         return 0
     left, top, right, bottom = (int(n) for n in cover)
-    picture[top:bottom, left:right] = draw_background(rng, backgrounds, right - left, bottom - top)
+    image[top:bottom, left:right] = draw_background(rng, backgrounds, right - left, bottom - top)
     return label

@@ -30,10 +30,10 @@ _FOLDER = "images/"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Demographics:
-    """The labelled faces of one picture.
+    """The labelled faces of one image.
 
     Attributes:
-        face: int64 (n,): rows of the faces in the picture's annotation, from 0, each once.
+        face: int64 (n,): rows of the faces in the image's annotation, from 0, each once.
         labels: column -> int8 (n,): places in its `LABELS`, or `UNLABELLED` where annotators were not sure.
     """
 
@@ -41,15 +41,13 @@ class Demographics:
     labels: Mapping[str, NDArray[np.int8]]
 
     def of_faces(self, faces: int) -> dict[str, NDArray[np.int8]]:
-        """Return the labels of all faces of the picture, int8 (faces,), `UNLABELLED` where there is none.
+        """Return the labels of all faces of the image, int8 (faces,), `UNLABELLED` where there is none.
 
         Raises:
             AnnotationError: where a labelled face is beyond the last one.
         """
         if len(self.face) and int(self.face.max()) >= faces:
-            raise AnnotationError(
-                f"Got labels of face {int(self.face.max())} (from 0) of a picture with {faces} faces."
-            )
+            raise AnnotationError(f"Got labels of face {int(self.face.max())} (from 0) of an image with {faces} faces.")
         result = {}
         for column, codes in self.labels.items():
             result[column] = np.full(faces, UNLABELLED, dtype=np.int8)
@@ -60,17 +58,17 @@ class Demographics:
 NOBODY_LABELLED = Demographics(
     face=np.empty(0, dtype=np.int64), labels={column: np.empty(0, dtype=np.int8) for column in LABELS}
 )
-"""For a picture without labels."""
+"""For an image without labels."""
 
 
 def read_demographics(path: Path) -> dict[str, Demographics]:
-    """Read the labels of all pictures.
+    """Read the labels of all images.
 
-    The file has a row a face: running number, `images/<event>/<picture>.jpg`, the three labels, and the face's row in
-    the picture's annotation, from 0.
+    The file has one row per face: running number, `images/<event>/<image>.jpg`, the three labels, and the face's row in
+    the image's annotation, from 0.
 
     Returns:
-        "<event>/<picture>.jpg" -> its labelled faces, in file order; pictures without labels are not there.
+        "<event>/<image>.jpg" -> its labelled faces, in file order; images without labels are not there.
 
     Raises:
         AnnotationError: where the file contradicts its format or itself; names file and line.
@@ -96,14 +94,14 @@ def read_demographics(path: Path) -> dict[str, Demographics]:
 
 
 def _parse(row: list[str], where: str) -> tuple[str, int, list[int]]:
-    """Return picture, face and codes of one row."""
+    """Return image, face and codes of one row."""
     if len(row) != len(_HEADER):
         raise AnnotationError(f"{where}: got {len(row)} values, expected {len(_HEADER)}.")
     _, file, *labels, face = row
     image_id = file.removeprefix(_FOLDER)
     event, _, name = image_id.partition("/")
     if image_id == file or not event or not name or "/" in name:
-        raise AnnotationError(f"{where}: got the file {file!r}, expected {_FOLDER}<event>/<picture>.")
+        raise AnnotationError(f"{where}: got the file {file!r}, expected {_FOLDER}<event>/<image>.")
     if not (face.isascii() and face.isdigit() and len(face) <= 6):
         raise AnnotationError(f"{where}: got the face {face!r}, expected its row, from 0.")
     codes = []

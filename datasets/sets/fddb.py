@@ -25,26 +25,26 @@ OPTIONS = ("folds", "sample", "seed")
 FOLDS = 10
 
 _PARENTS = ("", "fddb", "FDDB")
-_PICTURES = ("originalPics", "")
+_IMAGES = ("originalPics", "")
 _NAME = re.compile(r"[\w./-]+")
-_MEND = (
+_REMEDY = (
     "Run `facebench data fetch fddb`, or unpack originalPics.tar.gz into a folder originalPics and FDDB-folds.tgz "
     "beside it, and name the folder around both by --data or FACEBENCH_DATA."
 )
 
 
 def load(root: Path, options: Mapping[str, str], name: str, *, annotation_only: bool = False) -> Dataset:
-    """Load the annotated pictures that are there.
+    """Load the annotated images that are there.
 
     Args:
         root: the folder that holds FDDB-folds and originalPics, or the parent of such a folder named fddb.
-        options: `folds` ("1,2": only these of the ten), `sample` (so many pictures, drawn with `seed`).
+        options: `folds` ("1,2": only these of the ten), `sample` (so many images, drawn with `seed`).
         name: the whole name, kept in the result.
-        annotation_only: take every annotated picture, whether its file is there or not, and open none.
+        annotation_only: take every annotated image, whether its file is there or not, and open none.
 
     Raises:
         UsageError: on an unknown option or fold.
-        DataError: where pictures or annotation are missing.
+        DataError: where images or annotation are missing.
         AnnotationError: where the annotation contradicts itself; names file and line.
     """
     check_options(options, OPTIONS, "fddb")
@@ -52,21 +52,21 @@ def load(root: Path, options: Mapping[str, str], name: str, *, annotation_only: 
     wanted = whole_number(options, "sample", 0, least=1)
     home = next((root / p for p in _PARENTS if (root / p / "FDDB-folds").is_dir()), None)
     if home is None:
-        raise MissingDataError(f"Got a folder {root} without FDDB-folds, expected FDDB. {_MEND}")
+        raise MissingDataError(f"Got a folder {root} without FDDB-folds, expected FDDB. {_REMEDY}")
     boxes: dict[str, NDArray[np.float64]] = {}
     for fold in _folds(options.get("folds")):
         read = read_ellipses(home / "FDDB-folds" / f"FDDB-fold-{fold:02d}-ellipseList.txt")
         twice = next((one for one in read if one in boxes), None)
         if twice is not None:
-            raise AnnotationError(f"Got {twice} in two folds of {home}, expected each picture in one.")
+            raise AnnotationError(f"Got {twice} in two folds of {home}, expected each image in one.")
         boxes |= read
-    paths = {one: _picture(home, one) for one in boxes}
+    paths = {one: _image(home, one) for one in boxes}
     there = [one for one, path in paths.items() if annotation_only or path.is_file()]
     if not there:
-        raise DataError(f"Got none of the {len(boxes):,} annotated pictures under {home}. {_MEND}")
+        raise DataError(f"Got none of the {len(boxes):,} annotated images under {home}. {_REMEDY}")
     notes = []
     if len(there) < len(boxes):
-        notes.append(f"{len(boxes) - len(there):,} of {len(boxes):,} annotated pictures have no file.")
+        notes.append(f"{len(boxes) - len(there):,} of {len(boxes):,} annotated images have no file.")
     chosen = draw(there, wanted, seed)
     samples = tuple(Sample(f"{one}.jpg", paths[one], _faces(boxes[one])) for one in chosen)
     return Dataset(
@@ -76,8 +76,8 @@ def load(root: Path, options: Mapping[str, str], name: str, *, annotation_only: 
         lists=(),
         demo=False,
         description="FDDB: news photographs; boxes around ellipses that reach from the top of the head to the chin.",
-        licence="FDDB: made for research; the pictures belong to their owners",
-        fingerprint=fingerprint(samples, (), pictures=not annotation_only),
+        licence="FDDB: made for research; the images belong to their owners",
+        fingerprint=fingerprint(samples, (), images=not annotation_only),
         notes=tuple(notes),
         others=frozenset(f"{one}.jpg" for one in boxes).difference(f"{one}.jpg" for one in chosen),
     )
@@ -86,7 +86,7 @@ def load(root: Path, options: Mapping[str, str], name: str, *, annotation_only: 
 def read_ellipses(path: Path) -> dict[str, NDArray[np.float64]]:
     """Read one `FDDB-fold-xx-ellipseList.txt`.
 
-    For every picture the file has its name, the number of faces and a row a face: radius along the major axis, radius
+    For every image the file has its name, the number of faces and one row per face: radius along the major axis, radius
     along the minor axis, angle of the major axis to the horizontal in radians, centre x, centre y, 1.
 
     Returns:
@@ -99,7 +99,7 @@ def read_ellipses(path: Path) -> dict[str, NDArray[np.float64]]:
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"Got {error} at {path}, expected a fold of FDDB. {_MEND}") from error
+        raise DataError(f"Got {error} at {path}, expected a fold of FDDB. {_REMEDY}") from error
     while lines and not lines[-1].strip():
         lines.pop()
     found: dict[str, NDArray[np.float64]] = {}
@@ -108,7 +108,7 @@ def read_ellipses(path: Path) -> dict[str, NDArray[np.float64]]:
         name = lines[at].strip()
         if not _NAME.fullmatch(name) or "/" not in name or ".." in name or name.startswith("/") or name in found:
             raise AnnotationError(
-                f"{path}:{at + 1}: got {name[:60]!r}, expected a picture such as 2002/08/11/big/img_591."
+                f"{path}:{at + 1}: got {name[:60]!r}, expected an image such as 2002/08/11/big/img_591."
             )
         count = lines[at + 1].strip() if at + 1 < len(lines) else ""
         if not count.isdecimal():
@@ -160,8 +160,8 @@ def _folds(text: str | None) -> list[int]:
     return [int(part) for part in parts]
 
 
-def _picture(home: Path, name: str) -> Path:
-    paths = [home / folder / f"{name}.jpg" for folder in _PICTURES]
+def _image(home: Path, name: str) -> Path:
+    paths = [home / folder / f"{name}.jpg" for folder in _IMAGES]
     return next((path for path in paths if path.is_file()), paths[0])
 
 

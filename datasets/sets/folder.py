@@ -1,4 +1,4 @@
-"""`folder`: annotated pictures of anybody's own, in one of the formats of `datasets.formats`."""
+"""`folder`: annotated images of anybody's own, in one of the formats of `datasets.formats`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..base import Dataset, Faces, Sample
 from ..fingerprints import fingerprint
-from ..formats.annotated import AnnotatedPicture
+from ..formats.annotated import AnnotatedImage
 from ..formats.choice import FORMATS, AnnotatedFolder, Choice, read_folder
 from ..images import upright_size
 from ..query import check_options, draw, whole_number
@@ -26,67 +26,67 @@ def choice_of(options: Mapping[str, str]) -> Choice:
 
 
 def load(place: str | Path, options: Mapping[str, str], name: str, *, annotation_only: bool = False) -> Dataset:
-    """Load a folder, an archive, an address, or the pictures around one annotation file.
+    """Load a folder, an archive, an address, or the images around one annotation file.
 
     Args:
         place: see `places.open_tree`.
-        options: `format`, `annotations`, `pictures`, `category`, `split` (see `Choice`); `sample` (so many pictures,
+        options: `format`, `annotations`, `pictures`, `category`, `split` (see `Choice`); `sample` (so many images,
             drawn with `seed`, in the order of the annotation).
         name: the whole name, kept in the result.
-        annotation_only: take every annotated picture, whether its file is there or not; no picture is opened, and the
+        annotation_only: take every annotated image, whether its file is there or not; no image is opened, and the
             fingerprint is that of the annotation.
 
     Raises:
         UsageError: on an unknown option or one that does not fit what is there.
-        DataError: where nothing is recognised, or pictures are missing.
+        DataError: where nothing is recognised, or images are missing.
         AnnotationError: where the annotation is faulty; names file and line.
     """
     check_options(options, OPTIONS, "folder")
     seed = whole_number(options, "seed", 0, least=0)
     wanted = whole_number(options, "sample", 0, least=1)
-    folder = read_folder(place, choice_of(options), need_pictures=not annotation_only)
-    there = [one for one in folder.pictures if annotation_only or one.name in folder.sources]
+    folder = read_folder(place, choice_of(options), need_images=not annotation_only)
+    there = [one for one in folder.images if annotation_only or one.name in folder.sources]
     notes = list(folder.notes)
     if wanted > len(there):
-        notes.append(f"sample={wanted} asked for more than the {len(there):,} pictures to draw from; all were taken.")
+        notes.append(f"sample={wanted} asked for more than the {len(there):,} images to draw from; all were taken.")
     chosen = draw(there, wanted, seed)
     samples = tuple(_sample(one, folder) for one in chosen)
     title = FORMATS[folder.format].title
     return Dataset(
         name=name,
         samples=samples,
-        total=len(folder.pictures),
+        total=len(folder.images),
         lists=(),
         demo=False,
-        description=f"Pictures of your own, annotated as {title} ({_short(folder.where)}).",
-        licence="not known to facebench: pictures of your own",
-        fingerprint=fingerprint(samples, (), pictures=not annotation_only),
+        description=f"Images of your own, annotated as {title} ({_short(folder.where)}).",
+        licence="not known to facebench: images of your own",
+        fingerprint=fingerprint(samples, (), images=not annotation_only),
         notes=(*notes, *notes_on_boxes(chosen, samples, opened=not annotation_only)),
-        others=frozenset(one.name for one in folder.pictures).difference(one.name for one in chosen),
+        others=frozenset(one.name for one in folder.images).difference(one.name for one in chosen),
     )
 
 
-def notes_on_boxes(pictures: Sequence[AnnotatedPicture], samples: Sequence[Sample], *, opened: bool) -> tuple[str, ...]:
-    """Say what is odd in the boxes of pictures used: of zero size, repeated, outside, of a picture of another size."""
+def notes_on_boxes(images: Sequence[AnnotatedImage], samples: Sequence[Sample], *, opened: bool) -> tuple[str, ...]:
+    """Say what is odd in the boxes of images used: of zero size, repeated, outside, of an image of another size."""
     boxes = [sample.faces.boxes for sample in samples]
-    zero = sum(int(_of_zero_size(one.boxes).sum()) for one in pictures)
+    zero = sum(int(_of_zero_size(one.boxes).sum()) for one in images)
     twice = sum(len(some) - len(np.unique(some, axis=0)) for some in boxes)
     outside, turned = 0, 0
-    for picture, sample in zip(pictures, samples, strict=True) if opened else ():
+    for image, sample in zip(images, samples, strict=True) if opened else ():
         if isinstance(sample.source, Address):  # each header would be another download
             continue
         size = upright_size(sample.source)
         if size is None:
             continue
-        turned += picture.size is not None and picture.size != size
+        turned += image.size is not None and image.size != size
         some = sample.faces.boxes
         # half a pixel: what whole numbers can be off by
         outside += int(((some[:, :2] < -0.5).any(axis=1) | (some[:, 2:] > np.array(size) + 0.5).any(axis=1)).sum())
     notes = (
         (zero, "Boxes of zero width or height, which are ignored: {:,}."),
         (twice, "Repeated boxes: {:,}."),
-        (outside, "Boxes that reach outside their picture, kept as annotated: {:,}."),
-        (turned, "Pictures whose upright size is not the one in the annotation (turned by EXIF, or replaced?): {:,}."),
+        (outside, "Boxes that reach outside their image, kept as annotated: {:,}."),
+        (turned, "Images whose upright size is not the one in the annotation (turned by EXIF, or replaced?): {:,}."),
     )
     return tuple(text.format(count) for count, text in notes if count)
 
@@ -100,8 +100,8 @@ def _of_zero_size(boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
     return np.asarray((boxes[:, 2:] <= boxes[:, :2]).any(axis=1))
 
 
-def _sample(picture: AnnotatedPicture, folder: AnnotatedFolder) -> Sample:
-    boxes = picture.boxes.astype(np.float32)
-    faces = Faces(boxes, picture.ignore | _of_zero_size(picture.boxes), dict(picture.attributes))
-    source = folder.sources.get(picture.name)
-    return Sample(picture.name, Path(picture.name) if source is None else source, faces)
+def _sample(image: AnnotatedImage, folder: AnnotatedFolder) -> Sample:
+    boxes = image.boxes.astype(np.float32)
+    faces = Faces(boxes, image.ignore | _of_zero_size(image.boxes), dict(image.attributes))
+    source = folder.sources.get(image.name)
+    return Sample(image.name, Path(image.name) if source is None else source, faces)

@@ -38,18 +38,18 @@ _Rows = Mapping[str, NDArray[np.int32]]
 def load(
     root: Path, options: Mapping[str, str], name: str, *, part: Part = "val", annotation_only: bool = False
 ) -> Dataset:
-    """Load the pictures that are there, or a subset of them.
+    """Load the images that are there, or a subset of them.
 
     Args:
         root: the folder that holds WIDER_val and wider_face_split, or the parent of such a folder.
         options: `subset` ("facebench-130": the images that facebench's own tables are measured on, all of which must be
-            there), `events` ("Picnic,19--Couple"), `difficulty` (one of `LISTS`: only pictures that hold a face of that
-            list, and only that list is scored), `sample` (so many pictures, drawn with `seed`, in official order).
+            there), `events` ("Picnic,19--Couple"), `difficulty` (one of `LISTS`: only images that hold a face of that
+            list, and only that list is scored), `sample` (so many images, drawn with `seed`, in official order).
             They apply in this order, to the images that are there. `pictures=there` says so even with
             `annotation_only`.
         name: the whole name, kept in the result.
         part: "train" has no official lists and no options `subset` and `difficulty`.
-        annotation_only: take every annotated picture, whether its file is there or not; no picture is opened, and the
+        annotation_only: take every annotated image, whether its file is there or not; no image is opened, and the
             fingerprint is that of the annotation.
 
     Returns:
@@ -59,12 +59,12 @@ def load(
 
     Raises:
         UsageError: on an unknown option, subset, event or list.
-        DataError: where pictures or annotation are missing.
+        DataError: where images or annotation are missing.
         AnnotationError: where the annotation contradicts itself.
     """
     check_options(options, OPTIONS if part == "val" else TRAIN_OPTIONS, f"wider-face:{part}")
-    pictures, annotation = _pictures(part), _annotation(part)
-    mend = _mend(part)
+    images, annotation = _images(part), _annotation(part)
+    remedy = _remedy(part)
     difficulty = options.get("difficulty")
     if difficulty is not None and difficulty not in LISTS:
         raise UsageError(f"WIDER FACE has no difficulty {difficulty!r}. {did_you_mean(difficulty, LISTS)}")
@@ -74,34 +74,34 @@ def load(
     subset = _subset(options["subset"]) if "subset" in options else None
     seed = whole_number(options, "seed", 0, least=0)
     wanted = whole_number(options, "sample", 0, least=1)
-    root = _find(root, part, (annotation,) if annotation_only else (pictures, annotation))
+    root = _find(root, part, (annotation,) if annotation_only else (images, annotation))
     rows = read_faces(root / annotation)
     flags = _read_lists(root, rows) if part == "val" else {}
     labelled = part == "val" and (root / _DEMOGRAPHICS).is_file()
     perceived = read_demographics(root / _DEMOGRAPHICS) if labelled else None
     if difficulty is not None and difficulty not in flags:
-        raise DataError(f"Got no wider_{difficulty}_val.mat under {root / _LIST_FOLDERS[0]}. {mend}")
+        raise DataError(f"Got no wider_{difficulty}_val.mat under {root / _LIST_FOLDERS[0]}. {remedy}")
 
     named = [name for name in rows if subset is None or name in subset]
-    present = [name for name in named if annotation_only or (root / pictures / name).is_file()]
+    present = [name for name in named if annotation_only or (root / images / name).is_file()]
     if subset is not None and len(present) < len(subset):
         absent = sorted(subset.difference(present))
         raise DataError(
             f"Got {len(present):,} of the {len(subset):,} images of subset={options['subset']} under "
-            f"{root / pictures}, expected all of them; missing: {_some(absent)}. {mend}"
+            f"{root / images}, expected all of them; missing: {_some(absent)}. {remedy}"
         )
     if not present:
-        raise DataError(f"Got none of the {len(rows):,} annotated pictures under {root / pictures}. {mend}")
+        raise DataError(f"Got none of the {len(rows):,} annotated images under {root / images}. {remedy}")
     chosen = _of_events(present, rows, options)
     if difficulty is not None:
         chosen = [name for name in chosen if flags[difficulty][name].any()]
     if not chosen:
-        raise DataError(f"Got no picture for {name!r} among the {len(present):,} that are there; ask for others.")
+        raise DataError(f"Got no image for {name!r} among the {len(present):,} that are there; ask for others.")
     notes = _notes(named, present, chosen, wanted, flags if part == "val" else LISTS)
     chosen = draw(chosen, wanted, seed)
 
     lists = tuple(flags) if difficulty is None else (difficulty,)
-    samples = tuple(Sample(name, root / pictures / name, _faces(rows[name], name, flags, perceived)) for name in chosen)
+    samples = tuple(Sample(name, root / images / name, _faces(rows[name], name, flags, perceived)) for name in chosen)
     return Dataset(
         name=name,
         samples=samples,
@@ -111,14 +111,14 @@ def load(
         description=(
             f"Photographs of 61 kinds of events, from WIDER FACE {part}: many small, blurred and occluded faces."
         ),
-        licence="WIDER FACE: for non-commercial research; the pictures belong to their owners",
-        fingerprint=fingerprint(samples, lists, pictures=not annotation_only),
+        licence="WIDER FACE: for non-commercial research; the images belong to their owners",
+        fingerprint=fingerprint(samples, lists, images=not annotation_only),
         notes=(*notes, *_notes_on_boxes(rows, samples, opened=not annotation_only)),
         others=frozenset(rows).difference(chosen),
     )
 
 
-def _mend(part: Part) -> str:
+def _remedy(part: Part) -> str:
     archives = f"WIDER_{part}.zip, wider_face_split.zip" + (" and eval_tools.zip" if part == "val" else "")
     return (
         f"Run `facebench data fetch wider-face:{part}`, or unpack the official archives {archives} into one folder and "
@@ -126,7 +126,7 @@ def _mend(part: Part) -> str:
     )
 
 
-def _pictures(part: Part) -> Path:
+def _images(part: Part) -> Path:
     return Path(f"WIDER_{part}", "images")
 
 
@@ -140,16 +140,16 @@ def _find(root: Path, part: Part, needed: Sequence[Path]) -> Path:
         if all((root / parent / part).exists() for part in needed):
             return root / parent
     # A half-unpacked folder says more about what is missing than its parent does.
-    official = (_pictures(part), _annotation(part))
+    official = (_images(part), _annotation(part))
     begun = [root / p for p in _PARENTS if any((root / p / x.parts[0]).is_dir() for x in official)]
     at = begun[0] if begun else root
     missing = [str(part) for part in needed if not (at / part).exists()]
     kind = DataError if begun else MissingDataError
-    raise kind(f"Got a folder {at} without {' and '.join(missing)}, expected WIDER FACE {part}. {_mend(part)}")
+    raise kind(f"Got a folder {at} without {' and '.join(missing)}, expected WIDER FACE {part}. {_remedy(part)}")
 
 
 def _read_lists(root: Path, rows: _Rows) -> dict[str, dict[str, NDArray[np.int8]]]:
-    """Read the official lists that are there: list -> picture -> membership."""
+    """Read the official lists that are there: list -> image -> membership."""
     flags = {}
     for difficulty in LISTS:
         paths = (root / folder / f"wider_{difficulty}_val.mat" for folder in _LIST_FOLDERS)
@@ -174,7 +174,7 @@ def _some(names: Sequence[str], shown: int = 3) -> str:
 
 
 def _of_events(present: list[str], rows: _Rows, options: Mapping[str, str]) -> list[str]:
-    """The pictures of the events asked for, by folder ("19--Couple") or name ("Couple")."""
+    """The images of the events asked for, by folder ("19--Couple") or name ("Couple")."""
     if "events" not in options:
         return present
     folder_of = {}
@@ -217,9 +217,9 @@ def _notes(
     notes = []
     if len(present) < len(rows):
         missing = len(rows) - len(present)
-        notes.append(f"{missing:,} of {len(rows):,} annotated pictures have no file.")
+        notes.append(f"{missing:,} of {len(rows):,} annotated images have no file.")
     if wanted > len(chosen):
-        notes.append(f"sample={wanted} asked for more than the {len(chosen):,} pictures to draw from; all were taken.")
+        notes.append(f"sample={wanted} asked for more than the {len(chosen):,} images to draw from; all were taken.")
     absent = [difficulty for difficulty in LISTS if difficulty not in flags]
     if absent:
         notes.append(f"No official list for {', '.join(absent)}: the .mat files of eval_tools.zip are not there.")
@@ -227,22 +227,22 @@ def _notes(
 
 
 def _notes_on_boxes(rows: _Rows, samples: Sequence[Sample], *, opened: bool) -> list[str]:
-    """What is odd in the boxes, counted over the whole annotation and over the pictures used."""
-    picture = np.repeat(np.arange(len(rows)), [len(some) for some in rows.values()])
+    """What is odd in the boxes, counted over the whole annotation and over the images used."""
+    image = np.repeat(np.arange(len(rows)), [len(some) for some in rows.values()])
     boxes = np.concatenate(list(rows.values()))
     image_ids = {sample.image_id for sample in samples}
-    used = np.array([name in image_ids for name in rows])[picture]
+    used = np.array([name in image_ids for name in rows])[image]
     zero = _of_zero_size(boxes)
     twice = np.ones(len(boxes), dtype=np.bool_)
-    twice[np.unique(np.column_stack([picture, boxes[:, :4]]), axis=0, return_index=True)[1]] = False
+    twice[np.unique(np.column_stack([image, boxes[:, :4]]), axis=0, return_index=True)[1]] = False
     notes = [
-        f"{what}: {odd.sum()} in the whole annotation, {(odd & used).sum()} in pictures used."
+        f"{what}: {odd.sum()} in the whole annotation, {(odd & used).sum()} in images used."
         for what, odd in (("Boxes of zero width or height", zero), ("Repeated boxes", twice))
         if odd.any()
     ]
     outside = sum(_boxes_outside(sample) for sample in samples) if opened else 0
     if outside:
-        notes.append(f"Boxes that reach outside their picture, kept as annotated: {outside} in pictures used.")
+        notes.append(f"Boxes that reach outside their image, kept as annotated: {outside} in images used.")
     return notes
 
 

@@ -1,6 +1,6 @@
 """Members of a zip or of an uncompressed tar as files that are read where they lie, without unpacking.
 
-Each is found by its offset, so that a picture costs one seek, also in another process and behind an address. Zip:
+Each is found by its offset, so that an image costs one seek, also in another process and behind an address. Zip:
 APPNOTE 6.3.10, sections 4.3.7 (local header) and 4.4.5 (methods 0 and 8); tar: POSIX.1-2008 pax.
 """
 
@@ -50,7 +50,7 @@ class ArchivedFile:
         return f"{self.archive}:{self.member}"
 
     def read(self) -> bytes:
-        """Return the bytes of the file; see `base.StoredPicture`."""
+        """Return the bytes of the file; see `base.StoredImage`."""
         with open_place(self.archive) as stream:
             stream.seek(self.start)
             if self.crc is not None:

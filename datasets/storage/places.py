@@ -1,4 +1,4 @@
-"""Where pictures and annotations lie: a folder, a zip or tar that is never unpacked, an address."""
+"""Where images and annotations lie: a folder, a zip or tar that is never unpacked, an address."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..base import Source, read_source
 from .archives import list_archive
 from .remote import Address, filesystem_of, is_address, is_http, without_file_scheme
 
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
 ARCHIVE_SUFFIXES = frozenset({".zip", ".tar"})
 
 
@@ -57,14 +57,14 @@ class Tree:
         """Return how a message names a file."""
         return f"{self.root.rstrip('/')}/{path}" if path else self.root
 
-    def pictures(self) -> list[str]:
-        """Return the paths of files that are pictures by their name."""
-        return [path for path in self.files if is_picture(path)]
+    def images(self) -> list[str]:
+        """Return the paths of files that are images by their name."""
+        return [path for path in self.files if is_image(path)]
 
 
-def is_picture(path: str) -> bool:
-    """Tell whether a file is a picture, by its name."""
-    return os.path.splitext(path)[1].lower() in PICTURE_SUFFIXES  # noqa: PTH122  called for every file, and often
+def is_image(path: str) -> bool:
+    """Tell whether a file is an image, by its name."""
+    return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122  called for every file, and often
 
 
 def open_tree(place: str | Path) -> tuple[Tree, str]:
@@ -95,7 +95,7 @@ def open_tree(place: str | Path) -> tuple[Tree, str]:
     if path.is_dir():
         return Tree(str(path), dict(_walk(path))), ""
     if not path.is_file():
-        raise MissingDataError(f"Got {path}, where nothing lies, expected a folder of pictures and annotations.")
+        raise MissingDataError(f"Got {path}, where nothing lies, expected a folder of images and annotations.")
     if path.suffix.lower() in ARCHIVE_SUFFIXES:
         return Tree(str(path), list_archive(str(path))), ""
     return Tree(str(path.parent), dict(_walk(path.parent))), path.name
@@ -136,9 +136,9 @@ def _open_fsspec(place: str) -> tuple[Tree, str]:
             name = ""
         found = sorted(filesystem.find(root))
     except OSError as error:
-        raise DataError(f"Got {error} at {place}, expected a folder of pictures and annotations.") from error
+        raise DataError(f"Got {error} at {place}, expected a folder of images and annotations.") from error
     if not found:
-        raise MissingDataError(f"Got {place}, where nothing lies, expected a folder of pictures and annotations.")
+        raise MissingDataError(f"Got {place}, where nothing lies, expected a folder of images and annotations.")
     files: dict[str, Source] = {}
     for full in found:
         path = full.removeprefix(root).lstrip("/")

@@ -34,7 +34,7 @@ class Address:
         return self.url
 
     def read(self) -> bytes:
-        """Return the bytes; see `base.StoredPicture`."""
+        """Return the bytes; see `base.StoredImage`."""
         if is_http(self.url):
             return _get(self.url)[0]
         with open_place(self.url) as stream:

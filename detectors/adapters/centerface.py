@@ -18,8 +18,8 @@ _STRIDE = 4
 class CenterFace(OpenCvDetector):
     """An anchor-free network: a heat map of face centres with sizes, offsets and landmarks.
 
-    OpenCV's dnn module gives garbage when one net meets pictures of several sizes, so ONNX Runtime runs it; OpenCV
-    stretches the picture. On CUDA, inference holds the transfers both ways.
+    OpenCV's dnn module gives garbage when one net meets images of several sizes, so ONNX Runtime runs it; OpenCV
+    stretches the image. On CUDA, inference holds the transfers both ways.
 
     Args:
         confidence: height of the heat map from which a peak is a face.
@@ -49,7 +49,7 @@ class CenterFace(OpenCvDetector):
         self._session = OnnxSession(model, self.device, self.threads)
 
     def detect(self, image: RGBImage) -> Detections:
-        """Stretch the picture to multiples of 32, run the network, read the peaks."""
+        """Stretch the image to multiples of 32, run the network, read the peaks."""
         import cv2
 
         height, width = image.shape[:2]

@@ -15,7 +15,7 @@ NETWORKS = "dlib's CNN"
 """What `refuse_fork` calls the library."""
 
 SMALLEST_SIDE = 10
-"""Pixels; dlib raises on a picture less than 10 wide or 7 high."""
+"""Pixels; dlib raises on an image less than 10 wide or 7 high."""
 
 
 class DlibCnn(Detector):
@@ -24,7 +24,7 @@ class DlibCnn(Detector):
     dlib's networks share threads that no forked child has: where one was used before a fork, the child gets an error.
 
     Args:
-        upsample: how often the picture is doubled first. Each step costs four times the time and memory.
+        upsample: how often the image is doubled first. Each step costs four times the time and memory.
     """
 
     info = DetectorInfo(
@@ -53,13 +53,13 @@ class DlibCnn(Detector):
         self._upsample = upsample
 
     def detect(self, image: RGBImage) -> Detections:
-        """Run the network, unless the picture is smaller than its pyramid can hold."""
+        """Run the network, unless the image is smaller than its pyramid can hold."""
         if min(image.shape[:2]) << self._upsample < SMALLEST_SIDE:
             return Detections.empty()
         refuse_fork(NETWORKS)
-        picture = np.ascontiguousarray(image)
+        converted = np.ascontiguousarray(image)
         with self._detector.alone() as detector:
             self.clock.inference()
-            found = detector(picture, self._upsample)
+            found = detector(converted, self._upsample)
         self.clock.post()
         return Detections.from_arrays([corners(face.rect) for face in found], [face.confidence for face in found])

@@ -20,7 +20,7 @@ class FaceRecognition(Detector):
 
     Args:
         model: "hog" or "cnn", dlib's two detectors.
-        upsample: how often the picture is doubled first (the package's default is 1).
+        upsample: how often the image is doubled first (the package's default is 1).
     """
 
     info = DetectorInfo(
@@ -36,7 +36,7 @@ class FaceRecognition(Detector):
         operating_threshold=1.0,
         score_floor=1.0,
         note="the package hides scores: every box has 1, so its precision-recall curve is one point; "
-        "boxes are clipped to the picture",
+        "boxes are clipped to the image",
         weights_licence="BSL-1.0",
     )
     requires = ("face_recognition", "face_recognition_models", "pkg_resources", "dlib")
@@ -56,7 +56,7 @@ class FaceRecognition(Detector):
                 import face_recognition
         except SystemExit as error:
             # the package prints advice and quits the interpreter where its models or pkg_resources are missing
-            raise UnavailableError("face_recognition quit on import", self.mend_packages()) from error
+            raise UnavailableError("face_recognition quit on import", self.remedy_packages()) from error
         self._locate = face_recognition.face_locations
         self._model = model
         self._upsample = upsample
@@ -67,7 +67,7 @@ class FaceRecognition(Detector):
         return ("dlib-cnn",) if parameters["model"] == "cnn" else ()
 
     @classmethod
-    def mend_packages(cls) -> str:
+    def remedy_packages(cls) -> str:
         """The packages need pkg_resources and name a dlib that compiles for minutes."""
         return (
             "pip install 'facebench[dlib]' 'setuptools<81' && "
@@ -76,12 +76,12 @@ class FaceRecognition(Detector):
 
     def detect(self, image: RGBImage) -> Detections:
         """Call the package; its boxes are top, right, bottom, left, the last two the last pixels inside."""
-        picture = np.ascontiguousarray(image)
+        converted = np.ascontiguousarray(image)
         if self._model == "cnn":
             refuse_fork(NETWORKS)
         with self._turn:
             self.clock.inference()
-            found = self._locate(picture, self._upsample, self._model)
+            found = self._locate(converted, self._upsample, self._model)
         self.clock.post()
         boxes = [(left, top, right + 1, bottom + 1) for top, right, bottom, left in found]
         return Detections.from_arrays(boxes, np.ones(len(boxes)))

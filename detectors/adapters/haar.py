@@ -81,7 +81,7 @@ class Haar(OpenCvDetector):
         _check_cascade(parameters["cascade"])
 
     def detect(self, image: RGBImage) -> Detections:
-        """Run the cascade over the grey picture."""
+        """Run the cascade over the grey image."""
         import cv2
 
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)

@@ -17,7 +17,7 @@ class Hog(Detector):
     """Five linear filters over a HOG pyramid; dlib does all in one call, which counts as inference.
 
     Args:
-        upsample: how often the picture is doubled first; 1 finds faces from about 40 px.
+        upsample: how often the image is doubled first; 1 finds faces from about 40 px.
         adjust_threshold: margin from which a window is a face; lower finds more.
     """
 
@@ -37,7 +37,7 @@ class Hog(Detector):
     )
     requires = ("dlib",)
     extra = "dlib"
-    ranges = (Range("upsample", 0, 4, "(each doubles the picture)"),)
+    ranges = (Range("upsample", 0, 4, "(each doubles the image)"),)
     reference_scores = (1.078, -0.118)
 
     def __init__(self, *, upsample: int = 1, adjust_threshold: float = 0.0, **options: Unpack[BuildOptions]) -> None:
@@ -56,10 +56,10 @@ class Hog(Detector):
 
     def detect(self, image: RGBImage) -> Detections:
         """Run the five filters."""
-        picture = np.ascontiguousarray(image)
+        converted = np.ascontiguousarray(image)
         with self._detector.alone() as detector:
             self.clock.inference()
-            found, scores, _ = detector.run(picture, self._upsample, just_below(self.score_floor))
+            found, scores, _ = detector.run(converted, self._upsample, just_below(self.score_floor))
         self.clock.post()
         boxes = [corners(rectangle) for rectangle in found]
         return Detections.from_arrays(boxes, list(scores)).above(self.score_floor)

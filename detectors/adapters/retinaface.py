@@ -56,7 +56,7 @@ class RetinaFace(RetinaFaceFamily):
         self._network = network.to(self.device)
 
     @classmethod
-    def mend_packages(cls) -> str:
+    def remedy_packages(cls) -> str:
         """retinaface-pytorch pins an old torch, so no resolver can install it."""
         return "pip install 'facebench[retinaface]' && pip install --no-deps retinaface-pytorch"
 

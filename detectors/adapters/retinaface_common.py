@@ -22,7 +22,7 @@ OPERATING_THRESHOLD = 0.6
 """`vis_thres` of the reference implementation's test script."""
 
 Answer = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]
-"""Of one picture: locations (k, 4), scores (k,), points (k, 10) that are kept, and whether each of the n priors is."""
+"""Of one image: locations (k, 4), scores (k,), points (k, 10) that are kept, and whether each of the n priors is."""
 
 
 def card(name: str, package: str) -> DetectorInfo:
@@ -42,7 +42,7 @@ def card(name: str, package: str) -> DetectorInfo:
 
 
 class RetinaFaceFamily(Detector):
-    """The network at the size of the picture, whatever runs it.
+    """The network at the size of the image, whatever runs it.
 
     Args:
         confidence: probability from which a box is a face.
@@ -62,7 +62,7 @@ class RetinaFaceFamily(Detector):
         return self._detect_same_size([image])[0]
 
     def detect_batch(self, images: Sequence[RGBImage]) -> list[Detections]:
-        """Run the pictures of each size through the network at once; the answers come in the pictures' order."""
+        """Run the images of each size through the network at once; the answers come in the images' order."""
         places: dict[tuple[int, ...], list[int]] = {}
         for place, image in enumerate(images):
             places.setdefault(image.shape, []).append(place)
@@ -85,7 +85,7 @@ class RetinaFaceFamily(Detector):
 
 
 def network_input(*images: RGBImage) -> NDArray[np.float32]:
-    """Return float32 (n, 3, height, width) of n pictures of one size: blue, green, red, mean taken off."""
+    """Return float32 (n, 3, height, width) of n images of one size: blue, green, red, mean taken off."""
     batch = np.empty((len(images), 3, *images[0].shape[:2]), dtype=np.float32)
     for planes, image in zip(batch, images, strict=True):
         planes[...] = image[:, :, ::-1].transpose(2, 0, 1)
@@ -95,7 +95,7 @@ def network_input(*images: RGBImage) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=8)
 def priors(height: int, width: int) -> NDArray[np.float32]:
-    """Return the prior boxes of a picture: float32 (n, 4), centre x, centre y, width, height over picture size.
+    """Return the prior boxes of an image: float32 (n, 4), centre x, centre y, width, height over image size.
 
     The same numbers as `retinaface.prior_box.priorbox` of retinaface-pytorch, without its loop over every cell.
     """

@@ -13,11 +13,11 @@ from ..runtimes import OpenCvDetector, to_bgr
 
 
 class Ssd(OpenCvDetector):
-    """Single-shot detector on a picture squeezed to 300×300.
+    """Single-shot detector on an image squeezed to 300×300.
 
     Args:
         confidence: probability from which a box is a face.
-        size: side of the square that the picture is squeezed to, pixels.
+        size: side of the square that the image is squeezed to, pixels.
     """
 
     info = DetectorInfo(
@@ -45,7 +45,7 @@ class Ssd(OpenCvDetector):
         self._net = PerProcess(lambda: cv2.dnn.readNetFromCaffe(*files))
 
     def detect(self, image: RGBImage) -> Detections:
-        """Squeeze the picture to the square, run the network, scale back."""
+        """Squeeze the image to the square, run the network, scale back."""
         import cv2
 
         height, width = image.shape[:2]

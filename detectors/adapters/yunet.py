@@ -59,7 +59,7 @@ class YuNet(OpenCvDetector):
         self._net = PerProcess(lambda: cv2.FaceDetectorYN.create(file, "", (320, 320), lowest, nms_threshold, top_k))
 
     def detect(self, image: RGBImage) -> Detections:
-        """Run the network at the size of the picture, or on a black border around a very small one."""
+        """Run the network at the size of the image, or on a black border around a very small one."""
         import cv2
 
         height, width = image.shape[:2]

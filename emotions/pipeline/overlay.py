@@ -1,4 +1,4 @@
-"""Faces and emotions drawn into a picture."""
+"""Faces and emotions drawn into an image."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _Rectangle = tuple[int, int, int, int]
 
 
 def draw(image: RGBImage, found: FaceEmotions, tracks: Sequence[int] | NDArray[np.int64] | None = None) -> RGBImage:
-    """Return a copy of a picture with boxes, track numbers, and emotions with their probabilities.
+    """Return a copy of an image with boxes, track numbers, and emotions with their probabilities.
 
     Text has the same size on every face and is never smaller than can be read, however small the face. A label stands
     above its box, else below, right or left of it, where it covers no other label as far as that is possible.
@@ -43,24 +43,24 @@ def draw(image: RGBImage, found: FaceEmotions, tracks: Sequence[int] | NDArray[n
     """
     import cv2
 
-    picture = np.array(image, order="C")
-    height, width = picture.shape[:2]
+    drawn = np.array(image, order="C")
+    height, width = drawn.shape[:2]
     line = max(1, round(max(width, height) / 500))
     corners = np.clip(np.rint(found.detections.boxes), -1, [width, height, width, height]).astype(int).tolist()
     labels = found.labels
     for (x1, y1, x2, y2), label in zip(corners, labels, strict=True):
-        cv2.rectangle(picture, (x1, y1), (x2, y2), _BLACK, line + 2)
-        cv2.rectangle(picture, (x1, y1), (x2, y2), COLOURS[label], line)
+        cv2.rectangle(drawn, (x1, y1), (x2, y2), _BLACK, line + 2)
+        cv2.rectangle(drawn, (x1, y1), (x2, y2), COLOURS[label], line)
     taken: list[_Rectangle] = []
     for face, (box, label) in enumerate(zip(corners, labels, strict=True)):
         number = "" if tracks is None else f"{tracks[face]} "
         text = f"{number}{label} {found.probabilities[face].max():.0%}"
-        taken.append(_put_label(picture, text, COLOURS[label], box, line, taken))
-    return picture
+        taken.append(_put_label(drawn, text, COLOURS[label], box, line, taken))
+    return drawn
 
 
 def _put_label(
-    picture: NDArray[np.uint8],
+    image: NDArray[np.uint8],
     text: str,
     colour: tuple[int, int, int],
     box: Sequence[int],
@@ -70,25 +70,23 @@ def _put_label(
     """Write a label on a plate of its colour and return the plate: left, top, right, bottom."""
     import cv2
 
-    rows, columns = picture.shape[:2]
+    rows, columns = image.shape[:2]
     scale = max(_SMALLEST_TEXT, max(rows, columns) / 1600)
     thick = max(1, round(scale * 1.5))
     (text_width, ascent), descent = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thick)
     pad = 2 * line
     width, height = text_width + 2 * pad, ascent + descent + 2 * pad
     left, top = _place(box, width, height, line + 1, (columns, rows), taken)
-    cv2.rectangle(picture, (left, top), (left + width - 1, top + height - 1), colour, cv2.FILLED)
+    cv2.rectangle(image, (left, top), (left + width - 1, top + height - 1), colour, cv2.FILLED)
     ink = _ink(colour)
-    cv2.putText(
-        picture, text, (left + pad, top + pad + ascent), cv2.FONT_HERSHEY_SIMPLEX, scale, ink, thick, cv2.LINE_AA
-    )
+    cv2.putText(image, text, (left + pad, top + pad + ascent), cv2.FONT_HERSHEY_SIMPLEX, scale, ink, thick, cv2.LINE_AA)
     return left, top, left + width, top + height
 
 
 def _place(
     box: Sequence[int], width: int, height: int, gap: int, size: tuple[int, int], taken: Sequence[_Rectangle]
 ) -> tuple[int, int]:
-    """Return left and top of a plate: the first place inside the picture that is free, else above, pushed inside."""
+    """Return left and top of a plate: the first place inside the image that is free, else above, pushed inside."""
     x1, y1, x2, y2 = box
     wanted = ((x1, y1 - gap - height), (x1, y2 + gap), (x2 + gap, y1), (x1 - gap - width, y1))
     inside = [

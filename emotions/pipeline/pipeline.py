@@ -1,4 +1,4 @@
-"""Pictures to emotions: find the faces, cut them out, classify all of a picture at once."""
+"""Images to emotions: find the faces, cut them out, classify all of an image at once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...benchmarks.choose.default import load_default
 from ...datasets.faces.fer import EMOTIONS
-from ...detectors import Detections, Detector, RGBImage, check_picture
+from ...detectors import Detections, Detector, RGBImage, check_image
 from ...errors import ContractError
 from .crops import DEFAULT_POLICY, CropPolicy, as_policy, can_align, crop
 
@@ -26,7 +26,7 @@ class Classifier(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PipelineTimes:
-    """Where the time of one picture went, milliseconds.
+    """Where the time of one image went, milliseconds.
 
     Attributes:
         detector_ms: finding the faces.
@@ -41,11 +41,11 @@ class PipelineTimes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceEmotions:
-    """The faces of one picture and what they show.
+    """The faces of one image and what they show.
 
     Attributes:
         detections: the faces, best first.
-        probabilities: float32 (n, 7) of `EMOTIONS`, a row a face, each between 0 and 1.
+        probabilities: float32 (n, 7) of `EMOTIONS`, one row per face, each between 0 and 1.
         aligned: bool (n,): whether the crop was aligned by landmarks; false where the box was cut.
         times: what it took.
 
@@ -154,16 +154,16 @@ class EmotionPipeline:
         return self._classifier
 
     def find(self, image: RGBImage) -> FaceEmotions:
-        """Find the faces of one picture and what they show; the classifier is called once, and not without faces.
+        """Find the faces of one image and what they show; the classifier is called once, and not without faces.
 
         Args:
             image: uint8 (h, w, 3) RGB; never changed.
 
         Raises:
-            UsageError: the picture is not of this kind.
+            UsageError: the image is not of this kind.
             ContractError: the classifier's answer is none.
         """
-        check_picture(image)
+        check_image(image)
         start = self._clock()
         found = self.detector.detect(image)
         detected = self._clock()

@@ -27,7 +27,7 @@ _CUT_SHARE, _CUT_FRAMES = 0.05, 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One picture of a video.
+    """One image of a video.
 
     Attributes:
         index: its number among all frames of the source, from 0.
@@ -99,10 +99,10 @@ class VideoReader:
             time_s = place if place > time_s else time_s + 1 / self.frame_rate
             if index % every:
                 continue
-            there, picture = self._capture.retrieve()
-            if not there or picture is None:
+            there, image = self._capture.retrieve()
+            if not there or image is None:
                 raise VideoError(f"{self.title}: frame {index} cannot be decoded; the video is damaged there")
-            yield Frame(index, time_s, np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8))
+            yield Frame(index, time_s, np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8))
         self._check_end()
 
     def close(self) -> None:
@@ -111,14 +111,14 @@ class VideoReader:
 
     def _check_end(self) -> None:
         if self.live:
-            raise VideoError(f"{self.title} gave no more pictures after {self.frames_read}; is it still connected?")
+            raise VideoError(f"{self.title} gave no more images after {self.frames_read}; is it still connected?")
         if not self.frames_read:
             raise VideoError(f"{self.title} is a video without a frame that can be decoded, expected at least one")
         missing = (self.announced or 0) - self.frames_read
         if missing >= max(_CUT_FRAMES, _CUT_SHARE * (self.announced or 0)):
             raise VideoError(
                 f"{self.title} is cut off or damaged: got {self.frames_read} frames, expected {self.announced} by its "
-                "header. What was written up to there is kept; copy the video anew to have it whole"
+                "header. What was written up to there is kept; copy the video again to have it whole"
             )
 
 
@@ -173,10 +173,10 @@ class VideoWriter:
         if self._by_time and self._last is not None:
             while self.frames_written < math.floor(time_s * self._rate + 0.5):
                 self._put(self._last)
-        picture = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+        frame = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
         if width % 2 or height % 2:
-            picture = cv2.copyMakeBorder(picture, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
-        self._last = np.asarray(picture, np.uint8)
+            frame = cv2.copyMakeBorder(frame, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
+        self._last = np.asarray(frame, np.uint8)
         if not self._by_time:
             self._put(self._last)
 
@@ -223,9 +223,9 @@ class VideoWriter:
             )
         return writer
 
-    def _put(self, picture: NDArray[np.uint8]) -> None:
+    def _put(self, image: NDArray[np.uint8]) -> None:
         assert self._writer is not None
-        self._writer.write(picture)
+        self._writer.write(image)
         self.frames_written += 1
 
 
@@ -242,7 +242,7 @@ def _open_file(path: Path) -> cv2.VideoCapture:
     if not begin:
         raise VideoError(f"cannot read the video {path}: the file is empty")
     with _quiet():
-        # FFmpeg alone: the other readers take "clip_01.mp4" for the first of a row of pictures.
+        # FFmpeg alone: the other readers take "clip_01.mp4" for the first of a row of images.
         capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
     if not capture.isOpened():
         raise VideoError(
@@ -261,7 +261,7 @@ def _open_camera(number: int) -> cv2.VideoCapture:
         capture = cv2.VideoCapture(number)
     if not capture.isOpened():
         raise VideoError(f"camera {number} cannot be opened: there is none, it is in use, or access is not allowed")
-    # The newest picture, not one that waited while the last was looked at; not every driver can.
+    # The newest image, not one that waited while the last was looked at; not every driver can.
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
     return capture
 

@@ -2,7 +2,7 @@
 
 A detector's boxes may be habitually larger or higher than the annotated ones. With the same crop policy for all, that
 habit costs some detectors more than others; `calibrate` gives each a policy that takes its habit out. It is fitted on
-one half of the pictures and used on the other, both ways round, so that no picture has a say in its own crops.
+one half of the images and used on the other, both ways round, so that no image has a say in its own crops.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ...benchmarks.scoring import PictureBoxes, count, match
+from ...benchmarks.scoring import ImageBoxes, count, match
 from ...benchmarks.scoring.localisation import FIT_IOU
 from ...benchmarks.scoring.sweep import sweep
-from ...benchmarks.scoring.verdicts import first_half, select_pictures, verdicts
+from ...benchmarks.scoring.verdicts import first_half, select_images, verdicts
 from ...datasets.faces.fer import EMOTIONS
 from ...detectors import RGBImage
 from ...errors import DataError
@@ -26,7 +26,7 @@ from ..pipeline.crops import DEFAULT_POLICY, CropPolicy, crop
 from .losses import Answers
 
 Progress = Callable[[int, int], None]
-"""Told how many pictures of how many are done."""
+"""Told how many images of how many are done."""
 
 
 class ScoredClassifier(Protocol):
@@ -49,10 +49,10 @@ class ScoredClassifier(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoundBoxes:
-    """What one detector found at its threshold, in all pictures.
+    """What one detector found at its threshold, in all images.
 
     Attributes:
-        boxes: of all pictures, best first within a picture.
+        boxes: of all images, best first within an image.
         scores: floats (m,).
         landmarks: float32 (m, 5, 2), nan where a box has none; None where the detector has none.
 
@@ -60,7 +60,7 @@ class FoundBoxes:
         DataError: the arrays do not fit together.
     """
 
-    boxes: PictureBoxes
+    boxes: ImageBoxes
     scores: NDArray[np.floating]
     landmarks: NDArray[np.float32] | None = None
 
@@ -73,7 +73,7 @@ class FoundBoxes:
 
 def detector_answers(
     image_of: Callable[[int], RGBImage],
-    faces: PictureBoxes,
+    faces: ImageBoxes,
     counted: NDArray[np.bool_],
     found: FoundBoxes,
     policies: tuple[CropPolicy, CropPolicy],
@@ -88,14 +88,14 @@ def detector_answers(
     second box on a face is a false alarm, a box on a face that does not count is dropped.
 
     Args:
-        image_of: gives the picture of a number, decoded.
+        image_of: gives the image of a number, decoded.
         faces: all annotated boxes.
         counted: bool (faces,): those with an emotion.
         found: the detector's boxes.
-        policies: how to crop in the first half of the pictures (`first_half`) and in the second.
+        policies: how to crop in the first half of the images (`first_half`) and in the second.
         classifier: what answers.
         seed: of the halves.
-        progress: told after each picture.
+        progress: told after each image.
 
     Returns:
         An answer for each counted face, in their order.
@@ -110,12 +110,12 @@ def detector_answers(
     wanted[detection_of[detection_of >= 0]] = True
     probabilities = np.zeros((len(found.boxes), len(EMOTIONS)), np.float32)
     probabilities[wanted] = classify_boxes(image_of, found, wanted, policies, classifier, seed=seed, progress=progress)
-    return Answers.from_probabilities(detection_of[counted], probabilities, found.boxes.picture, false_alarm)
+    return Answers.from_probabilities(detection_of[counted], probabilities, found.boxes.image, false_alarm)
 
 
 def oracle_answers(
     image_of: Callable[[int], RGBImage],
-    faces: PictureBoxes,
+    faces: ImageBoxes,
     counted: NDArray[np.bool_],
     policy: CropPolicy,
     classifier: ScoredClassifier,
@@ -140,55 +140,55 @@ def classify_boxes(
 ) -> NDArray[np.float32]:
     """Return the probabilities of the wanted boxes, float32 (wanted, 7); see `detector_answers`."""
     boxes = found.boxes
-    in_first = first_half(boxes.pictures, seed)
+    in_first = first_half(boxes.images, seed)
     crops = []
-    for picture in range(boxes.pictures):
-        begin, end = boxes.offsets[picture : picture + 2]
+    for place in range(boxes.images):
+        begin, end = boxes.offsets[place : place + 2]
         rows = begin + np.flatnonzero(wanted[begin:end])
         if len(rows):
-            policy = policies[0] if in_first[picture] else policies[1]
-            image = image_of(picture)
+            policy = policies[0] if in_first[place] else policies[1]
+            image = image_of(place)
             crops.append(prepare([crop(image, boxes.boxes[row], _points(found, row), policy) for row in rows]))
         if progress is not None:
-            progress(picture + 1, boxes.pictures)
+            progress(place + 1, boxes.images)
     return classifier.classify(np.concatenate(crops)) if crops else np.zeros((0, len(EMOTIONS)), np.float32)
 
 
 def above(found: FoundBoxes, thresholds: tuple[float, float], *, seed: int = 0) -> FoundBoxes:
-    """Return the boxes with a score of at least the threshold of their half of the pictures, see `first_half`."""
+    """Return the boxes with a score of at least the threshold of their half of the images, see `first_half`."""
     boxes = found.boxes
-    lowest = np.where(first_half(boxes.pictures, seed)[boxes.picture], *thresholds)
+    lowest = np.where(first_half(boxes.images, seed)[boxes.image], *thresholds)
     keep = found.scores >= lowest
-    counts = np.bincount(boxes.picture[keep], minlength=boxes.pictures)
+    counts = np.bincount(boxes.image[keep], minlength=boxes.images)
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     points = None if found.landmarks is None else found.landmarks[keep]
-    return FoundBoxes(PictureBoxes(boxes.boxes[keep], offsets), found.scores[keep], points)
+    return FoundBoxes(ImageBoxes(boxes.boxes[keep], offsets), found.scores[keep], points)
 
 
 def equal_alarm_thresholds(
-    faces: PictureBoxes, counted: NDArray[np.bool_], found: FoundBoxes, alarms_per_picture: float, *, seed: int = 0
+    faces: ImageBoxes, counted: NDArray[np.bool_], found: FoundBoxes, alarms_per_image: float, *, seed: int = 0
 ) -> tuple[float, float] | None:
-    """Return the thresholds for the first and the second half of the pictures, each chosen on the other half.
+    """Return the thresholds for the first and the second half of the images, each chosen on the other half.
 
     Detectors' own thresholds stand at very different places; at equally many false alarms they compare. Chosen is the
-    lowest score at which there are no more than so many false alarms a picture, and a face is found.
+    lowest score at which there are no more than so many false alarms per image, and a face is found.
 
     Args:
         faces: all annotated boxes.
         counted: bool (faces,): those with an emotion.
         found: all boxes of the detector.
-        alarms_per_picture: at most.
+        alarms_per_image: at most.
         seed: of the halves.
 
     Returns:
         None where one half has no such score.
     """
     matches = match(faces, found.boxes, found.scores)
-    half = first_half(faces.pictures, seed)
+    half = first_half(faces.images, seed)
     chosen = []
     for part in (~half, half):
-        curve = sweep(count(*select_pictures(matches, counted, part)))
-        meets = np.flatnonzero((curve.hits > 0) & (curve.false_alarms_per_picture <= alarms_per_picture))
+        curve = sweep(count(*select_images(matches, counted, part)))
+        meets = np.flatnonzero((curve.hits > 0) & (curve.false_alarms_per_image <= alarms_per_image))
         if not len(meets):
             return None
         chosen.append(float(curve.thresholds[meets[-1]]))
@@ -196,9 +196,9 @@ def equal_alarm_thresholds(
 
 
 def calibrated_policies(
-    faces: PictureBoxes, counted: NDArray[np.bool_], found: FoundBoxes, policy: CropPolicy, *, seed: int = 0
+    faces: ImageBoxes, counted: NDArray[np.bool_], found: FoundBoxes, policy: CropPolicy, *, seed: int = 0
 ) -> tuple[CropPolicy, CropPolicy]:
-    """Return the policies for the first and the second half of the pictures, each fitted on the other half.
+    """Return the policies for the first and the second half of the images, each fitted on the other half.
 
     Args:
         faces: all annotated boxes.
@@ -211,7 +211,7 @@ def calibrated_policies(
     hit = verdicts(matches, counted, iou_threshold=FIT_IOU).hit
     detected = found.boxes.boxes[matches.detection[hit]]
     annotated = faces.boxes[matches.best_face[hit]]
-    in_first = first_half(faces.pictures, seed)[matches.picture[hit]]
+    in_first = first_half(faces.images, seed)[matches.image[hit]]
     on_first, on_second = (calibrate(detected[part], annotated[part], policy) for part in (in_first, ~in_first))
     return on_second, on_first
 
@@ -222,7 +222,7 @@ def calibrate(
     """Return the policy that cuts a detector's boxes where it cuts the annotated ones.
 
     Offset and scale are medians, which wrong matches do not move much, to four digits. With `square` it is the longer
-    side that is brought to the annotated length, otherwise the root of the area: a policy has one scale, so a habit of
+    side that is scaled to the annotated length, otherwise the root of the area: a policy has one scale, so a habit of
     tall boxes is not made undone in shape.
 
     Args:

@@ -1,9 +1,9 @@
 """How good a classification is: accuracy, balanced accuracy, macro-F1, precision, recall, confusion, calibration.
 
 Everything but the calibration is computed from one confusion matrix, and its interval from the confusion matrices of
-resampled pictures (`draw_weights`), so that the numbers cannot contradict each other.
+resampled images (`draw_weights`), so that the numbers cannot contradict each other.
 
-Classes that no picture of a draw shows have no recall, and classes never answered have no precision: nan. Balanced
+Classes that no image of a draw shows have no recall, and classes never answered have no precision: nan. Balanced
 accuracy averages the classes that are shown. F1 of a class is 2 hits / (shown + answered), which is 0 where a class is
 shown and never answered; macro-F1 averages the classes that are shown or answered, as scikit-learn does.
 """
@@ -27,12 +27,12 @@ _Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassificationReport:
-    """All numbers of one classification, each with its interval over resampled pictures.
+    """All numbers of one classification, each with its interval over resampled images.
 
     Attributes:
         classes: names, c of them.
-        pictures: how many were classified.
-        confusion: int64 (c, c); rows are what the pictures show, columns what was answered.
+        images: how many were classified.
+        confusion: int64 (c, c); rows are what the images show, columns what was answered.
         accuracy: share of right answers.
         balanced_accuracy: mean of the recalls.
         macro_f1: mean of the F1 of the classes.
@@ -43,7 +43,7 @@ class ClassificationReport:
     """
 
     classes: tuple[str, ...]
-    pictures: int
+    images: int
     confusion: NDArray[np.int64]
     accuracy: Interval
     balanced_accuracy: Interval
@@ -79,7 +79,7 @@ def classification_report(
         seed: names them.
 
     Raises:
-        DataError: the arrays do not fit together, or there is no picture.
+        DataError: the arrays do not fit together, or there is no image.
     """
     count = len(classes)
     _check(labels, probabilities, count)
@@ -98,7 +98,7 @@ def classification_report(
 
     return ClassificationReport(
         classes=tuple(classes),
-        pictures=len(labels),
+        images=len(labels),
         confusion=confusions[0].astype(np.int64),
         accuracy=interval(rates["accuracy"]),
         balanced_accuracy=interval(rates["balanced_accuracy"]),
@@ -151,7 +151,7 @@ def _calibration_errors(
 def _per_bin(
     weights: NDArray[np.int32], bin_of: NDArray[np.int64], bins: int, values: _Floats | None = None
 ) -> _Floats:
-    """Sum weights, or weighted values, (draws, n) over the pictures of each bin: float64 (draws, bins)."""
+    """Sum weights, or weighted values, (draws, n) over the images of each bin: float64 (draws, bins)."""
     columns = np.zeros((len(bin_of), bins))
     columns[np.arange(len(bin_of)), bin_of] = 1.0 if values is None else values
     product: _Floats = weights.astype(np.float64) @ columns

@@ -2,14 +2,14 @@
 
 ```
 schema, schema_version
-dataset          name, coverage, fingerprint, pictures, faces (labelled ones), labels {emotion: faces}
+dataset          name, coverage, fingerprint, images, faces (labelled ones), labels {emotion: faces}
 answers          one a detector, classifier, crop policy and variant, with `identity`: what it was computed from.
                  faces: the emotion answered for each labelled face, -1 where it was not found; alarm_picture,
                  alarm_emotion: the false alarms. The detector "annotated" is the oracle.
 tables           one a classifier and crop policy; all numbers are [value, low, high], null where undefined
 ```
 
-Answers stay valid while their identity does; tables are made anew each time, which takes a moment.
+Answers stay valid while their identity does; tables are made again each time, which takes a moment.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .losses import Answers
 FILE_NAME = "emotions.json"
 SCHEMA = "facebench.emotions"
 SCHEMA_VERSION = 1
-_MEND = "Remove it to score anew"
+_REMEDY = "Remove it to score again"
 
 Identity = Mapping[str, Any]
 """What answers were computed from: plain values."""
@@ -47,7 +47,7 @@ class ScoreFile:
             dataset: what it is about; its `fingerprint` must be that of a file that is there.
 
         Raises:
-            ResultsError: the file is damaged, or about other pictures.
+            ResultsError: the file is damaged, or about other images.
             SchemaVersionError: another version of the format wrote it.
         """
         self._path = path
@@ -57,7 +57,7 @@ class ScoreFile:
         stored = self._document["dataset"].get("fingerprint")
         if stored != dataset["fingerprint"]:
             raise ResultsError(
-                f"{path} is about pictures with fingerprint {stored}, got {dataset['fingerprint']}. {_MEND}"
+                f"{path} is about images with fingerprint {stored}, got {dataset['fingerprint']}. {_REMEDY}"
             )
 
     def find(self, identity: Identity) -> Mapping[str, Any] | None:
@@ -103,21 +103,25 @@ def read(path: Path) -> dict[str, Any]:
         ResultsError: it cannot be read or is no such file.
         SchemaVersionError: another version of the format wrote it.
     """
-    document = read_document(path, SCHEMA, SCHEMA_VERSION, _MEND)
+    document = read_document(path, SCHEMA, SCHEMA_VERSION, _REMEDY)
     missing = [name for name in ("dataset", "answers", "tables") if name not in document]
     if missing:
-        raise ResultsError(f"{path} lacks {', '.join(missing)}. {_MEND}")
+        raise ResultsError(f"{path} lacks {', '.join(missing)}. {_REMEDY}")
     try:
         _ = [_place(one["identity"]) for one in document["answers"]]
         _ = [(_table_place(table), _rows_of(table)) for table in document["tables"]]
     except (KeyError, TypeError, AttributeError) as error:
-        raise ResultsError(f"{path} is damaged: {error!r}. {_MEND}") from error
+        raise ResultsError(f"{path} is damaged: {error!r}. {_REMEDY}") from error
     return document
 
 
 def plain_answers(answers: Answers) -> dict[str, list[int]]:
     """Return answers as plain values."""
-    return {name: getattr(answers, name).tolist() for name in ("faces", "alarm_picture", "alarm_emotion")}
+    return {
+        "faces": answers.faces.tolist(),
+        "alarm_picture": answers.alarm_image.tolist(),
+        "alarm_emotion": answers.alarm_emotion.tolist(),
+    }
 
 
 def answers_from(content: Mapping[str, Any]) -> Answers:
@@ -135,7 +139,7 @@ def answers_from(content: Mapping[str, Any]) -> Answers:
         )
     except (KeyError, ValueError, TypeError, OverflowError) as error:
         raise ResultsError(
-            f"stored emotion answers are damaged: {error!r}. Remove {FILE_NAME} to score anew"
+            f"stored emotion answers are damaged: {error!r}. Remove {FILE_NAME} to score again"
         ) from error
 
 

@@ -2,7 +2,7 @@
 
 PublicTest is what the shipped model was chosen on, PrivateTest and the study's 2,867 are what it is reported on, CK+ is
 of another origin. CK+ has no neutral faces and FER2013 no contempt: there the probabilities of the six shared classes
-are brought to a sum of 1, and contempt is left out.
+are scaled to a sum of 1, and contempt is left out.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from ...benchmarks.resampling.bootstrap import DRAWS, Interval, percentile_interval
 from ...benchmarks.store.documents import finite, json_text
 from ...benchmarks.store.run_folder import write_atomically
-from ...datasets.faces.ckplus import CkPictures
-from ...datasets.faces.fer import EMOTIONS, FerPictures
+from ...datasets.faces.ckplus import CkImages
+from ...datasets.faces.fer import EMOTIONS, FerImages
 from ...errors import DataError
 from ..pipeline.classifier import EmotionClassifier
 from .classification import ClassificationReport, classification_report, rates_of
@@ -39,12 +39,12 @@ TITLES = MappingProxyType(
     }
 )
 _NOTES = {
-    "private-repeated": "Some pictures of PrivateTest repeat one of FER2013's Training part: pixel-equal, nearly so, "
+    "private-repeated": "Some images of PrivateTest repeat one of FER2013's Training part: pixel-equal, nearly so, "
     "or mirrored. A classifier that learnt from all of Training has seen those; facebench's own has not.",
     "public": "PublicTest: the shipped model was chosen on it.",
-    "validate": "The 2,867 are pictures of FER2013's Training part: a classifier trained on all of that part, such as "
+    "validate": "The 2,867 are images of FER2013's Training part: a classifier trained on all of that part, such as "
     "mini-xception, has seen them, and its numbers there are too good.",
-    "ckplus": "CK+: the probabilities of the six classes that both data sets have are brought to a sum of 1; contempt "
+    "ckplus": "CK+: the probabilities of the six classes that both data sets have are scaled to a sum of 1; contempt "
     "is left out, neutral does not occur.",
 }
 
@@ -79,23 +79,23 @@ class Evaluation:
     mean_precision: Mapping[str, MeanOfPrecisions]
 
 
-def measure(classifier: EmotionClassifier, pictures: FerPictures, split: str) -> ClassificationReport:
+def measure(classifier: EmotionClassifier, images: FerImages, split: str) -> ClassificationReport:
     """Score a classifier on one split of FER2013.
 
     Raises:
         UsageError: the split is unknown.
-        DataError: there is no picture of it.
+        DataError: there is no image of it.
     """
-    part = pictures.split(split)
+    part = images.split(split)
     return classification_report(part.labels, classifier.classify_grey(part.images), EMOTIONS)
 
 
 def measure_shared_classes(
     classifier: EmotionClassifier, images: NDArray[np.uint8], labels: NDArray[np.integer[Any]]
 ) -> ClassificationReport:
-    """Score a classifier on pictures that show only some of `EMOTIONS`, such as CK+, which has no neutral ones.
+    """Score a classifier on images that show only some of `EMOTIONS`, such as CK+, which has no neutral ones.
 
-    Classes that no picture shows are no possible answer: the probabilities of the others are brought to a sum of 1.
+    Classes that no image shows are no possible answer: the probabilities of the others are scaled to a sum of 1.
 
     Args:
         classifier: any.
@@ -103,7 +103,7 @@ def measure_shared_classes(
         labels: integers (n,), indices into `EMOTIONS`.
 
     Raises:
-        DataError: there is no picture.
+        DataError: there is no image.
     """
     shown = np.unique(labels)
     probabilities = classifier.classify_grey(images)[:, shown].astype(np.float64)
@@ -113,8 +113,8 @@ def measure_shared_classes(
 
 def evaluate(
     classifier: EmotionClassifier,
-    fer: FerPictures | None,
-    ck: CkPictures | None = None,
+    fer: FerImages | None,
+    ck: CkImages | None = None,
     *,
     repeated: NDArray[np.bool_] | None = None,
     observer: Callable[[str], None] | None = None,
@@ -129,7 +129,7 @@ def evaluate(
         observer: told the title of each data set before it is classified.
 
     Raises:
-        DataError: there is no picture at all.
+        DataError: there is no image at all.
     """
     reports = {}
     for name in FER_SPLITS:
@@ -146,7 +146,7 @@ def evaluate(
         _tell(observer, "ckplus")
         reports["ckplus"] = measure_shared_classes(classifier, shared.images, shared.labels)
     if not reports:
-        raise DataError("got no picture to classify, expected FER2013 with PublicTest or PrivateTest, or CK+")
+        raise DataError("got no image to classify, expected FER2013 with PublicTest or PrivateTest, or CK+")
     means = {name: mean_of_precisions(report.confusion) for name, report in reports.items()}
     return Evaluation(classifier.name, classifier.sha256, reports, means)
 
@@ -154,22 +154,22 @@ def evaluate(
 def mean_of_precisions(confusion: NDArray[np.integer[Any]], *, draws: int = DRAWS, seed: int = 0) -> MeanOfPrecisions:
     """Return the number that is easily taken for an accuracy, beside the accuracy.
 
-    Drawing pictures with repetition is drawing cells of the confusion matrix by their counts, so the matrix is enough.
+    Drawing images with repetition is drawing cells of the confusion matrix by their counts, so the matrix is enough.
 
     Args:
-        confusion: integers (c, c); rows are what the pictures show, columns what was answered.
+        confusion: integers (c, c); rows are what the images show, columns what was answered.
         draws: resamples for the intervals.
         seed: names them.
 
     Raises:
-        DataError: the matrix is not square, or holds no picture.
+        DataError: the matrix is not square, or holds no image.
     """
     c = len(confusion)
     counts = np.asarray(confusion, np.int64)
-    pictures = int(counts.sum())
-    if counts.shape != (c, c) or pictures == 0:
-        raise DataError(f"got a confusion matrix {counts.shape} of {pictures} pictures, expected (c, c) of at least 1")
-    drawn = np.random.default_rng(seed).multinomial(pictures, counts.ravel() / pictures, size=draws)
+    images = int(counts.sum())
+    if counts.shape != (c, c) or images == 0:
+        raise DataError(f"got a confusion matrix {counts.shape} of {images} images, expected (c, c) of at least 1")
+    drawn = np.random.default_rng(seed).multinomial(images, counts.ravel() / images, size=draws)
     rates = rates_of(np.concatenate([counts[None], drawn.reshape(-1, c, c)]))
     precision = rates["precision"]
     answered = ~np.isnan(precision)
@@ -200,7 +200,7 @@ def as_document(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
 
 
 def notes(datasets: Iterable[str]) -> list[str]:
-    """Return what a reader must know of some of the data sets in `TITLES`, a sentence each."""
+    """Return what a reader must know of some of the data sets in `TITLES`, one sentence each."""
     named = set(datasets)
     return [note for name, note in _NOTES.items() if name in named]
 
@@ -224,7 +224,7 @@ def as_json(report: ClassificationReport) -> dict[str, Any]:
         name: dict(zip(report.classes, map(_plain, getattr(report, name)), strict=True))
         for name in ("precision", "recall", "f1")
     }
-    return {"pictures": report.pictures, **names, **per_class, "confusion": report.confusion.tolist()}
+    return {"pictures": report.images, **names, **per_class, "confusion": report.confusion.tolist()}
 
 
 def _plain_report(evaluation: Evaluation, name: str) -> dict[str, Any]:

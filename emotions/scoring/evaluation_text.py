@@ -11,7 +11,7 @@ from .evaluation import TITLES, Evaluation, notes
 
 
 def text_table(evaluations: Sequence[Evaluation]) -> str:
-    """Return the report as text: a row a data set and classifier, then per class, then the confusion matrices."""
+    """Return the report as text: one row per data set and classifier, then per class, then the confusion matrices."""
     parts = [_overall(evaluations)]
     for one in evaluations:
         for name, report in one.reports.items():
@@ -27,7 +27,7 @@ def _overall(evaluations: Sequence[Evaluation]) -> str:
         [
             TITLES[name],
             one.classifier,
-            f"{report.pictures:,}",
+            f"{report.images:,}",
             *map(percent, (report.accuracy, report.balanced_accuracy, report.macro_f1, report.calibration_error)),
             percent(one.mean_precision[name].mean),
             percent(one.mean_precision[name].less_accuracy, sign="+"),

@@ -12,7 +12,7 @@ does not is lost in one of two places, and the two losses add up in whole faces:
 detector's box wrong; `crop_gained`: the other way round, by luck or by a better box, so the crop loss can be negative.
 
 Emotions given to false alarms, second boxes on a face among them, stand apart: they have no face to be wrong about.
-Intervals draw whole pictures, see `benchmarks.scoring.bootstrap`.
+Intervals draw whole images, see `benchmarks.scoring.bootstrap`.
 """
 
 from __future__ import annotations
@@ -68,23 +68,23 @@ class LabelledFaces:
 
     Attributes:
         labels: int8 (n,), indices into `EMOTIONS`.
-        picture: int64 (n,), the number of the picture of each, 0 to pictures - 1.
+        image: int64 (n,), the number of the image of each, 0 to images - 1.
         heights_px: float64 (n,), of the annotated boxes.
-        pictures: how many there are, those without a face included.
+        images: how many there are, those without a face included.
 
     Raises:
         DataError: the arrays do not fit together.
     """
 
     labels: NDArray[np.int8]
-    picture: NDArray[np.int64]
+    image: NDArray[np.int64]
     heights_px: _Floats
-    pictures: int
+    images: int
 
     def __post_init__(self) -> None:
         n = len(self.labels)
         _check("labels", self.labels, np.int8, n, 0, len(EMOTIONS))
-        _check("picture", self.picture, np.int64, n, 0, self.pictures)
+        _check("image", self.image, np.int64, n, 0, self.images)
         _check("heights_px", self.heights_px, np.float64, n)
 
     def __len__(self) -> int:
@@ -97,7 +97,7 @@ class Answers:
 
     Attributes:
         faces: int8 (n,): the emotion answered for each labelled face, an index into `EMOTIONS`, or `MISSED`.
-        alarm_picture: int64 (a,): the picture of each false alarm.
+        alarm_picture: int64 (a,): the image of each false alarm.
         alarm_emotion: int8 (a,): the emotion given to it.
 
     Raises:
@@ -105,20 +105,20 @@ class Answers:
     """
 
     faces: NDArray[np.int8]
-    alarm_picture: NDArray[np.int64]
+    alarm_image: NDArray[np.int64]
     alarm_emotion: NDArray[np.int8]
 
     def __post_init__(self) -> None:
         _check("faces", self.faces, np.int8, len(self.faces), MISSED, len(EMOTIONS))
-        _check("alarm_picture", self.alarm_picture, np.int64, len(self.alarm_picture), 0)
-        _check("alarm_emotion", self.alarm_emotion, np.int8, len(self.alarm_picture), 0, len(EMOTIONS))
+        _check("alarm_image", self.alarm_image, np.int64, len(self.alarm_image), 0)
+        _check("alarm_emotion", self.alarm_emotion, np.int8, len(self.alarm_image), 0, len(EMOTIONS))
 
     @classmethod
     def from_probabilities(
         cls,
         matched: NDArray[np.integer[Any]],
         probabilities: NDArray[np.floating[Any]],
-        picture: NDArray[np.integer[Any]],
+        image: NDArray[np.integer[Any]],
         false_alarm: NDArray[np.bool_],
     ) -> Answers:
         """Take the most probable emotion of each detection.
@@ -126,7 +126,7 @@ class Answers:
         Args:
             matched: integers (n,): the detection that found each labelled face; -1 where none did.
             probabilities: floats (m, 7), of the crops of m detections.
-            picture: integers (m,), the picture of each detection.
+            image: integers (m,), the image of each detection.
             false_alarm: bool (m,): the detections on no face, and the second ones on a face. Those that are neither
                 this nor matched, being on faces that do not count, are left out.
 
@@ -134,9 +134,9 @@ class Answers:
             DataError: the arrays do not fit together, or one detection stands for two faces or for none.
         """
         m = len(probabilities)
-        if probabilities.shape != (m, len(EMOTIONS)) or not (len(picture) == len(false_alarm) == m):
+        if probabilities.shape != (m, len(EMOTIONS)) or not (len(image) == len(false_alarm) == m):
             raise DataError(
-                f"got probabilities {probabilities.shape}, pictures of {len(picture)} and verdicts on "
+                f"got probabilities {probabilities.shape}, images of {len(image)} and verdicts on "
                 f"{len(false_alarm)} detections, expected (m, {len(EMOTIONS)}), m and m"
             )
         used = matched[matched >= 0]
@@ -144,7 +144,7 @@ class Answers:
             raise DataError(f"expected each of {m} detections to find one face at most and to be no false alarm then")
         emotion = probabilities.argmax(axis=1).astype(np.int8)
         faces = np.append(emotion, np.int8(MISSED))[np.where(matched >= 0, matched, -1)]
-        return cls(faces, picture[false_alarm].astype(np.int64), emotion[false_alarm])
+        return cls(faces, image[false_alarm].astype(np.int64), emotion[false_alarm])
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ class Totals:
     """Whole numbers, from which everything else follows; see the module for what they are.
 
     Attributes:
-        pictures: all pictures.
+        images: all images.
         faces: labelled faces, the one denominator.
         detected: faces found.
         right: faces found and given their emotion.
@@ -163,7 +163,7 @@ class Totals:
         false_alarms: boxes on no face and second ones on a face, each of which is given an emotion.
     """
 
-    pictures: int
+    images: int
     faces: int
     detected: int
     right: int
@@ -208,7 +208,7 @@ class EndToEnd:
         by_emotion: a score for each emotion that is shown.
         by_size: a score for each of `SIZES_PX` that is there.
         alarm_emotions: int64 (7,): how often each emotion was given to a false alarm.
-        e2e: accuracy on the pictures as they are and under each draw, for paired differences.
+        e2e: accuracy on the images as they are and under each draw, for paired differences.
     """
 
     totals: Totals
@@ -231,23 +231,23 @@ def end_to_end(
         known: the labelled faces.
         oracle: int8 (n,), the emotions answered on the annotated boxes.
         answers: what the detector's boxes gave.
-        weights: integers (draws, pictures), how often each picture is drawn; see `draw_weights`. Give all detectors the
+        weights: integers (draws, images), how often each image is drawn; see `draw_weights`. Give all detectors the
             same for paired differences.
 
     Raises:
         DataError: the arrays do not fit together.
-        UsageError: the weights are not whole numbers for each picture.
+        UsageError: the weights are not whole numbers for each image.
     """
     _check("oracle", oracle, np.int8, len(known), 0, len(EMOTIONS))
     _check("answers", answers.faces, np.int8, len(known))
-    _check("alarm_picture", answers.alarm_picture, np.int64, len(answers.alarm_picture), 0, known.pictures)
-    checked_weights(weights, known.pictures)
-    alarms = np.bincount(answers.alarm_picture, minlength=known.pictures)
+    _check("alarm_image", answers.alarm_image, np.int64, len(answers.alarm_image), 0, known.images)
+    checked_weights(weights, known.images)
+    alarms = np.bincount(answers.alarm_image, minlength=known.images)
     everyone = np.ones(len(known), dtype=np.bool_)
-    totals, rates, e2e = _score(count_pictures(known, oracle, answers, everyone, alarms), weights)
+    totals, rates, e2e = _score(count_images(known, oracle, answers, everyone, alarms), weights)
 
     def group(name: str, counted: NDArray[np.bool_]) -> GroupScore:
-        counts = count_pictures(known, oracle, answers, counted, np.zeros_like(alarms))
+        counts = count_images(known, oracle, answers, counted, np.zeros_like(alarms))
         part, of_part, _ = _score(counts, weights)
         return GroupScore(
             name, part, {key: value for key, value in of_part.items() if key != "false_alarms_per_picture"}
@@ -266,21 +266,21 @@ def end_to_end(
     )
 
 
-def count_pictures(
+def count_images(
     known: LabelledFaces,
     oracle: NDArray[np.int8],
     answers: Answers,
     counted: NDArray[np.bool_],
     alarms: NDArray[np.integer[Any]],
 ) -> NDArray[np.int64]:
-    """Count what happened in each picture: int64 (pictures, 9), columns as in `COUNTS`.
+    """Count what happened in each image: int64 (images, 9), columns as in `COUNTS`.
 
     Args:
         known: the labelled faces.
         oracle: int8 (n,).
         answers: what the detector's boxes gave.
         counted: bool (n,): the faces to count.
-        alarms: integers (pictures,): false alarms of each picture.
+        alarms: integers (images,): false alarms of each image.
     """
     detected = answers.faces != MISSED
     right, oracle_right = answers.faces == known.labels, oracle == known.labels
@@ -293,8 +293,8 @@ def count_pictures(
         oracle_right & detected & ~right,
         right & ~oracle_right,
     )
-    per_picture = [np.bincount(known.picture[column & counted], minlength=known.pictures) for column in columns]
-    return np.stack([np.ones(known.pictures), *per_picture, alarms], axis=1).astype(np.int64)
+    per_image = [np.bincount(known.image[column & counted], minlength=known.images) for column in columns]
+    return np.stack([np.ones(known.images), *per_image, alarms], axis=1).astype(np.int64)
 
 
 def rates_of(sums: NDArray[np.integer[Any]] | _Floats) -> dict[str, _Floats]:

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from ...benchmarks.analysis.table import Resampling
 from ...benchmarks.measure.code_digest import code_digest
-from ...benchmarks.measure.images import Pictures
+from ...benchmarks.measure.images import Images
 from ...benchmarks.resampling.bootstrap import paired_difference
-from ...benchmarks.scoring import PictureBoxes
+from ...benchmarks.scoring import ImageBoxes
 from ...benchmarks.scoring.operating_point import as_scores
 from ...benchmarks.store.records import StoredCell
 from ...benchmarks.store.run_folder import RunFolder
-from ...benchmarks.store.truth import by_picture, decoded_ids
+from ...benchmarks.store.truth import by_image, decoded_ids
 from ...datasets import Dataset
 from ...datasets.faces.fer import EMOTIONS
 from ...detectors import RGBImage
@@ -51,7 +51,7 @@ from .table import (
 )
 
 Observer = Callable[[str, int, int], None]
-"""Told what is being classified, and how many of its pictures are done; nothing is told of what is stored already."""
+"""Told what is being classified, and how many of its images are done; nothing is told of what is stored already."""
 
 ANNOTATED = "annotated"
 HALVES_SEED = 0
@@ -65,7 +65,7 @@ class _Material:
     run: RunFolder
     image_of: Callable[[int], RGBImage]
     usable: Sequence[str]
-    faces: PictureBoxes
+    faces: ImageBoxes
     counted: NDArray[np.bool_]
     known: LabelledFaces
 
@@ -85,13 +85,13 @@ def score_run(
 
     Args:
         run: the folder of the run.
-        dataset: the pictures of the run, with emotions. Faces to be ignored, and those whose expression is none of
+        dataset: the images of the run, with emotions. Faces to be ignored, and those whose expression is none of
             `EMOTIONS`, do not count; boxes on them are dropped.
         classifier: what answers.
         policies: how to crop, a table each.
         variants: rows of each detector; "same" is always there.
         specs: the detectors to score, by spec or by name; None: all that finished.
-        resampling: how pictures are drawn for the intervals.
+        resampling: how images are drawn for the intervals.
         observer: told about progress.
 
     Returns:
@@ -137,16 +137,16 @@ def sweep(
 
     Args:
         run: the folder of the run.
-        dataset: its pictures, with emotions.
+        dataset: its images, with emotions.
         classifier: what answers.
         policies: the first one is what the others are compared with.
         specs: the detectors; None: all that finished.
-        resampling: how pictures are drawn for the intervals.
+        resampling: how images are drawn for the intervals.
         observer: told about progress.
 
     Returns:
-        One row a detector and policy: detector, policy, then e2e_accuracy and oracle_accuracy with _low and _high, then
-        gain with the same: e2e accuracy less that of the detector under the first policy, on the same draws.
+        One row per detector and policy: detector, policy, then e2e_accuracy and oracle_accuracy with _low and _high,
+        then gain with the same: e2e accuracy less that of the detector under the first policy, on the same draws.
     """
     tables = score_run(
         run,
@@ -278,7 +278,7 @@ def _lay_out(run: RunFolder, dataset: Dataset) -> _Material:
             f"{run.path} holds a run on {expected.name} (fingerprint {expected.fingerprint}), got {dataset.name} "
             f"({dataset.fingerprint}). Load the data set under the name of the run"
         )
-    usable = decoded_ids(run.pictures())
+    usable = decoded_ids(run.images())
     faces_of = {sample.image_id: sample.faces for sample in dataset.samples}
     faces = [faces_of[name] for name in usable]
     emotions = [one.emotions for one in faces if one.emotions is not None]
@@ -286,15 +286,15 @@ def _lay_out(run: RunFolder, dataset: Dataset) -> _Material:
         raise UsageError(
             f"{dataset.name} has no emotions, expected a label for each face. Run the detectors on expression-scenes"
         )
-    boxes = PictureBoxes.from_pictures([one.boxes for one in faces])
+    boxes = ImageBoxes.from_images([one.boxes for one in faces])
     labels = np.concatenate([np.zeros(0, np.int8), *emotions])
     counted = (labels >= 0) & ~np.concatenate([np.zeros(0, np.bool_), *(one.ignore for one in faces)])
     if not counted.any():
         raise DataError(f"no face of {dataset.name} has one of the emotions {', '.join(EMOTIONS)}; nothing to score")
-    pictures = Pictures(dataset.samples)
+    images = Images(dataset.samples)
     heights = boxes.boxes[:, 3] - boxes.boxes[:, 1]
-    known = LabelledFaces(labels[counted], boxes.picture[counted], heights[counted], len(usable))
-    return _Material(run, lambda number: pictures.get(usable[number]), usable, boxes, counted, known)
+    known = LabelledFaces(labels[counted], boxes.image[counted], heights[counted], len(usable))
+    return _Material(run, lambda number: images.get(usable[number]), usable, boxes, counted, known)
 
 
 def _describe(run: RunFolder, material: _Material) -> dict[str, Any]:
@@ -320,7 +320,7 @@ def _cells(run: RunFolder, specs: Sequence[str] | None) -> list[StoredCell]:
 
 def _found(material: _Material, cell: StoredCell) -> FoundBoxes:
     """Return all boxes of a cell."""
-    boxes, table = by_picture(material.run.detections(cell), material.usable)
+    boxes, table = by_image(material.run.detections(cell), material.usable)
     points = None
     if _LANDMARKS[0] in table:
         points = table[_LANDMARKS].to_numpy(np.float32).reshape(-1, 5, 2)

@@ -23,7 +23,7 @@ Variant = Literal["same", "calibrated", "equal_alarms"]
 crop at a threshold that gives all detectors equally many false alarms."""
 VARIANTS: tuple[Variant, ...] = ("same", "calibrated", "equal_alarms")
 EQUAL_ALARMS = 0.1
-"""False alarms a picture, at most, in the variant of that name: on the other half of the pictures."""
+"""False alarms an image, at most, in the variant of that name: on the other half of the images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class EndToEndRow:
     Attributes:
         cell: as stored in run.json.
         variant: see `Variant`.
-        thresholds: lowest score accepted in the first and in the second half of the pictures.
+        thresholds: lowest score accepted in the first and in the second half of the images.
         policies: what crops them; equal ones where nothing is fitted.
         score: all numbers.
     """
@@ -57,7 +57,7 @@ class EndToEndRow:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EndToEndTable:
-    """All detectors of a run with one classifier and one crop policy, on the same draws of the pictures.
+    """All detectors of a run with one classifier and one crop policy, on the same draws of the images.
 
     Attributes:
         classifier: its name.
@@ -68,9 +68,9 @@ class EndToEndTable:
             alarms has no row of equal alarms.
         differences: keys of two rows -> end-to-end accuracy of the first less that of the second: all pairs of
             a variant, and every other row against the same detector's row of the variant "same".
-        tied: variant -> keys of the best row and those that these pictures cannot tell from it.
+        tied: variant -> keys of the best row and those that not significantly worse.
         first: key -> share of the draws in which it is best among its variant.
-        resampled: how pictures were drawn.
+        resampled: how images were drawn.
     """
 
     classifier: str

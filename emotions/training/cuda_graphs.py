@@ -15,32 +15,32 @@ from torch import Tensor, nn
 _WARM_UPS = 3
 
 
-def record_training(network: nn.Sequential, pictures: int, side: int) -> None:
+def record_training(network: nn.Sequential, images: int, side: int) -> None:
     """Record the forward and backward pass that the network has in training mode, in bfloat16; replay them from now on.
 
     Weights and statistics are what they were before. Call it under an autocast that caches nothing, as here.
 
     Args:
         network: on a CUDA device, in training mode.
-        pictures: how many a batch has, always.
-        side: of a picture, in pixels.
+        images: how many a batch has, always.
+        side: of an image, in pixels.
     """
     before = copy.deepcopy(network.state_dict())
-    sample = torch.rand(pictures, 1, side, side, device="cuda").to(memory_format=torch.channels_last)
+    sample = torch.rand(images, 1, side, side, device="cuda").to(memory_format=torch.channels_last)
     with torch.autocast("cuda", torch.bfloat16, cache_enabled=False):
         torch.cuda.make_graphed_callables(network, (sample,), num_warmup_iters=_WARM_UPS)  # in its place
     network.load_state_dict(before)
 
 
-def recorded(answers: Callable[[Tensor], Tensor], pictures: int, side: int) -> Callable[[Tensor], Tensor]:
+def recorded(answers: Callable[[Tensor], Tensor], images: int, side: int) -> Callable[[Tensor], Tensor]:
     """Return a function that gives what `answers` gives; its result lasts until it is called again.
 
     Args:
-        answers: takes float32 (pictures, 1, side, side) on a CUDA device and needs no gradient.
-        pictures: how many a batch has, always.
-        side: of a picture, in pixels.
+        answers: takes float32 (images, 1, side, side) on a CUDA device and needs no gradient.
+        images: how many a batch has, always.
+        side: of an image, in pixels.
     """
-    given = torch.rand(pictures, 1, side, side, device="cuda").to(memory_format=torch.channels_last)
+    given = torch.rand(images, 1, side, side, device="cuda").to(memory_format=torch.channels_last)
     beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     beside.wait_stream(torch.cuda.current_stream())
     with torch.no_grad(), torch.cuda.stream(beside):

@@ -1,6 +1,6 @@
-"""The networks that were tried, by name: 48x48 grey pictures to seven logits, small enough for one millisecond a face.
+"""The networks that were tried, by name: 48x48 grey images to seven logits, small enough for one millisecond a face.
 
-All of them share the first and the last step: each picture is brought to mean 0 and standard deviation 1 inside the
+All of them share the first and the last step: each image is scaled to mean 0 and standard deviation 1 inside the
 network, so that nobody who calls the exported file can do it differently, and global average pooling ends them.
 PyTorch is needed for training only; this module is imported by nothing that classifies.
 
@@ -22,15 +22,15 @@ from ...errors import UsageError, did_you_mean
 CLASS_COUNT = 7
 SIZE_PX = 48
 CONTRAST_FLOOR = 4.0
-"""Standard deviation in grey levels below which a picture counts as blank and its noise is not amplified."""
+"""Standard deviation in grey levels below which an image counts as blank and its noise is not amplified."""
 
 
 class Standardise(nn.Module):
-    """Bring each picture (n, 1, h, w) of grey levels 0..255 to mean 0 and standard deviation 1."""
+    """Bring each image (n, 1, h, w) of grey levels 0..255 to mean 0 and standard deviation 1."""
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Return the standardised pictures; one below `CONTRAST_FLOOR` is only centred and scaled by that floor."""
-        centred = pictures - pictures.mean(dim=(1, 2, 3), keepdim=True)
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the standardised images; one below `CONTRAST_FLOOR` is only centred and scaled by that floor."""
+        centred = images - images.mean(dim=(1, 2, 3), keepdim=True)
         deviation = centred.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
         return centred / deviation.clamp(min=CONTRAST_FLOOR)
 
@@ -68,9 +68,9 @@ def _head(channels: int) -> list[nn.Module]:
 
 
 def residual(*, stem: int, widths: Sequence[int], blocks: Sequence[int], deep: bool = False) -> nn.Sequential:
-    """A residual network whose stem halves the picture and whose stages after the first halve it again.
+    """A residual network whose stem halves the image and whose stages after the first halve it again.
 
-    The stem is one 5x5 convolution or, if it is deep, two of 3x3, of which the first sees the whole picture.
+    The stem is one 5x5 convolution or, if it is deep, two of 3x3, of which the first sees the whole image.
     """
     if deep:
         layers = [Standardise(), *_convolution(1, stem), *_convolution(stem, stem, stride=2)]

@@ -1,7 +1,7 @@
 """From a trained network to an ONNX file that ONNX Runtime runs, and the proof that both answer alike.
 
 The file takes grey levels as float32 (n, 1, 48, 48) and returns probabilities float32 (n, 7): standardising each
-picture and the softmax are inside. Batch normalisation is folded into the convolutions before export.
+image and the softmax are inside. Batch normalisation is folded into the convolutions before export.
 """
 
 from __future__ import annotations
@@ -60,12 +60,12 @@ def export(network: nn.Sequential, path: Path, probe: NDArray[np.uint8], *, clas
 
 
 def largest_difference(model: Path | bytes, network: nn.Sequential, probe: NDArray[np.uint8]) -> float:
-    """Return the largest absolute difference of the probabilities over all pictures and classes."""
-    pictures = probe.astype(np.float32)[:, None]
+    """Return the largest absolute difference of the probabilities over all images and classes."""
+    images = probe.astype(np.float32)[:, None]
     session = open_session(model, "cpu", 1)
-    exported = session.run(None, {session.get_inputs()[0].name: pictures})[0]
+    exported = session.run(None, {session.get_inputs()[0].name: images})[0]
     with torch.inference_mode():
-        original = network.float()(torch.from_numpy(pictures)).softmax(dim=1).numpy()
+        original = network.float()(torch.from_numpy(images)).softmax(dim=1).numpy()
     return float(np.abs(exported - original).max())
 
 

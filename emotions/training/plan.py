@@ -1,4 +1,4 @@
-"""What goes into a training and what comes out: the plan, the pictures, a report for each epoch, and the result."""
+"""What goes into a training and what comes out: the plan, the images, a report for each epoch, and the result."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:
-    """All that decides a training beside its pictures.
+    """All that decides a training beside its images.
 
     Attributes:
         network: a name in `networks.NETWORKS`.
         epochs: length of the one-cycle schedule.
-        batch_size: pictures a step; the rest of an epoch that fills no batch is left out.
+        batch_size: images a step; the rest of an epoch that fills no batch is left out.
         shards: parts that a batch is cut into, on a CPU a thread each; batch normalisation and mixup see one part at
             a time, so the number is part of the result.
         optimiser: "sgd" (Nesterov, momentum 0.9) or "adamw".
@@ -34,12 +34,12 @@ class TrainingPlan:
         weight_decay: on convolution and linear weights alone.
         label_smoothing: share of each target that is spread over all classes.
         mixup: alpha of the Beta distribution; 0 turns it off.
-        mixup_until: share of the schedule after which pictures are no longer mixed.
+        mixup_until: share of the schedule after which images are no longer mixed.
         average_decay: of the moving average of the weights, a step.
         teaching: share of each target that the teachers' mean answer takes, where there are teachers.
         patience: epochs without a better PublicTest accuracy after which training stops; 0: never.
         seed: of everything random.
-        augmentation: how pictures are changed.
+        augmentation: how images are changed.
     """
 
     network: str = "residual-4"
@@ -68,15 +68,15 @@ class TrainingPlan:
         if self.epochs < 1 or self.shards < 1 or self.batch_size < 2 * self.shards or self.batch_size % self.shards:
             raise UsageError(
                 f"got epochs={self.epochs}, batch_size={self.batch_size}, shards={self.shards}; expected at least 1 "
-                "epoch, 1 shard, 2 pictures a shard, and a batch that the shards divide"
+                "epoch, 1 shard, 2 images a shard, and a batch that the shards divide"
             )
         if self.optimiser not in ("sgd", "adamw"):
             raise UsageError(f"got optimiser={self.optimiser!r}, expected 'sgd' or 'adamw'")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LabelledPictures:
-    """Pictures to learn from or to be scored on.
+class LabelledImages:
+    """Images to learn from or to be scored on.
 
     Attributes:
         images: uint8 (n, 48, 48), grey.
@@ -90,7 +90,7 @@ class LabelledPictures:
         """Check the shapes.
 
         Raises:
-            DataError: the arrays do not fit together, or there is no picture.
+            DataError: the arrays do not fit together, or there is no image.
         """
         n = len(self.labels)
         if n == 0 or self.images.dtype != np.uint8 or self.images.ndim != 3 or len(self.images) != n:
@@ -109,7 +109,7 @@ class EpochReport:
     Attributes:
         epoch: its number, from 1.
         epochs: how many there are.
-        train_loss: mean cross-entropy on the changed pictures and soft targets.
+        train_loss: mean cross-entropy on the changed images and soft targets.
         public_accuracy: of the averaged weights on PublicTest, 0..1.
         best_accuracy: the best of these so far.
         learning_rate: of the epoch's last step.

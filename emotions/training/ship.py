@@ -1,6 +1,6 @@
 """From FER2013 to the shipped classifier: teachers, pupil, export, and the scores that its card shows.
 
-What goes in is what `datasets.fer` reads. Learnt from is the study's training part without the pictures that repeat a
+What goes in is what `datasets.fer` reads. Learnt from is the study's training part without the images that repeat a
 held-out one; epochs and networks are chosen on PublicTest; PrivateTest and the study's 2,867 are looked at once
 for each file that is shipped, after its export. docs/emotions.md says how network and recipe were chosen.
 """
@@ -20,7 +20,7 @@ import numpy as np
 
 from ...benchmarks.store.run_folder import write_atomically
 from ...datasets.faces.duplicates import Audit, summary
-from ...datasets.faces.fer import EMOTIONS, FerPictures
+from ...datasets.faces.fer import EMOTIONS, FerImages
 from ...errors import UnavailableError
 from ..pipeline.classifier import EmotionClassifier
 from ..scoring.evaluation import Evaluation, as_json, write_evaluation
@@ -28,7 +28,7 @@ from ..scoring.evaluation import Evaluation, as_json, write_evaluation
 if TYPE_CHECKING:
     from torch.nn import Module
 
-    from .plan import EpochReport, LabelledPictures, TrainingPlan, TrainingResult
+    from .plan import EpochReport, LabelledImages, TrainingPlan, TrainingResult
 
 MODELS = Path(__file__).parents[1] / "models"
 SCORES = MODELS / "scores.json"
@@ -56,28 +56,28 @@ def require_torch() -> None:
         raise UnavailableError("training needs PyTorch, which is not installed", "pip install 'facebench[torch]'")
 
 
-def training_and_public(pictures: FerPictures, found: Audit) -> tuple[LabelledPictures, LabelledPictures]:
-    """Return the clean training pictures and PublicTest.
+def training_and_public(images: FerImages, found: Audit) -> tuple[LabelledImages, LabelledImages]:
+    """Return the clean training images and PublicTest.
 
     Args:
-        pictures: all of FER2013.
+        images: all of FER2013.
         found: what `datasets.duplicates.audit` says of them.
 
     Raises:
-        DataError: there is no PublicTest, or no training picture is clean.
+        DataError: there is no PublicTest, or no training image is clean.
     """
-    return labelled(pictures.where(found.clean)), labelled(pictures.split("public"))
+    return labelled(images.where(found.clean)), labelled(images.split("public"))
 
 
-def labelled(pictures: FerPictures) -> LabelledPictures:
-    """Return the pictures as `training.train` takes them.
+def labelled(images: FerImages) -> LabelledImages:
+    """Return the images as `training.train` takes them.
 
     Raises:
         DataError: there is none.
     """
-    from .plan import LabelledPictures
+    from .plan import LabelledImages
 
-    return LabelledPictures(pictures.images, pictures.labels)
+    return LabelledImages(images.images, images.labels)
 
 
 def teacher_plans(*, epochs: int | None = None) -> tuple[TrainingPlan, ...]:
@@ -99,7 +99,7 @@ def _plan(network: str, recipe: Mapping[str, Any], epochs: int | None) -> Traini
 
 
 def train_and_export(
-    pictures: FerPictures,
+    images: FerImages,
     found: Audit,
     output: Path,
     *,
@@ -114,7 +114,7 @@ def train_and_export(
     interrupted call goes on from the checkpoints when it is repeated.
 
     Args:
-        pictures: all of FER2013. A csv does not say which pictures are the study's 2,867: read from it, they are
+        images: all of FER2013. A csv does not say which images are the study's 2,867: read from it, they are
             learnt from.
         found: what `datasets.duplicates.audit` says of them.
         output: the ONNX file.
@@ -135,7 +135,7 @@ def train_and_export(
     from .onnx_export import export
     from .train import train
 
-    training, public = training_and_public(pictures, found)
+    training, public = training_and_public(images, found)
     output.parent.mkdir(parents=True, exist_ok=True)
 
     def run(one: TrainingPlan, suffix: str, networks: Sequence[Module] = ()) -> TrainingResult:
@@ -184,7 +184,7 @@ def latency_ms(
 
 
 def write_card(
-    pictures: FerPictures,
+    images: FerImages,
     found: Audit,
     results: Sequence[TrainingResult],
     model: Path,
@@ -195,7 +195,7 @@ def write_card(
     """Write `scores.json` and the model card `README.md` beside an exported file.
 
     Args:
-        pictures: all of FER2013.
+        images: all of FER2013.
         found: what `datasets.duplicates.audit` says of them.
         results: what `train_and_export` returned.
         model: the ONNX file.
@@ -222,9 +222,9 @@ def write_card(
         best_epoch=result.best_epoch,
         log=[dataclasses.asdict(report) for report in result.log],
         teachers=[_as_log(teacher.plan, teacher.log) for teacher in teachers],
-        audit=summary(pictures, found),
-        training_pictures=int(found.clean.sum()),
-        difference=largest_difference(model, result.network, pictures.split("public").images),
+        audit=summary(images, found),
+        training_images=int(found.clean.sum()),
+        difference=largest_difference(model, result.network, images.split("public").images),
         latency={str(faces): latency_ms(classifier, faces) for faces in (1, 64)},
         machine=machine(),
         command=command,

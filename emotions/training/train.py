@@ -1,11 +1,11 @@
-"""Reproducible training of the emotion classifier: a plan and two sets of pictures go in, weights and a log come out.
+"""Reproducible training of the emotion classifier: a plan and two sets of images go in, weights and a log come out.
 
 Everything random comes from the plan's seed and the number of the epoch. A training that was stopped goes on from its
 last whole epoch and draws what it would have drawn.
 
 The recipe: one-cycle learning rate (Smith & Topin 2018), label smoothing (Szegedy et al. 2016), mixup in the first part
 of the schedule where it is asked for (Zhang et al. 2018), and a moving average of the weights, which is what is scored
-and shipped (Polyak & Juditsky 1992). Networks trained before can teach: their mean answer to the very picture that is
+and shipped (Polyak & Juditsky 1992). Networks trained before can teach: their mean answer to the very image that is
 shown, changed as it is, takes a part of the target (distillation, Hinton et al. 2015; the same view for teacher and
 pupil, Beyer et al., CVPR 2022), because a third of FER2013's labels is doubtful.
 
@@ -38,7 +38,7 @@ from ...errors import DataError, DeviceError, UsageError
 from .augment import augment, mixup
 from .cuda_graphs import record_training, recorded
 from .networks import CLASS_COUNT, create_network
-from .plan import EpochReport, LabelledPictures, Observer, TrainingPlan, TrainingResult, learning_rate
+from .plan import EpochReport, LabelledImages, Observer, TrainingPlan, TrainingResult, learning_rate
 
 CHECKPOINT_VERSION = 3
 _SCORING_BATCH = 256
@@ -48,8 +48,8 @@ _AVERAGE_EVERY = 4
 
 def train(
     plan: TrainingPlan,
-    training: LabelledPictures,
-    public: LabelledPictures,
+    training: LabelledImages,
+    public: LabelledImages,
     *,
     teachers: Sequence[nn.Module] = (),
     checkpoint: Path | None = None,
@@ -61,7 +61,7 @@ def train(
 
     Args:
         plan: what to train, and how.
-        training: pictures to learn from; leave repetitions of held-out pictures out before.
+        training: images to learn from; leave repetitions of held-out images out before.
         public: PublicTest, on which the epoch is chosen.
         teachers: trained networks, in evaluation mode; they are left as they are.
         checkpoint: a file that is written after each epoch, and that training goes on from where it is there.
@@ -71,8 +71,8 @@ def train(
 
     Raises:
         UsageError: the network is unknown, there is a share for teachers without one or the reverse, or the checkpoint
-            was written under another plan, by other teachers or on other pictures.
-        DataError: there are fewer pictures than a batch holds.
+            was written under another plan, by other teachers or on other images.
+        DataError: there are fewer images than a batch holds.
         DeviceError: CUDA is asked for and not there.
     """
     if device != "cpu" and not (device == "cuda" and torch.cuda.is_available()):
@@ -80,7 +80,7 @@ def train(
     if bool(teachers) != (plan.teaching > 0):
         raise UsageError(f"got teaching={plan.teaching:g} and {len(teachers)} teachers, expected both or neither")
     if len(training.labels) < plan.batch_size:
-        raise DataError(f"got {len(training.labels)} training pictures, expected at least a batch of {plan.batch_size}")
+        raise DataError(f"got {len(training.labels)} training images, expected at least a batch of {plan.batch_size}")
     threads_before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -133,8 +133,8 @@ class _State:
     def __init__(
         self,
         plan: TrainingPlan,
-        training: LabelledPictures,
-        public: LabelledPictures,
+        training: LabelledImages,
+        public: LabelledImages,
         device: str,
         teachers: Sequence[nn.Module] = (),
     ) -> None:
@@ -237,25 +237,25 @@ class _State:
     def _differentiate(self, network: nn.Sequential, part: Tensor, progress: float, random: Generator) -> Tensor:
         """Leave the gradients of one part of a batch in `network` and return its loss."""
         part = part.to(self.device)
-        pictures, targets = self.images[part].float()[:, None], self.targets[part]
-        pictures = augment(pictures, self.plan.augmentation, random)
+        images, targets = self.images[part].float()[:, None], self.targets[part]
+        images = augment(images, self.plan.augmentation, random)
         if self.plan.mixup and progress < self.plan.mixup_until:
-            pictures, targets = mixup(pictures, targets, self.plan.mixup, random)
-        pictures = pictures.to(memory_format=torch.channels_last)
+            images, targets = mixup(images, targets, self.plan.mixup, random)
+        images = images.to(memory_format=torch.channels_last)
         if self.teachers:
-            targets = targets.lerp((self.recorded_answers or self._answers)(pictures), self.plan.teaching)
+            targets = targets.lerp((self.recorded_answers or self._answers)(images), self.plan.teaching)
         network.train().zero_grad(set_to_none=True)
         with torch.autocast(self.device, torch.bfloat16, cache_enabled=False):
-            logits = network(pictures)
+            logits = network(images)
         loss = functional.cross_entropy(logits.float(), targets)
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
     @torch.no_grad()
-    def _answers(self, pictures: Tensor) -> Tensor:
+    def _answers(self, images: Tensor) -> Tensor:
         """Return the teachers' mean probabilities (n, 7)."""
         with torch.autocast(self.device, torch.bfloat16, cache_enabled=False):
-            answers = [teacher(pictures).float().softmax(1) for teacher in self.teachers]
+            answers = [teacher(images).float().softmax(1) for teacher in self.teachers]
         return torch.stack(answers).mean(0)
 
     @torch.no_grad()
@@ -303,15 +303,15 @@ class _State:
             if content["version"] != CHECKPOINT_VERSION:
                 raise UsageError(
                     f"{path} has version {content['version']}, expected {CHECKPOINT_VERSION}: another facebench "
-                    "wrote it; remove it to begin anew"
+                    "wrote it; remove it to begin again"
                 )
             if (content["plan"], content["pictures"]) != (dataclasses.asdict(self.plan), self.fingerprint):
                 raise UsageError(
-                    f"{path} was written under another plan, on other pictures or by other teachers; "
-                    "give the same ones to go on, or another file to begin anew"
+                    f"{path} was written under another plan, on other images or by other teachers; "
+                    "give the same ones to go on, or another file to begin again"
                 )
         except (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, UnpicklingError) as error:
-            raise UsageError(f"{path} is no checkpoint of a training ({error}); remove it to begin anew") from error
+            raise UsageError(f"{path} is no checkpoint of a training ({error}); remove it to begin again") from error
         for name, value in content.get("running", {}).items():
             self._running()[name].load_state_dict(value)
         self.best = {name: value.cpu() for name, value in content["best"].items()}

@@ -1,4 +1,4 @@
-"""The figures of a row a detector: by kind of face, what errors cost, and the cost of a call."""
+"""The figures of one row per detector: by kind of face, what errors cost, and the cost of a call."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ERRORS: dict[Kind, str] = {
     "near_ignored": "boxes near an ignored face",
 }
 """Kinds of error, in the words of a heading."""
-_COSTS = {"base_ms": "whatever the picture", "per_megapixel_ms": "a megapixel", "per_face_ms": "a face found"}
+_COSTS = {"base_ms": "whatever the image", "per_megapixel_ms": "a megapixel", "per_face_ms": "a face found"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Small multiples of dots with whiskers: a row a detector, a panel a question, every number with its interval.
+"""Small multiples of dots with whiskers: one row per detector, a panel a question, every number with its interval.
 
 A row takes any number of detectors without a colour for each, which lines cannot.
 """

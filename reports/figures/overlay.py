@@ -17,37 +17,37 @@ _BOX_COLOUR, _CASING_COLOUR = (86, 180, 233), (0, 0, 0)
 
 
 def write_overlay(image: RGBImage, boxes: NDArray[np.float32], path: Path) -> Path:
-    """Write a JPEG copy of a picture with boxes drawn in.
+    """Write a JPEG copy of an image with boxes drawn in.
 
     Args:
         image: RGB uint8 (h, w, 3); left as it is.
-        boxes: (n, 4): x1, y1, x2, y2 in pixels; what lies outside the picture is cut.
+        boxes: (n, 4): x1, y1, x2, y2 in pixels; what lies outside the image is cut.
         path: where to write; its folder is made.
 
     Raises:
-        ResultsError: it cannot be written there, or the picture is too large for JPEG.
+        ResultsError: it cannot be written there, or the image is too large for JPEG.
     """
     from PIL import Image, ImageDraw
 
-    picture = Image.fromarray(image)
-    drawing = ImageDraw.Draw(picture)
-    line = max(2, round(max(picture.size) / 250))
-    limits = np.array([*picture.size, *picture.size]) - 1
+    drawn = Image.fromarray(image)
+    drawing = ImageDraw.Draw(drawn)
+    line = max(2, round(max(drawn.size) / 250))
+    limits = np.array([*drawn.size, *drawn.size]) - 1
     for x1, y1, x2, y2 in np.clip(np.rint(boxes), 0, limits).astype(int).tolist():
         drawing.rectangle((x1 - 1, y1 - 1, x2 + 1, y2 + 1), outline=_CASING_COLOUR, width=line + 2)
         drawing.rectangle((x1, y1, x2, y2), outline=_BOX_COLOUR, width=line)
-    return write_jpeg(np.asarray(picture), path)
+    return write_jpeg(np.asarray(drawn), path)
 
 
 def write_jpeg(image: RGBImage, path: Path) -> Path:
-    """Write a picture as JPEG.
+    """Write an image as JPEG.
 
     Args:
         image: RGB uint8 (h, w, 3).
         path: where to write; its folder is made.
 
     Raises:
-        ResultsError: it cannot be written there, or the picture is too large for JPEG.
+        ResultsError: it cannot be written there, or the image is too large for JPEG.
     """
     height, width = image.shape[:2]
     try:

@@ -25,7 +25,7 @@ _WITH_BAND = 3
 
 
 def average_precision_by_severity(scores: StressScores, width_px: int = 900) -> str:
-    """Draw exact AP against severity for each kind, 0 being the pictures as they are, with the intervals as bands.
+    """Draw exact AP against severity for each kind, 0 being the images as they are, with the intervals as bands.
 
     Args:
         scores: with at least one row and one degradation.

@@ -21,7 +21,7 @@ def section(page: Page) -> Section:
         page.emotion_run,
         scored=scores_of(page) is not None,
         others=len(page.comparisons),
-        pictures=page.images,
+        images=page.images,
     )
     values = {"commands": commands, "dataset": document.dataset, "environment": document.environment}
     return Section("again", "again.html.j2", {**values, "compared": bool(page.comparisons)})
@@ -33,7 +33,7 @@ def reproduce(
     *,
     scored: bool = False,
     others: int = 0,
-    pictures: bool = True,
+    images: bool = True,
 ) -> list[str]:
     """Return the commands that measure the run again; DIR stands for the data's folder, RUN for the results'.
 
@@ -42,7 +42,7 @@ def reproduce(
         emotion_run: the run of the emotion stage, EMOTIONS in the commands; None: the run itself.
         scored: whether its emotions were scored.
         others: runs that it is compared with, OTHER in the commands.
-        pictures: whether the report embeds pictures.
+        images: whether the report embeds images.
     """
     emotions, report = "RUN", ["facebench", "report", "RUN", *["OTHER"] * others]
     commands = _measure_again(summary.run, "RUN")
@@ -53,7 +53,7 @@ def reproduce(
     if scored:
         data = [] if (emotion_run or summary.run).document.dataset.demo else ["--data", "DIR"]
         commands.append(shlex.join(["facebench", "emotions", "score", emotions, *data]))
-    report += [] if pictures else ["--no-pictures"]
+    report += [] if images else ["--no-pictures"]
     return [*commands, shlex.join([*report, "-o", "report.html"])]
 
 

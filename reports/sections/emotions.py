@@ -1,7 +1,7 @@
 """What a detector does to the emotion stage: the section of the report and the table for a terminal.
 
 Everything is read from `emotions.json` beside the run and from the classification report, which `facebench emotions`
-writes; nothing is computed anew.
+writes; nothing is computed again.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ COLUMNS = (
         "crop_loss",
         "of the faces found, right on the annotated box less right on the detector's; of all",
     ),
-    ("false alarms a picture", "false_alarms_per_picture", "boxes on no face or second on one; each gets an emotion"),
+    ("false alarms per image", "false_alarms_per_picture", "boxes on no face or second on one; each gets an emotion"),
 )
 """Title, name of the rate and what it is."""
 _SIGNED = ("crop_loss",)
@@ -53,7 +53,7 @@ class LossRow:
         cells: number and its interval, for each of `COLUMNS`.
         others: right of all and its change, with a crop fitted to the detector's own boxes, then with a threshold for
             equally many false alarms; dashes without.
-        best: no detector is shown to be better on these pictures.
+        best: no detector is shown to be better on these images.
     """
 
     label: str
@@ -68,7 +68,7 @@ class ClassificationRow:
 
     dataset: str
     classifier: str
-    pictures: str
+    images: str
     cells: Sequence[tuple[str, str]]
 
 
@@ -79,8 +79,8 @@ class EmotionsSection:
     Attributes:
         answer: what a better detector buys, in a sentence or two.
         scope: on what, how drawn, with which classifier and crop.
-        equal_alarms: false alarms a picture, at most, in the last columns of the table.
-        demo: the pictures show two people and measure nothing.
+        equal_alarms: false alarms per image, at most, in the last columns of the table.
+        demo: the images show two people and measure nothing.
         rows: the table, best first.
         losses: at which thresholds, and by width where the faces go, a bar a detector.
         standings: at which thresholds, and every detector against every other.
@@ -91,7 +91,7 @@ class EmotionsSection:
         confusion_figures: by width: how the classifier answers.
         confusion_title: on what.
         classification: its scores on the data sets that it was tested on.
-        notes: on these, a sentence each.
+        notes: on these, one sentence each.
     """
 
     answer: str
@@ -195,7 +195,7 @@ def _section(
     equal = [row for row in table["rows"] if row["variant"] == "equal_alarms"]
     settings = (
         ("At each detector's own threshold", same),
-        (f"At thresholds for at most {table['equal_alarms']:g} false alarms a picture", equal),
+        (f"At thresholds for at most {table['equal_alarms']:g} false alarms per image", equal),
     )
     return EmotionsSection(
         answer=answer(table),
@@ -235,7 +235,7 @@ def answer(table: Mapping[str, Any]) -> str:
     if len(equal) > 1:
         rate = interval(equal[0]["rates"]["e2e_accuracy"])
         sentences.append(
-            f"At thresholds for at most {table['equal_alarms']:g} false alarms a picture, {equal[0]['label']} is first "
+            f"At thresholds for at most {table['equal_alarms']:g} false alarms per image, {equal[0]['label']} is first "
             f"with {with_interval(rate)}; over {equal[-1]['label']}, the last, that is "
             f"{_gain(table, equal[0], equal[-1])}."
         )
@@ -245,7 +245,7 @@ def answer(table: Mapping[str, Any]) -> str:
 def _gain(table: Mapping[str, Any], best: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     """Say by how much one row is better than another, and where that comes from."""
     gain = difference(differences_of(table), best["key"], other["key"])
-    shown = ", which these pictures cannot tell from nothing" if gain.holds_zero else ""
+    shown = ", which not significantly different from nothing" if gain.holds_zero else ""
     one, two, faces = best["totals"], other["totals"], best["totals"]["faces"]
     misses = two["missed_right"] - one["missed_right"]
     crops = (two["crop_lost"] - two["crop_gained"]) - (one["crop_lost"] - one["crop_gained"])
@@ -257,7 +257,7 @@ def _gain(table: Mapping[str, Any], best: Mapping[str, Any], other: Mapping[str,
 
 def _scope(table: Mapping[str, Any], dataset: Mapping[str, Any]) -> str:
     drawn = table["resampling"]
-    unit = "events" if drawn["by_event"] else "pictures"
+    unit = "events" if drawn["by_event"] else "images"
     return (
         f"{dataset['name']}: {dataset['coverage']}, {number_of(dataset['faces'], 'labelled face')}; classifier "
         f"{table['classifier']['name']} ({table['classifier']['sha256'][:12]}), crop {table['policy']}; every detector "

@@ -1,4 +1,4 @@
-"""Pictures with boxes, on which the detectors differ most."""
+"""Images with boxes, on which the detectors differ most."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ORDER = 165
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """What one detector did on one picture, as SVG path data in preview pixels.
+    """What one detector did on one image, as SVG path data in preview pixels.
 
     Attributes:
         hits: boxes on a face.
@@ -45,11 +45,11 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class Image:
     """One preview.
 
     Attributes:
-        image_id: the picture's name in its data set.
+        image_id: the image's name in its data set.
         source: the JPEG as a data URI.
         width: pixels.
         height: pixels.
@@ -73,27 +73,27 @@ class Gallery:
 
     Attributes:
         labels: the finished detectors, best first, each with the threshold its boxes are shown at.
-        pictures: most telling first; empty where the run holds no previews.
+        images: most telling first; empty where the run holds no previews.
     """
 
     labels: Sequence[str]
-    pictures: Sequence[Picture]
+    images: Sequence[Image]
 
 
 def section(page: Page) -> Section | None:
     """Show the images on which the detectors differ most; None where the run holds none."""
     shown = gallery(page.summary) if page.images else Gallery([], [])
-    if page.images and not shown.pictures:
+    if page.images and not shown.images:
         return None
-    values = {"gallery": shown, "with_pictures": page.images}
-    return Section("gallery", "gallery.html.j2", values, "pictures" if shown.pictures else "")
+    values = {"gallery": shown, "with_images": page.images}
+    return Section("gallery", "gallery.html.j2", values, "images" if shown.images else "")
 
 
 def gallery(summary: Summary) -> Gallery:
     """Read the previews of a run and lay out the boxes of its finished detectors on them.
 
     Raises:
-        ResultsError: the index or a picture is missing or damaged.
+        ResultsError: the index or an image is missing or damaged.
     """
     truth = summary.reader.truth
     place_of = {image_id: place for place, image_id in enumerate(truth.image_ids)}
@@ -102,13 +102,13 @@ def gallery(summary: Summary) -> Gallery:
     if not previews or not rows:
         return Gallery([], [])
     outcomes = [judge(truth, summary.reader.matched(row.cell)) for row in rows]
-    pictures = []
+    images = []
     for preview in previews:
         place = place_of[preview.image_id]
         start, stop = truth.faces.offsets[place : place + 2]
         faces, counted = truth.faces.boxes[start:stop], truth.masks["overall"][start:stop]
-        pictures.append(
-            Picture(
+        images.append(
+            Image(
                 image_id=preview.image_id,
                 source=data_uri(summary.run.path / "previews" / preview.file),
                 width=preview.width,
@@ -118,13 +118,13 @@ def gallery(summary: Summary) -> Gallery:
                 differs=len({outcome.found[start:stop][counted].tobytes() for outcome in outcomes}) > 1,
             )
         )
-    return Gallery([f"{row_label(row)} ({threshold(row)})" for row in rows], pictures)
+    return Gallery([f"{row_label(row)} ({threshold(row)})" for row in rows], images)
 
 
 def _layer(outcome: Outcomes, place: int, preview: Preview) -> Layer:
-    here = outcome.picture == place
+    here = outcome.image == place
     hit, false_alarm = here & outcome.hit, here & outcome.false_alarm
-    to_find = (outcome.faces.picture == place) & outcome.counted
+    to_find = (outcome.faces.image == place) & outcome.counted
     missed, alarms = to_find & ~outcome.found, int(false_alarm.sum())
     found = f"{int(hit.sum())} of {int(to_find.sum())} faces found" if to_find.any() else "no face to be found"
     return Layer(
@@ -162,6 +162,6 @@ def data_uri(path: Path) -> str:
         data = path.read_bytes()
     except OSError as error:
         raise ResultsError(
-            f"cannot read {path}: {error.strerror or error}. Remove its folder and run again to write it anew"
+            f"cannot read {path}: {error.strerror or error}. Remove its folder and run again to write it again"
         ) from error
     return "data:image/jpeg;base64," + base64.b64encode(data).decode("ascii")

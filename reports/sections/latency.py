@@ -1,4 +1,4 @@
-"""Where the time of a call goes, what a picture costs, and under which conditions it was measured."""
+"""Where the time of a call goes, what an image costs, and under which conditions it was measured."""
 
 from __future__ import annotations
 
@@ -95,14 +95,14 @@ def section(page: Page) -> Section | None:
 
 
 def decode_sentence(summary: Summary) -> str:
-    """Say what reading and decoding a picture cost, once, before any detector; empty where a run does not know."""
-    pictures = summary.reader.pictures
-    if "decode_ms" not in pictures:
+    """Say what reading and decoding an image cost, once, before any detector; empty where a run does not know."""
+    images = summary.reader.images
+    if "decode_ms" not in images:
         return ""
-    times = decoded(pictures)["decode_ms"].to_numpy()
+    times = decoded(images)["decode_ms"].to_numpy()
     inside = percentile_interval(float(np.median(times)), median_draws(times, draws=DRAWS, seed=0))
     took = f"{brief(inside.value)} ms ({between_brief(inside)})"
-    return f"Reading and decoding a picture took {took} at the median; that is part of no latency."
+    return f"Reading and decoding an image took {took} at the median; that is part of no latency."
 
 
 def latency_section(summary: Summary) -> LatencySection | None:
@@ -210,7 +210,7 @@ def _rounds(medians_ms: Sequence[float]) -> str:
 
 def _drift(timing: LatencyDetails) -> str:
     if timing.drift.flagged and len(timing.rounds_p50_ms) == 1:
-        return f"{timing.drift.text}; of one round: the later pictures may be dearer"
+        return f"{timing.drift.text}; of one round: the later images may be dearer"
     return timing.drift.text
 
 

@@ -15,7 +15,7 @@ READING = (
     (
         "To stand beside published numbers: official AP,",
         "on the whole of WIDER FACE val alone. Its thousand even thresholds move it by up to three points when scores "
-        "are merely rescaled, and false alarms on pictures without faces cost it nothing.",
+        "are merely rescaled, and false alarms on images without faces cost it nothing.",
     ),
     (
         "To ask how tightly boxes fit: COCO AP and AP75.",
@@ -24,12 +24,12 @@ READING = (
     ),
     (
         "Every interval",
-        "(95 %, pictures drawn again with repetition) shows how far a number may move with other pictures of the same "
-        "kind; it knows nothing of wrong labels or of your pictures.",
+        "(95 %, images drawn again with repetition) shows how far a number may move with other images of the same "
+        "kind; it knows nothing of wrong labels or of your images.",
     ),
     (
         "Which of two is better: the paired difference,",
-        "taken on the same draws; overlapping intervals decide nothing. Where its interval holds zero these pictures "
+        "taken on the same draws; overlapping intervals decide nothing. Where its interval includes 0 these images "
         "cannot tell, which is not the same as equal. Of a hundred pairs a few look clear by chance.",
     ),
     (
@@ -40,7 +40,7 @@ READING = (
     (
         "Slices:",
         "compare detectors on one slice by either number, slices with one another by recall alone. Few faces or "
-        "pictures say little.",
+        "images say little.",
     ),
     (
         "A cut curve",
@@ -48,13 +48,13 @@ READING = (
         "where it lets you.",
     ),
     (
-        "A part of the pictures",
+        "A part of the images",
         "compares detectors with one another; its numbers do not stand beside those of the whole set. Demonstration "
         "data shows that everything works and ranks nothing.",
     ),
     (
         "Trained on WIDER",
-        "means that the detector knows pictures of this kind, so that it looks better here than on yours; one trained "
+        "means that the detector knows images of this kind, so that it looks better here than on yours; one trained "
         "elsewhere does not have that help.",
     ),
 )

@@ -17,11 +17,11 @@ def section(page: Page) -> Section:
 
 
 def _protocol_text(protocol: Protocol) -> str:
-    size = "pictures at their original size"
+    size = "images at their original size"
     if protocol.size == UNKNOWN_SIZE:
-        size = "predictions from a file, which does not say how the pictures were given to the detector"
+        size = "predictions from a file, which does not say how the images were given to the detector"
     elif protocol.size != "original":
-        size = f"pictures scaled to {protocol.size} px, inside the clock"
+        size = f"images scaled to {protocol.size} px, inside the clock"
     floor = "each detector's own score floor"
     if protocol.score_floor is not None:
         floor = f"scores kept from {protocol.score_floor:g} on"

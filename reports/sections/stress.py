@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 ORDER = 140
 WHAT_IT_IS_NOT = (
-    "The degradations are made by formula, one at a time, from pictures as they are: they are no real night, fog or "
+    "The degradations are made by formula, one at a time, from images as they are: they are no real night, fog or "
     "mask, and who is robust here need not be so there."
 )
 
@@ -43,8 +43,8 @@ class RankingRow:
 
     Attributes:
         label: its name.
-        cells: number and interval: AP on the pictures as they are, mean AP degraded, share kept, share kept by kind.
-        tied: no detector is shown to keep more on these pictures.
+        cells: number and interval: AP on the images as they are, mean AP degraded, share kept, share kept by kind.
+        tied: no detector is shown to keep more on these images.
     """
 
     label: str
@@ -54,7 +54,7 @@ class RankingRow:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A small picture of what a degradation does.
+    """A small image of what a degradation does.
 
     Attributes:
         title: such as "3: JPEG of quality 15".
@@ -76,17 +76,17 @@ class StressSection:
     """All that the template `stress.html.j2` shows.
 
     Attributes:
-        answer: who is robust, a sentence each.
+        answer: who is robust, one sentence each.
         scope: on what, and how drawn.
         head: headings of the ranking.
         rows: the ranking.
         figures: by width: AP against severity, a panel a kind.
         standings: share kept, every detector against every other.
         precision: exact AP under every degradation.
-        changes: the same less AP on the pictures as they are, paired.
+        changes: the same less AP on the images as they are, paired.
         levels: kind, what it does at the five severities, where that comes from.
-        strips: kind, its pictures from clean to the highest severity; empty where none are to be shown.
-        image_id: of the picture in the strips.
+        strips: kind, its images from clean to the highest severity; empty where none are to be shown.
+        image_id: of the image in the strips.
         commands: that run it again; DIR stands for the data's folder, RUN for that of the results.
     """
 
@@ -112,25 +112,25 @@ class StressSection:
 def section(page: Page) -> Section | None:
     """Show what degraded images do; None where the run was not stressed."""
     run = page.summary.run
-    stress = stress_section(run, score_stress(run, page.summary.resampled), pictures=page.images)
-    return None if stress is None else Section("stress", "stress.html.j2", {"stress": stress}, "degraded pictures")
+    stress = stress_section(run, score_stress(run, page.summary.resampled), images=page.images)
+    return None if stress is None else Section("stress", "stress.html.j2", {"stress": stress}, "degraded images")
 
 
-def stress_section(run: RunFolder, scores: StressScores | None, *, pictures: bool = True) -> StressSection | None:
+def stress_section(run: RunFolder, scores: StressScores | None, *, images: bool = True) -> StressSection | None:
     """Lay out the scores of a stress run; None where there are none.
 
     Args:
         run: the folder.
         scores: of the same run.
-        pictures: whether pictures of the data set are embedded.
+        images: whether images of the data set are embedded.
 
     Raises:
-        ResultsError: a picture of the strips is missing or damaged.
+        ResultsError: an image of the strips is missing or damaged.
     """
     if scores is None or not scores.rows:
         return None
     head, rows = ranking(scores)
-    strips, image_id = _strips(run, scores) if pictures else ([], "")
+    strips, image_id = _strips(run, scores) if images else ([], "")
     ranked = {row.key: row.label for row in scores.rows if math.isfinite(row.kept.value)}
     return StressSection(
         answer=answer(scores),
@@ -149,7 +149,7 @@ def stress_section(run: RunFolder, scores: StressScores | None, *, pictures: boo
 
 
 def answer(scores: StressScores) -> list[str]:
-    """Say who keeps most of its AP, who has most AP left, and what could not be ranked, a sentence each."""
+    """Say who keeps most of its AP, who has most AP left, and what could not be ranked, one sentence each."""
     rows = {row.key: row for row in scores.rows}
     ranked = [row.key for row in scores.rows if math.isfinite(row.kept.value)]
     if not ranked:
@@ -157,9 +157,9 @@ def answer(scores: StressScores) -> list[str]:
     else:
         best, most = rows[scores.tied[0]], rows[scores.best_ap[0]]
         sentences = [
-            f"{best.label} keeps {'most' if len(ranked) > 1 else 'this share'} of its AP on degraded pictures: "
+            f"{best.label} keeps {'most' if len(ranked) > 1 else 'this share'} of its AP on degraded images: "
             f"{with_interval(best.kept)}, mean over {_count(scores)}{_told_apart(scores.tied, rows)}.",
-            f"Most AP on degraded pictures is left to {most.label}: {with_interval(most.mean_ap)} of "
+            f"Most AP on degraded images is left to {most.label}: {with_interval(most.mean_ap)} of "
             f"{with_interval(most.clean)}{_told_apart(scores.best_ap, rows)}.",
         ]
     return sentences + [_not_ranked(row) for row in scores.rows if row.key not in ranked]
@@ -195,7 +195,7 @@ def to_json(scores: StressScores) -> dict[str, Any]:
         "schema": "facebench.stress-scores",
         "schema_version": 1,
         "list": scores.list_name,
-        "pictures": scores.pictures,
+        "pictures": scores.images,
         "resampled": asdict(scores.resampled),
         "degradations": [{**asdict(one), "words": scores.words[one]} for one in scores.degradations],
         "rows": [_row_json(scores, row) for row in scores.rows],
@@ -241,7 +241,7 @@ def _count(scores: StressScores) -> str:
 def _told_apart(tied: Sequence[str], rows: Mapping[str, StressRow]) -> str:
     if len(tied) > 1:
         others = ", ".join(rows[key].label for key in tied[1:])
-        return f"; these pictures cannot tell it from {others}"
+        return f"; not significantly different from {others}"
     return "; that it is ahead of every other is clear" if len(rows) > 1 else ""
 
 
@@ -249,13 +249,13 @@ def _not_ranked(row: StressRow) -> str:
     if row.missing:
         missing = ", ".join(map(str, row.missing[:3])) + (" and others" if len(row.missing) > 3 else "")
         return f"{row.label} is not ranked: it has no result for {missing}."
-    return f"{row.label} is not ranked: it has no AP on the pictures as they are."
+    return f"{row.label} is not ranked: it has no AP on the images as they are."
 
 
 def _scope(scores: StressScores, dataset: DatasetInfo) -> str:
     drawn = scores.resampled
     return (
-        f"{dataset.name}, {dataset.coverage}, {scores.pictures:,} of them decodable under every degradation; "
+        f"{dataset.name}, {dataset.coverage}, {scores.images:,} of them decodable under every degradation; "
         f"exact AP on {scores.list_name}; in brackets 95 % intervals over {drawn.draws:,} resamples of the same "
         f"{drawn.unit} for all. Degradations by facebench, the constants of blur, noise and JPEG from ImageNet-C."
     )

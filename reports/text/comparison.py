@@ -18,7 +18,7 @@ WORDS = {"pass": "pass", "fail": "FAIL", "inconclusive": "inconclusive"}
 _RATES = {
     "precision": "precision",
     "recall": "recall",
-    "false_alarms_per_picture": "false alarms a picture",
+    "false_alarms_per_image": "false alarms per image",
 }
 _ADVICE: Mapping[tuple[Criterion, Need | None], str] = {
     ("latency", "one machine"): (
@@ -33,14 +33,14 @@ _ADVICE: Mapping[tuple[Criterion, Need | None], str] = {
         "Latency: measure with more rounds in turn (`--rounds`, best with `--interleave`), on a machine with nothing "
         "else to do, or allow a larger max_slowdown."
     ),
-    ("latency", "pictures"): "Latency: measure on more pictures.",
+    ("latency", "images"): "Latency: measure on more images.",
     ("latency", "person"): (
         "Latency at the limit, which more rounds would not decide: look at the change and decide as a person, measure "
-        "on more pictures, or allow a larger max_slowdown."
+        "on more images, or allow a larger max_slowdown."
     ),
-    ("accuracy", "pictures"): "Accuracy: measure on more annotated pictures; the reason says about how many.",
+    ("accuracy", "images"): "Accuracy: measure on more annotated images; the reason says about how many.",
     ("accuracy", "person"): (
-        "Accuracy at the limit, which more pictures would hardly decide: look at the change and decide as a person, or "
+        "Accuracy at the limit, which more images would hardly decide: look at the change and decide as a person, or "
         "allow a larger max_ap_loss."
     ),
     ("memory", "measurement"): "Memory: measure both sides with `facebench run`.",
@@ -139,8 +139,8 @@ def scope(comparison: Comparison) -> str:
     how = "measured in turn, round by round" if comparison.interleaved else "two runs"
     return (
         f"Base {comparison.base}, head {comparison.head} ({how}), {comparison.dataset.name}, "
-        f"{number_of(comparison.pictures, 'picture')}. Differences are head less base with 95 % intervals: AP over "
-        f"{drawn.draws:,} resamples of the {drawn.unit}, time over rounds and pictures."
+        f"{number_of(comparison.images, 'image')}. Differences are head less base with 95 % intervals: AP over "
+        f"{drawn.draws:,} resamples of the {drawn.unit}, time over rounds and images."
     )
 
 
@@ -177,7 +177,7 @@ def _detections(cell: CellComparison) -> tuple[str, ...]:
     assert found is not None
     if found.identical:
         return ("identical",)
-    return (f"differ on {found.differing:,} of {found.pictures:,}", f"−{found.base_only:,} +{found.head_only:,} boxes")
+    return (f"differ on {found.differing:,} of {found.images:,}", f"−{found.base_only:,} +{found.head_only:,} boxes")
 
 
 def _time(cell: CellComparison) -> tuple[str, ...]:
@@ -226,7 +226,7 @@ def _boxes(cell: CellComparison) -> str:
     found = cell.detections
     assert found is not None
     if found.identical:
-        text = f"the same {found.base_boxes:,} on {number_of(found.pictures, 'picture')}"
+        text = f"the same {found.base_boxes:,} on {number_of(found.images, 'image')}"
         return text + (f"; landmarks differ on {found.landmarks_differ:,}" if found.landmarks_differ else "")
     text = (
         f"{found.base_boxes:,} → {found.head_boxes:,}; {found.base_only:,} lost, {found.head_only:,} gained, "
@@ -263,10 +263,10 @@ def _time_details(cell: CellComparison) -> str:
     change, base, head = cell.latency, cell.base_latency, cell.head_latency
     assert change is not None and base is not None and head is not None
     noise = "not measured (one round)" if change.floor is None else f"{change.floor:.1%}"
-    left = f", {number_of(change.left_out, 'picture')} left out" if change.left_out else ""
+    left = f", {number_of(change.left_out, 'image')} left out" if change.left_out else ""
     return (
         f"{_ratio(change.ratio, 3)}; p90 {base.p90_ms:,.1f} → {head.p90_ms:,.1f} ms; same-code noise {noise}; "
-        f"{number_of(change.rounds, 'round')}, {number_of(change.pictures, 'picture')}{left}"
+        f"{number_of(change.rounds, 'round')}, {number_of(change.images, 'image')}{left}"
     )
 
 

@@ -29,7 +29,7 @@ def comparison_json(comparison: Comparison, result: GateResult | None = None) ->
         "head": comparison.head,
         "dataset": comparison.dataset.name,
         "dataset_fingerprint": comparison.dataset.fingerprint,
-        "pictures": comparison.pictures,
+        "pictures": comparison.images,
         "metric": f"ap_{comparison.primary}",
         "interleaved": comparison.interleaved,
         "resampled": dataclasses.asdict(comparison.resampled),

@@ -20,7 +20,7 @@ class ReportAnswer:
     Attributes:
         sentence: the answer.
         picked: the cell key of the detector it names first; empty where there is none.
-        notes: what qualifies it, a sentence each.
+        notes: what qualifies it, one sentence each.
     """
 
     sentence: str
@@ -45,19 +45,19 @@ def answer(summary: Summary) -> ReportAnswer:
     best = next(row for row in done if row is winner or not left_out[row_label(row)])
     if winner is best:
         sentence = (
-            f"{row_label(winner)} has the best exact AP ({summary.primary}), and no detector that these pictures "
+            f"{row_label(winner)} has the best exact AP ({summary.primary}), and no detector that these images "
             f"cannot tell from it is faster: {_figures(winner, summary)}."
         )
     else:
         sentence = (
-            f"{row_label(winner)} is the fastest detector that these pictures cannot tell from the best in exact AP "
+            f"{row_label(winner)} is the fastest detector that not significantly different from the best in exact AP "
             f"({summary.primary}): {_figures(winner, summary)}. "
             f"The best is {row_label(best)}: {_figures(best, summary)}."
         )
     stable = choice["stability"]
     notes = [
         f"The same rule chooses it in {stable['same_on_resamples']:.0%} of {stable['resamples']:,} resamples of the "
-        f"pictures, and in {stable['same_on_halves']:.0%} of random halves of them."
+        f"images, and in {stable['same_on_halves']:.0%} of random halves of them."
     ]
     if choice["undecided"]:
         others = ", ".join(choice["undecided"])

@@ -23,7 +23,7 @@ def read(path: Path, schema: str) -> Mapping[str, Any]:
         ResultsError: it cannot be read, or is another file than one of this schema.
         SchemaVersionError: another version of the format wrote it.
     """
-    return read_document(path, schema, _VERSION, "Make it anew")
+    return read_document(path, schema, _VERSION, "Make it again")
 
 
 def tables_of(document: Mapping[str, Any], classifier: str | None, policy: str | None) -> list[Mapping[str, Any]]:

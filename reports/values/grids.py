@@ -13,8 +13,8 @@ from ...benchmarks.resampling.bootstrap import Gap, Interval
 from ...datasets.sets.demographics import LABELS as PERCEIVED
 from .numbers import NONE, between, between_signed, row_label, share, signed
 
-FEW_FACES, FEW_PICTURES = 20, 5
-"""A slice with fewer faces than these, or with its faces on fewer pictures, says little."""
+FEW_FACES, FEW_IMAGES = 20, 5
+"""A slice with fewer faces than these, or with its faces on fewer images, says little."""
 Metric = Literal["recall", "exact"]
 _PERCEIVED = tuple(column.replace("_", " ") for column in PERCEIVED)
 
@@ -94,7 +94,7 @@ def protocols(summary: Summary, analysis: Analysis) -> Grid:
 
 
 def slice_grid(summary: Summary, analysis: Analysis, metric: Metric) -> Grid:
-    """Return a column for each slice of faces or pictures that holds a face; events and perceived groups apart."""
+    """Return a column for each slice of faces or images that holds a face; events and perceived groups apart."""
     return _by_slice(summary, analysis, metric, lambda part: part.group not in ("event", *_PERCEIVED))
 
 
@@ -154,8 +154,8 @@ def _by_slice(summary: Summary, analysis: Analysis, metric: Metric, wanted: Call
 
 
 def is_few(part: SliceScore) -> bool:
-    """Whether a slice holds so few faces, or on so few pictures, that its numbers say little."""
-    return part.faces < FEW_FACES or part.pictures < FEW_PICTURES
+    """Whether a slice holds so few faces, or on so few images, that its numbers say little."""
+    return part.faces < FEW_FACES or part.images < FEW_IMAGES
 
 
 def _cell(interval: Interval, *, shade: bool = False, few: bool = False) -> GridCell:

@@ -1,4 +1,4 @@
-"""Every detector against every other, on the same draws of pictures."""
+"""Every detector against every other, on the same draws of images."""
 
 from __future__ import annotations
 

@@ -25,8 +25,8 @@ class Column:
         help: what the number is, in one sentence.
         text: a row's cell; an interval stands in brackets on a second line, which keeps columns narrow.
         number: a row's sort value; nan where there is none. None for a text column.
-        interval: of that number over resampled pictures; None for a row that has none. None for a column whose numbers
-            are no estimates from pictures: they were measured once.
+        interval: of that number over resampled images; None for a row that has none. None for a column whose numbers
+            are no estimates from images: they were measured once.
         digits: decimals of the number where it is shown.
     """
 
@@ -48,7 +48,7 @@ def columns(summary: Summary, analysis: Analysis | None = None) -> list[Column]:
     found = [Column("detector", "name and the parameters that differ from the defaults", row_label)]
     exact, official = "every distinct score a threshold, IoU 0.5", "as the official WIDER FACE evaluation computes it"
     fewer = f"; interval of {min(OFFICIAL_DRAWS, summary.resampled.draws):,} resamples"
-    others = "the interval says what other pictures would change, not another machine or day"
+    others = "the interval says what other images would change, not another machine or day"
     found += [
         *(_exact_ap(name, f"exact AP, {name}: {exact}") for name in summary.lists),
         *(_official_ap(name, f"AP, {name}: {official}{fewer}") for name in summary.lists),
@@ -65,10 +65,10 @@ def columns(summary: Summary, analysis: Analysis | None = None) -> list[Column]:
         _latency(
             "p90 ms", f"90th percentile of the whole detect call, at the threshold of the row; {others}", "p90_ms"
         ),
-        _latency("pictures/s", f"pictures over the sum of their detect calls; {others}", "pictures_per_second"),
+        _latency("images/s", f"images over the sum of their detect calls; {others}", "images_per_second"),
         _number("start s", "from an empty process to the first result; measured once: no interval", _cold_start_s, 1),
         _number("peak MB", "largest memory of the detector's process; measured once: no interval", _peak_mb, 0),
-        Column("remarks", "failed pictures, device, what else matters", _remarks_with(analysis)),
+        Column("remarks", "failed images, device, what else matters", _remarks_with(analysis)),
     ]
     return found
 
@@ -110,7 +110,7 @@ def standing(summary: Summary) -> str:
         return f"{best} has the best AP ({summary.primary}) in {share}; every other detector is below it (95 % paired)."
     return (
         f"{best} has the best AP ({summary.primary}), in {share}; "
-        f"these pictures cannot tell it from {', '.join(others)} (95 % paired interval holds zero)."
+        f"not significantly different from {', '.join(others)} (95 % paired interval includes 0)."
     )
 
 
@@ -121,7 +121,7 @@ def floor_sentence(summary: Summary) -> str:
         return ""
     return (
         f"The harness itself: {brief(floor.detect_ms)} ms of every latency are its own, seen with a detector that "
-        f"does nothing; handing a picture over takes {brief(floor.round_trip_ms)} ms, outside the latency "
+        f"does nothing; handing an image over takes {brief(floor.round_trip_ms)} ms, outside the latency "
         f"(medians of {floor.calls:,} calls)."
     )
 
@@ -130,13 +130,13 @@ def remarks(row: Row) -> str:
     """Say what a reader must know beside the numbers of a row."""
     cell, info = row.cell, row.cell.info
     if not row.done:
-        mend = f" To mend: {cell.remedy}" if cell.remedy else ""
+        remedy = f" To fix: {cell.remedy}" if cell.remedy else ""
         reason = cell.reason or "interrupted; the same command goes on where it stopped"
-        return f"{cell.status}: {reason}.{mend}"
+        return f"{cell.status}: {reason}.{remedy}"
     found = []
     if cell.failed_images:
         count = len(cell.failed_images)
-        found.append(f"failed on {count} picture{'s' * (count > 1)}")
+        found.append(f"failed on {count} image{'s' * (count > 1)}")
     if cell.device != "cpu":
         found.append(cell.device)
     if cell.threads != 1:
@@ -148,7 +148,7 @@ def remarks(row: Row) -> str:
     if row.timing is not None:
         found += row.timing.warnings
     if cell.detections_differ:
-        found.append(f"detections differ between rounds on {cell.detections_differ} pictures")
+        found.append(f"detections differ between rounds on {cell.detections_differ} images")
     if cell.repeats_failed:
         found.append(f"{cell.repeats_failed} later calls failed")
     found += cell.predictions.remarks if cell.predictions else ()
@@ -196,7 +196,7 @@ def to_json(summary: Summary) -> dict[str, Any]:
     return {
         "dataset": summary.run.document.dataset.name,
         "scope": summary.scope,
-        "pictures": summary.pictures,
+        "pictures": summary.images,
         "excluded": summary.excluded,
         "floor": to_plain(summary.run.document.floor),
         "tied_with_best": list(summary.tied),

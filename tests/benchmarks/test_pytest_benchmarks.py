@@ -135,7 +135,7 @@ ENDS = {
     "no baseline": (["--benchmark-compare"], 0, "PytestBenchmarkWarning: Can't compare. No benchmark files in"),
     "no such number": (["--benchmark-compare=0099"], 0, "match '0099'"),
     "disabled": (["--benchmark-disable", "--benchmark-save=off"], 0, "1 passed"),
-    "enabled again": (["--benchmark-disable", "--benchmark-enable"], 0, "harness floor, 1024x768 picture: p50"),
+    "enabled again": (["--benchmark-disable", "--benchmark-enable"], 0, "harness floor, 1024x768 image: p50"),
     "one worker": (["-n", "1"], 0, "each benchmark ran once and without timings"),
     "skipped": (["--benchmark-skip"], 0, "1 skipped"),
     "profiled": (["--benchmark-cprofile=tottime"], 0, "1 passed"),

@@ -41,7 +41,7 @@ def run_folder(tmp_path_factory) -> Path:
 def test_the_table_names_everything_that_a_number_depends_on(run_folder):
     done = facebench("table", run_folder)
     assert done.returncode == 0
-    for words in ("scenes?count=4", "4 pictures", "a demonstration on two people", "haar", "p50 ms", "AP overall"):
+    for words in ("scenes?count=4", "4 images", "a demonstration on two people", "haar", "p50 ms", "AP overall"):
         assert words in done.stdout
     assert "hostile_detectors:Raises: failed: failed on" in done.stdout
     assert "The harness itself: " in done.stdout
@@ -84,37 +84,37 @@ def test_pick_refuses_a_demonstration_and_takes_it_when_told(run_folder, tmp_pat
 def test_detect_with_the_picked_default(run_folder, tmp_path):
     facebench("pick", run_folder, "-o", tmp_path / "default_detector.json", "--demo", "--accept-noise")
     Image.fromarray(portrait()).save(tmp_path / "astronaut.png")
-    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    (tmp_path / "broken.jpg").write_bytes(b"no image")
     files = ("astronaut.png", "broken.jpg", "absent.jpg")
     done = facebench("detect", *files, "-o", "boxes", cwd=tmp_path)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
-    assert done.returncode == 1, "a picture that cannot be read is a failed check"
+    assert done.returncode == 1, "an image that cannot be read is a failed check"
     assert np.abs(np.array(lines[0]["faces"][0]["box"]) - FACE).max() < 30
     with Image.open(tmp_path / lines[0]["overlay"]) as drawn:
         assert drawn.size == (512, 512)
-    assert "not a picture" in lines[1]["error"] and "unreadable" in lines[2]["error"]
+    assert "not an image" in lines[1]["error"] and "unreadable" in lines[2]["error"]
 
 
-def test_detect_has_a_sample_for_whom_no_picture_is_at_hand(tmp_path):
+def test_detect_has_a_sample_for_whom_no_image_is_at_hand(tmp_path):
     done = facebench("detect", "--sample", "--detector", "haar", "-o", "out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (line,) = [json.loads(line) for line in done.stdout.splitlines()]
     assert line["picture"] == "out/sample.png" and len(line["faces"]) >= 2
     for name in (line["picture"], line["overlay"]):
-        with Image.open(tmp_path / name) as picture:
-            assert picture.mode == "RGB" and min(picture.size) > 400
+        with Image.open(tmp_path / name) as image:
+            assert image.mode == "RGB" and min(image.size) > 400
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["sample.faces.jpg", "sample.png"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "got no picture, expected pictures"),
-        (["-o", "out"], "got no picture, expected pictures"),
-        (["--sample"], "got --sample without -o, expected pictures"),
-        (["--sample", "a.png", "-o", "out"], "got --sample and pictures, expected"),
+        ([], "got no image, expected images"),
+        (["-o", "out"], "got no image, expected images"),
+        (["--sample"], "got --sample without -o, expected images"),
+        (["--sample", "a.png", "-o", "out"], "got --sample and images, expected"),
         ([""], "got an empty name, expected an image"),
-        (["--sample", "-o", "out.mp4"], "got -o out.mp4 for pictures, expected a folder"),
+        (["--sample", "-o", "out.mp4"], "got -o out.mp4 for images, expected a folder"),
     ],
 )
 def test_detect_says_what_it_looks_at(arguments, words, tmp_path, in_process):
@@ -170,7 +170,7 @@ def test_a_results_folder_that_cannot_be_made(tmp_path):
     assert done.returncode == 2 and "Choose another folder with --out" in done.stderr
 
 
-def test_detectors_list_says_what_is_missing_and_how_to_mend_it(tmp_path):
+def test_detectors_list_says_what_is_missing_and_how_to_remedy_it(tmp_path):
     settings = {"FACEBENCH_CACHE": str(tmp_path), "FACEBENCH_MODELS": ""}
     rows = {row["detector"]: row for row in json.loads(facebench("detectors", "list", "--json", **settings).stdout)}
     assert set(default_specs()) <= set(rows)
@@ -183,7 +183,7 @@ def test_detectors_list_says_what_is_missing_and_how_to_mend_it(tmp_path):
     assert states["haar"] == "available" and states["yunet"].startswith("unavailable: yunet needs the model file")
 
 
-def test_the_table_of_detectors_leaves_extras_in_the_commands_that_mend(monkeypatch):
+def test_the_table_of_detectors_leaves_extras_in_the_commands_that_remedy(monkeypatch):
     from facebench.cli import app
     from typer.testing import CliRunner
 
@@ -235,7 +235,7 @@ def test_output_into_a_closed_pipe_is_no_error(run_folder):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_detect_sees_the_picture_upright_whatever_the_exif_orientation(tmp_path, orientation, in_process):
+def test_detect_sees_the_image_upright_whatever_the_exif_orientation(tmp_path, orientation, in_process):
     turned = {1: None, 2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}[orientation]
     image = Image.fromarray(portrait())
     stored = image if turned is None else image.transpose(Image.Transpose(turned))

@@ -66,7 +66,7 @@ def test_compare_prints_every_difference_with_its_interval(facebench, tmp_path):
     for words in (
         "1 detector compared, 0 with identical detections.", "AP hard", "differ on 20 of 40", "×1.2",
         "changed: parameter size: 300 → 900", "same-code noise", "boxes: 80 → 60; 20 lost, 0 gained, 0 moved",
-        "threshold 0.5; precision 1.000 → 1.000", "95 % intervals: AP over 1,000 resamples of the pictures",
+        "threshold 0.5; precision 1.000 → 1.000", "95 % intervals: AP over 1,000 resamples of the images",
     ):  # fmt: skip
         assert words in " ".join(out.split())
     assert "1,000 resamples of the events" in facebench("compare", base.path, head.path, "--by-event")[1]

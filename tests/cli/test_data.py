@@ -32,7 +32,7 @@ def one(tmp_path, monkeypatch):
     return path
 
 
-def test_list_says_what_can_be_brought(facebench, tmp_path, monkeypatch):
+def test_list_says_what_can_be_fetched(facebench, tmp_path, monkeypatch):
     monkeypatch.setenv("FACEBENCH_DATA", str(tmp_path))
     code, out, _ = facebench("data", "list")
     assert code == 0 and "not here; facebench data fetch wider-face:val (375 MB). WIDER FACE is for non-comm" in out
@@ -69,7 +69,7 @@ def test_a_user_at_a_terminal_is_asked(facebench, one, monkeypatch, answer, code
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        pytest.param(["data", "fetch", "scenes"], "No data set 'scenes' can be brought", id="nothing to fetch"),
+        pytest.param(["data", "fetch", "scenes"], "No data set 'scenes' can be fetched", id="nothing to fetch"),
         pytest.param(["data", "fetch", "fddb", "--accept-terms"], "FACEBENCH_OFFLINE is set", id="offline"),
         pytest.param(["data", "stats", "nonsense"], "There is no data set 'nonsense'", id="unknown"),
         pytest.param(
@@ -85,10 +85,10 @@ def test_wrong_use(facebench, one, monkeypatch, tmp_path, arguments, message):
 
 def test_verify_says_what_is_broken_by_its_exit_code(facebench, made):
     code, out, _ = facebench("data", "verify", made)
-    assert (code, out) == (0, f"{made}: 2 pictures decoded, 0 faults\n")
+    assert (code, out) == (0, f"{made}: 2 images decoded, 0 faults\n")
     (made / "images" / "b.png").write_text("<html>")
     code, out, _ = facebench("data", "verify", made)
-    assert code == 1 and "FAIL" in out and "b.png: not a picture" in out
+    assert code == 1 and "FAIL" in out and "b.png: not an image" in out
     code, out, _ = facebench("data", "verify", made, "--json")
     assert code == 1 and len(json.loads(out)["faults"]) == 1
     (made / "f.csv").write_text("image,x1,y1,x2,y2\na.png,1,2,3,x\n")
@@ -105,14 +105,14 @@ def test_verify_holds_files_against_their_record(facebench, one, tmp_path):
 
 def test_stats(facebench, made):
     code, out, _ = facebench("data", "stats", made)
-    assert code == 0 and "pictures without a face" in out and "annotated as CSV" in out
+    assert code == 0 and "images without a face" in out and "annotated as CSV" in out
     code, out, _ = facebench("data", "stats", made, "--json")
     assert code == 0 and json.loads(out)["faces"] == 1
 
 
 def test_convert(facebench, made, tmp_path):
     code, out, _ = facebench("data", "convert", made, "-o", tmp_path / "out", "--format", "voc")
-    assert code == 0 and out.startswith(f"wrote 2 pictures with 1 faces to {tmp_path / 'out'}\nnote: Numbers: corners")
+    assert code == 0 and out.startswith(f"wrote 2 images with 1 faces to {tmp_path / 'out'}\nnote: Numbers: corners")
     code, out, _ = facebench("data", "convert", made, "-o", tmp_path / "copy", "--format", "coco", "--json")
     assert code == 0 and json.loads(out) == {"folder": str(tmp_path / "copy"), "pictures": 2, "faces": 1, "lost": []}
 

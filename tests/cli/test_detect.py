@@ -37,8 +37,8 @@ def test_copies_in_the_output_folder_are_left_out_and_counted(facebench, folder,
     for _ in range(2):
         code, out, err = facebench("detect", source, "-o", output, "--detector", "haar")
         assert code == 0, err
-        pictures = [json.loads(line)["picture"] for line in out.splitlines()]
-        assert pictures == [f"{source}/a.png", f"{source}/below/b.jpg"]
+        images = [json.loads(line)["picture"] for line in out.splitlines()]
+        assert images == [f"{source}/a.png", f"{source}/below/b.jpg"]
         assert "facebench: left out " in err and f"of its own copies (*.faces.jpg in {output})" in err
 
 

@@ -34,8 +34,8 @@ def test_this_environment(shared):
     assert ("system", "encoding") not in found
     assert found["packages", "requirements"]["level"] == "ok"
     assert found["detectors", "packages"]["found"].endswith("12 built-in detectors are there")
-    assert "3,096 of 3,226 annotated pictures have no file" in found["data", "wider-face:val"]["meaning"]
-    assert found["data", "fer2013:public"]["found"] == "fer2013:public can be read, 3,589 pictures are annotated"
+    assert "3,096 of 3,226 annotated images have no file" in found["data", "wider-face:val"]["meaning"]
+    assert found["data", "fer2013:public"]["found"] == "fer2013:public can be read, 3,589 images are annotated"
     assert found["data", "ckplus"]["level"] == "ok"
     assert ("GPU", "driver") in found or ("GPU", "gpu-0") in found
     assert ("GPU", "onnxruntime") in found

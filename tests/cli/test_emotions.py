@@ -13,7 +13,7 @@ from facebench.emotions.pipeline.crops import SWEEP
 from facebench.emotions.pipeline.video_io import VideoReader, VideoWriter
 from facebench.tests.support.command import facebench
 from facebench.tests.support.small_classifier import model
-from facebench.tests.support.small_fer import some_pictures, write_folder
+from facebench.tests.support.small_fer import some_images, write_folder
 from PIL import Image
 
 DEMO = "expression-scenes:demo?count=4"
@@ -44,7 +44,7 @@ def scored(run_folder: Path, classifier: Path) -> str:
 
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of two pictures, one of which lies a folder deeper under the same name."""
+    """A folder of two images, one of which lies a folder deeper under the same name."""
     folder = tmp_path_factory.mktemp("scenes")
     for path, sample in zip(("a.png", "deeper/a.png"), load("expression-scenes:demo?count=2").samples, strict=True):
         image = decode(sample.source).image
@@ -55,7 +55,7 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_run_is_scored_and_shown(run_folder: Path, scored: str, classifier: Path, tmp_path: Path) -> None:
-    assert "always names the emotion of .000" in scored, "nobody is surprised in these pictures"
+    assert "always names the emotion of .000" in scored, "nobody is surprised in these images"
     table = json.loads((run_folder / "emotions.json").read_text())["tables"][0]
     assert {row["label"] for row in table["rows"]} == {"hostile_detectors:Good", "haar"}
     again = facebench("emotions", "score", run_folder, "--classifier", classifier, "--json")
@@ -131,7 +131,7 @@ def test_bad_use_is_a_clear_error(arguments: list[str], words: str, classifier: 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_pictures_of_a_folder(scenes: Path, classifier: Path, tmp_path: Path) -> None:
+def test_images_of_a_folder(scenes: Path, classifier: Path, tmp_path: Path) -> None:
     """Each gets a line and a copy, those of one name in two folders too."""
     options = ("--detector", "haar", "--emotions", "--classifier", classifier, "-o", "copies", "--lines", "l.jsonl")
     done = facebench("detect", scenes, *options, cwd=tmp_path)
@@ -141,8 +141,8 @@ def test_pictures_of_a_folder(scenes: Path, classifier: Path, tmp_path: Path) ->
     assert {face["emotion"] for line in lines for face in line["faces"]} == {"surprise"}
     assert list(lines[0]["faces"][0]["probabilities"]) == list(EMOTIONS)
     for line in lines:
-        with Image.open(tmp_path / line["overlay"]) as copy, Image.open(line["picture"]) as picture:
-            assert copy.size == picture.size
+        with Image.open(tmp_path / line["overlay"]) as copy, Image.open(line["picture"]) as image:
+            assert copy.size == image.size
 
 
 def test_a_video(scenes: Path, classifier: Path, tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_a_video(scenes: Path, classifier: Path, tmp_path: Path) -> None:
 
 
 def test_classifiers_are_evaluated(classifier: Path, tmp_path: Path) -> None:
-    write_folder(tmp_path / "fer", some_pictures(each=2))
+    write_folder(tmp_path / "fer", some_images(each=2))
     options = ("--data", tmp_path / "fer", "--classifiers", classifier, "-o", tmp_path / "scores.json")
     done = facebench("emotions", "evaluate", *options)
     assert done.returncode == 0, done.stderr

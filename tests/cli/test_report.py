@@ -1,4 +1,4 @@
-"""`facebench report`: one run, several, and without pictures."""
+"""`facebench report`: one run, several, and without images."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ def test_the_resampling_asked_for_is_that_of_the_comparison_too(facebench, pair,
     assert "AP over 1,000 resamples of the events" in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("options", "pictures"), [((), 1), (("--no-pictures",), 0)])
-def test_pictures_are_embedded_unless_told(facebench, pair, tmp_path, options, pictures):
+@pytest.mark.parametrize(("options", "images"), [((), 1), (("--no-pictures",), 0)])
+def test_images_are_embedded_unless_told(facebench, pair, tmp_path, options, images):
     report = tmp_path / "r.html"
     code, _, err = facebench("report", pair[0].path, *options, "-o", report)
     assert code == 0, err
     text = report.read_text(encoding="utf-8")
-    assert (text.count("data:image/jpeg") > 0) is bool(pictures)
-    assert ("it holds no picture of the data set" in text) is not bool(pictures)
+    assert (text.count("data:image/jpeg") > 0) is bool(images)
+    assert ("it holds no image of the data set" in text) is not bool(images)
 
 
-def test_runs_of_other_pictures_are_refused_before_anything_is_written(facebench, pair, tmp_path):
+def test_runs_of_other_images_are_refused_before_anything_is_written(facebench, pair, tmp_path):
     other = runs.make_run(tmp_path / "other")
     other.save(dataset=replace(other.document.dataset, fingerprint="0" * 16, name="elsewhere"))
     code, _, err = facebench("report", pair[0].path, pair[1].path, other.path, "-o", tmp_path / "r.html")
     assert code == 2
-    assert "elsewhere" in err and "Expected the same pictures with the same annotation" in err
+    assert "elsewhere" in err and "Expected the same images with the same annotation" in err
     assert not (tmp_path / "r.html").exists()
 
 

@@ -32,7 +32,7 @@ def perfect(tmp_path_factory) -> Path:
 def test_score_prints_one_row_without_latency(facebench, perfect):
     code, out, _ = facebench("score", perfect, "--dataset", DATASET, "--json")
     table = json.loads(out)
-    assert (code, table["scope"]) == (0, "scenes?count=3, 3 pictures; a demonstration on two people, not a comparison")
+    assert (code, table["scope"]) == (0, "scenes?count=3, 3 images; a demonstration on two people, not a comparison")
     (row,) = table["rows"]
     assert (row["spec"], row["AP_overall"], row["threshold"]) == ("perfect.jsonl", 1.0, 0.5)
     assert {row[name] for name in ("p50_ms", "p90_ms", "pictures_per_s", "start_s", "peak_MB", "device")} == {None}
@@ -88,7 +88,7 @@ def test_a_kept_score_serves_table_report_pick_and_export(facebench, perfect, tm
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert code == 0, err
     assert "perfect.jsonl" in page and "facebench score perfect.jsonl" in page and "facebench run" not in page
-    assert "not say how the pictures were given" in page
+    assert "not say how the images were given" in page
     code, _, err = facebench("pick", run, "--demo", "-o", tmp_path / "pick.json")
     assert code == 2 and "its latency was not measured" in err
     for file_format, name in (("wider", "tree"), ("wider", "t.zip"), ("coco", "c.json"), ("jsonl", "l.jsonl")):

@@ -50,7 +50,7 @@ def test_from_the_command_to_the_report(facebench, tmp_path, monkeypatch):
         ("jpeg", 1), ("jpeg", 4), ("scale", 1), ("scale", 4)
     ]  # fmt: skip
     assert [row["detector"] for row in document["rows"]] == ["hostile_detectors:Good"]
-    # a detector that answers by the size of the picture alone finds as much in one that is saved as JPEG
+    # a detector that answers by the size of the image alone finds as much in one that is saved as JPEG
     assert document["rows"][0]["points"][0]["change"] == [0.0, 0.0, 0.0]
 
     code, _, err = facebench("report", tmp_path / "run", "-o", tmp_path / "r.html")

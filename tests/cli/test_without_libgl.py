@@ -59,7 +59,7 @@ ENDING = {
     "faces found, emotions not": (("detect", "face.png", "--detector", "hog", "--emotions"), LIBRARY),
     "check": (("detectors", "check", "yunet"), "the checks need OpenCV, which cannot be loaded"),
     "run on scenes": (("run", "--dataset", "scenes?count=2"), "scenes?count=2 needs OpenCV"),
-    "run on degraded pictures": (("run", "--dataset", "folder:.?degrade=blur:3", "--detectors", "hog"), LIBRARY),
+    "run on degraded images": (("run", "--dataset", "folder:.?degrade=blur:3", "--detectors", "hog"), LIBRARY),
     "stress": (("stress", "--dataset", "scenes?count=2", "--detectors", "hog"), "scenes?count=2 needs OpenCV"),
 }
 
@@ -79,7 +79,7 @@ def test_detectors_list(place):
     whom, _, command = line.partition(": ")
     needing = [spec for spec in default_specs() if "cv2" in resolve(spec).adapter.must_load]
     assert {"haar", "mediapipe", "yunet"} < set(needing) and "hog" not in needing
-    assert whom == f"To mend {', '.join(needing)}" and command.endswith(INSTALL)
+    assert whom == f"To fix {', '.join(needing)}" and command.endswith(INSTALL)
     rows = {row["detector"]: row for row in json.loads(facebench(place, "detectors", "list", "--json").stdout)}
     assert rows["yunet"]["state"].startswith("unavailable: yunet needs cv2, which cannot be loaded: ImportError: ")
     assert rows["yunet"]["mend"] == command and rows["hog"]["state"] == "available"
@@ -118,7 +118,7 @@ def test_in_a_program_of_ones_own(place):
         "         lambda: facebench.create_detector('centerface'), lambda: facebench.check_detector('hog')]\n"
         "for one in tries * 2:\n"
         "    try: one()\n"
-        "    except facebench.FacebenchError as error: print(error, '|', error.mend)\n"
+        "    except facebench.FacebenchError as error: print(error, '|', error.remedy)\n"
     )
     done = run(place, "-c", code)
     lines = done.stdout.splitlines()

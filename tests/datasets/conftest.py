@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from facebench.tests.support.model_store_fakes import Server
-from facebench.tests.support.wider_files import Lists, MakeWider, Rows, write_annotation, write_list, write_picture
+from facebench.tests.support.wider_files import Lists, MakeWider, Rows, write_annotation, write_image, write_list
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def make_wider(tmp_path: Path) -> MakeWider:
         write_annotation(root / "wider_face_split" / "wider_face_val_bbx_gt.txt", rows)
         for i, name in enumerate(rows):
             if name not in missing:
-                write_picture(root / "WIDER_val" / "images" / name, shade=i)
+                write_image(root / "WIDER_val" / "images" / name, shade=i)
         for difficulty, indices in (lists or {}).items():
             write_list(root / list_folder / f"wider_{difficulty}_val.mat", rows, indices)
         return tmp_path

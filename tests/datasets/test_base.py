@@ -44,7 +44,7 @@ def test_values_are_frozen() -> None:
 
 @pytest.mark.parametrize(
     ("there", "total", "sentence"),
-    [(0, 0, "0 pictures"), (1, 3226, "1 of 3,226 pictures"), (2, 2, "2 pictures"), (1200, 1200, "1,200 pictures")],
+    [(0, 0, "0 images"), (1, 3226, "1 of 3,226 images"), (2, 2, "2 images"), (1200, 1200, "1,200 images")],
 )
 def test_coverage(there: int, total: int, sentence: str) -> None:
     sample = Sample("a", b"", Faces(**GOOD))

@@ -44,6 +44,6 @@ def test_the_order_of_attributes_and_the_place_of_the_bytes_do_not_count(tmp_pat
     assert fingerprint([sample(source=tmp_path / "picture", attributes=turned)], ()) == expected
 
 
-def test_a_picture_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="expected a picture file to read"):
+def test_a_image_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="expected an image file to read"):
         fingerprint([sample(source=tmp_path / "absent")], ())

@@ -54,11 +54,11 @@ WHOLE = {
 
 def test_bad_bytes_get_a_verdict() -> None:
     cases = {
-        "no byte": (b"", "not a picture"),
-        "text": (b"This is not a JPEG.\n" * 50, "not a picture"),
-        "text that begins like a bitmap": (b"BMW is a maker of cars. " * 9, "not a picture"),
-        "zeros": (bytes(4096), "not a picture"),
-        "another RIFF file": (b"RIFF\x24\0\0\0WAVEfmt " + bytes(100), "not a picture"),
+        "no byte": (b"", "not an image"),
+        "text": (b"This is not a JPEG.\n" * 50, "not an image"),
+        "text that begins like a bitmap": (b"BMW is a maker of cars. " * 9, "not an image"),
+        "zeros": (bytes(4096), "not an image"),
+        "another RIFF file": (b"RIFF\x24\0\0\0WAVEfmt " + bytes(100), "not an image"),
         "only a JPEG's first bytes": (b"\xff\xd8\xff", "truncated"),
         "a JPEG of zeros": (b"\xff\xd8\xff\xe0" + bytes(4096) + b"\xff\xd9", "truncated"),
         "only a PNG's signature": (b"\x89PNG\r\n\x1a\n", "truncated"),
@@ -79,7 +79,7 @@ def test_a_cut_file_is_never_ok(kind: str, forgiving: bool, monkeypatch: pytest.
     data = WHOLE[kind]
     assert decode(data).verdict == "ok"
     verdicts = [decode(data[: len(data) * tenth // 10]).verdict for tenth in range(10)]
-    assert verdicts == ["not a picture"] + 9 * ["truncated"]
+    assert verdicts == ["not an image"] + 9 * ["truncated"]
     assert ImageFile.LOAD_TRUNCATED_IMAGES is forgiving
 
 
@@ -88,7 +88,7 @@ def test_a_jpeg_without_its_last_bytes_is_truncated() -> None:
         assert {decode(data[:-cut]).verdict for cut in range(1, 40)} == {"truncated"}
 
 
-def test_the_end_of_a_thumbnail_is_not_the_end_of_the_picture() -> None:
+def test_the_end_of_a_thumbnail_is_not_the_end_of_the_image() -> None:
     thumbnail = encode(photo().resize((16, 12)), "JPEG")
     block = b"\xff\xe2" + struct.pack(">H", len(thumbnail) + 2) + thumbnail
     data = JPEG[:2] + block + JPEG[2:]
@@ -191,8 +191,8 @@ def test_exif_orientation_is_applied(kind: str, orientation: int, tmp_path: Path
     exif[0x0112] = orientation
     data = encode(photo(), kind, exif=exif)
     decoded = decode(data)
-    with Image.open(io.BytesIO(data)) as picture:
-        expected = np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
+    with Image.open(io.BytesIO(data)) as image:
+        expected = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     assert decoded.image is not None
     np.testing.assert_array_equal(decoded.image, expected)
     assert decoded.image.shape[:2] == ((90, 120) if orientation < 5 else (120, 90))
@@ -314,7 +314,7 @@ def test_the_first_frame_of_an_animation_is_taken(kind: str, options: dict[str, 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1)])
-def test_tiny_pictures(kind: str, size: tuple[int, int]) -> None:
+def test_tiny_images(kind: str, size: tuple[int, int]) -> None:
     decoded = decode(encode(Image.new("RGB", size, (255, 255, 255)), kind))
     assert decoded.image is not None
     assert (decoded.image.shape, decoded.image.dtype) == ((size[1], size[0], 3), np.uint8)

@@ -193,7 +193,7 @@ def test_defaults_of_the_interface() -> None:
     assert [len(found) for found in detector.detect_batch(images)] == [0, 0, 0]
     assert detector.detect_batch([]) == []
     assert Nothing.model_names() == ()
-    assert Nothing.mend_packages() == "pip install facebench"
+    assert Nothing.remedy_packages() == "pip install facebench"
 
 
 def test_a_device_that_is_not_on_the_card_is_refused() -> None:

@@ -35,7 +35,7 @@ def test_the_card_tells_of_code_and_of_weights(spec: str, code: str, weights: st
     assert (card.licence, card.weights_licence, card.trained_on) == (code, weights, trained_on)
 
 
-def test_of_weights_that_a_user_brings_nothing_is_known(tmp_path: Path) -> None:
+def test_of_weights_that_a_user_fetches_nothing_is_known(tmp_path: Path) -> None:
     (tmp_path / "own.pth").write_bytes(b"weights")
     card = resolve(f"retinaface:weights={tmp_path / 'own.pth'}").card()
     assert (card.licence, card.weights_licence, card.trained_on) == ("MIT", "unknown", ("unknown",))

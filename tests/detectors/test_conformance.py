@@ -24,17 +24,17 @@ CHECKS = [
     "threads",
     "finished",
     "finds the face",
-    "place in a larger picture",
+    "place in a larger image",
     "landmarks",
     "colour order",
-    "1×1 picture",
-    "1×300 picture",
-    "300×1 picture",
-    "black picture",
+    "1×1 image",
+    "1×300 image",
+    "300×1 image",
+    "black image",
     "odd size",
-    "non-contiguous picture",
-    "read-only picture",
-    "picture is not modified",
+    "non-contiguous image",
+    "read-only image",
+    "image is not modified",
     "same answer twice",
     "score floor",
     "same boxes at a higher floor",
@@ -68,7 +68,7 @@ def test_every_detector_keeps_the_contract(spec: str, available: Available) -> N
 
 def test_the_command_fails_for_a_broken_detector() -> None:
     code, findings, _ = check_in_child(f"{broken_detectors.__name__}:FailsOnOnePixel")
-    assert [finding["check"] for finding in findings if not finding["ok"]] == ["1×1 picture"]
+    assert [finding["check"] for finding in findings if not finding["ok"]] == ["1×1 image"]
     assert code == 1
 
 
@@ -117,20 +117,20 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 ONE_FACE = {
     "finished",
     "finds the face",
-    "place in a larger picture",
+    "place in a larger image",
     "landmarks",
     "colour order",
     "odd size",
-    "non-contiguous picture",
-    "read-only picture",
-    "picture is not modified",
+    "non-contiguous image",
+    "read-only image",
+    "image is not modified",
     "same answer twice",
     "score floor",
     "same boxes at a higher floor",
 }
 """The checks that look at an answer with a face in it."""
 
-ANY_ANSWER = ONE_FACE | {"1×1 picture", "1×300 picture", "300×1 picture", "black picture"}
+ANY_ANSWER = ONE_FACE | {"1×1 image", "1×300 image", "300×1 image", "black image"}
 
 # defect, checks that must fail, what the first of them says
 TABLE: list[tuple[str, set[str], str]] = [
@@ -140,16 +140,16 @@ TABLE: list[tuple[str, set[str], str]] = [
     ("ReturnsNaN", ONE_FACE, "ContractError: boxes must be finite, got 4 NaN"),
     # Detections itself raises, in every call that finds a face, so the threads cannot be measured either
     ("ReturnsWidthAndHeight", ONE_FACE | {"threads"}, "ContractError: boxes must have x2 >= x1"),
-    ("FailsInTheDark", {"black picture"}, "ContractError: .* got"),
+    ("FailsInTheDark", {"black image"}, "ContractError: .* got"),
     # a wrong answer
     (
         "FindsNothing",
-        {"finds the face", "place in a larger picture", "landmarks", "colour order"},
+        {"finds the face", "place in a larger image", "landmarks", "colour order"},
         "no face found in a sharp frontal portrait",
     ),
-    ("SwapsAxes", {"finds the face", "place in a larger picture"}, r"are boxes x1, y1, x2, y2 in pixels\?"),
-    ("HalvesBoxes", {"finds the face", "place in a larger picture"}, r"IoU 0\.00"),
-    ("ScalesByTheWrongSide", {"place in a larger picture"}, r"the face is at \(597, 120, 692, 236\): IoU 0\.00"),
+    ("SwapsAxes", {"finds the face", "place in a larger image"}, r"are boxes x1, y1, x2, y2 in pixels\?"),
+    ("HalvesBoxes", {"finds the face", "place in a larger image"}, r"IoU 0\.00"),
+    ("ScalesByTheWrongSide", {"place in a larger image"}, r"the face is at \(597, 120, 692, 236\): IoU 0\.00"),
     ("MirrorsLandmarks", {"landmarks"}, "expected left eye, right eye, nose"),
     ("PutsYBeforeX", {"landmarks"}, "expected left eye, right eye, nose"),
     ("OmitsLandmarks", {"landmarks"}, "info.landmarks is true, but the result has none"),
@@ -166,20 +166,20 @@ TABLE: list[tuple[str, set[str], str]] = [
         r"2 boxes, and 1 that are not the same with score_floor=0\.3 instead of 0\.1; expected equal results: run the",
     ),
     ("WeighsInWhatLiesAboveItsFloor", {"same boxes at a higher floor"}, r"with score_floor=0\.3 instead of 0\.1"),
-    # an answer that depends on more than the picture: both checks compare two answers
-    ("AnswersByTurns", {"non-contiguous picture", "same answer twice"}, "not the same; expected equal results"),
+    # an answer that depends on more than the image: both checks compare two answers
+    ("AnswersByTurns", {"non-contiguous image", "same answer twice"}, "not the same; expected equal results"),
     (
         "RemembersTheLastSize",
-        {"non-contiguous picture", "same answer twice", "same boxes at a higher floor"},
+        {"non-contiguous image", "same answer twice", "same boxes at a higher floor"},
         "not the same",
     ),
-    # a picture that is not taken as it is; one that may not be written into raises
-    ("WritesIntoThePicture", {"picture is not modified", "read-only picture"}, "read-only"),
-    ("WritesIntoThePictureIfItMay", {"picture is not modified"}, "the picture given was changed; work on a copy"),
-    ("NeedsAWritableBuffer", {"read-only picture"}, "raised TypeError: underlying buffer is not writable"),
-    ("IgnoresStrides", {"non-contiguous picture"}, "not the same; expected equal results"),
-    ("FailsOnOnePixel", {"1×1 picture"}, "raised RuntimeError: picture too small"),
-    ("FailsOnThinPictures", {"1×1 picture", "1×300 picture", "300×1 picture"}, "raised error: OpenCV"),
+    # an image that is not taken as it is; one that may not be written into raises
+    ("WritesIntoThePicture", {"image is not modified", "read-only image"}, "read-only"),
+    ("WritesIntoThePictureIfItMay", {"image is not modified"}, "the image given was changed; work on a copy"),
+    ("NeedsAWritableBuffer", {"read-only image"}, "raised TypeError: underlying buffer is not writable"),
+    ("IgnoresStrides", {"non-contiguous image"}, "not the same; expected equal results"),
+    ("FailsOnOnePixel", {"1×1 image"}, "raised RuntimeError: image too small"),
+    ("FailsOnThinPictures", {"1×1 image", "1×300 image", "300×1 image"}, "raised error: OpenCV"),
     ("FailsOnOddSizes", {"odd size"}, "raised ValueError: cannot reshape"),
     # a false claim
     ("LiesAboutItsDevice", {"device claim"}, r"asked for cpu, device_used\(\) says cuda"),

@@ -1,4 +1,4 @@
-"""What users hand over as a picture."""
+"""What users hand over as an image."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from facebench.detectors.images import check_picture
+from facebench.detectors.images import check_image
 from facebench.errors import UsageError
 from PIL import Image
 
-EXPECTED = " as a picture, expected uint8 (height, width, 3), RGB: "
+EXPECTED = " as an image, expected uint8 (height, width, 3), RGB: "
 
 
 @pytest.mark.parametrize(
@@ -32,14 +32,14 @@ EXPECTED = " as a picture, expected uint8 (height, width, 3), RGB: "
         (np.zeros((4, 4, 3), np.uint8)[:, 2:2], "uint8 (4, 0, 3)", "it has no pixels"),
     ],
 )
-def test_what_is_no_picture(given, got, do):
+def test_what_is_no_image(given, got, do):
     with pytest.raises(UsageError, match=re.escape(f"got {got}{EXPECTED}")) as caught:
-        check_picture(given)
+        check_image(given)
     assert do in str(caught.value)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (3, 4, 3)])
-def test_what_the_message_advises_is_a_picture(shape):
-    check_picture(np.zeros(shape, np.uint8))
-    check_picture(np.zeros(shape, np.uint8)[::-1, ::-1, ::-1])
-    check_picture(np.asarray(Image.new("L", shape[:2]).convert("RGB")))
+def test_what_the_message_advises_is_a_image(shape):
+    check_image(np.zeros(shape, np.uint8))
+    check_image(np.zeros(shape, np.uint8)[::-1, ::-1, ::-1])
+    check_image(np.asarray(Image.new("L", shape[:2]).convert("RGB")))

@@ -443,7 +443,7 @@ FACE_RECOGNITION = (
 
 
 @pytest.mark.parametrize(
-    ("name", "absent", "mend"),
+    ("name", "absent", "remedy"),
     [
         ("hog", "dlib", "pip install 'facebench[dlib]'"),
         ("dlib-cnn", "dlib", "pip install 'facebench[dlib]'"),
@@ -454,16 +454,16 @@ FACE_RECOGNITION = (
         ("face-recognition", "face_recognition", FACE_RECOGNITION),
     ],
 )
-def test_a_package_is_missing(name: str, absent: str, mend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_package_is_missing(name: str, absent: str, remedy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, absent, None)  # the import system takes it for "there is none"
     missing = resolve(name).missing()
     assert isinstance(missing, UnavailableError)
     assert str(missing).startswith(f"{name} needs the module")
     assert absent in str(missing)
-    assert missing.mend == mend
+    assert missing.remedy == remedy
     with pytest.raises(UnavailableError, match=f"{name} cannot be loaded: .*{absent}") as caught:
         create(name)
-    assert caught.value.mend == mend
+    assert caught.value.remedy == remedy
 
 
 def test_all_missing_modules_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -478,7 +478,7 @@ def test_a_package_that_quits_the_interpreter(tmp_path: Path, monkeypatch: pytes
     monkeypatch.delitem(sys.modules, "face_recognition", raising=False)
     with pytest.raises(UnavailableError, match="face_recognition quit on import") as caught:
         create("face-recognition")
-    assert caught.value.mend == FACE_RECOGNITION
+    assert caught.value.remedy == FACE_RECOGNITION
 
 
 BROKEN = {
@@ -494,21 +494,21 @@ BROKEN = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("raised", "kind", "mend"), BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize(("raised", "kind", "remedy"), BROKEN.values(), ids=BROKEN)
 def test_an_install_is_advised_only_where_it_helps(
-    raised: str, kind: type[Exception], mend: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    raised: str, kind: type[Exception], remedy: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "dlib.py").write_text(f"raise {raised}", encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "dlib", raising=False)
     with pytest.raises(kind) as caught:
         create("hog")
-    assert getattr(caught.value, "mend", None) == mend
+    assert getattr(caught.value, "mend", None) == remedy
 
 
 @pytest.fixture
 def no_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every package and no model file is there, and none can be brought."""
+    """Every package and no model file is there, and none can be fetched."""
     monkeypatch.setattr(registry, "_is_importable", lambda module: True)
     monkeypatch.delenv("FACEBENCH_MODELS", raising=False)
     monkeypatch.setenv("FACEBENCH_CACHE", str(tmp_path))
@@ -533,7 +533,7 @@ def test_a_model_is_missing(spec: str, model: str) -> None:
     missing = resolve(spec).missing()
     assert isinstance(missing, UnavailableError)
     assert f"needs the model file {model!r}" in str(missing)
-    assert missing.mend == f"facebench models fetch {model}"
+    assert missing.remedy == f"facebench models fetch {model}"
 
 
 @pytest.mark.usefixtures("no_models")
@@ -554,7 +554,7 @@ def test_weights_of_the_user_need_no_model(tmp_path: Path) -> None:
 def test_all_missing_models_are_named_at_once() -> None:
     missing = resolve("ssd").missing()
     assert str(missing) == "ssd needs the model files ssd-net, ssd-weights, which are not on this machine"
-    assert missing is not None and missing.mend == "facebench models fetch ssd-net ssd-weights"
+    assert missing is not None and missing.remedy == "facebench models fetch ssd-net ssd-weights"
 
 
 MODELS_STATES = {
@@ -577,7 +577,7 @@ def test_the_state_tells_what_the_first_use_fetches_from_what_is_missing(
 
 
 @pytest.mark.usefixtures("no_models")
-def test_a_model_is_not_only_unfetched_where_nothing_could_use_or_bring_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_is_not_only_unfetched_where_nothing_could_use_or_fetch_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FACEBENCH_OFFLINE")
     with monkeypatch.context() as patch:
         patch.setattr(registry, "_is_importable", lambda module: False)

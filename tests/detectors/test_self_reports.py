@@ -77,7 +77,7 @@ def test_what_changes_opencv_afterwards_is_told(spec: str, available: Available)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("spec", ["retinaface", "retinaface-onnx"])
-def test_a_batch_is_the_pictures_one_by_one(spec: str, available: Available) -> None:
+def test_a_batch_is_the_images_one_by_one(spec: str, available: Available) -> None:
     available(spec)
     together, alone, runs = run(self_reports.batches, spec)
     assert runs == [4, 2]  # by size, in the order in which the sizes come

@@ -62,7 +62,7 @@ def test_the_wrapped_detector_answers(wrap: Any, threshold: float, floor: float)
     ("size", "seen", "factor"),
     [("original", (480, 640, 3), 1), ("long=640", (480, 640, 3), 1), ("long=320", (240, 320, 3), 2)],
 )
-def test_boxes_come_back_in_pixels_of_the_picture_given(size: str, seen: tuple[int, ...], factor: int) -> None:
+def test_boxes_come_back_in_pixels_of_the_image_given(size: str, seen: tuple[int, ...], factor: int) -> None:
     inner = Inner()
     found = ResizedDetector(inner, size).detect(np.zeros((480, 640, 3), np.uint8))
     assert inner.seen == [seen]

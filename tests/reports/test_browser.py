@@ -120,7 +120,7 @@ def test_the_policy_stops_what_is_not_ours_and_the_browser_says_so(
 ) -> None:
     """What the test above relies on: a page that did ask for something would be heard."""
     spoilt = tmp_path / "spoilt.html"
-    foreign = '<script>document.title = "taken"</script><img src="picture.png" alt=""><p style="color: red">.</p>'
+    foreign = '<script>document.title = "taken"</script><img src="image.png" alt=""><p style="color: red">.</p>'
     spoilt.write_text(page.read_text(encoding="utf-8").replace("</main>", f"{foreign}</main>"), encoding="utf-8")
     browser.open(spoilt)
     complaints = " ".join(browser.complaints())
@@ -286,24 +286,24 @@ GALLERY = {
     ("fair", "with missed faces"): 2,
     ("fair", "with false alarms"): 3,
 }
-"""Detector and kind -> pictures: `fair` misses B in picture one and E in picture three, and has false alarms there and
-on the empty picture."""
+"""Detector and kind -> images: `fair` misses B in image one and E in image three, and has false alarms there and
+on the empty image."""
 
 
 @pytest.mark.parametrize(("spec", "kind"), GALLERY, ids=lambda value: value)
-def test_the_gallery_shows_pictures_of_a_kind(
+def test_the_gallery_shows_images_of_a_kind(
     browser: Browser, page: Path, summary: Summary, spec: str, kind: str
 ) -> None:
     browser.open(page)
     name = f"{label_of(spec, summary)} (score ≥ 0.5)"
     browser.choose("#boxes-of", name)
     browser.choose("#kind", kind)
-    shown = len(browser.shown("#pictures figure"))
+    shown = len(browser.shown("#images figure"))
     assert shown == GALLERY[spec, kind]
     (said,) = browser.texts("#pictures-shown")
-    assert said.startswith(f"{shown} of 4 pictures shown, ") and name in said
+    assert said.startswith(f"{shown} of 4 images shown, ") and name in said
     assert browser.one("#pictures-shown").get_attribute("aria-live") == "polite"
-    layers = {layer.get_attribute("data-layer") for layer in browser.shown("#pictures [data-layer]")}
+    layers = {layer.get_attribute("data-layer") for layer in browser.shown("#images [data-layer]")}
     assert layers == ({browser.one("#boxes-of").get_attribute("value")} if shown else set())
 
 
@@ -334,7 +334,7 @@ def test_keys_alone_reach_and_work_the_controls_and_the_focus_is_seen(browser: B
     assert browser.texts("#rows-shown") == ["3 of 5 rows shown: family single-stage CNN."]
     assert "those with faces that" in browser.texts("#pictures-shown")[0]
     assert browser.one("#boxes-of").get_attribute("value") == "1"
-    assert browser.run("return document.getElementById('pictures').className") == "pictures large"
+    assert browser.run("return document.getElementById('pictures').className") == "images large"
 
 
 @pytest.mark.parametrize(("scheme", "is_dark"), [("light", False), ("dark", True)])
@@ -475,7 +475,7 @@ def test_paper_gets_no_controls_and_nothing_is_cut_off(browser: Browser, page: P
     browser.open(page, width=1032, media="print", scheme="dark")
     assert browser.shown(".bar button, select, input, nav") == []
     assert browser.texts("#rows-shown") == ["5 of 5 rows shown."]
-    assert browser.texts("#pictures-shown")[0].startswith("4 of 4 pictures shown, with the boxes of good")
+    assert browser.texts("#pictures-shown")[0].startswith("4 of 4 images shown, with the boxes of good")
     assert browser.run("const page = document.documentElement; return page.scrollWidth - page.clientWidth") == 0
     assert browser.run("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
 
@@ -486,14 +486,14 @@ def test_without_scripts_everything_is_there_but_the_controls(browser: Browser, 
         browser.open(page)
         assert browser.shown("[data-filter], [data-copy], #kind, #boxes-of, #large") == []
         assert len(labels(browser)) == 5
-        assert len(browser.shown("#pictures figure")) == 4
+        assert len(browser.shown("#images figure")) == 4
     finally:
         browser.scripts(run=True)
 
 
-def test_without_pictures_nothing_fails(browser: Browser, summary: Summary, tmp_path: Path) -> None:
+def test_without_images_nothing_fails(browser: Browser, summary: Summary, tmp_path: Path) -> None:
     path = tmp_path / "report.html"
-    path.write_text(render(summary, analyse(summary, Resampling(draws=20)), pictures=False), encoding="utf-8")
+    path.write_text(render(summary, analyse(summary, Resampling(draws=20)), images=False), encoding="utf-8")
     browser.open(path)
     browser.choose("[data-filter=device]", "cuda")
     assert browser.texts("#rows-shown") == ["2 of 5 rows shown: device cuda."]

@@ -36,8 +36,8 @@ from facebench.tests.support import runs
 from facebench.tests.support.page import Page
 from facebench.tests.support.paths import ROOT
 
-COVERAGE = "3 of 1,234 pictures"
-FAILURE = 'failed on "<b>all</b>" pictures'
+COVERAGE = "3 of 1,234 images"
+FAILURE = 'failed on "<b>all</b>" images'
 
 NEW_SECTION = '''
 """How many faces the fullest image has."""
@@ -61,13 +61,13 @@ NEW_TEMPLATE = """<section aria-labelledby="largest">
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    """Two finished detectors, one that failed, one that is not installed, one excluded picture, one failed picture."""
+    """Two finished detectors, one that failed, one that is not installed, one excluded image, one failed image."""
     run = runs.make_run(tmp_path_factory.mktemp("run"), excluded=[("torn<i>.jpg", "truncated", "ends after 7 bytes")])
     run.save(dataset=replace(run.document.dataset, images=4))
     runs.add_cell(run, "exact", runs.EXACT, ms=20)
-    runs.add_cell(run, "poor:size=2", runs.POOR, ms=5, failed_pictures={runs.HOSTILE: "ValueError: <u>no</u>"})
+    runs.add_cell(run, "poor:size=2", runs.POOR, ms=5, failed_images={runs.HOSTILE: "ValueError: <u>no</u>"})
     runs.add_cell(run, "broken", status="failed", reason=FAILURE, start=None)
-    runs.add_cell(run, "absent", status="unavailable", reason="no package", mend="pip install absent", start=None)
+    runs.add_cell(run, "absent", status="unavailable", reason="no package", remedy="pip install absent", start=None)
     write_previews(run, runs.image)
     return run
 
@@ -91,9 +91,9 @@ def page(run: RunFolder) -> Page:
 def test_every_detector_has_its_row(page):
     assert page.row("exact")[1:3] == ["1.000 (1.00–1.00)", "1.000 (1.00–1.00)"]
     assert page.row("exact")[-1] == "trained on WIDER"
-    assert page.row("poor:size=2")[-1] == "failed on 1 picture, trained on WIDER, curve cut at recall .67"
+    assert page.row("poor:size=2")[-1] == "failed on 1 image, trained on WIDER, curve cut at recall .67"
     assert page.row("broken")[1] == f"failed: {FAILURE}"
-    assert page.row("absent")[1] == "unavailable: no packageTo mend: pip install absent"
+    assert page.row("absent")[1] == "unavailable: no packageTo fix: pip install absent"
 
 
 def test_the_columns_say_what_they_are(page):
@@ -108,7 +108,7 @@ def test_the_coverage_stands_beside_every_number(page, section):
     assert COVERAGE in page.sections[section]
 
 
-def test_failed_and_excluded_pictures_are_listed(page):
+def test_failed_and_excluded_images_are_listed(page):
     notes = page.sections["notes"]
     assert "torn<i>.jpg: truncated, ends after 7 bytes" in notes
     assert f"{runs.HOSTILE}: ValueError: <u>no</u>" in notes
@@ -144,12 +144,12 @@ def test_the_policy_lets_through_our_script_and_style_and_nothing_else(page):
 
 
 def test_hostile_names_are_text(page):
-    pictures = [attributes for tag, attributes in page.elements if tag == "img"]
-    assert len(pictures) == 3
-    assert all(str(attributes["src"]).startswith("data:image/jpeg;base64,") for attributes in pictures)
-    assert runs.HOSTILE in {attributes["alt"] for attributes in pictures}
+    images = [attributes for tag, attributes in page.elements if tag == "img"]
+    assert len(images) == 3
+    assert all(str(attributes["src"]).startswith("data:image/jpeg;base64,") for attributes in images)
+    assert runs.HOSTILE in {attributes["alt"] for attributes in images}
     assert not {"b", "i", "u", "lie"} & {tag for tag, _ in page.elements}
-    assert "Pictures <b>made up</b> for a test." in page.sections["scope"]
+    assert "Images <b>made up</b> for a test." in page.sections["scope"]
     assert "Abacus <2 cores>" in page.sections["scope"]
 
 
@@ -219,13 +219,13 @@ def test_the_gallery_switches_between_the_finished_detectors(page):
     assert "exact (score ≥ 0.5)" in page.sections["gallery"]
 
 
-def test_every_picture_says_what_each_detector_did_on_it(page):
+def test_every_image_says_what_each_detector_did_on_it(page):
     found = [(a["data-missed"], a["data-alarms"]) for tag, a in page.elements if "data-missed" in a]
-    # of the two detectors, on the hostile picture, the group and the empty picture
+    # of the two detectors, on the hostile image, the group and the empty image
     assert found == [("0", "0"), ("1", "0"), ("0", "0"), ("1", "2"), ("0", "0"), ("0", "2")]
     figures = [attributes for tag, attributes in page.elements if tag == "figure" and "class" not in attributes]
     assert ["data-differs" in attributes for attributes in figures] == [True, True, False]
-    assert "3 of 3 pictures shown, with the boxes of exact (score ≥ 0.5)." in page.sections["gallery"]
+    assert "3 of 3 images shown, with the boxes of exact (score ≥ 0.5)." in page.sections["gallery"]
 
 
 @pytest.mark.usefixtures("one_width")
@@ -363,24 +363,24 @@ def test_a_run_alone_is_compared_with_none(page):
 
 
 @pytest.mark.usefixtures("one_width")
-def test_without_pictures_none_is_embedded_and_the_report_says_so(run):
+def test_without_images_none_is_embedded_and_the_report_says_so(run):
     summary = summarise_run(run)
-    text = render(summary, analyse(summary, Resampling(draws=20)), pictures=False)
+    text = render(summary, analyse(summary, Resampling(draws=20)), images=False)
     page = Page(text)
     assert "data:image" not in text and "img" not in {tag for tag, _ in page.elements}
-    assert "holds no picture of the data set" in page.sections["gallery"]
+    assert "holds no image of the data set" in page.sections["gallery"]
     assert runs.HOSTILE not in page.sections["gallery"]
     assert "facebench report RUN --no-pictures -o report.html" in page.sections["again"]
 
 
-def test_without_pictures_no_preview_is_read(tmp_path):
+def test_without_images_no_preview_is_read(tmp_path):
     run = runs.make_run(tmp_path)
     runs.add_cell(run, "exact", runs.EXACT)
     write_previews(run, runs.image)
     for file in (run.path / "previews").glob("*.jpg"):
         file.unlink()
     summary = summarise_run(run)
-    write_report(summary, tmp_path / "a.html", pictures=False)
+    write_report(summary, tmp_path / "a.html", images=False)
     with pytest.raises(ResultsError, match="cannot read"):
         write_report(summary, tmp_path / "b.html")
 
@@ -405,10 +405,10 @@ ONE_MISS = {"group.jpg": runs.EXACT["group.jpg"][:1], runs.HOSTILE: runs.EXACT[r
 @pytest.mark.parametrize(
     ("cells", "sentence", "note"),
     [
-        ([("a", runs.EXACT, 20, {})], "a has the best exact AP (overall), and no detector that these pictures", ""),
+        ([("a", runs.EXACT, 20, {})], "a has the best exact AP (overall), and no detector that these images", ""),
         (
             [("a", runs.EXACT, 20, {}), ("b", runs.EXACT, 5, {"threads": 2})],
-            "b, 2 threads has the best exact AP (overall), and no detector that these pictures",
+            "b, 2 threads has the best exact AP (overall), and no detector that these images",
             "",
         ),
         ([("a", runs.EXACT, 20, {}), ("b", ONE_MISS, 5, {})], "a has the best", ""),
@@ -448,7 +448,7 @@ def test_the_answer(tmp_path, cells, sentence, note):
 
 
 def test_the_answer_says_where_noise_leaves_it_open(tmp_path):
-    """b took 22 ms a picture, half of it on its core: it may be faster than a with 20 ms."""
+    """b took 22 ms an image, half of it on its core: it may be faster than a with 20 ms."""
     run = runs.make_run(tmp_path)
     runs.add_cell(run, "a", runs.EXACT, 20)
     cell = runs.add_cell(run, "b", runs.EXACT, 22)
@@ -462,7 +462,7 @@ def test_the_answer_says_where_noise_leaves_it_open(tmp_path):
 
 @pytest.mark.parametrize(("missed", "winner"), [(1, "quick"), (8, "slow")])
 def test_the_fastest_that_cannot_be_told_from_the_best_is_named_with_the_best(tmp_path, missed, winner):
-    """Of 25 pictures with five faces one has a face missed, and a third of the resamples does without it; or eight."""
+    """Of 25 images with five faces one has a face missed, and a third of the resamples does without it; or eight."""
     faces = {f"{n}.jpg": [((x, 10.0, x + 20.0, 30.0), False) for x in np.arange(5) * 30.0] for n in range(25)}
     run = runs.make_run(tmp_path, faces=faces, sizes=dict.fromkeys(faces, (200, 100)))
     every = {name: [(box, 0.9) for box, _ in of] for name, of in faces.items()}
@@ -471,9 +471,9 @@ def test_the_fastest_that_cannot_be_told_from_the_best_is_named_with_the_best(tm
     sentence = answer(summarise_run(run)).sentence.replace("\u00a0", " ")
     slow = "AP 1.000, p50 62.0 ms, p90 71.6 ms"
     expected = {
-        "quick": "quick is the fastest detector that these pictures cannot tell from the best in exact AP (overall): "
+        "quick": "quick is the fastest detector that not significantly different from the best in exact AP (overall): "
         f"AP .992, p50 22.0 ms, p90 31.6 ms. The best is slow: {slow}.",
-        "slow": "slow has the best exact AP (overall), and no detector that these pictures cannot tell from it is "
+        "slow": "slow has the best exact AP (overall), and no detector that not significantly worse is "
         f"faster: {slow}.",
     }
     assert sentence == expected[winner]
@@ -500,7 +500,7 @@ def test_the_command_that_measures_again(tmp_path, demo, protocol, changes, expe
 
 
 def test_thirteen_detectors_stay_well_under_six_megabytes(tmp_path, monkeypatch):
-    """Twelve pictures as hard to compress as photographs are, with 200 boxes of each detector on each."""
+    """Twelve images as hard to compress as photographs are, with 200 boxes of each detector on each."""
     rng = np.random.default_rng(0)
     names = [f"{place}.jpg" for place in range(12)]
     monkeypatch.setattr(runs, "SIZES", dict.fromkeys(names, (720, 540)))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 from facebench.datasets.base import Source
-from facebench.datasets.formats.annotated import AnnotatedPicture
+from facebench.datasets.formats.annotated import AnnotatedImage
 from facebench.datasets.formats.choice import AnnotatedFolder
-from facebench.tests.support.wider_files import write_picture
+from facebench.tests.support.wider_files import write_image
 
 VOC = """<annotation><filename>{name}</filename>
 <size><width>100</width><height>80</height><depth>3</depth></size>
@@ -20,13 +20,13 @@ OBJECT = """<object><name>{label}</name><difficult>{difficult}</difficult>
 """
 
 
-def write(root: Path, files: Mapping[str, str], pictures: Sequence[str] = ()) -> Path:
-    """Write text files and grey pictures of 100 x 80 pixels below a folder."""
+def write(root: Path, files: Mapping[str, str], images: Sequence[str] = ()) -> Path:
+    """Write text files and grey images of 100 x 80 pixels below a folder."""
     for path, text in files.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text, encoding="utf-8")
-    for i, path in enumerate(pictures):
-        write_picture(root / path, shade=i)
+    for i, path in enumerate(images):
+        write_image(root / path, shade=i)
     return root
 
 
@@ -34,14 +34,14 @@ def voc_object(corners: Sequence[float], label: str = "face", difficult: int = 0
     return OBJECT.format(*corners, label=label, difficult=difficult)
 
 
-def folder(pictures: Sequence[AnnotatedPicture], sources: Mapping[str, Source]) -> AnnotatedFolder:
-    return AnnotatedFolder("", "here", tuple(pictures), sources, ())
+def folder(images: Sequence[AnnotatedImage], sources: Mapping[str, Source]) -> AnnotatedFolder:
+    return AnnotatedFolder("", "here", tuple(images), sources, ())
 
 
 def annotated(
     name: str, boxes: Sequence[Sequence[float]], ignore: Sequence[bool] | None = None, **labels: Sequence[int]
-) -> AnnotatedPicture:
-    return AnnotatedPicture(
+) -> AnnotatedImage:
+    return AnnotatedImage(
         name,
         np.array(boxes, np.float64).reshape(-1, 4),
         np.array(ignore if ignore is not None else [False] * len(boxes), bool),

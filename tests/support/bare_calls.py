@@ -1,6 +1,6 @@
 """What test_adapters.py runs in child processes: each library as its documentation shows, beside its adapter.
 
-Pictures come as OpenCV reads them, blue first; each call turns them round where its library wants RGB.
+Images come as OpenCV reads them, blue first; each call turns them round where its library wants RGB.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ WIDER = {
 }
 
 
-def pictures(wider: Path | None) -> dict[str, BgrImage]:
-    """Pictures of several sizes, some of them real ones out of the folder of WIDER FACE where there is one."""
+def made_images(wider: Path | None) -> dict[str, BgrImage]:
+    """Images of several sizes, some of them real ones out of the folder of WIDER FACE where there is one."""
     face = portrait()[:, :, ::-1]
     canvas = np.full((600, 1000, 3), 120, np.uint8)
     canvas[60:572, 420:932] = face
@@ -50,14 +50,14 @@ SMALL = ("1×1", "5×5", "11×200")
 
 
 def measure(spec: str, wider: Path | None, names: tuple[str, ...]) -> dict[str, tuple[Arrays, Arrays | None]]:
-    """Run adapter and library over pictures: name -> (adapter, library).
+    """Run adapter and library over images: name -> (adapter, library).
 
-    The libraries do not bear all small pictures. The portrait comes again as "again" when all others have been seen.
+    The libraries do not bear all small images. The portrait comes again as "again" when all others have been seen.
     """
     resolved = resolve(spec)
     detector = create(resolved, score_floor=resolved.adapter.info.score_floor)
     bare = BARE[spec]() if spec in BARE else None
-    images = {name: image for name, image in pictures(wider).items() if name in (names or (name,))}
+    images = {name: image for name, image in made_images(wider).items() if name in (names or (name,))}
     answers = {}
     for name, image in {**images, "again": images["portrait"]}.items():
         found = detector.detect(image[:, :, ::-1])
@@ -194,7 +194,7 @@ def yunet() -> Call:
 
 
 def centerface() -> Call:
-    """The authors' own code: cv2.dnn and loops; a fresh net for each picture, since one net bears one size only."""
+    """The authors' own code: cv2.dnn and loops; a fresh net for each image, since one net bears one size only."""
 
     def call(image: BgrImage) -> Arrays:
         net = cv2.dnn.readNetFromONNX(str(model_store.fetch("centerface")))

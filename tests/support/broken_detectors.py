@@ -132,7 +132,7 @@ class HalvesBoxes(Good):
 
 
 class ScalesByTheWrongSide(Good):
-    """Turns shares of the picture into pixels with the height in both directions: right for a square only."""
+    """Turns shares of the image into pixels with the height in both directions: right for a square only."""
 
     def detect(self, image: RGBImage) -> Detections:
         found = super().detect(image)
@@ -227,7 +227,7 @@ class WeighsInWhatLiesAboveItsFloor(Good):
         return changed(found, boxes=found.boxes + np.float32(self.score_floor))
 
 
-# --- the answer depends on something else than the picture
+# --- the answer depends on something else than the image
 
 
 class AnswersByTurns(Good):
@@ -240,7 +240,7 @@ class AnswersByTurns(Good):
 
 
 class RemembersTheLastSize(Good):
-    """Wrong by a pixel for the first picture of another size."""
+    """Wrong by a pixel for the first image of another size."""
 
     _size: tuple[int, ...] = ()
 
@@ -250,16 +250,16 @@ class RemembersTheLastSize(Good):
         return found if same else changed(found, boxes=found.boxes + np.float32(1))
 
 
-# --- the picture is not taken as it is
+# --- the image is not taken as it is
 
 
-class WritesIntoThePicture(Good):
+class WritesIntoTheImage(Good):
     def detect(self, image: RGBImage) -> Detections:
         image[:3] = 0
         return super().detect(image)
 
 
-class WritesIntoThePictureIfItMay(Good):
+class WritesIntoTheImageIfItMay(Good):
     def detect(self, image: RGBImage) -> Detections:
         if image.flags.writeable:
             image[:3] = 0
@@ -287,11 +287,11 @@ class IgnoresStrides(Good):
 class FailsOnOnePixel(Good):
     def detect(self, image: RGBImage) -> Detections:
         if image.size == 3:
-            raise RuntimeError("picture too small")
+            raise RuntimeError("image too small")
         return super().detect(image)
 
 
-class FailsOnThinPictures(Good):
+class FailsOnThinImages(Good):
     def detect(self, image: RGBImage) -> Detections:
         cv2.resize(image, (image.shape[1] // 2, image.shape[0] // 2))  # raises where that is 0
         return super().detect(image)

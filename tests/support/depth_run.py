@@ -1,4 +1,4 @@
-"""A run small enough to be worked by hand: four pictures of two events, five faces, one of them ignored."""
+"""A run small enough to be worked by hand: four images of two events, five faces, one of them ignored."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from facebench.tests.support import runs
 ONE, TWO, THREE, EMPTY = "0--A/one.jpg", "0--A/two.jpg", "1--B/three.jpg", "1--B/empty.jpg"
 SIZES = dict.fromkeys((ONE, TWO, THREE, EMPTY), (200, 100))
 A, B = (10.0, 10.0, 30.0, 30.0), (50.0, 10.0, 62.0, 22.0)
-"""Small and tiny, in picture one."""
+"""Small and tiny, in image one."""
 C, IGNORED = (0.0, 0.0, 100.0, 100.0), (150.0, 10.0, 190.0, 50.0)
-"""Large, and one that counts nowhere, in picture two."""
+"""Large, and one that counts nowhere, in image two."""
 E = (20.0, 20.0, 70.0, 70.0)
-"""Medium, in picture three."""
+"""Medium, in image three."""
 FACES = {ONE: [(A, False), (B, False)], TWO: [(C, False), (IGNORED, True)], THREE: [(E, False)]}
 COLUMNS = {
     "blur": [0, 2, 0, 0, 1],

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from facebench.detectors import Detections, create, resolve
-from facebench.tests.support.bare_calls import pictures
+from facebench.tests.support.bare_calls import made_images
 
 OWN_THRESHOLD = {
     "hog": "adjust_threshold={!r}",
@@ -27,7 +27,7 @@ def differing(spec: str, wider: Path | None) -> tuple[int, list[str]]:
         How many boxes were compared, and a line per detector and image that gave others.
     """
     info = resolve(spec).adapter.info
-    images = {name: image[:, :, ::-1] for name, image in pictures(wider).items()}
+    images = {name: image[:, :, ::-1] for name, image in made_images(wider).items()}
     images = {name: images[name] for name in IMAGES if name in images}
     at_floor = create(spec, score_floor=info.score_floor)
     found = {name: at_floor.detect(image) for name, image in images.items()}

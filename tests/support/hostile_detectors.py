@@ -27,7 +27,7 @@ INFO = DetectorInfo(
 
 
 class Good(Detector):
-    """Returns one box in the middle of every picture."""
+    """Returns one box in the middle of every image."""
 
     info = INFO
 
@@ -114,14 +114,14 @@ class LiesAboutDevice(Good):
         return "cuda"
 
 
-class WritesIntoPicture(Good):
+class WritesIntoImage(Good):
     def detect(self, image):
         image[:] = 0
         return super().detect(image)
 
 
 class DiesOnce(Good):
-    """Aborts at the first picture of its life, as told by a file that it leaves, and works in its second life."""
+    """Aborts at the first image of its life, as told by a file that it leaves, and works in its second life."""
 
     def __init__(self, *, mark: str = "", device="cpu", threads=1, score_floor=None):
         super().__init__(device=device, threads=threads, score_floor=score_floor)
@@ -135,7 +135,7 @@ class DiesOnce(Good):
 
 
 class DiesOnWide(Good):
-    """Aborts on every picture that is wider than 200 pixels."""
+    """Aborts on every image that is wider than 200 pixels."""
 
     def detect(self, image):
         if image.shape[1] > 200:
@@ -144,7 +144,7 @@ class DiesOnWide(Good):
 
 
 class TellsItsWorld(Good):
-    """Returns what it sees of its process as box coordinates: cores, OMP threads, offline switch, writable picture."""
+    """Returns what it sees of its process as box coordinates: cores, OMP threads, offline switch, writable image."""
 
     def detect(self, image):
         cores = len(os.sched_getaffinity(0))
@@ -214,7 +214,7 @@ class WithoutItsBase(Good):
 
 
 class AbortsOnThird(Good):
-    """Aborts on the picture whose grey is 3."""
+    """Aborts on the image whose grey is 3."""
 
     def detect(self, image):
         if int(image[0, 0, 0]) == 3:

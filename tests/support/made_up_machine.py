@@ -70,7 +70,7 @@ def assert_says(findings: Sequence[Finding], check: str, level: str | None, *wor
     assert (finding and finding.level) == level, finding
     if finding is None:
         return
-    text = f"{finding.found} | {finding.meaning} | {finding.mend}"
+    text = f"{finding.found} | {finding.meaning} | {finding.remedy}"
     for word in words:
         assert word in text
     assert finding.found and (finding.level == "ok" or finding.meaning), "what is not well has a meaning"

@@ -1,4 +1,4 @@
-"""A finished run on pictures whose faces say their emotion by their grey level, and a classifier that reads it."""
+"""A finished run on images whose faces say their emotion by their grey level, and a classifier that reads it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from facebench.benchmarks.measure.images import faces_table, new_document
 from facebench.benchmarks.store.records import StoredCell
-from facebench.benchmarks.store.run_folder import PictureRecord, RunFolder
+from facebench.benchmarks.store.run_folder import ImageRecord, RunFolder
 from facebench.datasets import Dataset
 from facebench.datasets.base import Faces, Sample
 from facebench.detectors import Detections
@@ -42,7 +42,7 @@ class GreyReader:
         return np.eye(7, dtype=np.float32)[emotion] * 0.7 + 0.3 / 7
 
 
-def picture(faces: Sequence[tuple[Box, int]]) -> bytes:
+def image(faces: Sequence[tuple[Box, int]]) -> bytes:
     pixels = np.full((HEIGHT, WIDTH, 3), BACKGROUND, np.uint8)
     for (x1, y1, x2, y2), emotion in faces:
         pixels[int(y1) : int(y2), int(x1) : int(x2)] = grey_of(max(emotion, 0))
@@ -57,7 +57,7 @@ def make_dataset(
         ignored = np.array([(name, place) in ignore for place in range(len(of))], bool)
         boxes = np.array([box for box, _ in of], np.float32).reshape(-1, 4)
         labels = np.array([emotion for _, emotion in of], np.int8) if emotions else None
-        samples.append(Sample(name, picture(of), Faces(boxes, ignored, {}, labels)))
+        samples.append(Sample(name, image(of), Faces(boxes, ignored, {}, labels)))
     return Dataset("made-up", tuple(samples), len(samples), (), False, "Squares.", "none", "f" * 16)
 
 
@@ -68,7 +68,7 @@ def make_run(path: Path, dataset: Dataset, excluded: Sequence[str] = ()) -> RunF
         for sample in dataset.samples
     ]
     table = pd.DataFrame(rows, columns=["image_id", "verdict", "detail", "width", "height"])
-    run.write_pictures(table, faces_table(dataset.samples))
+    run.write_images(table, faces_table(dataset.samples))
     return run
 
 
@@ -76,13 +76,13 @@ def add_cell(run: RunFolder, spec: str, found: Found, **changes: Any) -> StoredC
     number = len(run.cells)
     cell = stored(spec, **{"key": f"{number:016x}", "folder": f"cell-{number}"} | changes)
     records = [
-        PictureRecord(
+        ImageRecord(
             name,
             Detections.from_arrays([box for box, _ in found.get(name, ())], [s for _, s in found.get(name, ())]),
             1.0,
             WIDTH * HEIGHT,
         )
-        for name in run.pictures()["image_id"]
+        for name in run.images()["image_id"]
     ]
     run.write_cell(cell, records)
     run.put_cell(cell)

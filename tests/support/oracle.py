@@ -10,13 +10,13 @@ from math import nan
 from typing import NamedTuple
 
 import numpy as np
-from facebench.benchmarks.scoring import PictureBoxes
+from facebench.benchmarks.scoring import ImageBoxes
 from numpy.typing import NDArray
 
 Box = tuple[float, float, float, float]
 
 
-class Picture(NamedTuple):
+class Image(NamedTuple):
     faces: list[Box]
     counted: list[bool]
     boxes: list[Box]
@@ -24,7 +24,7 @@ class Picture(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """The detections of one picture, highest score first."""
+    """The detections of one image, highest score first."""
 
     scores: list[float]
     verdicts: list[str]
@@ -42,29 +42,29 @@ def iou(a: Box, b: Box, one: int) -> float:
     return width * height / (area_a + area_b - width * height)
 
 
-def judge(picture: Picture) -> Judged:
-    order = sorted(range(len(picture.boxes)), key=lambda i: -picture.scores[i])
+def judge(image: Image) -> Judged:
+    order = sorted(range(len(image.boxes)), key=lambda i: -image.scores[i])
     judged = Judged([], [], [], [])
-    hit_already = [False] * len(picture.faces)
+    hit_already = [False] * len(image.faces)
     for i in order:
         best, best_iou = -1, 0.0
-        for j, face in enumerate(picture.faces):
-            overlap = iou(picture.boxes[i], face, 1)
+        for j, face in enumerate(image.faces):
+            overlap = iou(image.boxes[i], face, 1)
             if overlap > best_iou:
                 best, best_iou = j, overlap
         if best_iou < 0.5:
             verdict = "false alarm"
-        elif not picture.counted[best]:
+        elif not image.counted[best]:
             verdict = "dropped"
         elif hit_already[best]:
             verdict = "false alarm"
         else:
             verdict = "hit"
             hit_already[best] = True
-        judged.scores.append(picture.scores[i])
+        judged.scores.append(image.scores[i])
         judged.verdicts.append(verdict)
         judged.best_ious.append(best_iou)
-        judged.plain_ious.append(iou(picture.boxes[i], picture.faces[best], 0) if best >= 0 else 0.0)
+        judged.plain_ious.append(iou(image.boxes[i], image.faces[best], 0) if best >= 0 else 0.0)
     return judged
 
 
@@ -81,35 +81,35 @@ def curve_area(judged: list[Judged], thresholds: list[float], faces: int) -> flo
     if faces == 0:
         return nan
     hits, proposals = [0] * len(thresholds), [0] * len(thresholds)
-    for picture in judged:
-        position, picture_hits, picture_proposals = 0, 0, 0
+    for image in judged:
+        position, image_hits, image_proposals = 0, 0, 0
         for k, threshold in enumerate(thresholds):
-            while position < len(picture.scores) and picture.scores[position] >= threshold:
-                picture_hits += picture.verdicts[position] == "hit"
-                picture_proposals += picture.verdicts[position] != "dropped"
+            while position < len(image.scores) and image.scores[position] >= threshold:
+                image_hits += image.verdicts[position] == "hit"
+                image_proposals += image.verdicts[position] != "dropped"
                 position += 1
-            hits[k] += picture_hits
-            proposals[k] += picture_proposals
+            hits[k] += image_hits
+            proposals[k] += image_proposals
     return average_precision([(h / faces, h / p) for h, p in zip(hits, proposals, strict=True) if p > 0])
 
 
-def official_ap(pictures: list[Picture]) -> float:
-    scores = [score for picture in pictures for score in picture.scores]
+def official_ap(images: list[Image]) -> float:
+    scores = [score for image in images for score in image.scores]
     low, high = (min(scores), max(scores)) if scores else (0.0, 0.0)
     judged = []
-    for picture in pictures:
-        if picture.faces:
-            one = judge(picture)
+    for image in images:
+        if image.faces:
+            one = judge(image)
             normalised = [1.0 if high == low else (score - low) / (high - low) for score in one.scores]
             judged.append(one._replace(scores=normalised))
     thresholds = [1 - k / 1000 for k in range(1, 1001)]
-    return curve_area(judged, thresholds, sum(sum(picture.counted) for picture in pictures))
+    return curve_area(judged, thresholds, sum(sum(image.counted) for image in images))
 
 
-def exact_ap(pictures: list[Picture]) -> float:
-    judged = [judge(picture) for picture in pictures]
-    thresholds = sorted({score for picture in pictures for score in picture.scores}, reverse=True)
-    return curve_area(judged, thresholds, sum(sum(picture.counted) for picture in pictures))
+def exact_ap(images: list[Image]) -> float:
+    judged = [judge(image) for image in images]
+    thresholds = sorted({score for image in images for score in image.scores}, reverse=True)
+    return curve_area(judged, thresholds, sum(sum(image.counted) for image in images))
 
 
 def coco_area(verdicts: list[int], faces: int) -> float:
@@ -124,11 +124,11 @@ def coco_area(verdicts: list[int], faces: int) -> float:
     return sum(levels) / 101
 
 
-def at_threshold(pictures: list[Picture], threshold: float) -> dict[str, float]:
-    faces = sum(sum(picture.counted) for picture in pictures)
+def at_threshold(images: list[Image], threshold: float) -> dict[str, float]:
+    faces = sum(sum(image.counted) for image in images)
     accepted = [
         (verdict, plain_iou)
-        for one in map(judge, pictures)
+        for one in map(judge, images)
         for score, verdict, plain_iou in zip(one.scores, one.verdicts, one.plain_ious, strict=True)
         if score >= threshold
     ]
@@ -142,18 +142,18 @@ def at_threshold(pictures: list[Picture], threshold: float) -> dict[str, float]:
         "precision": precision,
         "recall": recall,
         "f1": 2 * hits / (hits + false_alarms + faces) if hits + false_alarms + faces else nan,
-        "false_alarms_per_picture": false_alarms / len(pictures) if pictures else nan,
+        "false_alarms_per_image": false_alarms / len(images) if images else nan,
         "mean_iou": sum(hit_ious) / hits if hits else nan,
     }
 
 
 def to_arrays(
-    pictures: list[Picture],
-) -> tuple[PictureBoxes, PictureBoxes, NDArray[np.float64], NDArray[np.bool_]]:
+    images: list[Image],
+) -> tuple[ImageBoxes, ImageBoxes, NDArray[np.float64], NDArray[np.bool_]]:
     """Faces, detections, their scores, and the mask of the faces that count."""
     return (
-        PictureBoxes.from_pictures([picture.faces for picture in pictures]),
-        PictureBoxes.from_pictures([picture.boxes for picture in pictures]),
-        np.array([score for picture in pictures for score in picture.scores], dtype=np.float64),
-        np.array([counts for picture in pictures for counts in picture.counted], dtype=np.bool_),
+        ImageBoxes.from_images([image.faces for image in images]),
+        ImageBoxes.from_images([image.boxes for image in images]),
+        np.array([score for image in images for score in image.scores], dtype=np.float64),
+        np.array([counts for image in images for counts in image.counted], dtype=np.bool_),
     )

@@ -64,8 +64,8 @@ class Ticks:
 
 
 def scene(*faces: tuple[int, int, int, int], size: tuple[int, int] = (240, 320)) -> np.ndarray:
-    """A dark picture with square faces: x, y, side, grey level."""
-    picture = np.full((*size, 3), 30, np.uint8)
+    """A dark image with square faces: x, y, side, grey level."""
+    image = np.full((*size, 3), 30, np.uint8)
     for x, y, side, level in faces:
-        picture[y : y + side, x : x + side] = level
-    return picture
+        image[y : y + side, x : x + side] = level
+    return image

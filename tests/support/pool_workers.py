@@ -7,14 +7,14 @@ import resource
 from pathlib import Path
 
 import numpy as np
-from facebench.benchmarks.measure.executors.base import Seat
+from facebench.benchmarks.measure.executors.base import WorkerSlot
 
 
 class Doubles:
     """A worker that answers with twice the number, and falls over where a file says so."""
 
-    def __init__(self, folder: Path, times: int, seat: Seat) -> None:
-        self.folder, self.times, self.seat = folder, times, seat
+    def __init__(self, folder: Path, times: int, slot: WorkerSlot) -> None:
+        self.folder, self.times, self.slot = folder, times, slot
 
     def __call__(self, chunk):
         for number in chunk:
@@ -30,9 +30,9 @@ class Doubles:
 
 
 class Blocks:
-    """Takes and frees blocks of a picture's size; says how many pages it touched and how many were asked for anew."""
+    """Takes and frees blocks of an image's size; says how many pages it touched and how many were asked for again."""
 
-    def __init__(self, seat):
+    def __init__(self, slot):
         pass
 
     def __call__(self, chunk):
@@ -49,11 +49,11 @@ class Blocks:
 class Cores:
     """A worker that says which cores it may use."""
 
-    def __init__(self, seat: Seat) -> None:
-        self.seat = seat
+    def __init__(self, slot: WorkerSlot) -> None:
+        self.slot = slot
 
     def __call__(self, chunk):
-        return self.seat.cores, tuple(sorted(os.sched_getaffinity(0)))
+        return self.slot.cores, tuple(sorted(os.sched_getaffinity(0)))
 
     def close(self) -> None:
         """Hold nothing."""

@@ -15,12 +15,12 @@ ENVIRONMENT = {
 }
 DATASET = {
     "name": "made-up:val?sample=3&seed=1",
-    "coverage": "3 of 1,234 pictures",
+    "coverage": "3 of 1,234 images",
     "pictures": 3,
     "total": 1234,
     "lists": [],
     "demo": False,
-    "description": "Pictures <b>made up</b> for a test.",
+    "description": "Images <b>made up</b> for a test.",
     "licence": "none & void",
     "fingerprint": "f" * 16,
     "notes": ["2 boxes <lie> outside"],

@@ -8,8 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from facebench.benchmarks.scoring import PictureBoxes
-from facebench.tests.support.oracle import Picture
+from facebench.benchmarks.scoring import ImageBoxes
+from facebench.tests.support.oracle import Image
 from numpy.typing import NDArray
 from scipy.io import loadmat
 
@@ -58,16 +58,16 @@ def to_corners(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
 @dataclass
 class Reference:
     names: list[str]
-    faces: PictureBoxes
-    detections: PictureBoxes
+    faces: ImageBoxes
+    detections: ImageBoxes
     scores: NDArray[np.float64]
     lists: dict[str, NDArray[np.bool_]]
 
-    def pictures(self, mask: NDArray[np.bool_]) -> list[Picture]:
+    def images(self, mask: NDArray[np.bool_]) -> list[Image]:
         """As the oracle takes them."""
         f, d = self.faces.offsets, self.detections.offsets
         return [
-            Picture(
+            Image(
                 [tuple(box) for box in self.faces.boxes[f[i] : f[i + 1]].tolist()],
                 mask[f[i] : f[i + 1]].tolist(),
                 [tuple(box) for box in self.detections.boxes[d[i] : d[i + 1]].tolist()],
@@ -89,8 +89,8 @@ def load_reference(root: Path) -> Reference:
         lists[key] = np.concatenate([counted[name] for name in names])
     return Reference(
         names,
-        PictureBoxes.from_pictures([faces[name] for name in names]),
-        PictureBoxes.from_pictures([predictions[name][:, :4] for name in names]),
+        ImageBoxes.from_images([faces[name] for name in names]),
+        ImageBoxes.from_images([predictions[name][:, :4] for name in names]),
         np.concatenate([predictions[name][:, 4] for name in names]),
         lists,
     )

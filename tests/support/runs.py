@@ -1,4 +1,4 @@
-"""Small run folders made by hand: no detector runs, no picture is read."""
+"""Small run folders made by hand: no detector runs, no image is read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from facebench.benchmarks.store.records import StoredCell
-from facebench.benchmarks.store.run_folder import PictureRecord, RunFolder
+from facebench.benchmarks.store.run_folder import ImageRecord, RunFolder
 from facebench.detectors import Detections
 from facebench.tests.support.records import document, stored
 
@@ -42,9 +42,9 @@ def make_run(
     columns: Mapping[str, Sequence[int]] | None = None,
     lists: Sequence[str] = (),
 ) -> RunFolder:
-    """Start a run of the three pictures, or of others; `excluded` are further ones, as run.json lists them.
+    """Start a run of the three images, or of others; `excluded` are further ones, as run.json lists them.
 
-    `columns` are labels and lists: a number for each face, in the order of the pictures.
+    `columns` are labels and lists: a number for each face, in the order of the images.
     """
     sizes, faces = sizes or SIZES, faces or FACES
     run = RunFolder.create(
@@ -52,10 +52,10 @@ def make_run(
         document(dataset={"demo": demo, "lists": list(lists)}, excluded=[list(row) for row in excluded]),
     )
     rows = [(name, *box, ignored or ignore_all) for name, found in faces.items() for box, ignored in found]
-    pictures = [(name, "ok", "", *size) for name, size in sizes.items()]
-    pictures += [(name, verdict, detail, 0, 0) for name, verdict, detail in excluded]
-    run.write_pictures(
-        pd.DataFrame(pictures, columns=["image_id", "verdict", "detail", "width", "height"]),
+    images = [(name, "ok", "", *size) for name, size in sizes.items()]
+    images += [(name, verdict, detail, 0, 0) for name, verdict, detail in excluded]
+    run.write_images(
+        pd.DataFrame(images, columns=["image_id", "verdict", "detail", "width", "height"]),
         pd.DataFrame(rows, columns=["image_id", "x1", "y1", "x2", "y2", "ignore"])
         .astype(dict.fromkeys(("x1", "y1", "x2", "y2"), np.float32))
         .assign(**{name: np.array(values, np.int8) for name, values in (columns or {}).items()}),
@@ -69,17 +69,17 @@ def add_cell(run: RunFolder, spec: str, found: Found | None = None, ms: float = 
     usual = {"key": f"{number:016x}", "folder": f"cell-{number}", "machine": run.document.environment.machine}
     cell = stored(spec, **usual | changes)
     if found is not None:
-        pictures = run.pictures()
-        pictures = pictures[pictures["verdict"] == "ok"]
+        images = run.images()
+        images = images[images["verdict"] == "ok"]
         records = [
-            PictureRecord(
+            ImageRecord(
                 name,
                 Detections.from_arrays([box for box, _ in found.get(name, ())], [s for _, s in found.get(name, ())]),
                 ms + place,
                 width * height,
             )
             for place, (name, width, height) in enumerate(
-                pictures[["image_id", "width", "height"]].itertuples(index=False)
+                images[["image_id", "width", "height"]].itertuples(index=False)
             )
         ]
         run.write_cell(cell, records)
@@ -88,7 +88,7 @@ def add_cell(run: RunFolder, spec: str, found: Found | None = None, ms: float = 
 
 
 def image(image_id: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """A picture of the right size, a gradient."""
+    """An image of the right size, a gradient."""
     width, height = SIZES[image_id]
     ramp = np.linspace(0, 255, width, dtype=np.uint8)
     return np.repeat(np.repeat(ramp[None, :, None], height, axis=0), 3, axis=2)

@@ -126,10 +126,10 @@ Rows = tuple[Any, Any, Any]
 
 
 def batches(spec: str) -> tuple[list[Rows], list[Rows], list[int]]:
-    """Pictures of two sizes mixed, in one batch and one by one, and how many went into each run of the network."""
+    """Images of two sizes mixed, in one batch and one by one, and how many went into each run of the network."""
     detector = create(spec, score_floor=0.02)
     face = portrait()
-    pictures = [face, face[:301, :277], face[:, ::-1], face[::-1], face[40:341, 100:377], np.zeros_like(face)]
+    given = [face, face[:301, :277], face[:, ::-1], face[::-1], face[40:341, 100:377], np.zeros_like(face)]
     runs: list[int] = []
     inner = detector._detect_same_size  # type: ignore[attr-defined]
 
@@ -139,10 +139,10 @@ def batches(spec: str) -> tuple[list[Rows], list[Rows], list[int]]:
         return answers
 
     detector._detect_same_size = counted  # type: ignore[attr-defined]
-    together = detector.detect_batch(pictures)
+    together = detector.detect_batch(given)
     batch_runs = runs.copy()
     assert detector.detect_batch([]) == []
-    return rows(together), rows([detector.detect(picture) for picture in pictures]), batch_runs
+    return rows(together), rows([detector.detect(image) for image in given]), batch_runs
 
 
 def rows(found: list[Detections]) -> list[Rows]:

@@ -66,15 +66,15 @@ def threads(spec: str, objects: int, calls: int, wrapped: bool) -> tuple[int, in
         How many answers differ from the one that a thread alone gets, and how many boxes those have.
     """
     detectors = [built(spec, wrapped) for _ in range(objects)]
-    pictures = images(spec)
-    alone = [detectors[0].detect(image) for image in pictures]
+    given = images(spec)
+    alone = [detectors[0].detect(image) for image in given]
     expected = [contents(found) for found in alone]
 
     def ask(thread: int) -> int:
         wrong = 0
         for call in range(calls):
-            which = (thread + call) % len(pictures)
-            wrong += contents(detectors[thread % objects].detect(pictures[which])) != expected[which]
+            which = (thread + call) % len(given)
+            wrong += contents(detectors[thread % objects].detect(given[which])) != expected[which]
         return wrong
 
     sys.setswitchinterval(1e-4)

@@ -17,7 +17,7 @@ def png(width: int, height: int, value: int = 128) -> bytes:
 
 
 def make_dataset(count: int = 6, *, sources: dict[int, bytes] | None = None, fingerprint: str = "f" * 16) -> Dataset:
-    """Pictures of 160×120 with one face where `Good` finds it; `sources` puts other bytes in."""
+    """Images of 160×120 with one face where `Good` finds it; `sources` puts other bytes in."""
     faces = Faces(
         boxes=np.array([[40, 30, 80, 60]], dtype=np.float32),
         ignore=np.zeros(1, dtype=bool),
@@ -33,7 +33,7 @@ def make_dataset(count: int = 6, *, sources: dict[int, bytes] | None = None, fin
         total=count + 10,
         lists=(),
         demo=False,
-        description="Grey pictures.",
+        description="Grey images.",
         licence="none",
         fingerprint=fingerprint,
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from facebench.benchmarks.store.journal import PictureRecord, Repeat
+from facebench.benchmarks.store.journal import ImageRecord, Repeat
 from facebench.benchmarks.store.records import Floor
 from facebench.benchmarks.store.run_folder import RunFolder
 from facebench.detectors import Detections
@@ -32,7 +32,7 @@ def add_timed(
     """Add a cell of 5 ms a call, 20 ms a megapixel and 2 ms a face found, `slower` times as long in each round.
 
     Half of a call is the network, a third before it, a sixth after; 0 to 5 faces are found, the first of them, on
-    `hits` pictures, a true one; the processor works 0.99 of the time.
+    `hits` images, a true one; the processor works 0.99 of the time.
     """
     records, repeats = [], []
     for place, (name, (width, height)) in enumerate(SIZES.items()):
@@ -44,7 +44,7 @@ def add_timed(
             taken = ms * factor
             split = (taken / 3, taken / 2, taken / 6) if stages else None
             if number == 0:
-                records.append(PictureRecord(name, found, taken, width * height, taken * 0.99, split))
+                records.append(ImageRecord(name, found, taken, width * height, taken * 0.99, split))
             else:
                 repeats.append(Repeat(number, name, taken, taken * 0.99, split, len(found), same=True))
     stored = runs.add_cell(run, spec, **{"rounds": len(slower), **cell})

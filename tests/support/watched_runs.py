@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from facebench.benchmarks.measure.detector_process import Limits
-from facebench.benchmarks.measure.plan import Plan, Silent
+from facebench.benchmarks.measure.plan import NullObserver, Plan
 from facebench.detectors import resolve_all
 
 LIMITS = Limits(memory_mb=512)
@@ -14,20 +14,20 @@ def plan(dataset, *names: str, **options) -> Plan:
     return Plan(dataset, specs, limits=LIMITS, **options)
 
 
-class Interrupts(Silent):
-    """Presses Ctrl-C once so many pictures are done."""
+class Interrupts(NullObserver):
+    """Presses Ctrl-C once so many images are done."""
 
     def __init__(self, after: int) -> None:
         self.left = after
 
-    def picture_done(self) -> None:
+    def image_done(self) -> None:
         self.left -= 1
         if self.left == 0:
             raise KeyboardInterrupt
 
 
-class Counts(Silent):
-    """Remembers how many pictures were already there when each cell began, and how many were measured."""
+class Counts(NullObserver):
+    """Remembers how many images were already there when each cell began, and how many were measured."""
 
     def __init__(self) -> None:
         self.begun: dict[str, int] = {}
@@ -36,5 +36,5 @@ class Counts(Silent):
     def cell_begins(self, cell, done, total):
         self.begun[cell.spec] = done
 
-    def picture_done(self):
+    def image_done(self):
         self.measured += 1

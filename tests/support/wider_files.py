@@ -32,7 +32,7 @@ def write_annotation(path: Path, rows: Rows) -> None:
 
 
 def write_list(path: Path, rows: Rows, indices: Mapping[str, Sequence[int]]) -> None:
-    """Write the official structure: cells of events, in them cells of pictures."""
+    """Write the official structure: cells of events, in them cells of images."""
     events = list(dict.fromkeys(name.split("/")[0] for name in rows))
     of_event = [[name for name in rows if name.startswith(event + "/")] for event in events]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,6 +54,6 @@ def write_list(path: Path, rows: Rows, indices: Mapping[str, Sequence[int]]) -> 
     )
 
 
-def write_picture(path: Path, shade: int = 128, size: tuple[int, int] = (100, 80)) -> None:
+def write_image(path: Path, shade: int = 128, size: tuple[int, int] = (100, 80)) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", size, (shade, shade, shade)).save(path)

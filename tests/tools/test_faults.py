@@ -38,7 +38,7 @@ from facebench.tools.faults.tampered import tampered
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A finished run of few pictures, not to be changed."""
+    """A finished run of few images, not to be changed."""
     folder = tmp_path_factory.mktemp("faults")
     data = write_small(folder / "pictures", 4)
     return run(Plan(load(f"folder:{data}"), resolve_all([SPEC])), folder / "run").path
@@ -72,7 +72,7 @@ def change_document(folder, change) -> None:
             lambda one: replace_table(one, "timings.parquet", lambda rows: pd.concat([rows, rows[:1]])),
             "doubled: timings",
         ),
-        (lambda one: replace_table(one, "pictures.parquet", lambda rows: rows[::-1]), "changed: pictures"),
+        (lambda one: replace_table(one, "pictures.parquet", lambda rows: rows[::-1]), "changed: images"),
         (lambda one: change_document(one, lambda document: document.pop("excluded")), "other excluded"),
         (lambda one: change_document(one, lambda document: document["dataset"]["notes"].append("x")), "other notes"),
         (lambda one: change_document(one, lambda document: document["cells"][0].update(rounds=2)), "other cells"),
@@ -89,7 +89,7 @@ def test_a_result_that_differs_from_an_undisturbed_one_is_seen(finished, copied,
     [
         ("run.json", b"{", "half-read: cannot read"),
         ("pictures.parquet", b"PAR1", "half-read: pictures.parquet"),
-        ("cells/x/journal.jsonl", b'{"event": "picture", "image_id": "a"}\n' * 2, "doubled: picture a"),
+        ("cells/x/journal.jsonl", b'{"event": "picture", "image_id": "a"}\n' * 2, "doubled: image a"),
         ("cells/x/journal.jsonl", b'{"event": "repeat", "round": 1, "image_id": "a"}\n' * 2, "doubled: round 1 of a"),
         ("cells/x/journal.jsonl", b'{"event": "start"}\n' * 2 + b'{"event": "pict', ""),
     ],
@@ -218,12 +218,12 @@ def test_a_file_without_a_buffer_stays_without(tmp_path):
     os.close(log)
 
 
-def test_sixty_corrupt_pictures_are_of_every_kind_and_the_same_for_the_same_seed():
-    pictures = make(1)
-    assert len(pictures) == 60 and pictures == make(1) and pictures != make(2)
-    assert Counter(name[3:].rpartition(".")[0] for name in pictures) == dict.fromkeys(MAKERS, 5)
-    verdicts = Counter(decode(data).verdict for data in pictures.values())
-    assert set(verdicts) == {"ok", "truncated", "unreadable", "too large", "not a picture"}
+def test_sixty_corrupt_images_are_of_every_kind_and_the_same_for_the_same_seed():
+    images = make(1)
+    assert len(images) == 60 and images == make(1) and images != make(2)
+    assert Counter(name[3:].rpartition(".")[0] for name in images) == dict.fromkeys(MAKERS, 5)
+    verdicts = Counter(decode(data).verdict for data in images.values())
+    assert set(verdicts) == {"ok", "truncated", "unreadable", "too large", "not an image"}
     assert verdicts["ok"] >= 20
 
 

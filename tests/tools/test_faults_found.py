@@ -1,4 +1,4 @@
-"""Faults that `facebench.tools.faults` found, each done on purpose: what a kill or a bad disk left is mended."""
+"""Faults that `facebench.tools.faults` found, each done on purpose: what a kill or a bad disk left is fixed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from facebench.benchmarks.measure.detector_process import DetectorProcess
 from facebench.benchmarks.measure.executors import LocalExecutor
 from facebench.benchmarks.measure.plan import Plan
 from facebench.benchmarks.measure.runner import run
-from facebench.benchmarks.store.journal import Journal, PictureRecord
+from facebench.benchmarks.store.journal import ImageRecord, Journal
 from facebench.benchmarks.store.run_folder import RunFolder, lock
 from facebench.detectors import Detections, resolve_all
 from facebench.errors import FacebenchError, ResultsError
@@ -101,15 +101,15 @@ def test_a_journal_with_a_begun_round_is_not_taken_for_one_left_behind(tmp_path,
     assert len(calls(folder)) == 2 * len(small)
 
 
-def test_killed_between_the_pictures_and_what_was_odd_about_them(tmp_path, monkeypatch):
-    dataset = make_dataset(3, sources={1: b"no picture"})
+def test_killed_between_the_images_and_what_was_odd_about_them(tmp_path, monkeypatch):
+    dataset = make_dataset(3, sources={1: b"no image"})
     with monkeypatch.context() as patch:
         killed_at(patch, RunFolder, "save", call=2)
         with pytest.raises(Killed):
             run(plan(dataset), tmp_path / "run")
     assert (tmp_path / "run" / "pictures.parquet").exists()
     folder = run(plan(dataset), tmp_path / "run")
-    assert [row[:2] for row in folder.document.excluded] == [("picture-1.png", "not a picture")]
+    assert [row[:2] for row in folder.document.excluded] == [("picture-1.png", "not an image")]
 
 
 def test_temporary_files_of_killed_writers_go_and_those_of_living_ones_stay(tmp_path):
@@ -128,8 +128,8 @@ def test_temporary_files_of_killed_writers_go_and_those_of_living_ones_stay(tmp_
         assert [path.exists() for path in left] == [False, False, True, True]
 
 
-def record(name: str) -> PictureRecord:
-    return PictureRecord(name, Detections.from_arrays(np.array([[1, 2, 3, 4]]), np.array([0.5])), 1.0, 100)
+def record(name: str) -> ImageRecord:
+    return ImageRecord(name, Detections.from_arrays(np.array([[1, 2, 3, 4]]), np.array([0.5])), 1.0, 100)
 
 
 def test_what_a_full_disk_refused_is_not_written_when_the_journal_is_closed(tmp_path):
@@ -138,19 +138,19 @@ def test_what_a_full_disk_refused_is_not_written_when_the_journal_is_closed(tmp_
     journal = Journal(tmp_path / "journal.jsonl")
     journal._file = (tmp_path / "journal.jsonl").open("ab", buffering=0)
     with pytest.raises(ResultsError, match=r"No space left on device.*run the same command again"):
-        journal.picture(record("a"), 1.0)
+        journal.image(record("a"), 1.0)
     journal.close()
 
 
 def test_places_are_right_after_a_torn_line(tmp_path):
     journal = Journal(tmp_path / "journal.jsonl")
     journal.open()
-    journal.picture(record("a"), 1.0)
+    journal.image(record("a"), 1.0)
     journal.close()
     with (tmp_path / "journal.jsonl").open("ab") as file:
         file.write(b'{"event": "picture", "image')
     _, places = journal.open_index()
-    places["b"] = journal.picture(record("b"), 1.0)
+    places["b"] = journal.image(record("b"), 1.0)
     assert [one.image_id for one in journal.read(places.values())] == ["a", "b"]
     journal.close()
 
@@ -159,7 +159,7 @@ def test_a_damaged_line_inside_a_journal_loses_nothing_in_silence(tmp_path):
     journal = Journal(tmp_path / "journal.jsonl")
     journal.open()
     for name in "abc":
-        journal.picture(record(name), 1.0)
+        journal.image(record(name), 1.0)
     journal.close()
     content = (tmp_path / "journal.jsonl").read_bytes()
     (tmp_path / "journal.jsonl").write_bytes(content.replace(b'"event": "picture", "image_id": "b"', b"", 1))
@@ -208,14 +208,14 @@ def test_children_of_a_pool_killed_while_they_start_end_too():
     assert (ended.code, ended.left) == (-9, 0)
 
 
-def test_a_picture_for_which_shared_memory_has_no_room_is_one_error(monkeypatch):
+def test_a_image_for_which_shared_memory_has_no_room_is_one_error(monkeypatch):
     def no_room(*_):
         raise OSError(28, "No space left on device")
 
     with DetectorProcess("hostile_detectors:Good") as child:
         child.start()
         monkeypatch.setattr(os, "posix_fallocate", no_room)
-        with pytest.raises(FacebenchError, match=r"no room for a picture of 0\.1 MB: No space left.*--shm-size"):
+        with pytest.raises(FacebenchError, match=r"no room for an image of 0\.1 MB: No space left.*--shm-size"):
             child.detect(np.zeros((120, 160, 3), np.uint8))
 
 

@@ -34,8 +34,8 @@ def test_what_differs_is_named(other, expected):
 
 
 def test_throughput_leaves_the_start_out():
-    assert Trial(100.0, 2.0, 50, {}).pictures_per_second == 25.0
-    assert math.isnan(Trial(1.0, 0.0, 0, {}).pictures_per_second)
+    assert Trial(100.0, 2.0, 50, {}).images_per_second == 25.0
+    assert math.isnan(Trial(1.0, 0.0, 0, {}).images_per_second)
 
 
 @pytest.mark.slow
@@ -50,4 +50,4 @@ def test_both_ways_give_the_same_detections(available):
     command += ["--pictures", "70", "--workers", "1", "--detector", str(available("yunet"))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "over 6 pictures" in done.stdout and "detections are equal on 70 pictures" in done.stdout
+    assert "over 6 images" in done.stdout and "detections are equal on 70 images" in done.stdout

@@ -1,4 +1,4 @@
-"""The measurement of growth: pictures repeated under new names, and figures that are those of a real run."""
+"""The measurement of growth: images repeated under new names, and figures that are those of a real run."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from facebench.tools import scale
 from facebench.tools.scale import Measurement, main, repeated
 
 
-@pytest.mark.parametrize("pictures", [1, 6, 7, 20])
-def test_pictures_are_repeated_under_new_names(small, pictures):
-    more = repeated(small, pictures)
-    assert len(more) == more.total == pictures and more.demo
+@pytest.mark.parametrize("images", [1, 6, 7, 20])
+def test_images_are_repeated_under_new_names(small, images):
+    more = repeated(small, images)
+    assert len(more) == more.total == images and more.demo
     names = [sample.image_id for sample in more.samples]
-    assert len(set(names)) == pictures
-    assert [name.partition("/")[2] for name in names] == [small.samples[i % 6].image_id for i in range(pictures)]
-    assert [sample.source for sample in more.samples] == [small.samples[i % 6].source for i in range(pictures)]
+    assert len(set(names)) == images
+    assert [name.partition("/")[2] for name in names] == [small.samples[i % 6].image_id for i in range(images)]
+    assert [sample.source for sample in more.samples] == [small.samples[i % 6].source for i in range(images)]
 
 
-def test_another_number_of_pictures_is_another_data_set():
+def test_another_number_of_images_is_another_data_set():
     prints = {repeated(make_dataset(6), count).fingerprint for count in (1, 6, 600, 60000)}
     assert len(prints) == 4 and all(len(one) <= 32 for one in prints)
 
@@ -29,7 +29,7 @@ def test_another_number_of_pictures_is_another_data_set():
 def test_throughput_is_that_of_the_pass():
     found = Measurement(100, "local:1", look_s=9.0, detect_s=4.0, whole_s=20.0, detections=0, journal_bytes=0,
                         table_bytes=0, memory=())  # fmt: skip
-    assert found.pictures_per_second == 25.0
+    assert found.images_per_second == 25.0
 
 
 @pytest.mark.slow
@@ -48,7 +48,7 @@ def test_a_run_is_measured_with_its_memory_and_what_comes_after_it(tmp_path, cap
     assert max(own for _, own, _ in first["memory"]) > 20
     assert [one["pictures"] for one in document["afterwards"]] == [7, 4]
     assert all(one["report_bytes"] > 100_000 and one["table_s"] > 0 for one in document["afterwards"])
-    assert "7 pictures, local:1" in capsys.readouterr().out
+    assert "7 images, local:1" in capsys.readouterr().out
 
 
 def test_a_process_that_has_ended_is_no_sample_of_its_memory(monkeypatch, tmp_path):

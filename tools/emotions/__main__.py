@@ -28,9 +28,9 @@ def search_command(
     from .search import search
 
     ship.require_torch()
-    pictures = fer2013(data)
-    with stderr().status("looking for pictures of the training part that repeat one held out"):
-        training, public = ship.training_and_public(pictures, audit(pictures))
+    images = fer2013(data)
+    with stderr().status("looking for images of the training part that repeat one held out"):
+        training, public = ship.training_and_public(images, audit(images))
     output.parent.mkdir(parents=True, exist_ok=True)
     with training_bar("trial ") as observer:
         best = search(training, public, output, device=device, observer=observer)
@@ -46,25 +46,25 @@ def copies_command(
     epochs: Annotated[int | None, typer.Option(min=1, help="Of each training; else 44.")] = None,
     device: Annotated[Device, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
-    """Train one recipe with FER2013's copies of held-out pictures left in and taken out: what is memory worth?"""
+    """Train one recipe with FER2013's copies of held-out images left in and taken out: what is memory worth?"""
     from ...datasets.faces.duplicates import audit, summary
     from ...emotions.training.ship import require_torch
     from . import copies
 
     require_torch()
-    console, pictures = stderr(), fer2013(data)
+    console, images = stderr(), fer2013(data)
     for split in copies.HELD_OUT:
-        pictures.split(split)  # says what is missing before the long search
-    with console.status("looking for pictures of the training part that repeat one held out"):
-        found = audit(pictures)
-    for line in summary(pictures, found):
+        images.split(split)  # says what is missing before the long search
+    with console.status("looking for images of the training part that repeat one held out"):
+        found = audit(images)
+    for line in summary(images, found):
         console.print(line, highlight=False, soft_wrap=True)
     plan = copies.copies_plan(epochs=epochs)
     with training_bar("copies left in: ") as observer:
         trials = copies.measure_copies(
-            pictures,
-            copies.learnt_from(pictures, found),
-            copies.held_out_parts(pictures, found),
+            images,
+            copies.learnt_from(images, found),
+            copies.held_out_parts(images, found),
             plan,
             output=output,
             device=device,

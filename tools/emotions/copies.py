@@ -1,11 +1,11 @@
-"""What copies are worth: one recipe, trained with and without the training pictures that repeat a held-out one.
+"""What copies are worth: one recipe, trained with and without the training images that repeat a held-out one.
 
-FER2013 holds many photographs twice. The same plan is trained three times here: on the clean pictures, as the shipped
-classifier is (without what repeats a picture held out, and without repetitions within training, contradictions and
-blanks), on all but those that are pixel-equal to a picture held out, and on all. What the accuracy gains on held-out
-pictures that are repeated in training, and on no other, is memory.
+FER2013 holds many photographs twice. The same plan is trained three times here: on the clean images, as the shipped
+classifier is (without what repeats an image held out, and without repetitions within training, contradictions and
+blanks), on all but those that are pixel-equal to an image held out, and on all. What the accuracy gains on held-out
+images that are repeated in training, and on no other, is memory.
 
-A csv does not say which pictures are the study's 2,867: read from it, they are learnt from.
+A csv does not say which images are the study's 2,867: read from it, they are learnt from.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from ...benchmarks.resampling.bootstrap import Interval
 from ...benchmarks.store.run_folder import write_atomically
 from ...datasets.faces.duplicates import Audit
-from ...datasets.faces.fer import EMOTIONS, FerPictures
+from ...datasets.faces.fer import EMOTIONS, FerImages
 from ...emotions.scoring.classification import classification_report
 from ...emotions.scoring.evaluation_text import aligned, percent
 from ...emotions.training.ship import labelled, teacher_plans
@@ -41,22 +41,22 @@ class CopiesTrial:
 
     Attributes:
         left_in: one of `LEFT_IN`.
-        pictures: how many it learnt from.
-        accuracy: by part of FER2013, "public" and "private", and by "new" or "repeated" after a hyphen: of the pictures
-            that the study's training part does not repeat, and of those that it does; those that hold no picture are
+        images: how many it learnt from.
+        accuracy: by part of FER2013, "public" and "private", and by "new" or "repeated" after a hyphen: of the images
+            that the study's training part does not repeat, and of those that it does; those that hold no image are
             left out.
-        counts: how many pictures each has.
+        counts: how many images each has.
     """
 
     left_in: str
-    pictures: int
+    images: int
     accuracy: Mapping[str, Interval]
     counts: Mapping[str, int]
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values; an interval is value, low and high."""
         intervals = {name: [one.value, one.low, one.high] for name, one in self.accuracy.items()}
-        return {"left_in": self.left_in, "pictures": self.pictures, "accuracy": intervals, "counts": dict(self.counts)}
+        return {"left_in": self.left_in, "pictures": self.images, "accuracy": intervals, "counts": dict(self.counts)}
 
 
 def copies_plan(*, epochs: int | None = None) -> TrainingPlan:
@@ -65,27 +65,27 @@ def copies_plan(*, epochs: int | None = None) -> TrainingPlan:
     return dataclasses.replace(teacher, shards=2)
 
 
-def learnt_from(pictures: FerPictures, found: Audit) -> dict[str, NDArray[np.bool_]]:
-    """Return the masks, bool (n,), of the pictures that each training learns from, by `LEFT_IN`."""
-    train = pictures.part == "train"
-    equal = np.zeros(len(pictures), np.bool_)
+def learnt_from(images: FerImages, found: Audit) -> dict[str, NDArray[np.bool_]]:
+    """Return the masks, bool (n,), of the images that each training learns from, by `LEFT_IN`."""
+    train = images.part == "train"
+    equal = np.zeros(len(images), np.bool_)
     equal[found.held_out.first[found.held_out.kind == "exact"]] = True
     return {"none": found.clean, "near": train & ~equal, "all": train}
 
 
-def held_out_parts(pictures: FerPictures, found: Audit) -> dict[str, NDArray[np.bool_]]:
-    """Return the masks, bool (n,), of the pictures that the trainings are scored on, as `CopiesTrial` names them."""
-    repeated = np.zeros(len(pictures), np.bool_)
+def held_out_parts(images: FerImages, found: Audit) -> dict[str, NDArray[np.bool_]]:
+    """Return the masks, bool (n,), of the images that the trainings are scored on, as `CopiesTrial` names them."""
+    repeated = np.zeros(len(images), np.bool_)
     repeated[found.held_out.second] = True
     masks: dict[str, NDArray[np.bool_]] = {}
     for name in HELD_OUT:
-        whole = pictures.is_in(name)
+        whole = images.is_in(name)
         masks |= {name: whole, f"{name}-new": whole & ~repeated, f"{name}-repeated": whole & repeated}
     return {name: mask for name, mask in masks.items() if mask.any()}
 
 
 def measure_copies(
-    pictures: FerPictures,
+    images: FerImages,
     learnt: Mapping[str, NDArray[np.bool_]],
     held_out: Mapping[str, NDArray[np.bool_]],
     plan: TrainingPlan,
@@ -94,10 +94,10 @@ def measure_copies(
     device: str = "cpu",
     observer: Callable[[str, EpochReport], None] | None = None,
 ) -> list[CopiesTrial]:
-    """Train the plan once for each set of pictures and score the epoch that is best on PublicTest.
+    """Train the plan once for each set of images and score the epoch that is best on PublicTest.
 
     Args:
-        pictures: all of FER2013.
+        images: all of FER2013.
         learnt: from `learnt_from`.
         held_out: from `held_out_parts`, with "public" among them.
         plan: has no teachers.
@@ -112,11 +112,11 @@ def measure_copies(
 
     output.parent.mkdir(parents=True, exist_ok=True)
     trials = []
-    public = labelled(pictures.where(held_out["public"]))
+    public = labelled(images.where(held_out["public"]))
     for name, mask in learnt.items():
         result = train(
             plan,
-            labelled(pictures.where(mask)),
+            labelled(images.where(mask)),
             public,
             checkpoint=output.with_suffix(f".{name}.checkpoint"),
             device=device,
@@ -124,9 +124,9 @@ def measure_copies(
         )
         accuracy = {}
         scored = np.flatnonzero(np.any(list(held_out.values()), axis=0))
-        answers = predict(result.network.to(device), pictures.images[scored], device=device).softmax(1).numpy()
+        answers = predict(result.network.to(device), images.images[scored], device=device).softmax(1).numpy()
         for part, chosen in held_out.items():
-            labels, probabilities = pictures.labels[chosen], answers[chosen[scored]].astype(np.float64)
+            labels, probabilities = images.labels[chosen], answers[chosen[scored]].astype(np.float64)
             accuracy[part] = classification_report(labels, probabilities, EMOTIONS).accuracy
         counts = {part: int(chosen.sum()) for part, chosen in held_out.items()}
         trials.append(CopiesTrial(name, int(mask.sum()), accuracy, counts))
@@ -144,6 +144,6 @@ def copies_table(trials: Sequence[CopiesTrial]) -> str:
     parts = list(trials[0].counts)
     head = ["copies left in", "learnt from", *(f"{name} ({trials[0].counts[name]:,})" for name in parts)]
     rows = [
-        [trial.left_in, f"{trial.pictures:,}", *(percent(trial.accuracy[name]) for name in parts)] for trial in trials
+        [trial.left_in, f"{trial.images:,}", *(percent(trial.accuracy[name]) for name in parts)] for trial in trials
     ]
     return aligned([head, *rows])

@@ -1,7 +1,7 @@
 """The search for the shipped network: short trials under one protocol, and the rule that takes the winner.
 
 The protocol, fixed before the first trial of the table ran: every trial trains for `TRIAL_EPOCHS` epochs through its
-own complete one-cycle schedule, with the same seed, the same pictures and the same augmentation, and is scored by the
+own complete one-cycle schedule, with the same seed, the same images and the same augmentation, and is scored by the
 PublicTest accuracy of its averaged weights after the last epoch. First the networks compete under one recipe, then the
 recipes on the network that won. In each round the highest accuracy wins; of equal ones, the one that stands first.
 
@@ -11,7 +11,7 @@ them. What long trainings taught about them stands in docs/emotions.md.
 
 Before this search another one was begun and thrown away: with batches of 128, stronger augmentation and blocks that
 start at zero, `residual-4` had reached 44.5 % after its four epochs. Batch size, learning rates, augmentation and the
-start of the blocks were then set on the training loss of some ten runs of 150 to 300 steps, and the search began anew.
+start of the blocks were then set on the training loss of some ten runs of 150 to 300 steps, and the search began again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from ...emotions.training.plan import EpochReport, LabelledPictures, TrainingPlan
+    from ...emotions.training.plan import EpochReport, LabelledImages, TrainingPlan
 
 TABLE = Path(__file__).parent / "logs" / "trials.jsonl"
 """The search that chose the network that comes with facebench."""
@@ -97,8 +97,8 @@ def winner(trials: Iterable[Trial]) -> Trial:
 
 
 def search(
-    training: LabelledPictures,
-    public: LabelledPictures,
+    training: LabelledImages,
+    public: LabelledImages,
     table: Path,
     *,
     networks: Sequence[str] = NETWORK_ROUND,
@@ -110,7 +110,7 @@ def search(
     """Run both rounds and return the winner; trials that the table holds already are not run again.
 
     Args:
-        training: pictures to learn from.
+        training: images to learn from.
         public: PublicTest.
         table: JSON lines, one a trial; each is added when it ends.
         networks: of the first round, under the first recipe.
@@ -159,8 +159,8 @@ def read_table(table: Path) -> tuple[Trial, ...]:
 def _run(
     network: str,
     recipe: str,
-    training: LabelledPictures,
-    public: LabelledPictures,
+    training: LabelledImages,
+    public: LabelledImages,
     epochs: int,
     device: str,
     observer: Callable[[str, EpochReport], None] | None,

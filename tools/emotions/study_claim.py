@@ -13,14 +13,14 @@ class StudyClaim:
     """What the study this project began from said of its emotion model, and what its own numbers say.
 
     Attributes:
-        pictures: it was tested on, a tenth of FER2013's Training part.
+        images: it was tested on, a tenth of FER2013's Training part.
         claimed: what it calls accuracy.
         accuracy: of its own confusion matrix.
         macro_f1: of the same.
         best_accuracy: of the best of its 32 models.
     """
 
-    pictures: int = 2867
+    images: int = 2867
     claimed: float = 0.59
     accuracy: float = 0.609
     macro_f1: float = 0.584
@@ -28,18 +28,18 @@ class StudyClaim:
 
     @property
     def right(self) -> int:
-        """Pictures answered rightly, to the rounding of the accuracy (half a promille, 1 or 2 pictures)."""
-        return round(self.accuracy * self.pictures)
+        """Images answered rightly, to the rounding of the accuracy (half a promille, 1 or 2 images)."""
+        return round(self.accuracy * self.images)
 
     @property
     def right_as_claimed(self) -> int:
-        """Pictures that would have been answered rightly had the claim been an accuracy."""
-        return round(self.claimed * self.pictures)
+        """Images that would have been answered rightly had the claim been an accuracy."""
+        return round(self.claimed * self.images)
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval of the accuracy over other pictures of the kind: Wilson's score interval."""
-        return wilson_interval(self.right, self.pictures)
+        """The 95 % interval of the accuracy over other images of the kind: Wilson's score interval."""
+        return wilson_interval(self.right, self.images)
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -54,31 +54,31 @@ class StudyClaim:
             "many faces show it, and which never looks at the faces of an emotion that were answered otherwise; "
             "accuracy is the share of all faces answered rightly.",
             f"The study's own confusion matrix gives an accuracy of {accuracy} %, which is {self.right:,} of "
-            f"{self.pictures:,} pictures (95 % interval {low} to {high} %), and a macro-F1 of {macro_f1} %; an "
-            f"accuracy of {claimed} % would be {self.right_as_claimed:,} pictures, "
+            f"{self.images:,} images (95 % interval {low} to {high} %), and a macro-F1 of {macro_f1} %; an "
+            f"accuracy of {claimed} % would be {self.right_as_claimed:,} images, "
             f"{self.right - self.right_as_claimed} fewer.",
-            f"The best of its 32 models had {best} % on the same pictures. The matrix itself is not at hand, so its "
+            f"The best of its 32 models had {best} % on the same images. The matrix itself is not at hand, so its "
             "recalls and the interval of its macro-F1 cannot be recomputed here.",
         )
 
 
-def wilson_interval(right: int, pictures: int, z: float = 1.959964) -> tuple[float, float]:
+def wilson_interval(right: int, images: int, z: float = 1.959964) -> tuple[float, float]:
     """Return the score interval of a share (Wilson, JASA 1927).
 
     Args:
         right: how many of them.
-        pictures: how many there are.
+        images: how many there are.
         z: standard deviations; the usual value makes it a 95 % interval.
 
     Raises:
-        DataError: there is no picture, or more are right than there are.
+        DataError: there is no image, or more are right than there are.
 
     >>> [round(end, 3) for end in wilson_interval(50, 100)]
     [0.404, 0.596]
     """
-    if not 0 <= right <= pictures or pictures == 0:
-        raise DataError(f"got {right} right of {pictures} pictures, expected 0 to all of at least one")
-    share, spread = right / pictures, z * z / pictures
+    if not 0 <= right <= images or images == 0:
+        raise DataError(f"got {right} right of {images} images, expected 0 to all of at least one")
+    share, spread = right / images, z * z / images
     middle = (share + spread / 2) / (1 + spread)
-    half = z * math.sqrt(share * (1 - share) / pictures + spread / (4 * pictures)) / (1 + spread)
+    half = z * math.sqrt(share * (1 - share) / images + spread / (4 * images)) / (1 + spread)
     return middle - half, middle + half

@@ -1,4 +1,4 @@
-"""Sixty corrupt or odd pictures for every detector: the same ones left out for all, the others scored by all."""
+"""Sixty corrupt or odd images for every detector: the same ones left out for all, the others scored by all."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .command import run
 from .images import encode, write_folder
 from .table import Row
 
-PICTURES = 60
+IMAGES = 60
 _Pixels = NDArray[np.uint8]
 _Maker = Callable[[Generator, _Pixels], tuple[str, bytes]]
 
@@ -79,7 +79,7 @@ def _animated(random: Generator, pixels: _Pixels) -> tuple[str, bytes]:
 
 
 def _nested(random: Generator, pixels: _Pixels) -> tuple[str, bytes]:
-    """A zip with a picture in it under a picture's signature, or a page of text under a picture's name."""
+    """A zip with an image in it under an image's signature, or a page of text under an image's name."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as packed:
         packed.writestr(zipfile.ZipInfo("inner.jpg"), encode(pixels, "JPEG"))
@@ -101,7 +101,7 @@ def _strange_mode(random: Generator, pixels: _Pixels) -> tuple[str, bytes]:
 
 
 def _strange_shape(random: Generator, pixels: _Pixels) -> tuple[str, bytes]:
-    """A picture of one pixel, one row or one column."""
+    """An image of one pixel, one row or one column."""
     height, width = ((1, 1), (1, 64), (64, 1), (2, 3), (8, 8))[random.integers(5)]
     return "PNG", encode(np.ascontiguousarray(pixels[:height, :width]))
 
@@ -122,28 +122,28 @@ MAKERS: Mapping[str, _Maker] = {
 }
 
 
-def make(seed: int, count: int = PICTURES) -> dict[str, bytes]:
+def make(seed: int, count: int = IMAGES) -> dict[str, bytes]:
     """Return file name -> bytes, of every kind in turn; the same for the same seed."""
     pixels = _portrait()
-    pictures = {}
+    images = {}
     for number in range(count):
         kind = list(MAKERS)[number % len(MAKERS)]
         suffix, data = MAKERS[kind](np.random.default_rng((seed, number)), pixels)
-        pictures[f"{number:02d} {kind}.{suffix.lower()}"] = data
-    return pictures
+        images[f"{number:02d} {kind}.{suffix.lower()}"] = data
+    return images
 
 
-def corrupt(scratch: Path, *, times: int = PICTURES, seed: int = 1, detectors: str = "") -> list[Row]:
-    """Run every installed detector over corrupt pictures, and over one whole one that none may lose.
+def corrupt(scratch: Path, *, times: int = IMAGES, seed: int = 1, detectors: str = "") -> list[Row]:
+    """Run every installed detector over corrupt images, and over one whole one that none may lose.
 
     Args:
         scratch: an empty folder.
-        times: how many pictures.
-        seed: of the pictures.
+        times: how many images.
+        seed: of the images.
         detectors: as for `facebench run`; "" for all that are installed.
     """
-    pictures = {**make(seed, times), "whole.png": encode(_portrait())}
-    data = write_folder(scratch / "pictures", pictures, dict.fromkeys(pictures, (55.0, 20.0, 105.0, 85.0)))
+    images = {**make(seed, times), "whole.png": encode(_portrait())}
+    data = write_folder(scratch / "pictures", images, dict.fromkeys(images, (55.0, 20.0, 105.0, 85.0)))
     specs = detectors.split(",") if detectors else _all_specs()
     rows, left_out = [], list[tuple[tuple[str, str, str], ...]]()
     for number, spec in enumerate(specs):
@@ -159,7 +159,7 @@ def corrupt(scratch: Path, *, times: int = PICTURES, seed: int = 1, detectors: s
             excluded = folder.document.excluded or ()
             left_out.append(excluded)
             if cell.status == "unavailable":
-                rows.append(Row(f"{len(pictures)} pictures, `{spec}`", 0, "not installed here", (), ended.seconds))
+                rows.append(Row(f"{len(images)} images, `{spec}`", 0, "not installed here", (), ended.seconds))
                 continue
             answered = len(folder.timings(cell)) if cell.done else 0
             verdicts = Counter(verdict for _, verdict, _ in excluded)
@@ -167,13 +167,13 @@ def corrupt(scratch: Path, *, times: int = PICTURES, seed: int = 1, detectors: s
             seen += f", {answered} answered, {len(cell.failed_images)} failed, left out: {kinds}"
             if not cell.done:
                 faults.append(f"{cell.status}: {cell.reason}")
-            if answered + len(cell.failed_images) + len(excluded) != len(pictures):
-                faults.append(f"{len(pictures)} pictures, of which {answered} answered and {len(excluded)} left out")
+            if answered + len(cell.failed_images) + len(excluded) != len(images):
+                faults.append(f"{len(images)} images, of which {answered} answered and {len(excluded)} left out")
             if excluded != left_out[0]:
-                faults.append("leaves out other pictures than the first detector")
+                faults.append("leaves out other images than the first detector")
         else:
             faults.append(f"no run: {ended.err.strip()[-300:]}")
-        rows.append(Row(f"{len(pictures)} pictures, `{spec}`", len(pictures), seen, tuple(faults), ended.seconds))
+        rows.append(Row(f"{len(images)} images, `{spec}`", len(images), seen, tuple(faults), ended.seconds))
     return rows
 
 

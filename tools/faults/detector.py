@@ -1,4 +1,4 @@
-"""A quick detector whose answer depends on every pixel, so that a result that is not the picture's own is seen."""
+"""A quick detector whose answer depends on every pixel, so that a result that is not the image's own is seen."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class PixelHash(Detector):
         trained_on=(),
         reference="facebench: a detector for tests of facebench itself",
         operating_threshold=0.5,
-        score_floor=0.5,  # so that one pass brings boxes and times, as the trials count them
+        score_floor=0.5,  # so that one pass gives boxes and times, as the trials count them
     )
 
     def __init__(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from .corrupt import PICTURES, corrupt
+from .corrupt import IMAGES, corrupt
 from .kills import kills
 from .nodes import nodes
 from .table import Row
@@ -31,7 +31,7 @@ FAMILIES: Mapping[str, Family] = {
     "kills": Family(kills, 200),
     "writes": Family(writes, 0),
     "nodes": Family(nodes, 3),
-    "corrupt": Family(corrupt, PICTURES),
+    "corrupt": Family(corrupt, IMAGES),
     "twice": Family(twice, 3),
     "tampered": Family(tampered, 40),
 }

@@ -79,7 +79,7 @@ def faults_of_result(run: Path, undisturbed: Path) -> list[str]:
     for name, value in _plain(there).items():
         if _plain(here)[name] != value:
             found.append(f"other {name} in run.json: {_plain(here)[name]!r}, undisturbed {value!r}")
-    found += _compare("pictures", here.pictures(), there.pictures())
+    found += _compare("pictures", here.images(), there.images())
     found += _compare("faces", here.faces(), there.faces())
     for mine, theirs in zip(here.cells, there.cells, strict=False):
         if mine.done and theirs.done:

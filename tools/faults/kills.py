@@ -107,7 +107,7 @@ def _undisturbed(folder: Path, command: Callable[[Path], list[str]]) -> _Course:
 
 
 def _instant(random: np.random.Generator, course: _Course, way: str) -> Callable[[Command, FolderEvents], None]:
-    """Return what waits for the next instant to kill at, drawn anew at each call."""
+    """Return what waits for the next instant to kill at, drawn again at each call."""
 
     def at_time(process: Command, events: FolderEvents) -> None:
         instant = random.uniform(course.first_s, course.end_s)
@@ -169,7 +169,7 @@ def _faults_of_end(ended: Ended, killed: bool) -> list[str]:
 def _phase(folder: Path) -> str:
     """Say how far a killed run had come."""
     if not (folder / "pictures.parquet").exists():
-        return "looking at the pictures"
+        return "looking at the images"
     if any(folder.glob("cells/*/journal.jsonl")):
         return "detecting" if not any(folder.glob("cells/*/timings.parquet")) else "laying out tables"
-    return "previews" if any(folder.glob("cells/*/timings.parquet")) else "between pictures and cells"
+    return "previews" if any(folder.glob("cells/*/timings.parquet")) else "between images and cells"

@@ -1,4 +1,4 @@
-"""A node of a Ray cluster killed in the middle of a run: no picture lost, none stored twice."""
+"""A node of a Ray cluster killed in the middle of a run: no image lost, none stored twice."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...benchmarks.measure.executors import create_executor
-from ...benchmarks.measure.plan import Plan, Silent
+from ...benchmarks.measure.plan import NullObserver, Plan
 from ...benchmarks.measure.runner import run
 from ...benchmarks.store.run_folder import RunFolder
 from ...datasets import load
@@ -24,19 +24,19 @@ from .inspection import faults_of_result
 from .table import Row
 
 NODES = 4
-_PICTURES = 160
+_IMAGES = 160
 _PAUSE_MS = 60
 
 
-class _KillsANode(Silent):
-    """Waits at the first picture until every node has a worker; kills a node, not the head, after so many pictures."""
+class _KillsANode(NullObserver):
+    """Waits at the first image until every node has a worker; kills a node, not the head, after so many images."""
 
     def __init__(self, cluster: Any, nodes: list[Any], after: int) -> None:
         self._cluster, self._nodes, self._after = cluster, nodes, after
         self._done = 0
         self.workers_there = 0
 
-    def picture_done(self) -> None:
+    def image_done(self) -> None:
         self._done += 1
         if self._done == 1:
             self.workers_there = _wait_for_workers()
@@ -52,7 +52,7 @@ def nodes(scratch: Path, *, times: int = 3, seed: int = 1) -> list[Row]:
     Args:
         scratch: an empty folder.
         times: how often, each on a cluster of its own.
-        seed: of the pictures and of the instant.
+        seed: of the images and of the instant.
     """
     os.environ |= {
         "RAY_USAGE_STATS_ENABLED": "0",
@@ -61,7 +61,7 @@ def nodes(scratch: Path, *, times: int = 3, seed: int = 1) -> list[Row]:
         "RAY_gcs_server_port_wait_time_s": str(int(LONGEST_S)),
         "RAY_memory_monitor_refresh_ms": "0",
     }
-    data = write_small(scratch / "pictures", _PICTURES, seed)
+    data = write_small(scratch / "pictures", _IMAGES, seed)
     spec = f"{SPEC}:calls={scratch / 'calls'},pause_ms={_PAUSE_MS}"
     random = np.random.default_rng(seed)
     (scratch / "calls").mkdir()
@@ -71,19 +71,19 @@ def nodes(scratch: Path, *, times: int = 3, seed: int = 1) -> list[Row]:
     for number in range(times):
         (scratch / "calls" / "calls").unlink(missing_ok=True)
         out = scratch / f"cluster-{number}"
-        kills += _on_a_cluster(data, spec, out, int(random.integers(_PICTURES // 5, _PICTURES // 2)))
+        kills += _on_a_cluster(data, spec, out, int(random.integers(_IMAGES // 5, _IMAGES // 2)))
         found = faults_of_result(out, scratch / "one-child") + _faults_of_rows(out)
         broken += bool(found)
         faults += found
         calls = Counter((scratch / "calls" / "calls").read_text(encoding="utf-8").split())
         again.append(sum(calls.values()) - len(calls))
-        if len(calls) != _PICTURES:
-            faults.append(f"lost: {len(calls)} of {_PICTURES} pictures were given to a detector")
+        if len(calls) != _IMAGES:
+            faults.append(f"lost: {len(calls)} of {_IMAGES} images were given to a detector")
     if kills != times:
         faults.append(f"only {kills} of {times} nodes could be killed with a worker on every node: no finding")
     seen = (
-        f"{kills} nodes killed; of {_PICTURES} pictures {', '.join(map(str, again))} were detected once more; "
-        f"equal to the run of one child, each picture once: {times - broken}"
+        f"{kills} nodes killed; of {_IMAGES} images {', '.join(map(str, again))} were detected once more; "
+        f"equal to the run of one child, each image once: {times - broken}"
     )
     done = f"a node of {NODES} killed in the middle of a run (`--executor ray`)"
     return [Row(done, times, seen, tuple(faults), time.perf_counter() - began)]

@@ -14,7 +14,7 @@ class Row:
         done: what was done, such as "SIGKILL at a random time".
         times: how often.
         seen: what came of it, with numbers.
-        faults: what must not have come of it, a sentence each; empty where all promises were kept.
+        faults: what must not have come of it, one sentence each; empty where all promises were kept.
         seconds: that it took.
     """
 

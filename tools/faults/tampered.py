@@ -127,7 +127,7 @@ def _model(scratch: Path) -> Row:
     source = model_store.locate(file)
     done = f"one byte of the cached model of `{MODEL}` flipped: models fetch, run"
     if source is None:
-        return Row(done, 0, f"not tried: facebench models fetch {MODEL} brings it", (), 0.0)
+        return Row(done, 0, f"not tried: facebench models fetch {MODEL} fetches it", (), 0.0)
     data, cache = source.read_bytes(), scratch / "cache"
     (cache / "models").mkdir(parents=True)
     environment = {"FACEBENCH_CACHE": str(cache), "FACEBENCH_MODELS": "", "FACEBENCH_OFFLINE": "1"}
@@ -188,7 +188,7 @@ def _table(scratch: Path, data: Path, whole: Path, file: str, times: int, random
     read = {
         "detections.parquet": lambda one: one.detections(one.cells[0]),
         "timings.parquet": lambda one: one.timings(one.cells[0]),
-        "pictures.parquet": RunFolder.pictures,
+        "pictures.parquet": RunFolder.images,
         "faces.parquet": RunFolder.faces,
     }[file]
     expected = read(RunFolder.open(whole))
@@ -269,7 +269,7 @@ def _unfinished(folder: Path) -> Path:
     for call in content.repeats:
         record = content.records[call.image_id]
         timed = replace(record, detect_ms=call.detect_ms, cpu_ms=call.cpu_ms, stages_ms=call.stages_ms)
-        journal.picture(timed, 1.0)
+        journal.image(timed, 1.0)
     journal.close()
     run_folder.put_cell(replace(cell, status="running", rounds=0))
     return path
@@ -335,7 +335,7 @@ def _archive_at_hand(scratch: Path, random: Generator) -> Row:
 
 
 def _archive_in_use(scratch: Path, data: Path, random: Generator) -> Row:
-    """Flip a bit of a picture inside a zip that is read in place, stored and deflated."""
+    """Flip a bit of an image inside a zip that is read in place, stored and deflated."""
     began, faults, codes = time.perf_counter(), list[str](), Counter[int]()
     archive, name = scratch / "pictures.zip", "picture-003.png"
     for compression in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -351,8 +351,8 @@ def _archive_in_use(scratch: Path, data: Path, random: Generator) -> Row:
         ended = run(["run", "--dataset", f"folder:{archive}", "--detectors", SPEC, "--out", str(out)])
         codes[ended.code] += 1
         faults += _faults_of_refusal(ended, name)
-    seen = f"{_codes(codes)}; refused in one message that names the picture: {2 - min(2, len(faults))}"
-    return Row("one bit of a picture in a zip flipped, `run`", 2, seen, tuple(faults), time.perf_counter() - began)
+    seen = f"{_codes(codes)}; refused in one message that names the image: {2 - min(2, len(faults))}"
+    return Row("one bit of an image in a zip flipped, `run`", 2, seen, tuple(faults), time.perf_counter() - began)
 
 
 def _faults_of_refusal(ended: Ended, file: str) -> list[str]:

@@ -15,7 +15,7 @@ from .inspection import Snapshot, faults_of_files, faults_of_result
 from .table import Row
 
 _PAUSE_MS = 60
-_PICTURES = 16
+_IMAGES = 16
 _PAIRS: Sequence[tuple[str, Sequence[str], Sequence[str]]] = (
     ("two plain runs", (), ()),
     ("a run beside one with workers", ("--executor", "local:2"), ()),
@@ -29,9 +29,9 @@ def twice(scratch: Path, *, times: int = 3, seed: int = 1) -> list[Row]:
     Args:
         scratch: an empty folder.
         times: how often for each pair of commands.
-        seed: of the pictures.
+        seed: of the images.
     """
-    data = write_small(scratch / "pictures", _PICTURES, seed)
+    data = write_small(scratch / "pictures", _IMAGES, seed)
     rows: list[Row] = []
     for title, first, second in _PAIRS:
         holder, other = _arguments(data, first), _arguments(data, second)

@@ -25,7 +25,7 @@ from .table import Row
 KINDS = ("full", "read-only")
 _INJECTED = ("-m", "facebench.tools.faults.injected")
 _BEYOND = 10**9
-_PICTURES = 2
+_IMAGES = 2
 
 
 @dataclass(slots=True)
@@ -76,7 +76,7 @@ def writes(scratch: Path, *, times: int = 0, seed: int = 1) -> list[Row]:
         times: writes at most for each row, drawn without repetition; 0 for all of them.
         seed: of that draw.
     """
-    data = write_small(scratch / "pictures", _PICTURES)
+    data = write_small(scratch / "pictures", _IMAGES)
     random = np.random.default_rng(seed)
     rows: list[Row] = []
     for title, options in (("run", ()), ("run --executor local:2", ("--executor", "local:2"))):
@@ -143,7 +143,7 @@ def _runs(
 def _limits(title: str, command: Callable[[Path], list[str]], undisturbed: Path, times: int, scratch: Path) -> Row:
     """Let the kernel cut the files at a size, which tears a line or a table in the middle."""
     began, tally = time.perf_counter(), _Tally()
-    # no less than a picture in shared memory takes, and no more than the largest file of the run
+    # no less than an image in shared memory takes, and no more than the largest file of the run
     sizes = np.linspace(24_000, 30_000, min(times or 8, 8)).astype(int)
     whole = _whole_sizes(undisturbed)
     for size in np.unique([*sizes, *(one - 1 for one in whole)])[: times or None]:

@@ -10,30 +10,30 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ...detectors import create
-from .drawing import GREEN, Picture, boxes, panels, scene, show
+from .drawing import GREEN, Pixels, boxes, panels, scene, show
 
 STRIDE = 4
 SCENE = 15
 
 
-def heat_map(picture: Picture) -> NDArray[np.float32]:
-    """Return the heights of the map, float32 (rows, columns), a cell for 4 × 4 pixels of the stretched picture.
+def heat_map(image: Pixels) -> NDArray[np.float32]:
+    """Return the heights of the map, float32 (rows, columns), a cell for 4 × 4 pixels of the stretched image.
 
-    The picture is stretched to whole multiples of 32 first, as the detector does.
+    The image is stretched to whole multiples of 32 first, as the detector does.
     """
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     size = -(-width // 32) * 32, -(-height // 32) * 32
     detector: Any = create("centerface")
     session = detector._session.get()
     name = session.get_outputs()[0].name
-    answer = session.run([name], {session.get_inputs()[0].name: cv2.dnn.blobFromImage(picture, 1.0, size)})[0]
+    answer = session.run([name], {session.get_inputs()[0].name: cv2.dnn.blobFromImage(image, 1.0, size)})[0]
     return np.asarray(answer[0, 0], np.float32)
 
 
 def draw() -> Figure:
     """The map, and the boxes read at its peaks."""
-    picture, _ = scene(SCENE)
-    heat = heat_map(picture)
+    image, _ = scene(SCENE)
+    heat = heat_map(image)
     figure, (first, second) = panels(2, 10, 4)
     show(
         first,
@@ -43,8 +43,8 @@ def draw() -> Figure:
         vmin=0,
         vmax=1,
     )
-    found = create("centerface").detect(picture).above(0.5)
-    show(second, picture, "peaks of 0.5 or more, with the size, offset\nand landmarks that the other maps tell there")
+    found = create("centerface").detect(image).above(0.5)
+    show(second, image, "peaks of 0.5 or more, with the size, offset\nand landmarks that the other maps tell there")
     boxes(second, found.boxes.tolist(), GREEN, 2)
     if found.landmarks is not None:
         second.scatter(*found.landmarks.reshape(-1, 2).T, s=6, color=GREEN)

@@ -47,7 +47,7 @@ def read_window(path: Path) -> tuple[int, int]:
 def draw() -> Figure:
     """A face at the pyramid level where it is found, and how the score falls with the face's height."""
     field, step = field_of_view()
-    picture, face = face_of_height(88, 288, 288)
+    image, face = face_of_height(88, 288, 288)
     middle = (face[:2] + face[2:]) / 2
     grid = [(x, y) for x in range(step // 2, 288, step) for y in range(step // 2, 288, step)]
     heights = [20.0, 26.0, 32.0, 38.0, 44.0, 52.0, 60.0, 70.0, 80.0, 92.0, 104.0]
@@ -58,7 +58,7 @@ def draw() -> Figure:
     figure, (first, second) = panels(2, 8.5, 4, (1, 1.25))
     show(
         first,
-        picture,
+        image,
         f"one place of the network: a window of 80 pixels,\njudged from {field} pixels, every {step} pixels",
     )
     first.scatter(*np.array(grid).T, s=1.2, color=BLUE)

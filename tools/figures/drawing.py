@@ -1,4 +1,4 @@
-"""What the figures share: their pictures, colours, axes without ticks, boxes, and files that stay small."""
+"""What the figures share: their images, colours, axes without ticks, boxes, and files that stay small."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ...datasets.scenes.layers import paste
 from ...datasets.scenes.portraits import load_portraits
 from ...datasets.scenes.scenes import compose, stand
 
-Picture = NDArray[np.uint8]
+Pixels = NDArray[np.uint8]
 """RGB, uint8 (height, width, 3)."""
 
 GREY = 128
@@ -34,28 +34,28 @@ COLOURS = 96
 """In a file's palette: few enough for a small file, enough for two portraits."""
 
 
-def scene(number: int) -> tuple[Picture, Faces]:
-    """Return one picture of the data set `scenes`, and its faces."""
-    found: tuple[Picture, Faces] = compose(0, number, load_portraits(), load_backgrounds())
+def scene(number: int) -> tuple[Pixels, Faces]:
+    """Return one image of the data set `scenes`, and its faces."""
+    found: tuple[Pixels, Faces] = compose(0, number, load_portraits(), load_backgrounds())
     return found
 
 
-def face_of_height(pixels: float, width: int, height: int) -> tuple[Picture, NDArray[np.float64]]:
-    """Put the portrait of Eileen Collins in the middle of a plain picture.
+def face_of_height(pixels: float, width: int, height: int) -> tuple[Pixels, NDArray[np.float64]]:
+    """Put the portrait of Eileen Collins in the middle of a plain image.
 
     Args:
         pixels: height of the face, hair line to chin; head and shoulders are three times as high and have to fit in.
-        width: of the picture, pixels.
-        height: of the picture, pixels.
+        width: of the image, pixels.
+        height: of the image, pixels.
 
     Returns:
-        The picture, and the box of the face: float64 (4,), x1, y1, x2, y2.
+        The image, and the box of the face: float64 (4,), x1, y1, x2, y2.
     """
     layer, box = stand(load_portraits()[1], pixels, 0.0, mirrored=False, sigma=0.0)
-    picture = np.full((height, width, 3), GREY, np.uint8)
+    image = np.full((height, width, 3), GREY, np.uint8)
     x, y = (width - layer.shape[1]) // 2, (height - layer.shape[0]) // 2
-    paste(picture, layer, x, y)
-    return picture, box + np.array([x, y, x, y])
+    paste(image, layer, x, y)
+    return image, box + np.array([x, y, x, y])
 
 
 def panels(columns: int, width: float, height: float, ratios: Sequence[float] | None = None) -> tuple[Figure, Any]:
@@ -65,10 +65,10 @@ def panels(columns: int, width: float, height: float, ratios: Sequence[float] | 
     return figure, figure.subplots(1, columns, squeeze=False, width_ratios=ratios)[0]
 
 
-def show(axes: Axes, picture: ArrayLike, title: str, **options: Any) -> None:
-    """Show a picture with pixel borders at whole numbers, as boxes count them."""
-    height, width = np.shape(picture)[:2]
-    axes.imshow(np.asarray(picture), extent=(0, width, height, 0), **({"cmap": "gray"} | options))
+def show(axes: Axes, image: ArrayLike, title: str, **options: Any) -> None:
+    """Show an image with pixel borders at whole numbers, as boxes count them."""
+    height, width = np.shape(image)[:2]
+    axes.imshow(np.asarray(image), extent=(0, width, height, 0), **({"cmap": "gray"} | options))
     axes.set_xticks([])
     axes.set_yticks([])
     axes.set_title(title, fontsize=9)
@@ -92,14 +92,14 @@ def save(figure: Figure, path: Path) -> None:
     """Write a figure as a PNG with a palette, the same bytes every time."""
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", metadata={"Software": None})
-    picture = Image.open(drawn).convert("RGB")
+    image = Image.open(drawn).convert("RGB")
     # the thin lines keep their colours, which a palette made for the portraits would not
     fixed = [
         value for colour in (BLUE, ORANGE, GREEN, RED, "#000000", "#ffffff") for value in ImageColor.getrgb(colour)
     ]
-    most = picture.quantize(COLOURS, dither=Image.Dither.NONE).getpalette() or []
+    most = image.quantize(COLOURS, dither=Image.Dither.NONE).getpalette() or []
     palette = Image.new("P", (1, 1))
     palette.putpalette(fixed + most[: 3 * COLOURS])
-    reduced = picture.quantize(palette=palette, dither=Image.Dither.NONE)
+    reduced = image.quantize(palette=palette, dither=Image.Dither.NONE)
     path.parent.mkdir(parents=True, exist_ok=True)
     reduced.save(path, format="PNG", optimize=True)

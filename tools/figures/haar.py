@@ -1,4 +1,4 @@
-"""How a Haar cascade looks at a picture: integral image, features, stages (Viola and Jones, CVPR 2001).
+"""How a Haar cascade looks at an image: integral image, features, stages (Viola and Jones, CVPR 2001).
 
 The cascade is evaluated here by itself, from OpenCV's XML file, window by window in the order of OpenCV's
 `detectMultiScale`, so that the windows that live through each stage can be counted. Without grouping
@@ -57,7 +57,7 @@ class Cascade:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Search:
-    """What became of all windows of a picture.
+    """What became of all windows of an image.
 
     Attributes:
         survivors: int64 (stages + 1,): windows judged, then those that passed stage 1, 2, …
@@ -149,7 +149,7 @@ def judge(grey: NDArray[np.uint8], cascade: Cascade, step: int) -> tuple[Ints, I
 
 
 def search(grey: NDArray[np.uint8], cascade: Cascade, *, scale_factor: float = 1.1, min_size: int = 20) -> Search:
-    """Look at all sizes and places as OpenCV does: every second pixel while the picture is large."""
+    """Look at all sizes and places as OpenCV does: every second pixel while the image is large."""
     survivors = np.zeros(len(cascade.stages) + 1, np.int64)
     flat, hits = 0, [np.empty((0, 4))]
     for scale in _scales(grey.shape[:2], cascade.side, scale_factor, min_size):

@@ -88,11 +88,11 @@ def plot_scores(axes: Axes, heights: Sequence[float], curves: Sequence[tuple[str
 
 def draw() -> Figure:
     """A face, its cells at the size of the filter, and how the score falls with the face's height."""
-    picture, _ = face_of_height(96, 320, 320)
-    found = create("hog").detect(picture)
+    image, _ = face_of_height(96, 320, 320)
+    found = create("hog").detect(image)
     x1, y1, x2, _ = found.boxes[0].tolist()
     scale = WINDOW / (x2 - x1)
-    level = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    level = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     left, top = round(x1 * scale), round(y1 * scale)
     margin = 5 * CELL
     near = level[top - margin : top + WINDOW + margin, left - margin : left + WINDOW + margin]

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ...detectors import create
-from .drawing import BLUE, GREEN, ORANGE, Picture, boxes, legend, panels, scene, show
+from .drawing import BLUE, GREEN, ORANGE, Pixels, boxes, legend, panels, scene, show
 
 Model = Literal["short", "full"]
 
@@ -34,28 +34,28 @@ def anchors(model: Model) -> NDArray[np.float64]:
     return np.concatenate(levels)
 
 
-def letter_boxed(picture: Picture, side: int) -> tuple[Picture, float, NDArray[np.float64]]:
-    """Fit a picture into a black square, its shape kept, as MediaPipe does.
+def letter_boxed(image: Pixels, side: int) -> tuple[Pixels, float, NDArray[np.float64]]:
+    """Fit an image into a black square, its shape kept, as MediaPipe does.
 
     Returns:
-        The square, the factor by which the picture was scaled, and where its corner lies: x, y in pixels.
+        The square, the factor by which the image was scaled, and where its corner lies: x, y in pixels.
     """
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     scale = side / max(height, width)
     size = round(width * scale), round(height * scale)
     corner = (side - size[0]) // 2, (side - size[1]) // 2
     square = np.zeros((side, side, 3), np.uint8)
-    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     square[corner[1] : corner[1] + size[1], corner[0] : corner[0] + size[0]] = small
     return square, scale, np.array(corner, np.float64)
 
 
 def draw() -> Figure:
     """The squares that both networks are given, with their anchors and what they find."""
-    picture, faces = scene(SCENE)
+    image, faces = scene(SCENE)
     figure, axes = panels(2, 9, 5)
     for place, model in zip(axes, SIDES, strict=True):
-        square, scale, corner = letter_boxed(picture, SIDES[model])
+        square, scale, corner = letter_boxed(image, SIDES[model])
         move = np.tile(corner, 2)
         heights = sorted(round(float(h) * scale) for h in faces.boxes[:, 3] - faces.boxes[:, 1])
         title = (
@@ -65,6 +65,6 @@ def draw() -> Figure:
         place.scatter(*np.unique(anchors(model), axis=0).T, s=1, color=BLUE, alpha=0.6)
         boxes(place, (faces.boxes * scale + move).tolist(), ORANGE, 2)
         with closing(create(f"mediapipe:model={model}")) as detector:
-            boxes(place, (detector.detect(picture).boxes * scale + move).tolist(), GREEN, 2)
+            boxes(place, (detector.detect(image).boxes * scale + move).tolist(), GREEN, 2)
     legend(axes[0], [(BLUE, "places of anchors"), (ORANGE, "annotated"), (GREEN, "found (0.5 or more)")])
     return figure

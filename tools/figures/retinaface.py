@@ -1,4 +1,4 @@
-"""RetinaFace's prior boxes over a picture, and those that fire (Deng et al., CVPR 2020)."""
+"""RetinaFace's prior boxes over an image, and those that fire (Deng et al., CVPR 2020)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ...detectors import create
 from ...detectors.adapters.retinaface_common import MIN_SIZES, STEPS, network_input, priors
-from .drawing import BLUE, GREEN, ORANGE, Picture, boxes, legend, panels, scene, show
+from .drawing import BLUE, GREEN, ORANGE, Pixels, boxes, legend, panels, scene, show
 
 SCENE = 15
 LEVEL_COLOURS = (ORANGE, BLUE, GREEN)
@@ -19,7 +19,7 @@ LEVEL_COLOURS = (ORANGE, BLUE, GREEN)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Priors:
-    """The prior boxes of a picture and the network's opinion of each.
+    """The prior boxes of an image and the network's opinion of each.
 
     Attributes:
         boxes: float64 (n, 4): x1, y1, x2, y2 in pixels.
@@ -32,12 +32,12 @@ class Priors:
     scores: NDArray[np.float32]
 
 
-def look(picture: Picture) -> Priors:
-    """Run the network over a picture and lay its priors beside its answers."""
-    height, width = picture.shape[:2]
+def look(image: Pixels) -> Priors:
+    """Run the network over an image and lay its priors beside its answers."""
+    height, width = image.shape[:2]
     detector: Any = create("retinaface-onnx")
     session = detector._session.get()
-    answers = session.run(["conf"], {"input": network_input(picture)})[0][0, :, 1]
+    answers = session.run(["conf"], {"input": network_input(image)})[0][0, :, 1]
     rows = priors(height, width).astype(np.float64)
     centre, size = rows[:, :2] * (width, height), rows[:, 2:] * (width, height)
     counts = [-(-height // step) * -(-width // step) * len(sizes) for step, sizes in zip(STEPS, MIN_SIZES, strict=True)]
@@ -47,12 +47,12 @@ def look(picture: Picture) -> Priors:
 
 def draw() -> Figure:
     """All prior sizes at one place, and the priors that the network takes for faces."""
-    picture, faces = scene(SCENE)
-    height, width = picture.shape[:2]
-    seen = look(picture)
+    image, faces = scene(SCENE)
+    height, width = image.shape[:2]
+    seen = look(image)
     figure, (first, second) = panels(2, 10, 4.2)
     title = f"{len(seen.scores):,} priors in {width} × {height} pixels:\ntwo squares at each place of three grids"
-    show(first, np.full_like(picture, 255), title)
+    show(first, np.full_like(image, 255), title)
     boxes(first, faces.boxes.tolist(), "grey", 1)
     centres = (seen.boxes[:, :2] + seen.boxes[:, 2:]) / 2
     for level, colour in enumerate(LEVEL_COLOURS):
@@ -72,7 +72,7 @@ def draw() -> Figure:
     first.set_xlim(0, width)
     first.set_ylim(height, 0)
     firing = seen.scores >= 0.6
-    show(second, picture, f"the {int(firing.sum())} priors with a probability of 0.6 or more,\nbefore suppression")
+    show(second, image, f"the {int(firing.sum())} priors with a probability of 0.6 or more,\nbefore suppression")
     for level, colour in enumerate(LEVEL_COLOURS):
         boxes(second, seen.boxes[firing & (seen.levels == level)].tolist(), colour, 0.8)
     return figure

@@ -1,4 +1,4 @@
-"""From which height each detector finds one easy face, and whether the size of the picture matters to that."""
+"""From which height each detector finds one easy face, and whether the size of the image matters to that."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ NEAR = 0.35
 
 def finds(detector: Detector, pixels: float, size: tuple[int, int]) -> bool:
     """Say whether the detector, at its operating threshold, puts a box on a face of this height."""
-    picture, face = face_of_height(pixels, *size)
-    found = detector.detect(picture).above(detector.operating_threshold)
+    image, face = face_of_height(pixels, *size)
+    found = detector.detect(image).above(detector.operating_threshold)
     return any(_iou(box, face) >= NEAR for box in found.boxes.astype(np.float64))
 
 
@@ -38,7 +38,7 @@ def smallest(detector: Detector, size: tuple[int, int], heights: Sequence[float]
 
 
 def measure() -> Mapping[str, Sequence[float]]:
-    """Return the smallest face of each detector in a picture of each size."""
+    """Return the smallest face of each detector in an image of each size."""
     found = {}
     for spec in (*(spec for spec in default_specs() if spec not in TWINS), "yunet:confidence=0.5"):
         with closing(create(spec)) as detector:
@@ -47,13 +47,13 @@ def measure() -> Mapping[str, Sequence[float]]:
 
 
 def draw() -> Figure:
-    """A bar a detector and picture size; whoever finds the smallest faces comes first."""
+    """A bar a detector and image size; whoever finds the smallest faces comes first."""
     found = dict(sorted(measure().items(), key=lambda item: np.nan_to_num(item[1], nan=np.inf).tolist()))
     figure, (axes,) = panels(1, 8, 4.2)
     places = np.arange(len(found))[::-1]
     for offset, colour, (number, (width, height)) in zip((0.2, -0.2), (BLUE, ORANGE), enumerate(SIZES), strict=True):
         values = [least[number] for least in found.values()]
-        bars = axes.barh(places + offset, values, 0.38, color=colour, label=f"in a picture of {width} × {height}")
+        bars = axes.barh(places + offset, values, 0.38, color=colour, label=f"in an image of {width} × {height}")
         axes.bar_label(bars, [f"{value:.0f}" for value in values], fontsize=8, padding=2)
     axes.set_yticks(places, list(found), fontsize=8)
     axes.set_xlabel("least height of one sharp frontal face that is found, pixels", fontsize=8)

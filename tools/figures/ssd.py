@@ -44,12 +44,12 @@ def priors(net: Path) -> list[NDArray[np.float64]]:
 
 
 def draw() -> Figure:
-    """A picture squeezed to the square, the smallest priors in it, and what is found."""
-    picture, faces = scene(SCENE)
-    height, width = picture.shape[:2]
-    square = cv2.resize(picture, (SIDE, SIDE))
+    """An image squeezed to the square, the smallest priors in it, and what is found."""
+    image, faces = scene(SCENE)
+    height, width = image.shape[:2]
+    square = cv2.resize(image, (SIDE, SIDE))
     scale = np.array([SIDE / width, SIDE / height] * 2)
-    found = create("ssd").detect(picture).boxes * scale
+    found = create("ssd").detect(image).boxes * scale
     levels = priors(model_store.fetch("ssd-net"))
     figure, (first, second) = panels(2, 9, 4.6)
     show(first, square, f"{width} × {height} squeezed to 300 × 300:\nfaces annotated and found")

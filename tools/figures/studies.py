@@ -1,4 +1,4 @@
-"""Figures of the pages that are about no detector: a long run's memory, degraded pictures, and what degradations do."""
+"""Figures of the pages that are about no detector: a long run's memory, degraded images, and what degradations do."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from matplotlib.figure import Figure
 
 from ...benchmarks.stress.strips import window
 from ...datasets import decode
-from ...datasets.degraded.degradations import KINDS, Degradation, degrade_faces, degrade_picture, encode
+from ...datasets.degraded.degradations import KINDS, Degradation, degrade_faces, degrade_image, encode
 from .drawing import BLUE, GREEN, ORANGE, RED, boxes, panels, scene, show
 
 DOCS = Path(__file__).parents[2] / "docs"
 SEVERITIES = (1, 3, 5)
 SCENE, FACE = 0, 4
-"""Of `scenes`: a picture with a face of about 96 pixels, and its place among the faces."""
+"""Of `scenes`: an image with a face of about 96 pixels, and its place among the faces."""
 
 
 def _measured(name: str) -> Any:
@@ -25,9 +25,9 @@ def _measured(name: str) -> Any:
 
 
 def draw_scale() -> Figure:
-    """Memory of a long run over time, and what grows with the number of pictures; from docs/scale.json.
+    """Memory of a long run over time, and what grows with the number of images; from docs/scale.json.
 
-    Left: resident memory of the largest runs. Right: seconds against pictures, both axes logarithmic.
+    Left: resident memory of the largest runs. Right: seconds against images, both axes logarithmic.
     """
     document = _measured("scale.json")
     runs, after = document["measurements"], document["afterwards"]
@@ -39,7 +39,7 @@ def draw_scale() -> Figure:
         at, own, _ = np.array(run["memory"]).T
         memory.plot(at, own, color=colour, linewidth=1.2, label=run["executor"])
     memory.set(xlabel="seconds", ylabel="MB held by the process that writes", ylim=(0, None))
-    memory.set_title(f"{largest:,} pictures", fontsize=9)
+    memory.set_title(f"{largest:,} images", fontsize=9)
     memory.legend(fontsize=8)
     for executor, colour in zip(
         dict.fromkeys(run["executor"] for run in runs), (BLUE, ORANGE, GREEN, RED), strict=False
@@ -49,14 +49,14 @@ def draw_scale() -> Figure:
     for name, line in (("table_s", "s--"), ("report_s", "^--")):
         points = sorted((one["pictures"], one[name]) for one in after)
         growth.plot(*zip(*points, strict=True), line, color="black", markersize=4, label=name.removesuffix("_s"))
-    growth.set(xlabel="pictures", ylabel="seconds", xscale="log", yscale="log")
+    growth.set(xlabel="images", ylabel="seconds", xscale="log", yscale="log")
     growth.set_title("one detector", fontsize=9)
     growth.legend(fontsize=7)
     return figure
 
 
 def draw_stress() -> Figure:
-    """Who keeps how much of its AP on degraded pictures, with intervals; from docs/stress.json.
+    """Who keeps how much of its AP on degraded images, with intervals; from docs/stress.json.
 
     Left: the share of AP that is kept, which ranks the detectors. Right: the AP that this leaves.
     """
@@ -67,7 +67,7 @@ def draw_stress() -> Figure:
         axes,
         ("kept", "ap_degraded"),
         (BLUE, ORANGE),
-        ("share of AP kept", f"AP on degraded pictures, list {document['list']}"),
+        ("share of AP kept", f"AP on degraded images, list {document['list']}"),
         strict=True,
     ):
         for place, row in enumerate(rows):
@@ -84,19 +84,19 @@ def draw_stress() -> Figure:
 def draw_degradations() -> Figure:
     """What each degradation does to one face: a window of a scene at its own pixels, with the box as it is scored.
 
-    A row a severity, a column a degradation.
+    One row per severity, a column a degradation.
     """
-    picture, faces = scene(SCENE)
+    clean, faces = scene(SCENE)
     figure, _ = panels(1, 8.4, 4.1)
     figure.clear()
     grid = figure.subplots(len(SEVERITIES), len(KINDS), squeeze=False)
     for row, severity in zip(grid, SEVERITIES, strict=True):
         for axes, kind in zip(row, KINDS, strict=True):
             degradation, name = Degradation(kind, severity), f"scene-{SCENE:04d}.png"
-            done = degrade_picture(picture, faces, degradation, image_id=name)
+            done = degrade_image(clean, faces, degradation, image_id=name)
             image = decode(encode(done, degradation)).image
             assert image is not None, "it was encoded above"
-            size = (picture.shape[1], picture.shape[0])
+            size = (clean.shape[1], clean.shape[0])
             moved = degrade_faces(faces, size, degradation, image_id=name).boxes
             part, corner = window(image, moved[FACE])
             show(axes, part, f"{kind} {degradation.level:.2g}")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ...detectors.models import store as model_store
 from ...detectors.runtimes import open_session
-from .drawing import ORANGE, Picture, boxes, panels, scene, show
+from .drawing import ORANGE, Pixels, boxes, panels, scene, show
 
 STRIDES = (8, 16, 32)
 SIDE = 640
@@ -33,14 +33,14 @@ class ScoreMap:
     boxes: NDArray[np.float32]
 
 
-def on_canvas(picture: Picture) -> Picture:
-    """Return the picture at the top left of a black square of 640 pixels; it has to fit."""
+def on_canvas(image: Pixels) -> Pixels:
+    """Return the image at the top left of a black square of 640 pixels; it has to fit."""
     canvas = np.zeros((SIDE, SIDE, 3), np.uint8)
-    canvas[: picture.shape[0], : picture.shape[1]] = picture
+    canvas[: image.shape[0], : image.shape[1]] = image
     return canvas
 
 
-def score_maps(square: Picture) -> list[ScoreMap]:
+def score_maps(square: Pixels) -> list[ScoreMap]:
     """Run the network over a square of 640 pixels, decoded as OpenCV's FaceDetectorYN does."""
     session = open_session(model_store.fetch("yunet"), "cpu", 1)
     names = [output.name for output in session.get_outputs()]
@@ -59,16 +59,16 @@ def score_maps(square: Picture) -> list[ScoreMap]:
 
 
 def draw() -> Figure:
-    """The three maps over a picture, and the boxes of cells that score 0.5 or more."""
+    """The three maps over an image, and the boxes of cells that score 0.5 or more."""
     import cv2
 
-    picture, _ = scene(SCENE)
-    factor = SIDE / max(picture.shape[:2])
-    picture = np.asarray(cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.uint8)
-    height, width = picture.shape[:2]
+    image, _ = scene(SCENE)
+    factor = SIDE / max(image.shape[:2])
+    image = np.asarray(cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.uint8)
+    height, width = image.shape[:2]
     figure, (first, *axes) = panels(4, 12, 3)
-    show(first, picture, "the picture, its longer side\nbrought to 640 pixels")
-    for place, found in zip(axes, score_maps(on_canvas(picture)), strict=True):
+    show(first, image, "the image, its longer side\nbrought to 640 pixels")
+    for place, found in zip(axes, score_maps(on_canvas(image)), strict=True):
         firing = found.scores >= 0.5
         firing_cells = f"{int(firing.sum())} cells with 0.5 or more"
         title = f"every {found.stride} pixels: best score {found.scores.max():.2f},\n{firing_cells}"

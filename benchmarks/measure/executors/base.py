@@ -17,7 +17,7 @@ ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
+class WorkerSlot:
     """The place of one worker.
 
     Attributes:
@@ -43,7 +43,12 @@ class Executor(Protocol):
     """Workers side by side."""
 
     def map(
-        self, make: Callable[[Seat], Worker], chunks: Iterator[Sequence[Any]], *, threads: int = 1, gpu: bool = False
+        self,
+        make: Callable[[WorkerSlot], Worker],
+        chunks: Iterator[Sequence[Any]],
+        *,
+        threads: int = 1,
+        gpu: bool = False,
     ) -> Generator[Any, None, None]:
         """Give chunks to workers as they become free; yield the answers as they come.
 

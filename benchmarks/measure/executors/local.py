@@ -17,7 +17,7 @@ from typing import Any
 from ....errors import UsageError, WorkerDiedError
 from ..environment import usable_cores
 from ..worker import die_with_parent
-from .base import ATTEMPTS, IN_FLIGHT, Seat, Worker
+from .base import ATTEMPTS, IN_FLIGHT, Worker, WorkerSlot
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Of mallopt(3)."""
@@ -29,7 +29,7 @@ _LARGEST_BYTES = 32 * 2**20
 @dataclass(frozen=True, slots=True)
 class _Task:
     number: int
-    make: Callable[[Seat], Worker]
+    make: Callable[[WorkerSlot], Worker]
     threads: int
 
 
@@ -42,7 +42,7 @@ class _Pending:
 class LocalExecutor:
     """`workers` processes, each with its own interpreter; they are started when they are first needed.
 
-    Threads would not do: one picture at a time is decoded in a process, because the decoder sets what Pillow keeps in
+    Threads would not do: one image at a time is decoded in a process, because the decoder sets what Pillow keeps in
     module globals.
 
     Args:
@@ -60,7 +60,12 @@ class LocalExecutor:
         self._tasks = 0
 
     def map(
-        self, make: Callable[[Seat], Worker], chunks: Iterator[Sequence[Any]], *, threads: int = 1, gpu: bool = False
+        self,
+        make: Callable[[WorkerSlot], Worker],
+        chunks: Iterator[Sequence[Any]],
+        *,
+        threads: int = 1,
+        gpu: bool = False,
     ) -> Generator[Any, None, None]:
         """See `Executor.map`. Workers share the cores where there are too few, and what GPU there is."""
         self._tasks += 1
@@ -192,15 +197,15 @@ class _Here:
     worker: Worker | None = None
 
     def take_up(self, task: _Task) -> Worker:
-        """Return the worker for a task, made anew when the task is."""
+        """Return the worker for a task, made again when the task is."""
         if self.worker is None or self.number != task.number:
             if self.worker is not None:
                 self.worker.close()
-            seat = _seat(self.index, task.threads, self.cores)
+            slot = _slot(self.index, task.threads, self.cores)
             if hasattr(os, "sched_setaffinity"):
                 with contextlib.suppress(OSError):
-                    os.sched_setaffinity(0, seat.cores)
-            self.worker, self.number = task.make(seat), task.number
+                    os.sched_setaffinity(0, slot.cores)
+            self.worker, self.number = task.make(slot), task.number
         return self.worker
 
 
@@ -225,7 +230,7 @@ def _begin(taken: Any, cores: Sequence[int]) -> None:
 def keep_freed_memory() -> None:
     """Ask the C library to give at most what exceeds 64 MB back to the system; nothing happens outside Linux.
 
-    A decoder takes and frees a few blocks of a picture's size for each picture. Given back each time, their pages are
+    A decoder takes and frees a few blocks of an image's size for each image. Given back each time, their pages are
     faulted in and zeroed again: a fifth of the processor time of decoding, and more where several processes do it side
     by side. For processes that decode only: a detector keeps the allocator that its users have.
     """
@@ -244,12 +249,12 @@ def _answer(task: _Task, chunk: Sequence[Any]) -> Any:
     return _here.take_up(task)(chunk)
 
 
-def _seat(index: int, threads: int, cores: Sequence[int]) -> Seat:
+def _slot(index: int, threads: int, cores: Sequence[int]) -> WorkerSlot:
     """Give out cores from the last one down, as a single child takes them."""
     backwards = cores[::-1]
-    return Seat(index, tuple(sorted({backwards[(index * threads + one) % len(cores)] for one in range(threads)})))
+    return WorkerSlot(index, tuple(sorted({backwards[(index * threads + one) % len(cores)] for one in range(threads)})))
 
 
 def _names(chunk: Sequence[Any]) -> str:
     names = [str(getattr(item, "image_id", item)) for item in chunk]
-    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more pictures"
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more images"

@@ -11,7 +11,7 @@ from itertools import count
 from typing import Any
 
 from ....errors import UnavailableError, UsageError, WorkerDiedError
-from .base import ATTEMPTS, IN_FLIGHT, Seat, Worker
+from .base import ATTEMPTS, IN_FLIGHT, Worker, WorkerSlot
 from .local import keep_freed_memory
 
 _PLACE_S = 300.0
@@ -21,9 +21,9 @@ _PLACE_S = 300.0
 class RayExecutor:
     """Actors of a Ray cluster.
 
-    Pictures that are paths must be readable under the same path on every node; archives and addresses of `fsspec` are
+    Images that are paths must be readable under the same path on every node; archives and addresses of `fsspec` are
     read where the worker runs. facebench and the detector's packages must be installed there in the same versions,
-    which each worker checks before its first picture.
+    which each worker checks before its first image.
 
     Args:
         address: of a running cluster ("auto" finds it; "ray://host:10001" is a client's); empty starts one on this
@@ -52,18 +52,23 @@ class RayExecutor:
         self._started = False
 
     def map(
-        self, make: Callable[[Seat], Worker], chunks: Iterator[Sequence[Any]], *, threads: int = 1, gpu: bool = False
+        self,
+        make: Callable[[WorkerSlot], Worker],
+        chunks: Iterator[Sequence[Any]],
+        *,
+        threads: int = 1,
+        gpu: bool = False,
     ) -> Generator[Any, None, None]:
         """See `Executor.map`."""
         ray = self._connect()
         cpus, gpus = self._cpus or threads, self._gpus if gpu else 0.0
         workers = self.workers or _room(ray, cpus, gpus)
         actor_class = ray.remote(num_cpus=cpus, num_gpus=gpus, max_restarts=0)(_Actor)
-        crew = _Crew(ray, lambda index: actor_class.remote(make, Seat(index)), workers)
+        pool = _Crew(ray, lambda index: actor_class.remote(make, WorkerSlot(index)), workers)
         try:
-            yield from crew.work(chunks)
+            yield from pool.work(chunks)
         finally:
-            crew.dismiss()
+            pool.dismiss()
 
     def close(self) -> None:
         """End the cluster that was started here; leave one that was there."""
@@ -97,9 +102,9 @@ class RayExecutor:
 class _Actor:
     """Holds one worker. Its constructor runs on the cluster."""
 
-    def __init__(self, make: Callable[[Seat], Worker], seat: Seat) -> None:
+    def __init__(self, make: Callable[[WorkerSlot], Worker], slot: WorkerSlot) -> None:
         keep_freed_memory()
-        self._worker = make(seat)
+        self._worker = make(slot)
 
     def ready(self) -> bool:
         return True
@@ -119,7 +124,7 @@ class _Crew:
         self._hire = hire
         self._numbers = count()
         self._actors: list[Any] = []
-        self._applicants: dict[Any, Any] = {}
+        self._candidates: dict[Any, Any] = {}
         self._waiting: deque[tuple[Sequence[Any], int]] = deque()
         self._in_hand: dict[Any, tuple[Any, Sequence[Any], int]] = {}
         self._more = True
@@ -128,7 +133,7 @@ class _Crew:
 
     def _apply(self) -> None:
         actor = self._hire(next(self._numbers))
-        self._applicants[actor.ready.remote()] = actor
+        self._candidates[actor.ready.remote()] = actor
 
     def work(self, chunks: Iterator[Sequence[Any]]) -> Iterator[Any]:
         while True:
@@ -136,15 +141,15 @@ class _Crew:
             if not (self._more or self._waiting or self._in_hand):
                 return
             ready, _ = self._ray.wait(
-                [*self._in_hand, *self._applicants], num_returns=1, timeout=None if self._in_hand else _PLACE_S
+                [*self._in_hand, *self._candidates], num_returns=1, timeout=None if self._in_hand else _PLACE_S
             )
             if not ready:
                 raise WorkerDiedError(
                     f"the cluster gave no worker a place within {_PLACE_S:g} s; see 'ray status' for what it lacks"
                 )
             (reference,) = ready
-            if reference in self._applicants:
-                self._welcome(reference)
+            if reference in self._candidates:
+                self._probe_worker(reference)
                 continue
             answer = self._take(reference)
             if answer is not None:
@@ -167,12 +172,12 @@ class _Crew:
                 self._in_hand[actor.answer.remote(task[0])] = actor, *task
                 held[actor] += 1
 
-    def _welcome(self, reference: Any) -> None:
-        actor = self._applicants.pop(reference)
+    def _probe_worker(self, reference: Any) -> None:
+        actor = self._candidates.pop(reference)
         try:
             self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
-            if not (self._actors or self._applicants):
+            if not (self._actors or self._candidates):
                 raise WorkerDiedError(f"no worker could be started on the cluster: {error}") from error
         else:
             self._actors.append(actor)
@@ -190,7 +195,7 @@ class _Crew:
             # a large answer stays on its node until it is fetched, and is lost with it
             if attempts >= ATTEMPTS:
                 raise WorkerDiedError(
-                    f"a chunk of {len(chunk)} pictures lost {ATTEMPTS} actors, last by: {error}. See the cluster's "
+                    f"a chunk of {len(chunk)} images lost {ATTEMPTS} actors, last by: {error}. See the cluster's "
                     "logs; a node that runs out of memory ends its actors"
                 ) from error
             self._waiting.append((chunk, attempts + 1))
@@ -200,7 +205,7 @@ class _Crew:
         return None
 
     def dismiss(self) -> None:
-        for actor in (*self._actors, *self._applicants.values()):
+        for actor in (*self._actors, *self._candidates.values()):
             self._ray.kill(actor)
 
 

@@ -1,4 +1,4 @@
-"""What a worker does with pictures: decode them, and give them to a detector in a child process of its own.
+"""What a worker does with images: decode them, and give them to a detector in a child process of its own.
 
 Nothing here is timed for a report: other workers run beside it.
 """
@@ -17,24 +17,24 @@ from typing import IO, Any
 from ....datasets import Decoded, Source, decode
 from ....detectors import Device, resolve_all
 from ....errors import DetectorRaisedError, FacebenchError, WorkerError
-from ...store.journal import PictureRecord
+from ...store.journal import ImageRecord
 from ...store.records import Protocol, Start, StoredCell
 from ..cell import make_cell, stored_cell
 from ..detector_process import DetectorProcess, Limits
 from ..environment import usable_cores
-from .base import Seat
+from .base import WorkerSlot
 
 DEATHS_ALLOWED = 2
-"""Children that a picture may take with it before it is put aside."""
+"""Children that an image may take with it before it is skipped."""
 _SAME_EVERYWHERE = ("code", "models", "packages", "parameters")
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A picture to work on.
+    """An image to work on.
 
     Attributes:
-        image_id: of the picture.
+        image_id: of the image.
         source: where its bytes are; a path must lead to them where the worker runs.
         deaths: how many children have ended on it before.
     """
@@ -46,10 +46,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a picture is, as pictures.parquet has it.
+    """What an image is, as pictures.parquet has it.
 
     Attributes:
-        image_id: of the picture.
+        image_id: of the image.
         verdict: of `datasets.decode`.
         detail: why.
         width: pixels, 0 where it cannot be decoded.
@@ -70,19 +70,19 @@ class ChunkAnswer:
     """What a detector did with one chunk.
 
     Attributes:
-        records: of the pictures that it answered, their times nan.
-        put_aside: picture -> why the detector failed on it for good.
-        deaths: (picture, why) for each child that ended.
+        records: of the images that it answered, their times nan.
+        put_aside: image -> why the detector failed on it for good.
+        deaths: (image, why) for each child that ended.
         starts: of the children, what they said of themselves; times are left out.
         fatal: why the detector cannot be used at all, or "".
-        changed: which picture can no longer be read, and why, or "".
+        changed: which image can no longer be read, and why, or "".
         peak_rss_mb: largest resident memory of the children so far.
         device_memory_mb: largest device memory, where the library can tell.
         seconds: that the chunk took, starts of children left out.
     """
 
-    records: Sequence[PictureRecord]
-    put_aside: Mapping[str, str]
+    records: Sequence[ImageRecord]
+    skipped: Mapping[str, str]
     deaths: Sequence[tuple[str, str]]
     starts: Sequence[Start]
     fatal: str
@@ -92,14 +92,14 @@ class ChunkAnswer:
     seconds: float
 
 
-class Looker:
-    """Decodes pictures and says what they are."""
+class ImageReader:
+    """Decodes images and says what they are."""
 
-    def __init__(self, seat: Seat) -> None:
+    def __init__(self, slot: WorkerSlot) -> None:
         """Need nothing of the seat."""
 
     def __call__(self, chunk: Sequence[Item]) -> list[Look]:
-        """Return what each picture of the chunk is."""
+        """Return what each image of the chunk is."""
         return [look(item.image_id, item.source)[0] for item in chunk]
 
     def close(self) -> None:
@@ -107,7 +107,7 @@ class Looker:
 
 
 def look(image_id: str, source: Source) -> tuple[Look, Decoded]:
-    """Decode one picture and say what it is."""
+    """Decode one image and say what it is."""
     began = time.perf_counter()
     decoded = decode(source)
     decode_ms = (time.perf_counter() - began) * 1000
@@ -121,7 +121,7 @@ class DetectorTask:
 
     Attributes:
         spec: spec string; it is resolved in the worker.
-        protocol: how pictures are given.
+        protocol: how images are given.
         device: "cpu" or "cuda".
         threads: CPU threads.
         score_floor: keep detections down to this score.
@@ -153,18 +153,18 @@ class DetectorTask:
             {name: getattr(stored, name) for name in _SAME_EVERYWHERE},
         )
 
-    def __call__(self, seat: Seat) -> DetectorWorker:
+    def __call__(self, slot: WorkerSlot) -> DetectorWorker:
         """Return a worker; its child starts with the first chunk."""
-        return DetectorWorker(self, seat)
+        return DetectorWorker(self, slot)
 
 
 class DetectorWorker:
     """A detector in a child process, and the decoder before it.
 
-    On a GPU the next picture is decoded while the child works; on a CPU both have the same cores.
+    On a GPU the next image is decoded while the child works; on a CPU both have the same cores.
     """
 
-    def __init__(self, task: DetectorTask, seat: Seat) -> None:
+    def __init__(self, task: DetectorTask, slot: WorkerSlot) -> None:
         self._task = task
         self._other = _difference(task)
         self._ahead = ThreadPoolExecutor(1) if task.device != "cpu" else None
@@ -179,18 +179,18 @@ class DetectorWorker:
             limits=task.limits,
             log=path,
             # not the last core, which a single child takes: all children of a node would be held on it
-            cores=seat.cores or usable_cores(),
+            cores=slot.cores or usable_cores(),
         )
 
     def __call__(self, chunk: Sequence[Item]) -> ChunkAnswer:
-        """Detect on each picture of the chunk; whatever the detector does is in the answer."""
+        """Detect on each image of the chunk; whatever the detector does is in the answer."""
         began = time.perf_counter()
         chunk_run = _Chunk(self._child, self._other)
         decoded = (decode(item.source) for item in chunk) if self._ahead is None else self._decode_ahead(chunk)
-        for item, picture in zip(chunk, decoded, strict=True):
+        for item, image in zip(chunk, decoded, strict=True):
             if chunk_run.fatal or chunk_run.changed:
                 break
-            chunk_run.detect(item, picture)
+            chunk_run.detect(item, image)
         return chunk_run.answer(time.perf_counter() - began)
 
     def _decode_ahead(self, chunk: Sequence[Item]) -> Any:
@@ -223,37 +223,37 @@ class _Chunk:
         self.fatal = other
         self.changed = ""
         self._child = child
-        self._records: list[PictureRecord] = []
-        self._put_aside: dict[str, str] = {}
+        self._records: list[ImageRecord] = []
+        self._skipped: dict[str, str] = {}
         self._deaths: list[tuple[str, str]] = []
         self._starts: list[Start] = []
         self._starting_s = 0.0
         self._peak_rss_mb = 0.0
         self._device_memory_mb: float | None = None
 
-    def detect(self, item: Item, picture: Decoded) -> None:
-        """Try a picture until it is answered or put aside, or the detector cannot be used."""
-        if picture.image is None:
-            self.changed = f"{item.image_id} is now {picture.verdict}: {picture.detail}"
+    def detect(self, item: Item, image: Decoded) -> None:
+        """Try an image until it is answered or skipped, or the detector cannot be used."""
+        if image.image is None:
+            self.changed = f"{item.image_id} is now {image.verdict}: {image.detail}"
             return
         deaths = item.deaths
         while True:
             if not self._child.running and not self._start():
                 return
             try:
-                found = self._child.detect(picture.image)
+                found = self._child.detect(image.image)
             except DetectorRaisedError as error:
-                self._put_aside[item.image_id] = str(error)
+                self._skipped[item.image_id] = str(error)
                 return
             except WorkerError as error:
                 deaths += 1
                 self._deaths.append((item.image_id, str(error)))
                 if deaths >= DEATHS_ALLOWED:
-                    self._put_aside[item.image_id] = str(error)
+                    self._skipped[item.image_id] = str(error)
                     return
                 continue
-            pixels = picture.image.shape[0] * picture.image.shape[1]
-            self._records.append(PictureRecord(item.image_id, found.detections, math.nan, pixels))
+            pixels = image.image.shape[0] * image.image.shape[1]
+            self._records.append(ImageRecord(item.image_id, found.detections, math.nan, pixels))
             self._peak_rss_mb = max(self._peak_rss_mb, found.peak_rss_mb)
             if found.device_memory_mb is not None:
                 self._device_memory_mb = max(self._device_memory_mb or 0.0, found.device_memory_mb)
@@ -274,7 +274,7 @@ class _Chunk:
     def answer(self, seconds: float) -> ChunkAnswer:
         return ChunkAnswer(
             self._records,
-            self._put_aside,
+            self._skipped,
             self._deaths,
             self._starts,
             self.fatal,
@@ -291,7 +291,7 @@ def _difference(task: DetectorTask) -> str:
         (spec,) = resolve_all([task.spec])
         missing = spec.missing()
         if missing is not None:
-            return f"a worker cannot load it: {missing}. {missing.mend}"
+            return f"a worker cannot load it: {missing}. {missing.remedy}"
         here = stored_cell(spec, make_cell(spec, "", task.protocol, task.device, task.threads))
     except FacebenchError as error:
         return f"a worker cannot load it: {error}"

@@ -21,10 +21,10 @@ def section(page: Page) -> Section | None:
 
 
 def error_grid(summary: Summary, analysis: Analysis) -> Grid:
-    """Return what mending each kind of error would bring in exact AP, a row for each detector."""
+    """Return what fixing each kind of error would bring in exact AP, a row for each detector."""
     rows = []
     for label, cell in analysed(summary, analysis):
         gains = [cell.errors.kinds[kind].delta_ap for kind in ERRORS]
         rows.append((Heading(label), [GridCell(signed(gain.value), between_signed(gain)) for gain in gains]))
     headings = [Heading(title) for title in ERRORS.values()]
-    return Grid("detector", [("exact AP gained where mended", headings)], rows)
+    return Grid("detector", [("exact AP gained where fixed", headings)], rows)

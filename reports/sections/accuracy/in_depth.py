@@ -36,7 +36,7 @@ _RATES = {
     "precision": "precision",
     "recall": "recall",
     "f1": "F1",
-    "false_alarms_per_picture": "false alarms a picture",
+    "false_alarms_per_image": "false alarms per image",
     "mean_iou": "mean IoU of hits",
 }
 
@@ -72,8 +72,8 @@ class InDepth:
         operating: rate, value with its interval.
         curve: where and how the curve ends.
         is_cut: a score floor ends it.
-        choices: thresholds for a wish and those of the best F1 and F2, a sentence each.
-        habit: how boxes differ from the annotation's, and what taking that out brings, a sentence each.
+        choices: thresholds for a wish and those of the best F1 and F2, one sentence each.
+        habit: how boxes differ from the annotation's, and what taking that out brings, one sentence each.
         errors: kinds of error, dearest first.
         misses: the faces not found at the threshold, by group.
         unfound: the same in one line.
@@ -147,7 +147,7 @@ def _describe(row: Row, primary: str, found: CellAnalysis) -> InDepth:
 
 def _rate(found: CellAnalysis, name: str) -> str:
     rate = found.operating[name]
-    return with_interval(rate) if name != "false_alarms_per_picture" else _plain_with_interval(rate)
+    return with_interval(rate) if name != "false_alarms_per_image" else _plain_with_interval(rate)
 
 
 def _best_thresholds(found: CellAnalysis) -> list[str]:
@@ -160,9 +160,9 @@ def _best_thresholds(found: CellAnalysis) -> list[str]:
         return Interval(value, low, high, CONFIDENCE, 0)
 
     return [
-        f"Best {title} on these pictures: {with_interval(at(name, best))} at a score of at least "
-        f"{sweep.thresholds[best]:.4g}, with {_plain_with_interval(at('false_alarms_per_picture', best))} false alarms "
-        f"a picture. Chosen and measured on the same pictures, so a little too good."
+        f"Best {title} on these images: {with_interval(at(name, best))} at a score of at least "
+        f"{sweep.thresholds[best]:.4g}, with {_plain_with_interval(at('false_alarms_per_image', best))} false alarms "
+        f"an image. Chosen and measured on the same images, so a little too good."
         for name, title in (("f1", "F1"), ("f2", "F2, recall weighing twice,"))
         if np.isfinite(rates := getattr(sweep, name)).any()
         for best in [int(np.nanargmax(rates))]
@@ -185,7 +185,7 @@ def _habit(found: CellAnalysis) -> list[str]:
     ]
     if before_after:
         sentences.append(
-            f"With that taken out, learnt on one half of the pictures and applied to the other: exact "
+            f"With that taken out, learnt on one half of the images and applied to the other: exact "
             f"{', '.join(before_after)}."
         )
     overlap = found.overlap
@@ -222,7 +222,7 @@ def _plain_with_interval(interval: Interval) -> str:
 def _choice_interval(interval: Interval | None) -> str:
     if interval is None or not math.isfinite(interval.low):
         return ""
-    return f" On other pictures of the second half: {plain(interval.low)} to {plain(interval.high)}."
+    return f" On other images of the second half: {plain(interval.low)} to {plain(interval.high)}."
 
 
 def _misses(name: str, groups: Mapping[str | int, GroupMisses]) -> list[MissLine]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ....benchmarks.scoring.slices import DEMOGRAPHICS_CAVEAT
-from ...values.grids import FEW_FACES, FEW_PICTURES, perceived_grid
+from ...values.grids import FEW_FACES, FEW_IMAGES, perceived_grid
 from ..base import Page, Section
 
 ORDER = 120
@@ -14,5 +14,5 @@ def section(page: Page) -> Section | None:
     grid = perceived_grid(page.summary, page.analysis)
     if not grid.groups:
         return None
-    values = {"grid": grid, "caveat": DEMOGRAPHICS_CAVEAT, "few_faces": FEW_FACES, "few_pictures": FEW_PICTURES}
+    values = {"grid": grid, "caveat": DEMOGRAPHICS_CAVEAT, "few_faces": FEW_FACES, "few_images": FEW_IMAGES}
     return Section("perceived", "perceived.html.j2", values, "perceived groups")

@@ -6,7 +6,7 @@ from typing import Literal
 
 from ...figures.detectors import slice_figure
 from ...figures.svg import wide_and_narrow
-from ...values.grids import FEW_FACES, FEW_PICTURES, event_grid, slice_grid
+from ...values.grids import FEW_FACES, FEW_IMAGES, event_grid, slice_grid
 from ..base import Page, Section
 
 ORDER = 90
@@ -24,6 +24,6 @@ def section(page: Page) -> Section | None:
         "events": {name: event_grid(summary, analysis, name) for name in BOTH},
         "figures": {name: (figure, wide_and_narrow(figure.svg)) if figure else None for name, figure in drawn.items()},
         "few_faces": FEW_FACES,
-        "few_pictures": FEW_PICTURES,
+        "few_images": FEW_IMAGES,
     }
     return Section("slices", "slices.html.j2", values, "kinds of faces")

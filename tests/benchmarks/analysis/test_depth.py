@@ -1,4 +1,4 @@
-"""A run in depth: every field against numbers worked by hand, intervals against plain loops over repeated pictures."""
+"""A run in depth: every field against numbers worked by hand, intervals against plain loops over repeated images."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def good(run: RunFolder, analysis: Analysis) -> CellAnalysis:
     return analysis.cells[key_of(run, "good")]
 
 
-def pictures_of(found: runs.Found, counted: set[runs.Box]) -> list[oracle.Picture]:
+def images_of(found: runs.Found, counted: set[runs.Box]) -> list[oracle.Image]:
     """The run as the oracle reads it."""
     return [
-        oracle.Picture(
+        oracle.Image(
             [box for box, _ in depth_run.FACES.get(name, [])],
             [box in counted for box, _ in depth_run.FACES.get(name, [])],
             [box for box, _ in found.get(name, [])],
@@ -61,11 +61,11 @@ def pictures_of(found: runs.Found, counted: set[runs.Box]) -> list[oracle.Pictur
 
 
 def resampled(statistic, found, counted, draws=DRAWS) -> NDArray[np.float64]:
-    """The statistic of each draw, with pictures really repeated."""
-    pictures = pictures_of(found, counted)
-    weights = draw_weights(len(pictures), draws=draws, seed=SEED)
+    """The statistic of each draw, with images really repeated."""
+    images = images_of(found, counted)
+    weights = draw_weights(len(images), draws=draws, seed=SEED)
     return np.array(
-        [statistic([one for one, times in zip(pictures, row, strict=True) for _ in range(times)]) for row in weights]
+        [statistic([one for one, times in zip(images, row, strict=True) for _ in range(times)]) for row in weights]
     )
 
 
@@ -101,27 +101,27 @@ def test_everything_found_is_one_everywhere(good):
 
 
 @pytest.mark.parametrize(("name", "counted"), [("easy", EASY), ("hard", HARD), ("overall", HARD)])
-def test_intervals_are_those_of_repeated_pictures(fair, name, counted):
+def test_intervals_are_those_of_repeated_images(fair, name, counted):
     for found, statistic in (
         (fair.lists[name].exact, oracle.exact_ap),
         (fair.lists[name].official, oracle.official_ap),
     ):
         same_interval(
-            found, statistic(pictures_of(depth_run.FAIR, counted)), resampled(statistic, depth_run.FAIR, counted)
+            found, statistic(images_of(depth_run.FAIR, counted)), resampled(statistic, depth_run.FAIR, counted)
         )
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("precision", 2 / 5), ("recall", 2 / 4), ("f1", 4 / 9), ("false_alarms_per_picture", 3 / 4), ("mean_iou", 1.0)],
+    [("precision", 2 / 5), ("recall", 2 / 4), ("f1", 4 / 9), ("false_alarms_per_image", 3 / 4), ("mean_iou", 1.0)],
 )
 def test_operating_point(fair, name, value):
-    samples = resampled(lambda pictures: oracle.at_threshold(pictures, 0.5)[name], depth_run.FAIR, HARD)
+    samples = resampled(lambda images: oracle.at_threshold(images, 0.5)[name], depth_run.FAIR, HARD)
     same_interval(fair.operating[name], value, samples)
 
 
 @pytest.mark.parametrize(
-    ("group", "name", "faces", "pictures", "exact", "recall"),
+    ("group", "name", "faces", "images", "exact", "recall"),
     [
         ("height in px", "below 16", 1, 1, 0, 0),
         ("height in px", "16–32", 1, 1, 1 / 2, 1),
@@ -142,21 +142,21 @@ def test_operating_point(fair, name, value):
         ("blur", "heavy", 1, 1, 0, 0),
         ("pose", "typical", 3, 2, 4 / 9, 2 / 3),
         ("pose", "atypical", 1, 1, 0, 0),
-        # a slice of pictures leaves the box on no face behind, in a picture of none
-        ("faces a picture", "1", 1, 1, 0, 0),
-        ("faces a picture", "2-5", 3, 2, 2 / 3, 2 / 3),
-        ("faces a picture", "6-20", 0, 0, math.nan, math.nan),
-        ("faces a picture", "21-100", 0, 0, math.nan, math.nan),
-        ("faces a picture", "over 100", 0, 0, math.nan, math.nan),
+        # a slice of images leaves the box on no face behind, in an image of none
+        ("faces an image", "1", 1, 1, 0, 0),
+        ("faces an image", "2-5", 3, 2, 2 / 3, 2 / 3),
+        ("faces an image", "6-20", 0, 0, math.nan, math.nan),
+        ("faces an image", "21-100", 0, 0, math.nan, math.nan),
+        ("faces an image", "over 100", 0, 0, math.nan, math.nan),
         ("event", "0--A", 3, 2, 2 / 3, 2 / 3),
         ("event", "1--B", 1, 1, 0, 0),
         ("perceived gender", "Female", 2, 2, 2 / 3, 1),
         ("perceived gender", "Male", 2, 2, 0, 0),
     ],
 )
-def test_slices(fair, group, name, faces, pictures, exact, recall):
+def test_slices(fair, group, name, faces, images, exact, recall):
     part = next(part for part in fair.slices if (part.group, part.name) == (group, name))
-    assert (part.faces, part.pictures) == (faces, pictures)
+    assert (part.faces, part.images) == (faces, images)
     assert [part.exact.value, part.recall.value] == pytest.approx([exact, recall], abs=1e-12, nan_ok=True)
 
 
@@ -205,10 +205,10 @@ def test_a_long_curve_keeps_its_ends_and_no_long_gap(tmp_path):
 
 
 def test_chosen_thresholds(fair, good):
-    wishes = [(choice.rate, choice.wanted) for choice, _ in fair.choices]
-    assert wishes == [("precision", 0.95), ("false_alarms_per_picture", 0.1)]
+    targets = [(choice.rate, choice.wanted) for choice, _ in fair.choices]
+    assert targets == [("precision", 0.95), ("false_alarms_per_image", 0.1)]
     for choice, _ in (*fair.choices, *good.choices):
-        assert (choice.choosing_pictures, choice.reporting_pictures) == (2, 2)
+        assert (choice.choosing_images, choice.reporting_images) == (2, 2)
     assert [choice.got for choice, _ in good.choices] == [1.0, 0.0]
     assert [ends.value for _, ends in good.choices] == [1.0, 0.0]
     assert all(choice.at_floor for choice, _ in good.choices)
@@ -370,15 +370,15 @@ def test_without_lists_all_faces_that_are_not_ignored_count(tmp_path):
     found = analyse(summarise_run(run), Resampling(draws=5)).cells[key_of(run, "fair")]
     assert list(found.lists) == ["overall"]
     assert found.lists["overall"].exact.value == pytest.approx(1 / 3)
-    assert {part.group for part in found.slices} == {"height in px", "share of image", "faces a picture", "event"}
+    assert {part.group for part in found.slices} == {"height in px", "share of image", "faces an image", "event"}
     assert (dict(found.gaps), list(found.misses)) == ({}, ["height in px"])
 
 
-def test_pictures_without_a_folder_have_no_events(tmp_path):
+def test_images_without_a_folder_have_no_events(tmp_path):
     run = runs.make_run(tmp_path)
     runs.add_cell(run, "exact", runs.EXACT)
     found = analyse(summarise_run(run), Resampling(draws=5)).cells[key_of(run, "exact")]
-    assert {part.group for part in found.slices} == {"height in px", "share of image", "faces a picture"}
+    assert {part.group for part in found.slices} == {"height in px", "share of image", "faces an image"}
 
 
 @pytest.mark.parametrize("status", [None, "failed"])

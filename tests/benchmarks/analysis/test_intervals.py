@@ -1,4 +1,4 @@
-"""Intervals of the main table: against plain loops over pictures that are really repeated."""
+"""Intervals of the main table: against plain loops over images that are really repeated."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from facebench.benchmarks.analysis.table import Resampling, Row, Summary, summar
 from facebench.benchmarks.resampling.bootstrap import Interval, draw_weights
 from facebench.benchmarks.scoring import score
 from facebench.benchmarks.store.run_folder import RunFolder
-from facebench.benchmarks.store.truth import RunReader, by_picture
+from facebench.benchmarks.store.truth import RunReader, by_image
 from facebench.benchmarks.timing.latency import summarise
 from facebench.errors import UsageError
 from facebench.tests.support import depth_run, oracle, runs
@@ -28,10 +28,10 @@ MILLISECONDS = dict(zip(depth_run.SIZES, (5.0, 6.0, 7.0, 8.0), strict=True))
 """As `runs.add_cell` writes them for 5 ms."""
 
 
-def repeated(pictures, draws=DRAWS):
-    """The pictures of each draw, as often as it holds them."""
-    weights = draw_weights(len(pictures), draws=draws, seed=SEED)
-    return [[one for one, times in zip(pictures, row, strict=True) for _ in range(times)] for row in weights]
+def repeated(images, draws=DRAWS):
+    """The images of each draw, as often as it holds them."""
+    weights = draw_weights(len(images), draws=draws, seed=SEED)
+    return [[one for one, times in zip(images, row, strict=True) for _ in range(times)] for row in weights]
 
 
 def same(found: Interval, value: float, samples: list[float]) -> None:
@@ -41,9 +41,9 @@ def same(found: Interval, value: float, samples: list[float]) -> None:
     assert (found.draws, found.confidence) == (len(defined), 0.95)
 
 
-def pictures_of(name: str) -> list[oracle.Picture]:
+def images_of(name: str) -> list[oracle.Image]:
     return [
-        oracle.Picture(
+        oracle.Image(
             [box for box, _ in depth_run.FACES.get(image_id, [])],
             [box in COUNTED[name] for box, _ in depth_run.FACES.get(image_id, [])],
             [box for box, _ in depth_run.FAIR.get(image_id, [])],
@@ -73,28 +73,28 @@ def summary(run: RunFolder) -> Summary:
 
 
 @pytest.mark.parametrize("name", COUNTED)
-def test_average_precisions_of_repeated_pictures(summary, name):
-    ends, pictures = row_of(summary, "fair").intervals, pictures_of(name)
-    same(ends.exact[name], oracle.exact_ap(pictures), [oracle.exact_ap(one) for one in repeated(pictures)])
+def test_average_precisions_of_repeated_images(summary, name):
+    ends, images = row_of(summary, "fair").intervals, images_of(name)
+    same(ends.exact[name], oracle.exact_ap(images), [oracle.exact_ap(one) for one in repeated(images)])
     same(
         ends.official[name],
-        oracle.official_ap(pictures),
-        [oracle.official_ap(one) for one in repeated(pictures, OFFICIAL_DRAWS)],
+        oracle.official_ap(images),
+        [oracle.official_ap(one) for one in repeated(images, OFFICIAL_DRAWS)],
     )
 
 
-@pytest.mark.parametrize("name", ["precision", "recall", "f1", "false_alarms_per_picture", "mean_iou"])
-def test_the_operating_point_of_repeated_pictures(summary, name):
-    pictures = pictures_of("overall")
+@pytest.mark.parametrize("name", ["precision", "recall", "f1", "false_alarms_per_image", "mean_iou"])
+def test_the_operating_point_of_repeated_images(summary, name):
+    images = images_of("overall")
     same(
         row_of(summary, "fair").intervals.operating[name],
-        oracle.at_threshold(pictures, THRESHOLD)[name],
-        [oracle.at_threshold(one, THRESHOLD)[name] for one in repeated(pictures)],
+        oracle.at_threshold(images, THRESHOLD)[name],
+        [oracle.at_threshold(one, THRESHOLD)[name] for one in repeated(images)],
     )
 
 
-@pytest.mark.parametrize("name", ["p50_ms", "p90_ms", "pictures_per_second"])
-def test_latency_of_repeated_pictures(summary, name):
+@pytest.mark.parametrize("name", ["p50_ms", "p90_ms", "images_per_second"])
+def test_latency_of_repeated_images(summary, name):
     times = list(MILLISECONDS.values())
     same(
         row_of(summary, "fair").intervals.latency[name],
@@ -107,7 +107,7 @@ def test_every_value_is_that_of_the_plain_functions(summary, run):
     truth = RunReader(run).truth
     lists = {name: truth.masks[name] for name in ("easy", "hard")}
     for row in summary.rows[:3]:
-        boxes, table = by_picture(run.detections(row.cell), truth.image_ids)
+        boxes, table = by_image(run.detections(row.cell), truth.image_ids)
         ignore, threshold = ~truth.masks["overall"], row.cell.operating_threshold
         found = score(
             truth.faces, boxes, table["score"].to_numpy(), score_threshold=threshold, ignore=ignore, lists=lists
@@ -157,8 +157,8 @@ def test_a_float32_score_reaches_its_threshold_in_every_draw(tmp_path):
 
 
 def calls(*timed: tuple[int, float]) -> Calls:
-    picture, times = ([one[part] for one in timed] for part in (0, 1))
-    return Calls(np.array(picture, np.int64), np.array(times, np.float64), summarise(times))
+    image, times = ([one[part] for one in timed] for part in (0, 1))
+    return Calls(np.array(image, np.int64), np.array(times, np.float64), summarise(times))
 
 
 def samples_of(found: dict[str, Interval]) -> NDArray[np.float64]:
@@ -171,15 +171,15 @@ def samples_of(found: dict[str, Interval]) -> NDArray[np.float64]:
     ("timed", "weights", "expected"),
     [
         pytest.param([(0, 4.0), (1, 8.0), (2, 20.0)], [2, 0, 1], [4.0, 4.0, 20.0], id="weight two is a repetition"),
-        pytest.param([(0, 4.0), (0, 6.0), (1, 8.0)], [2, 1], [4.0, 6.0, 4.0, 6.0, 8.0], id="all rounds of a picture"),
-        pytest.param([(1, 8.0)], [3, 1], [8.0], id="a picture that was not timed adds nothing"),
+        pytest.param([(0, 4.0), (0, 6.0), (1, 8.0)], [2, 1], [4.0, 6.0, 4.0, 6.0, 8.0], id="all rounds of an image"),
+        pytest.param([(1, 8.0)], [3, 1], [8.0], id="an image that was not timed adds nothing"),
         pytest.param([(2, 9.0), (0, 3.0)], [1, 5, 1], [3.0, 9.0], id="in any order"),
     ],
 )
-def test_latency_of_weighted_pictures(timed, weights, expected):
+def test_latency_of_weighted_images(timed, weights, expected):
     found = latency_intervals(calls(*timed), np.array([weights]))
     of = summarise(expected)
-    assert samples_of(found) == pytest.approx([of.p50_ms, of.p90_ms, of.pictures_per_second], abs=1e-12)
+    assert samples_of(found) == pytest.approx([of.p50_ms, of.p90_ms, of.images_per_second], abs=1e-12)
 
 
 @pytest.mark.parametrize(("timed", "weights"), [([], [1, 1]), ([(0, 5.0)], [0, 2])], ids=["no call", "none drawn"])
@@ -188,7 +188,7 @@ def test_without_a_drawn_call_there_is_no_latency_interval(timed, weights):
     assert [(math.isnan(one.low), one.draws) for one in found.values()] == [(True, 0)] * 3
 
 
-def test_weights_of_other_pictures_are_refused(summary, run, monkeypatch):
+def test_weights_of_other_images_are_refused(summary, run, monkeypatch):
     monkeypatch.setattr(Resampling, "weights", lambda self, image_ids: draw_weights(len(image_ids) + 1, draws=2))
     with pytest.raises(UsageError, match=r"weights must be whole numbers \(draws, 4\)"):
         summarise_run(run)

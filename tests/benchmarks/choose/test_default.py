@@ -52,11 +52,11 @@ def test_a_pick_of_a_size_comes_back_at_that_size(tmp_path: Path) -> None:
     """A detector that won at 320 px must not be used at another size."""
     write_pick(HAAR | {"setting": SETTING.to_json() | {"size": "long=320"}}, tmp_path / "pick.json")
     detector = load_default(tmp_path / "pick.json")
-    picture = np.zeros((480, 640, 3), np.uint8)
+    shown = np.zeros((480, 640, 3), np.uint8)
     seen = []
     inner = detector._detector._detector
     inner.detect = lambda image: seen.append(image.shape) or Detections.from_arrays([[10, 20, 30, 40]], [99.0])
-    np.testing.assert_allclose(detector.detect(picture).boxes, [[20, 40, 60, 80]])
+    np.testing.assert_allclose(detector.detect(shown).boxes, [[20, 40, 60, 80]])
     assert seen == [(240, 320, 3)]
 
 
@@ -85,8 +85,8 @@ def test_only_what_reaches_the_threshold_comes_back(tmp_path: Path) -> None:
         clock=StageClock(),
         detect=lambda image: Detections.from_arrays([[0, 0, 1, 1]] * 3, [0.9, 0.5, 0.4]),
     )
-    picture = np.zeros((2, 2, 3), np.uint8)
-    assert ThresholdedDetector(inner, 0.5).detect(picture).scores.tolist() == pytest.approx([0.9, 0.5])
+    shown = np.zeros((2, 2, 3), np.uint8)
+    assert ThresholdedDetector(inner, 0.5).detect(shown).scores.tolist() == pytest.approx([0.9, 0.5])
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_where_the_default_is_looked_for(tmp_path, monkeypatch):
     assert str(default_file()) == "elsewhere.json"
 
 
-def test_a_picture_of_another_kind_is_told_from_a_fault_of_the_detector(tmp_path: Path) -> None:
+def test_a_image_of_another_kind_is_told_from_a_fault_of_the_detector(tmp_path: Path) -> None:
     write_pick(HAAR, tmp_path / "pick.json")
     with pytest.raises(UsageError, match=r"got float32 .*expected uint8"):
         load_default(tmp_path / "pick.json").detect(np.zeros((9, 9, 3), np.float32))

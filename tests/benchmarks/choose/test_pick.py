@@ -168,8 +168,8 @@ def test_stability_is_the_share_of_draws_that_choose_the_same(tmp_path, candidat
     ("precision", "reached", "threshold"), [(0.95, True, 0.25), (0.95, False, 0.5), (None, True, 0.5)]
 )
 def test_the_threshold_is_chosen_for_a_precision(tmp_path, monkeypatch, precision, reached, threshold):
-    wish = SimpleNamespace(reached=reached, score_threshold=0.25 if reached else math.nan, statement="as it is")
-    monkeypatch.setattr(ranking, "threshold_for", lambda *_: wish)
+    target = SimpleNamespace(reached=reached, score_threshold=0.25 if reached else math.nan, statement="as it is")
+    monkeypatch.setattr(ranking, "threshold_for", lambda *_: target)
     choice = pick(summary(tmp_path, row("a", 0.9, 50)), Rule(precision=precision))
     assert (choice["setting"]["threshold"], choice["own_threshold"]) == (threshold, 0.5)
     assert ("as it is" in choice["reasons"]) is (precision is not None)

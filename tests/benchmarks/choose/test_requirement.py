@@ -101,7 +101,7 @@ def test_a_slice_is_judged_at_a_threshold(
 
 
 def test_a_judgement_as_json(tmp_path: Path) -> None:
-    """Of one face in each of two images one is found: a resample holds 0, 1 or 2 of them."""
+    """Of one face in each of two images one is found: a resample includes 0, 1 or 2 of them."""
     run = make_run(tmp_path, half=HALF)
     (judged,) = judge(RunReader(run), run.cells[0], 0.5, [Requirement.parse("recall[share>=.2] >= .6")], Resampling())
     assert judged.to_json() == {

@@ -100,12 +100,12 @@ def test_pareto(ap: list[float], p50: list[float], front: list[int]) -> None:
     assert pareto(ap, p50) == front
 
 
-@pytest.mark.parametrize("pictures", [1, 2, 7, 130])
-def test_halves_are_half_of_the_pictures_each_as_often_as_any_other(pictures: int) -> None:
-    drawn = halves(pictures, draws=2000, seed=3)
-    assert set(drawn.sum(axis=1)) == {pictures // 2}
-    np.testing.assert_allclose(drawn.mean(axis=0), (pictures // 2) / pictures, atol=0.06)
-    np.testing.assert_array_equal(drawn[:5], halves(pictures, draws=5, seed=3))
+@pytest.mark.parametrize("images", [1, 2, 7, 130])
+def test_halves_are_half_of_the_images_each_as_often_as_any_other(images: int) -> None:
+    drawn = halves(images, draws=2000, seed=3)
+    assert set(drawn.sum(axis=1)) == {images // 2}
+    np.testing.assert_allclose(drawn.mean(axis=0), (images // 2) / images, atol=0.06)
+    np.testing.assert_array_equal(drawn[:5], halves(images, draws=5, seed=3))
 
 
 def test_a_run_gives_its_own_numbers_and_draws_of_them(tmp_path: Path) -> None:
@@ -122,8 +122,8 @@ def test_a_run_gives_its_own_numbers_and_draws_of_them(tmp_path: Path) -> None:
         low, high = np.nanquantile(measured.ap[1:, place], [0.025, 0.975])
         assert (low, high) == pytest.approx((row.intervals.exact["overall"].low, row.intervals.exact["overall"].high))
     assert len(on_halves.ap) == 1 + HALVES
-    anew = load_candidates(summary, [replace(row, exact_draws={}) for row in summary.rows], "ap_overall")
-    for known, computed in zip((measured, on_halves), anew, strict=True):
+    again = load_candidates(summary, [replace(row, exact_draws={}) for row in summary.rows], "ap_overall")
+    for known, computed in zip((measured, on_halves), again, strict=True):
         np.testing.assert_array_equal(known.ap, computed.ap)
 
 
@@ -141,7 +141,7 @@ def test_small_faces_are_those_lower_than_32_pixels(tmp_path: Path) -> None:
 
 
 def test_a_threshold_for_a_precision_is_read_from_the_run(tmp_path: Path) -> None:
-    """Hits at 0.9 in all pictures, a false alarm at 0.3 in each: half precision below that."""
+    """Hits at 0.9 in all images, a false alarm at 0.3 in each: half precision below that."""
     faces = {f"{n}.jpg": [((10, 10, 30, 30), False)] for n in range(8)}
     run = runs.make_run(tmp_path, faces=faces, sizes=dict.fromkeys(faces, (200, 100)))
     runs.add_cell(run, "a", {name: [((10, 10, 30, 30), 0.9), ((90, 10, 120, 30), 0.3)] for name in faces})

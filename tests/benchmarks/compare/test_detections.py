@@ -27,11 +27,11 @@ def table(rows: dict[str, list[tuple[float, ...]]], landmarks: float | None = No
         ({"p": [(-0.0, 0, 10, 10, 0.9)]}, {"p": [A]}),
         ({"p": [A], "elsewhere": [B]}, {"p": [A]}),
     ],
-    ids=["nothing at all", "no box", "another order", "a box twice", "minus zero", "a picture that is not compared"],
+    ids=["nothing at all", "no box", "another order", "a box twice", "minus zero", "an image that is not compared"],
 )
 def test_identical(base, head):
     change = detection_change(table(base), table(head), ["p", "q"])
-    assert change.identical and (change.pictures, change.moved, change.base_only, change.head_only) == (2, 0, 0, 0)
+    assert change.identical and (change.images, change.moved, change.base_only, change.head_only) == (2, 0, 0, 0)
 
 
 def test_one_bit_of_one_score_is_a_difference():
@@ -62,7 +62,7 @@ def test_boxes_lost_gained_and_moved(base, head, expected):
     assert change.moved + change.base_only <= change.base_boxes == len(base)
 
 
-def test_the_pictures_that_differ_most_come_first():
+def test_the_images_that_differ_most_come_first():
     base = {f"p{number}": [A, B, C][:number] for number in range(4)}
     change = detection_change(table(base), table({}), list(base))
     assert change.examples == ("p3", "p2", "p1")

@@ -15,16 +15,16 @@ from facebench.benchmarks.timing.change import latency_change
 from facebench.errors import UsageError
 from facebench.tests.support import two_runs
 from facebench.tests.support.records import stored
-from facebench.tests.support.two_runs import PICTURES, found, runs, times, two
+from facebench.tests.support.two_runs import IMAGES, found, runs, times, two
 
 
 def outcomes(result: GateResult) -> dict[str, str]:
     return {judgement.criterion: judgement.verdict.outcome for judgement in result.judgements}
 
 
-def change(low: float, high: float, pictures: int = 40, value: float | None = None) -> AccuracyChange:
+def change(low: float, high: float, images: int = 40, value: float | None = None) -> AccuracyChange:
     middle = (low + high) / 2 if value is None else value
-    return AccuracyChange("hard", 0.5, 0.5 + middle, Interval(middle, low, high, 0.95, 1000), 0.5, 0.5, pictures)
+    return AccuracyChange("hard", 0.5, 0.5 + middle, Interval(middle, low, high, 0.95, 1000), 0.5, 0.5, images)
 
 
 NAN = math.nan
@@ -33,23 +33,23 @@ NAN = math.nan
 @pytest.mark.parametrize(
     ("found", "outcome", "needs", "words"),
     [
-        (change(NAN, NAN), "inconclusive", "pictures", "no face counts"),
-        (change(-0.9, -0.8, pictures=5), "inconclusive", "pictures", "5 pictures with a face can show"),
-        (change(0.0, 0.0, pictures=1), "inconclusive", "pictures", "1 picture with a face can show nothing, use 6 or"),
-        (change(-0.09, 0.05, pictures=5), "inconclusive", "pictures", "more; by the width of this interval about 245 "),
+        (change(NAN, NAN), "inconclusive", "images", "no face counts"),
+        (change(-0.9, -0.8, images=5), "inconclusive", "images", "5 images with a face can show"),
+        (change(0.0, 0.0, images=1), "inconclusive", "images", "1 image with a face can show nothing, use 6 or"),
+        (change(-0.09, 0.05, images=5), "inconclusive", "images", "more; by the width of this interval about 245 "),
         (change(-0.03, -0.02), "fail", None, "0.5000 → 0.4750, −0.0250 (95 %: −0.0300 to −0.0200), limit −0.01"),
-        (change(-0.02, -0.01), "inconclusive", "pictures", "about 40 pictures"),
-        (change(-0.0101, 0.02), "inconclusive", "pictures", "about 41 pictures with a face would decide it"),
+        (change(-0.02, -0.01), "inconclusive", "images", "about 40 images"),
+        (change(-0.0101, 0.02), "inconclusive", "images", "about 41 images with a face would decide it"),
         (change(-0.01, 0.02), "pass", None, "+0.0050"),
         (change(0.0, 0.0), "pass", None, "+0.0000"),
         (change(0.1, 0.2), "pass", None, "+0.1500"),
-        (change(-0.012, -0.008), "inconclusive", "person", "more pictures would hardly decide it"),
-        (change(-0.111, 0.089, pictures=12), "inconclusive", "pictures", "about 1,200 pictures with a face"),
-        (change(-0.021, 0.0, value=-0.01), "inconclusive", "person", "more pictures would hardly decide it"),
-        (change(-0.03, -0.008, value=-0.02), "inconclusive", "pictures", "about 58 pictures"),
+        (change(-0.012, -0.008), "inconclusive", "person", "more images would hardly decide it"),
+        (change(-0.111, 0.089, images=12), "inconclusive", "images", "about 1,200 images with a face"),
+        (change(-0.021, 0.0, value=-0.01), "inconclusive", "person", "more images would hardly decide it"),
+        (change(-0.03, -0.008, value=-0.02), "inconclusive", "images", "about 58 images"),
     ],
     ids=[
-        "no face", "large on few pictures", "nothing on one picture", "anything on few pictures", "wholly below",
+        "no face", "large on few images", "nothing on one image", "anything on few images", "wholly below",
         "reaches the limit from below", "just over the limit", "reaches the limit from above", "no change", "gain",
         "at the limit", "near the limit by a wide interval", "at the limit by a narrow one", "probably a loss",
     ],
@@ -59,8 +59,8 @@ def test_accuracy(found, outcome, needs, words):
     assert (verdict.outcome, verdict.needs) == (outcome, needs) and words in verdict.reason
 
 
-def test_identical_detections_pass_on_however_few_pictures():
-    assert accuracy_verdict(change(0.0, 0.0, pictures=1), 0.0, identical=True).outcome == "pass"
+def test_identical_detections_pass_on_however_few_images():
+    assert accuracy_verdict(change(0.0, 0.0, images=1), 0.0, identical=True).outcome == "pass"
 
 
 NOT_TIMED = {"rounds": 0}
@@ -82,11 +82,11 @@ SLOWED = {"ms": times(factor=1.3, seed=5)}
             {"completed": "pass", "accuracy": "pass", "latency": "inconclusive"}, 3,
         ),
         (
-            {}, {"failed_pictures": {PICTURES[2]: "broke"}},
+            {}, {"failed_pictures": {IMAGES[2]: "broke"}},
             {"completed": "fail", "accuracy": "pass", "latency": "pass"}, 1,
         ),
         (
-            {"failed_pictures": {PICTURES[2]: "broke"}}, {"failed_pictures": {PICTURES[2]: "broke"}},
+            {"failed_pictures": {IMAGES[2]: "broke"}}, {"failed_pictures": {IMAGES[2]: "broke"}},
             {"completed": "pass", "accuracy": "pass", "latency": "pass"}, 0,
         ),
         ({}, NOT_TIMED, {"completed": "pass", "accuracy": "pass", "latency": "inconclusive"}, 3),
@@ -97,7 +97,7 @@ SLOWED = {"ms": times(factor=1.3, seed=5)}
     ],
     ids=[
         "the same", "planted loss", "a loss within noise", "other boxes as good", "slower", "faster", "one round",
-        "fails on a picture", "failed on it before", "timings on one side", "predictions on both",
+        "fails on an image", "failed on it before", "timings on one side", "predictions on both",
     ],
 )  # fmt: skip
 def test_runs(tmp_path, base, head, expected, code):

@@ -19,7 +19,7 @@ from facebench.benchmarks.store.truth import RunReader
 from facebench.errors import UsageError
 from facebench.tests.support import two_runs
 from facebench.tests.support.records import stored
-from facebench.tests.support.two_runs import PICTURES, found, times, two
+from facebench.tests.support.two_runs import IMAGES, found, times, two
 
 
 def cell(spec: str, size: str = "original", **changes: object) -> StoredCell:
@@ -117,7 +117,7 @@ def test_a_planted_loss_is_what_the_summaries_of_the_runs_say(tmp_path):
         change = one.accuracy_on(name)
         assert (change.base, change.head) == (before.exact_ap(name), after.exact_ap(name))
         assert (change.base_official, change.head_official) == (before.official_ap(name), after.official_ap(name))
-        assert change.pictures == 40
+        assert change.images == 40
     assert one.accuracy_on("hard").difference.value == pytest.approx(-0.25)
     assert one.accuracy_on("easy").difference.high == 0.0, "the right faces are all there"
     assert [(c.what, c.base, c.head) for c in one.changed] == [
@@ -146,13 +146,13 @@ def test_swapping_the_runs_turns_the_difference_round(tmp_path):
     assert there.latency.ratio.value == pytest.approx(1 / back.latency.ratio.value)
 
 
-def test_latency_is_over_the_pictures_that_every_round_measured(tmp_path):
+def test_latency_is_over_the_images_that_every_round_measured(tmp_path):
     slower = times(3, factor=1.5, seed=3)
     slower[1, 7] = np.nan
     (one,) = compare_runs(*two(tmp_path, base={"ms": times(4)}, head={"ms": slower})).cells
     assert one.latency is not None and one.head_latency is not None
     assert one.latency.ratio.low < 1.5 < one.latency.ratio.high
-    assert (one.latency.rounds, one.latency.pictures, one.latency.left_out) == (3, 39, 1)
+    assert (one.latency.rounds, one.latency.images, one.latency.left_out) == (3, 39, 1)
     assert one.head_latency.n == 3 * 40 - 1
 
 
@@ -188,14 +188,14 @@ def test_versions_are_inputs(tmp_path):
     ]  # fmt: skip
 
 
-def test_pictures_that_one_side_could_not_decode_are_left_out_and_said(tmp_path):
+def test_images_that_one_side_could_not_decode_are_left_out_and_said(tmp_path):
     base, head = two(tmp_path)
-    table = head.pictures()
-    table.loc[table["image_id"] == PICTURES[3], "verdict"] = "truncated"
-    head.write_pictures(table, head.faces())
+    table = head.images()
+    table.loc[table["image_id"] == IMAGES[3], "verdict"] = "truncated"
+    head.write_images(table, head.faces())
     comparison = compare_runs(base, head)
-    assert comparison.pictures == 39
-    assert comparison.notes == ("1 pictures could be decoded on one side only and are left out",)
+    assert comparison.images == 39
+    assert comparison.notes == ("1 images could be decoded on one side only and are left out",)
 
 
 def test_a_cell_that_is_not_done_has_no_numbers_and_is_not_dropped(tmp_path):
@@ -244,7 +244,7 @@ def test_cells_of_one_spec_pair_by_threshold_first():
 @pytest.mark.parametrize(
     ("change", "metric", "words"),
     [
-        ({"dataset": "fingerprint"}, None, "Expected the same pictures with the same annotation"),
+        ({"dataset": "fingerprint"}, None, "Expected the same images with the same annotation"),
         ({"protocol": {"size": "long=640", "score_floor": None}}, None, '"long=640".*Expected the same'),
         ({}, "ap_hrad", r"unknown metric 'ap_hrad'. Did you mean ap_hard\?"),
     ],

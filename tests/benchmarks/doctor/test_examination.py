@@ -133,7 +133,7 @@ def nothing_set(tmp_path, monkeypatch) -> Path:
 
 def bare(root: Path) -> Machine:
     """A machine with nothing but facebench."""
-    answers = {"default": says(faces=0, fault="no cv2", mend="pip install y", absent=[]), "data": says()}
+    answers = {"default": says(faces=0, fault="no cv2", remedy="pip install y", absent=[]), "data": says()}
     return made_up(root, run=Programs(answers))
 
 

@@ -50,7 +50,7 @@ MODELS = {
     "missing without a source": (
         known("one two", sources=()), "without-source", "warning", ("three is nowhere", "FACEBENCH_MODELS"),
     ),
-    "nothing to bring it from": (known("one two", sources=()), "missing", None, ()),
+    "nothing to fetch it from": (known("one two", sources=()), "missing", None, ()),
     "other bytes": (
         known("one two", damaged={"three": Path("cache/three.onnx")}), "other-bytes", "warning",
         ("cache/three.onnx has not the bytes of three", "facebench models fetch three"),
@@ -100,12 +100,12 @@ def test_read_models_with_a_folder_that_is_none(store, monkeypatch):
         read_models()
 
 
-THERE = {"state": "there", "message": "", "total": 3226, "notes": ["Repeated boxes: 1 in pictures used."]}
+THERE = {"state": "there", "message": "", "total": 3226, "notes": ["Repeated boxes: 1 in images used."]}
 DATA = {
-    "all is there": (THERE, "ok", ("wider can be read, 3,226 pictures",)),
-    "pictures are missing": (
-        THERE | {"notes": ["3,096 of 3,226 annotated pictures have no file.", "Repeated boxes: 1."]}, "note",
-        ("| 3,096 of 3,226 annotated pictures have no file. |",),
+    "all is there": (THERE, "ok", ("wider can be read, 3,226 images",)),
+    "images are missing": (
+        THERE | {"notes": ["3,096 of 3,226 annotated images have no file.", "Repeated boxes: 1."]}, "note",
+        ("| 3,096 of 3,226 annotated images have no file. |",),
     ),
     "lists are missing": (THERE | {"notes": ["No official list for hard: the .mat"]}, "note", ("list for hard",)),
     "missing": (THERE | {"state": "missing", "message": "Got X without it."}, "note", ("Got X", "FACEBENCH_DATA=DIR")),

@@ -145,7 +145,7 @@ SHARED = {
 
 
 @pytest.mark.parametrize(("wheels", "check", "level", "words"), SHARED.values(), ids=SHARED)
-def test_other_modules_that_two_wheels_bring(wheels, check, level, words, tmp_path):
+def test_other_modules_that_two_wheels_fetch(wheels, check, level, words, tmp_path):
     assert_says(packages(site(tmp_path, CONTRIB_WHEEL | wheels)), check, level, *words)
 
 
@@ -191,7 +191,7 @@ def test_all_detectors_have_their_packages(tmp_path):
         ({"mediapipe"}, "mediapipe", ("facebench run leaves it out", "pip install 'facebench[mediapipe]'")),
     ],
 )
-def test_a_detector_without_its_package_is_named_with_its_mend(absent, detector, words, tmp_path):
+def test_a_detector_without_its_package_is_named_with_its_remedy(absent, detector, words, tmp_path):
     found = detectors(made_up(tmp_path, module=lambda name: None if name in absent else tmp_path), adapters())
     assert_says(found, detector, "warning", *words)
     there, known = len(adapters()) + 1 - len(found), len(adapters())

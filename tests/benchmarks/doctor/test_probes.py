@@ -161,12 +161,12 @@ DEFAULTS = {
 }
 
 
-@pytest.mark.parametrize(("settings", "fault", "mend", "absent"), DEFAULTS.values(), ids=DEFAULTS)
-def test_default(settings, fault, mend, absent, pick):
+@pytest.mark.parametrize(("settings", "fault", "remedy", "absent"), DEFAULTS.values(), ids=DEFAULTS)
+def test_default(settings, fault, remedy, absent, pick):
     pick(**settings)
     said = probes.default()
     assert said["fault"].startswith(fault) and bool(said["fault"]) == bool(fault)
-    assert (said["faces"], said["mend"], said["absent"]) == (0, mend, absent)
+    assert (said["faces"], said["mend"], said["absent"]) == (0, remedy, absent)
 
 
 def test_a_package_of_the_default_is_missing(pick, monkeypatch):

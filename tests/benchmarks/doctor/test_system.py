@@ -20,7 +20,7 @@ CHECKS = {
         {"environment": {"FACEBENCH_MODEL": "a"}}, 0, "variables", "warning",
         ("nothing reads it. Did you mean FACEBENCH_MODELS", "unset FACEBENCH_MODEL"),
     ),
-    "room for pictures": ({"free_bytes": lambda folder: 300_000_000}, 0, "shared-memory", "ok", ("300 MB free",)),
+    "room for images": ({"free_bytes": lambda folder: 300_000_000}, 0, "shared-memory", "ok", ("300 MB free",)),
     "the 64 MB of a container": (
         {"free_bytes": lambda folder: 64_000_000}, 0, "shared-memory", "warning",
         ("more than 21 megapixels", "--shm-size=1g"),

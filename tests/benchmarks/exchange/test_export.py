@@ -115,7 +115,7 @@ def test_coco_ground_truth_holds_the_annotation(run, dataset, tmp_path):
     assert {entry["image_id"] for entry in entries} == ids - {4}, "nothing was found in the fourth"
 
 
-def test_pictures_that_could_not_be_decoded_are_left_out(tmp_path):
+def test_images_that_could_not_be_decoded_are_left_out(tmp_path):
     run = make_run(tmp_path / "run", excluded=[("broken.jpg", "truncated", "half")])
     cell = add_cell(run, "haar", {"group.jpg": [((1, 2, 3, 4), 0.5)]})
     export(run, cell, tmp_path / "d.jsonl", "jsonl")
@@ -159,7 +159,7 @@ def test_names_that_leave_the_folder_are_refused(format, output, name, tmp_path)
 
 def test_names_that_differ_in_the_suffix_alone(tmp_path):
     run = make_run_of(make_dataset(["a.jpg", "a.png"]), tmp_path / "run")
-    with pytest.raises(ResultsError, match="two pictures are named a but for the suffix"):
+    with pytest.raises(ResultsError, match="two images are named a but for the suffix"):
         export(run, run.cells[0], tmp_path / "tree", "wider")
     assert len(export(run, run.cells[0], tmp_path / "l", "jsonl")) == 1
 

@@ -21,7 +21,7 @@ OUTSIDE = "2--Couple/c.jpg"
 
 @pytest.fixture
 def dataset() -> Dataset:
-    """Three pictures of a set of four, a face at (10, 10, 50, 50) in each."""
+    """Three images of a set of four, a face at (10, 10, 50, 50) in each."""
     faces = Faces(np.array([[10, 10, 50, 50]], np.float32), np.zeros(1, bool), {"hard": np.ones(1, np.int8)})
     samples = tuple(Sample(name, Path("absent") / name, faces) for name in (A, JPG, GPJ))
     return Dataset("made-up", samples, 4, ("hard",), False, "", "none", "f" * 16, (), frozenset({OUTSIDE}))
@@ -77,10 +77,10 @@ def results(names: dict[str, object]) -> list[dict[str, object]]:
     ]
 
 
-def lines(path: Path, pictures: dict[str, list[list[float]]], **changes: object) -> Path:
+def lines(path: Path, images: dict[str, list[list[float]]], **changes: object) -> Path:
     entries = [
         {"image_id": name, "boxes": [row[:4] for row in table], "scores": [row[4] for row in table], **changes}
-        for name, table in pictures.items()
+        for name, table in images.items()
     ]
     path.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
     return path
@@ -117,18 +117,18 @@ def test_the_official_tree(write, prefix, dataset, tmp_path):
 )
 def test_names_in_coco_and_jsonl(names, dataset, tmp_path):
     assert rows(read_predictions(coco(tmp_path / "r", results(names)), dataset)) == READ
-    pictures = {names[name]: table for name, table in READ.items()}
-    assert rows(read_predictions(lines(tmp_path / "l", pictures), dataset)) == READ
+    images = {names[name]: table for name, table in READ.items()}
+    assert rows(read_predictions(lines(tmp_path / "l", images), dataset)) == READ
 
 
-def test_coco_numbers_mean_what_the_file_of_pictures_says(dataset, tmp_path):
+def test_coco_numbers_mean_what_the_file_of_images_says(dataset, tmp_path):
     images = tmp_path / "images.json"
     images.write_text(json.dumps({"images": [{"id": 7 + i, "file_name": name} for i, name in enumerate(READ)]}))
     path = coco(tmp_path / "r", results({A: 7, JPG: 8, GPJ: 9})[:2])
     found = read_predictions(path, dataset, images=images)
-    assert rows(found) == {A: READ[A], JPG: [], GPJ: []}, "a listed picture was looked at, and nothing was found in it"
+    assert rows(found) == {A: READ[A], JPG: [], GPJ: []}, "a listed image was looked at, and nothing was found in it"
     text = refusal(path, dataset)
-    assert "got image_id 7, expected a name, or --images" in text and "3 × pictures without predictions" in text
+    assert "got image_id 7, expected a name, or --images" in text and "3 × images without predictions" in text
     path = coco(tmp_path / "r", [*results({A: 7, JPG: 8, GPJ: 9}), {"image_id": 5, "bbox": [0, 0, 1, 1], "score": 1}])
     assert "image_id 5, which images.json lacks" in refusal(path, dataset, images=images)
     assert read_predictions(path, dataset, images=images, allow_missing=True).extra == (
@@ -163,7 +163,7 @@ def test_an_unknown_format_names_the_known_ones(content, got, dataset, tmp_path)
         read_predictions(tmp_path, dataset, images=tmp_path / "f")
 
 
-def test_pictures_outside_the_part_that_is_scored_are_counted(dataset, tmp_path):
+def test_images_outside_the_part_that_is_scored_are_counted(dataset, tmp_path):
     found = read_predictions(write_tree(tmp_path, TREE | {"2--Couple/c.txt": "not even read"}), dataset)
     assert (rows(found), found.outside) == (READ, 1)
 
@@ -204,19 +204,19 @@ def test_unsorted_rows_score_as_sorted_ones(dataset, tmp_path):
 def test_a_missing_file_is_told_and_is_no_silence(dataset, tmp_path):
     path = write_tree(tmp_path / "p", {name: text for name, text in TREE.items() if "gpj" not in name})
     text = refusal(path, dataset)
-    assert "1 × pictures without predictions; one in which nothing was found must say so" in text
+    assert "1 × images without predictions; one in which nothing was found must say so" in text
     assert GPJ in text and "--allow-missing" in text
     found = read_predictions(path, dataset, allow_missing=True)
     row = stored_row(found, dataset, tmp_path / "run")
     assert (found.missing, row.exact_ap("hard")) == ((GPJ,), pytest.approx(2 / 3))
-    assert row.cell.predictions.remarks == ("1 picture missing, counted as without detections",)
+    assert row.cell.predictions.remarks == ("1 image missing, counted as without detections",)
 
 
 def test_names_mangled_by_rstrip_are_told_with_what_was_meant(dataset, tmp_path):
     files = {name: text for name, text in TREE.items() if "1_jpg" not in name} | {"0--Parade/1_.txt": f"1_\n1\n{HIT}"}
     text = refusal(write_tree(tmp_path, files), dataset)
     assert f"0--Parade/1_ (is it {JPG}? rstrip('.jpg') eats characters of a name)" in text
-    assert "1 × pictures without predictions" in text
+    assert "1 × images without predictions" in text
 
 
 def test_all_scores_equal(dataset, tmp_path):
@@ -268,7 +268,7 @@ def test_scores_of_two_decimals_are_told(dataset, tmp_path):
         (b"0_a\n1\n\xff", "cannot be read", "0_a.txt: got bytes that are not UTF-8 text (byte 6)"),
     ],
 )
-def test_a_faulty_picture_is_refused_whatever_is_allowed(text, kind, detail, dataset, tmp_path):
+def test_a_faulty_image_is_refused_whatever_is_allowed(text, kind, detail, dataset, tmp_path):
     path = write_tree(tmp_path, TREE | {"0--Parade/0_a.txt": text})
     for allow_missing in (False, True):
         told = refusal(path, dataset, allow_missing=allow_missing)
@@ -280,23 +280,23 @@ def test_all_faults_are_told_at_once_the_first_of_a_kind_in_full(dataset, tmp_pa
     bad = "\n".join(["10 10 40 40"] * 30 + ["1 1 1 1 nan", "1 1 -1 1 1"])
     files = {"0--Parade/0_a.txt": f"0_b\n31\n{bad}", "1--Picnic/gpj.txt": "gpj\n1\n1 1 -1 1 1", "x/y.txt": ""}
     told = refusal(write_tree(tmp_path, files), dataset)
-    assert "faults: 35\n" in told, "30 rows, a name, a count, a negative size, a missing and an extra picture"
+    assert "faults: 35\n" in told, "30 rows, a name, a count, a negative size, a missing and an extra image"
     assert told.count("got 4 values") == 8 and "… and 22 more" in told
-    for words in ("1 × names that disagree", "1 × wrong counts", "1 × boxes of negative size", "1 × pictures that the"):
+    for words in ("1 × names that disagree", "1 × wrong counts", "1 × boxes of negative size", "1 × images that the"):
         assert words in told
-    assert "the other faults must be mended" in told
+    assert "the other faults must be fixed" in told
 
 
-def test_extra_and_double_pictures(dataset, tmp_path):
+def test_extra_and_double_images(dataset, tmp_path):
     extra = write_tree(tmp_path / "extra", TREE | {"9--Zoo/z.txt": "z\n0\n", "1--Picnic/0_a.txt": "0_a\n0\n"})
     told = refusal(extra, dataset)
-    assert "2 × pictures that the data set does not have" in told and "9--Zoo/z" in told and "1--Picnic/0_a" in told
+    assert "2 × images that the data set does not have" in told and "9--Zoo/z" in told and "1--Picnic/0_a" in told
     found = read_predictions(extra, dataset, allow_missing=True)
     assert (rows(found), set(found.extra)) == (READ, {"9--Zoo/z", "1--Picnic/0_a"})
-    assert stored_row(found, dataset, tmp_path / "run").cell.predictions.remarks == ("2 pictures too much, dropped",)
+    assert stored_row(found, dataset, tmp_path / "run").cell.predictions.remarks == ("2 images too much, dropped",)
     double = write_tree(tmp_path / "double", TREE | {"old/0--Parade/0_a.txt": f"0_a\n1\n{HIT}"})
     told = refusal(double, dataset, allow_missing=True)
-    assert "1 × pictures that stand twice" in told and f"old/0--Parade/0_a.txt: {A}" in told
+    assert "1 × images that stand twice" in told and f"old/0--Parade/0_a.txt: {A}" in told
     path = lines(tmp_path / "l", READ | {f"./{A}": READ[A]})
     assert f"l:4: {A}" in refusal(path, dataset)
 
@@ -331,7 +331,7 @@ def test_a_damaged_zip(dataset, tmp_path):
         ({"score": float("nan")}, "NaN, infinite or beyond float32\n    r[1]: "),
         ({"score": 10**400}, "NaN, infinite or beyond float32\n    r[1]: "),
         ({"image_id": [1]}, "r[1]: got image_id [1], expected an object with image_id"),
-        ({"image_id": "nobody.jpg"}, "pictures that the data set does not have\n    nobody.jpg"),
+        ({"image_id": "nobody.jpg"}, "images that the data set does not have\n    nobody.jpg"),
         ({"category_id": 2}, "got category_id 1 (first at [0]), 2 (first at [1]), expected faces alone"),
     ],
 )

@@ -1,4 +1,4 @@
-"""When failures end a cell, and what it says of the pictures that were not tried any more."""
+"""When failures end a cell, and what it says of the images that were not tried any more."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ THOUSAND = [f"{place}.jpg" for place in range(1000)]
         (0, 0, 5, SIXTY, ""),
         (2, 2, 2, SIXTY, ""),
         (3, 1, 40, SIXTY, ""),
-        (3, 3, 3, SIXTY, "failed on 3 of the 3 pictures tried, and was stopped before the other 57, last on 2.jpg"),
-        (4, 1, 30, SIXTY, "failed on 4 of the 30 pictures tried, and was stopped before the other 30, last on 3.jpg"),
-        (4, 1, 60, SIXTY, "failed on 4 of 60 pictures, last on 3.jpg: why 3"),
-        (1, 1, 1, ["0.jpg"], "failed on 1 of 1 pictures, last on 0.jpg: why 0"),
+        (3, 3, 3, SIXTY, "failed on 3 of the 3 images tried, and was stopped before the other 57, last on 2.jpg"),
+        (4, 1, 30, SIXTY, "failed on 4 of the 30 images tried, and was stopped before the other 30, last on 3.jpg"),
+        (4, 1, 60, SIXTY, "failed on 4 of 60 images, last on 3.jpg: why 3"),
+        (1, 1, 1, ["0.jpg"], "failed on 1 of 1 images, last on 0.jpg: why 0"),
         (20, 1, 999, THOUSAND, ""),
-        (21, 1, 999, THOUSAND, "failed on 21 of the 999 pictures tried, and was stopped before the other 1, last"),
+        (21, 1, 999, THOUSAND, "failed on 21 of the 999 images tried, and was stopped before the other 1, last"),
     ],
     ids=[
-        "none", "two in a row", "three apart", "three in a row", "more than 2 %", "more than 2 % with the last picture",
-        "every picture", "2 %", "more than 2 % of many",
+        "none", "two in a row", "three apart", "three in a row", "more than 2 %", "more than 2 % with the last image",
+        "every image", "2 %", "more than 2 % of many",
     ],
 )  # fmt: skip
 def test_failures(failures, in_a_row, done, usable, words):
-    content = JournalContent(put_aside={f"{place}.jpg": f"why {place}" for place in range(failures)})
+    content = JournalContent(skipped={f"{place}.jpg": f"why {place}" for place in range(failures)})
     found = too_many_failures(content, in_a_row, done, usable)
     assert found.startswith(words) and bool(found) == bool(words)

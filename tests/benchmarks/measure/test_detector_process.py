@@ -27,8 +27,8 @@ LIMITS = Limits(memory_mb=512)
         ("WritesIntoPicture", DetectorRaisedError, "read-only"),
     ],
 )
-def test_a_hostile_picture_is_one_error(tmp_path, name, error, words):
-    limits = replace(LIMITS, picture_s=1) if error is WorkerTimeoutError else LIMITS
+def test_a_hostile_image_is_one_error(tmp_path, name, error, words):
+    limits = replace(LIMITS, image_s=1) if error is WorkerTimeoutError else LIMITS
     with DetectorProcess(f"hostile_detectors:{name}", limits=limits, log=tmp_path / "log") as child:
         child.start()
         with pytest.raises(error, match=words):
@@ -52,7 +52,7 @@ def test_a_detector_that_cannot_be_loaded_says_why(tmp_path, spec, words):
         assert not child.running
 
 
-def test_pictures_of_all_sizes_arrive_whole_through_growing_shared_memory():
+def test_images_of_all_sizes_arrive_whole_through_growing_shared_memory():
     with DetectorProcess("hostile_detectors:Good", limits=LIMITS) as child:
         child.start()
         for height, width in [(1, 1), (120, 160), (1200, 1600), (30, 2000), (2, 3)]:
@@ -63,12 +63,12 @@ def test_pictures_of_all_sizes_arrive_whole_through_growing_shared_memory():
             assert answer.peak_rss_mb > 10
 
 
-def test_non_contiguous_pictures_arrive_whole():
+def test_non_contiguous_images_arrive_whole():
     with DetectorProcess("haar", limits=LIMITS) as child:
         child.start()
-        picture = np.random.default_rng(0).integers(0, 255, (90, 120, 3), dtype=np.uint8)
-        turned = child.detect(picture[:, ::-1]).detections
-        copied = child.detect(picture[:, ::-1].copy()).detections
+        image = np.random.default_rng(0).integers(0, 255, (90, 120, 3), dtype=np.uint8)
+        turned = child.detect(image[:, ::-1]).detections
+        copied = child.detect(image[:, ::-1].copy()).detections
         np.testing.assert_array_equal(turned.boxes, copied.boxes)
 
 
@@ -77,7 +77,7 @@ def test_the_child_is_pinned_before_imports_and_cannot_write_or_download():
         start = child.start()
         boxes = child.detect(IMAGE).detections.boxes
     assert boxes[0].tolist() == [0, 0, 1, 1], "one core and one OpenMP thread"
-    assert boxes[1].tolist() == [0, 0, 1, 0], "offline, and a read-only picture"
+    assert boxes[1].tolist() == [0, 0, 1, 0], "offline, and a read-only image"
     assert start.library_threads["cores"] == 1
 
 

@@ -17,9 +17,9 @@ from facebench.benchmarks.measure.cell import make_cell, stored_cell
 from facebench.benchmarks.measure.detector_process import Answer, Start
 from facebench.benchmarks.measure.environment import usable_cores
 from facebench.benchmarks.measure.executors import LocalExecutor, RayExecutor, create_executor
-from facebench.benchmarks.measure.executors.base import Seat
+from facebench.benchmarks.measure.executors.base import WorkerSlot
 from facebench.benchmarks.measure.executors.work import DetectorTask, DetectorWorker, Item, _Chunk, _difference
-from facebench.benchmarks.measure.plan import Silent
+from facebench.benchmarks.measure.plan import NullObserver
 from facebench.benchmarks.measure.runner import run
 from facebench.benchmarks.measure.untimed_pass import LARGEST_CHUNK, _Pass
 from facebench.benchmarks.store.journal import JournalContent
@@ -67,11 +67,11 @@ def test_what_is_no_executor_is_refused(text):
         create_executor(text)
 
 
-def test_ray_that_is_not_installed_is_named_with_its_mend(monkeypatch):
+def test_ray_that_is_not_installed_is_named_with_its_remedy(monkeypatch):
     monkeypatch.setattr("facebench.benchmarks.measure.executors.ray.importlib.util.find_spec", lambda name: None)
     with pytest.raises(UnavailableError, match="Ray") as caught:
         create_executor("ray")
-    assert caught.value.mend == "pip install 'facebench[ray]'"
+    assert caught.value.remedy == "pip install 'facebench[ray]'"
 
 
 def chunks(count: int, taken: list[int] | None = None):
@@ -105,10 +105,10 @@ def test_chunks_are_taken_as_they_are_needed(tmp_path):
 @pytest.mark.parametrize(("seconds", "largest"), [(0.001, LARGEST_CHUNK), (0.1, 10), (3.0, 1)])
 def test_chunks_are_about_a_second_of_work_and_small_at_the_end(seconds, largest):
     names = [f"{number:03d}" for number in range(1000)]
-    work = _Pass(None, JournalContent(), {}, names, Silent())
+    work = _Pass(None, JournalContent(), {}, names, NullObserver())
     chunks = work._chunks(dict.fromkeys(names, b""))
     handed_out = [next(chunks)]
-    work._pictures, work._seconds = 1, seconds
+    work._images, work._seconds = 1, seconds
     handed_out += chunks
     sizes = [len(chunk) for chunk in handed_out]
     assert [item.image_id for chunk in handed_out for item in chunk] == names
@@ -152,13 +152,13 @@ def test_where_somebody_else_gives_cores_out_children_are_not_all_held_on_the_la
     (spec,) = plan(small, "Good").detectors
     stored = stored_cell(spec, make_cell(spec, small.fingerprint, Protocol(), "cpu", 1))
     task = DetectorTask.of(stored, LIMITS)
-    for seat in (Seat(0), Seat(1, (0,))):
-        DetectorWorker(task, seat).close()
+    for slot in (WorkerSlot(0), WorkerSlot(1, (0,))):
+        DetectorWorker(task, slot).close()
     assert held == [usable_cores(), [0]]
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks glibc")
-def test_a_worker_finds_the_memory_of_the_last_picture_again():
+def test_a_worker_finds_the_memory_of_the_last_image_again():
     executor = LocalExecutor(1)
     *_, (touched, faults) = executor.map(Blocks, chunks(2))
     executor.close()
@@ -171,7 +171,7 @@ def test_workers_have_cores_of_their_own():
         pytest.skip("two workers need two cores")
     assert set(executor.map(Cores, chunks(40))) <= {((core,), (core,)) for core in here[-2:]}
     # the same processes take up the next task, with the cores that it needs
-    assert {seat for seat, _ in executor.map(Cores, chunks(40), threads=2)} <= {here[-2:], here[-4:-2] or here[-2:]}
+    assert {slot for slot, _ in executor.map(Cores, chunks(40), threads=2)} <= {here[-2:], here[-4:-2] or here[-2:]}
     executor.close()
 
 
@@ -191,17 +191,17 @@ def tables(folder: RunFolder) -> dict[str, pd.DataFrame]:
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_detections_equal_those_of_one_child(available, tmp_path, workers):
-    pictures = load("scenes?count=5")
+    images = load("scenes?count=5")
     specs = [available(spec) for spec in ("yunet", "haar", "hog")]
-    one = replace(plan(pictures), detectors=specs, limits=LIMITS)
+    one = replace(plan(images), detectors=specs, limits=LIMITS)
     alone = run(one, tmp_path / "alone")
     several = run(replace(one, executor=LocalExecutor(workers), rounds=0), tmp_path / "several")
     assert list(tables(alone)) == list(tables(several)) == ["yunet", "haar", "hog"]
     for spec, table in tables(alone).items():
         pd.testing.assert_frame_equal(tables(several)[spec], table)
     columns = ["image_id", "verdict", "detail", "width", "height"]
-    pd.testing.assert_frame_equal(several.pictures()[columns], alone.pictures()[columns])
-    assert "decode_ms" not in several.pictures()
+    pd.testing.assert_frame_equal(several.images()[columns], alone.images()[columns])
+    assert "decode_ms" not in several.images()
 
 
 def test_nothing_is_timed_beside_other_work_and_times_can_follow(tmp_path, small):
@@ -231,7 +231,7 @@ def test_nothing_is_timed_beside_other_work_and_times_can_follow(tmp_path, small
     assert counts.measured == 0
 
 
-def test_one_call_brings_detections_and_then_times(tmp_path, small):
+def test_one_call_fetches_detections_and_then_times(tmp_path, small):
     folder = run(replace(plan(small, "Good", "Nothing"), executor=LocalExecutor(2)), tmp_path / "run")
     seen = [(cell.status, cell.rounds, len(folder.timings(cell))) for cell in folder.cells]
     assert seen == [("done", 1, 6)] * 2
@@ -239,8 +239,8 @@ def test_one_call_brings_detections_and_then_times(tmp_path, small):
 
 @pytest.mark.parametrize("after", [1, 4, 6])
 def test_an_interrupted_pass_goes_on_by_whichever_way(tmp_path, after):
-    pictures = make_dataset(8)
-    quick = replace(plan(pictures, "Good"), executor=LocalExecutor(2), rounds=0)
+    images = make_dataset(8)
+    quick = replace(plan(images, "Good"), executor=LocalExecutor(2), rounds=0)
     whole = run(quick, tmp_path / "whole")
     for name in ("again", "alone"):
         with pytest.raises(KeyboardInterrupt):
@@ -248,7 +248,7 @@ def test_an_interrupted_pass_goes_on_by_whichever_way(tmp_path, after):
     counts = Counts()
     again = run(quick, tmp_path / "again", counts)
     assert after <= counts.begun["hostile_detectors:Good"] and sum([*counts.begun.values(), counts.measured]) == 8
-    alone = run(plan(pictures, "Good"), tmp_path / "alone")
+    alone = run(plan(images, "Good"), tmp_path / "alone")
     for folder in (again, alone):
         pd.testing.assert_frame_equal(folder.detections(folder.cells[0]), whole.detections(whole.cells[0]))
     # a round that was timed in part would be none: all of it was timed once more
@@ -257,18 +257,18 @@ def test_an_interrupted_pass_goes_on_by_whichever_way(tmp_path, after):
 
 
 def test_a_timed_run_that_stopped_is_finished_by_a_pass(tmp_path):
-    pictures = make_dataset(8)
+    images = make_dataset(8)
     with pytest.raises(KeyboardInterrupt):
-        run(plan(pictures, "Good"), tmp_path / "run", Interrupts(3))
-    folder = run(replace(plan(pictures, "Good"), executor=LocalExecutor(2), rounds=0), tmp_path / "run")
+        run(plan(images, "Good"), tmp_path / "run", Interrupts(3))
+    folder = run(replace(plan(images, "Good"), executor=LocalExecutor(2), rounds=0), tmp_path / "run")
     assert len(folder.detections(folder.cells[0])) == 8 and len(folder.timings(folder.cells[0])) == 0
 
 
 def test_failures_are_what_they_are_with_one_child(tmp_path):
     names = ("Raises", "Aborts", "CannotLoad", "ReturnsNan", "AbortsOnThird", "Good")
-    pictures = make_dataset(8)
-    alone = run(plan(pictures, *names), tmp_path / "alone")
-    several = run(replace(plan(pictures, *names), executor=LocalExecutor(2), rounds=0), tmp_path / "several")
+    images = make_dataset(8)
+    alone = run(plan(images, *names), tmp_path / "alone")
+    several = run(replace(plan(images, *names), executor=LocalExecutor(2), rounds=0), tmp_path / "several")
     expected = ["failed", "failed", "failed", "failed", "done", "done"]
     for folder in (alone, several):
         assert [cell.status for cell in folder.cells] == expected
@@ -279,40 +279,40 @@ def test_failures_are_what_they_are_with_one_child(tmp_path):
     pd.testing.assert_frame_equal(several.detections(several.cells[4]), alone.detections(alone.cells[4]))
 
 
-def test_a_picture_that_changes_under_the_run_ends_it(tmp_path):
+def test_a_image_that_changes_under_the_run_ends_it(tmp_path):
     files = [tmp_path / f"{index}.png" for index in range(4)]
     for index, file in enumerate(files):
         file.write_bytes(png(160, 120, index))
-    pictures = make_dataset(4)
-    pictures = replace(
-        pictures, samples=tuple(replace(one, source=file) for one, file in zip(pictures.samples, files, strict=True))
+    images = make_dataset(4)
+    images = replace(
+        images, samples=tuple(replace(one, source=file) for one, file in zip(images.samples, files, strict=True))
     )
 
     class Spoils(Counts):
         def cell_begins(self, cell, done, total):
             files[2].write_bytes(b"")
 
-    with pytest.raises(ResultsError, match=r"picture-2\.png is now not a picture.*another --out"):
-        run(replace(plan(pictures, "Good"), executor=LocalExecutor(1), rounds=0), tmp_path / "run", Spoils())
+    with pytest.raises(ResultsError, match=r"picture-2\.png is now not an image.*another --out"):
+        run(replace(plan(images, "Good"), executor=LocalExecutor(1), rounds=0), tmp_path / "run", Spoils())
 
 
 def test_a_worker_with_other_versions_refuses_to_work(tmp_path, small):
     folder = run(plan(small, "Good"), tmp_path / "run")
     task = DetectorTask.of(folder.cells[0], plan(small).limits)
     item = Item("picture-0.png", png(160, 120))
-    worker = task(Seat(0))
+    worker = task(WorkerSlot(0))
     assert worker([item]).fatal == ""
     worker.close()
-    other = replace(task, expected={**task.expected, "packages": {"numpy": "0.1"}})(Seat(0))
+    other = replace(task, expected={**task.expected, "packages": {"numpy": "0.1"}})(WorkerSlot(0))
     answer = other([item])
     assert "a worker has other packages" in answer.fatal and "here 0.1" in answer.fatal and not answer.records
     other.close()
 
 
-def test_pictures_that_cannot_be_decoded_are_left_out_alike(tmp_path):
-    pictures = make_dataset(6, sources={1: b"", 4: png(160, 120)[:-20]})
-    alone = run(plan(pictures, "Good"), tmp_path / "alone")
-    several = run(replace(plan(pictures, "Good"), executor=LocalExecutor(2), rounds=0), tmp_path / "several")
+def test_images_that_cannot_be_decoded_are_left_out_alike(tmp_path):
+    images = make_dataset(6, sources={1: b"", 4: png(160, 120)[:-20]})
+    alone = run(plan(images, "Good"), tmp_path / "alone")
+    several = run(replace(plan(images, "Good"), executor=LocalExecutor(2), rounds=0), tmp_path / "several")
     assert several.document.excluded == alone.document.excluded and len(alone.document.excluded) == 2
     assert len(several.detections(several.cells[0])) == 4
 

@@ -1,4 +1,4 @@
-"""A Ray cluster that loses a node in the middle of a run loses no picture, and stores none twice."""
+"""A Ray cluster that loses a node in the middle of a run loses no image, and stores none twice."""
 
 from __future__ import annotations
 
@@ -71,15 +71,15 @@ def lost(name: str) -> Exception:
 def test_a_chunk_whose_answer_is_lost_is_worked_on_again(name):
     """ObjectLostError: a large answer stays on its node until it is fetched."""
     here = OneNode([lost(name)])
-    crew = _Crew(here, here.hire, 1)
-    assert sorted(crew.work(iter([["a"], ["b"]]))) == [["a"], ["b"]]
+    pool = _Crew(here, here.hire, 1)
+    assert sorted(pool.work(iter([["a"], ["b"]]))) == [["a"], ["b"]]
     assert here.hired == 2
 
 
 @pytest.mark.usefixtures("ray")
 def test_a_chunk_that_is_lost_again_and_again_is_an_error():
     here = OneNode([lost("ObjectLostError")] * 3)
-    with pytest.raises(WorkerDiedError, match="a chunk of 1 pictures lost 3 actors"):
+    with pytest.raises(WorkerDiedError, match="a chunk of 1 images lost 3 actors"):
         list(_Crew(here, here.hire, 1).work(iter([["a"]])))
 
 

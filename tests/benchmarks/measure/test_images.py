@@ -1,4 +1,4 @@
-"""The look at all pictures before a run: what is left out, what is noted, and that it happens once."""
+"""The look at all images before a run: what is left out, what is noted, and that it happens once."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from facebench.benchmarks.measure.images import Pictures, look_at_pictures, new_document
-from facebench.benchmarks.measure.plan import Silent
+from facebench.benchmarks.measure.images import Images, look_at_images, new_document
+from facebench.benchmarks.measure.plan import NullObserver
 from facebench.benchmarks.store.run_folder import RunFolder
 from facebench.datasets import Dataset
 from facebench.errors import UsageError
 from facebench.tests.support.small_dataset import make_dataset
 
 
-class Counts(Silent):
+class Counts(NullObserver):
     """Remembers how far the decoding came."""
 
     def __init__(self) -> None:
@@ -25,10 +25,10 @@ class Counts(Silent):
         self.decoded.append((done, total))
 
 
-def look(dataset: Dataset, path: Path, observer: Silent | None = None) -> tuple[RunFolder, list[str]]:
+def look(dataset: Dataset, path: Path, observer: NullObserver | None = None) -> tuple[RunFolder, list[str]]:
     started = (path / "run.json").exists()
     folder = RunFolder.open(path) if started else RunFolder.create(path, new_document(dataset))
-    return folder, look_at_pictures(dataset, folder, Pictures(dataset.samples), observer or Silent())
+    return folder, look_at_images(dataset, folder, Images(dataset.samples), observer or NullObserver())
 
 
 @pytest.mark.parametrize(
@@ -44,19 +44,19 @@ def look(dataset: Dataset, path: Path, observer: Silent | None = None) -> tuple[
     ],
     ids=["inside", "over the corner", "over the other", "right of it", "below", "left of it", "above"],
 )
-def test_a_box_wholly_outside_its_picture_is_noted(tmp_path, box, outside):
+def test_a_box_wholly_outside_its_image_is_noted(tmp_path, box, outside):
     small = make_dataset(2)
     faces = replace(small.samples[1].faces, boxes=np.array([box], dtype=np.float32))
     dataset = replace(small, samples=(small.samples[0], replace(small.samples[1], faces=faces)))
     folder, _ = look(dataset, tmp_path / "run")
-    noted = ("1 annotated boxes lie wholly outside their picture",) if outside else ()
+    noted = ("1 annotated boxes lie wholly outside their image",) if outside else ()
     assert folder.document.dataset.notes == noted
 
 
-def test_a_box_of_a_picture_that_cannot_be_read_is_outside_of_nothing(tmp_path):
+def test_a_box_of_a_image_that_cannot_be_read_is_outside_of_nothing(tmp_path):
     folder, usable = look(make_dataset(2, sources={1: b"x"}), tmp_path / "run")
     assert usable == ["picture-0.png"]
-    assert [row[:2] for row in folder.document.excluded] == [("picture-1.png", "not a picture")]
+    assert [row[:2] for row in folder.document.excluded] == [("picture-1.png", "not an image")]
     assert folder.document.dataset.notes == ()
 
 
@@ -71,5 +71,5 @@ def test_what_was_looked_at_is_not_decoded_again(tmp_path):
 def test_where_nothing_can_be_decoded_each_call_says_so(tmp_path):
     dataset = make_dataset(2, sources={0: b"", 1: b"x"})
     for _ in range(2):
-        with pytest.raises(UsageError, match="none of the 2 pictures of small can be decoded: "):
+        with pytest.raises(UsageError, match="none of the 2 images of small can be decoded: "):
             look(dataset, tmp_path / "run")

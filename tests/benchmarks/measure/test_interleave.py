@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from facebench.benchmarks.measure import interleave as module
 from facebench.benchmarks.measure.detector_process import Answer, Check
-from facebench.benchmarks.measure.images import Pictures
+from facebench.benchmarks.measure.images import Images
 from facebench.benchmarks.measure.interleave import Side, interleave
 from facebench.detectors import Detections
 from facebench.errors import DetectorRaisedError, UsageError, WorkerDiedError, WorkerError
@@ -58,7 +58,7 @@ def fake(monkeypatch):
 
 
 def test_three_fresh_children_a_round_and_there_and_back(fake, small):
-    found = interleave(Side("base"), Side("head"), NAMES[:3], Pictures(small.samples), rounds=2)
+    found = interleave(Side("base"), Side("head"), NAMES[:3], Images(small.samples), rounds=2)
     timed = [call for call in FakeProcess.calls if call[1] != 0][: 2 * 6]
     assert next(FakeProcess.made) == 6
     for start in (0, 6):
@@ -71,19 +71,19 @@ def test_three_fresh_children_a_round_and_there_and_back(fake, small):
 
 
 def test_every_child_is_first_equally_often(fake, small):
-    interleave(Side("base"), Side("head"), NAMES[1:4], Pictures(small.samples), rounds=4)
+    interleave(Side("base"), Side("head"), NAMES[1:4], Images(small.samples), rounds=4)
     firsts = [FakeProcess.calls[place][0] % 3 for place in _first_calls(FakeProcess.calls)]
     assert sorted(firsts.count(child) for child in range(3)) == [4, 4, 4]
 
 
 def _first_calls(calls):
-    """Places of the first of the six calls for each picture, after the nine of the warm-up of each round."""
+    """Places of the first of the six calls for each image, after the nine of the warm-up of each round."""
     per_round = 9 + 3 * 6
     return [start + 9 + 6 * place for start in range(0, len(calls), per_round) for place in range(3)]
 
 
 def test_what_a_side_raises_is_kept_and_leaves_no_time(fake, small):
-    found = interleave(Side("base"), Side("head"), NAMES, Pictures(small.samples), rounds=2)
+    found = interleave(Side("base"), Side("head"), NAMES, Images(small.samples), rounds=2)
     assert found.failures == {"base": {}, "head": {"picture-4.png": "no four"}, "again": {}}
     assert np.isnan(found.head_ms[:, 4]).all() and np.isfinite(np.delete(found.head_ms, 4, axis=1)).all()
     assert found.head_detections[4] is None and len(found.base_detections[4]) == 1
@@ -92,20 +92,20 @@ def test_what_a_side_raises_is_kept_and_leaves_no_time(fake, small):
 def test_a_child_whose_times_would_be_a_lie_is_refused(fake, small):
     FakeProcess.problems = ["cv2 uses 7 threads, asked for 1"]
     with pytest.raises(WorkerError, match=r"base \(base\): its times would be a lie: cv2 uses 7 threads"):
-        interleave(Side("base"), Side("head"), NAMES, Pictures(small.samples))
+        interleave(Side("base"), Side("head"), NAMES, Images(small.samples))
 
 
 @pytest.mark.parametrize(("rounds", "names"), [(0, NAMES), (3, [])])
 def test_nothing_to_measure_is_an_error(small, rounds, names):
     with pytest.raises(UsageError, match="expected at least one of each"):
-        interleave(Side("base"), Side("head"), names, Pictures(small.samples), rounds=rounds)
+        interleave(Side("base"), Side("head"), names, Images(small.samples), rounds=rounds)
 
 
 @pytest.mark.usefixtures("hostile")
 def test_real_children_with_another_interpreter(small):
     """The same interpreter named explicitly stands for another environment."""
     other = Side("hostile_detectors:Good", Path(sys.executable))
-    found = interleave(Side("hostile_detectors:Good"), other, NAMES, Pictures(small.samples), rounds=2)
+    found = interleave(Side("hostile_detectors:Good"), other, NAMES, Images(small.samples), rounds=2)
     assert found.base_ms.shape == found.head_ms.shape == found.again_ms.shape == (2, 6)
     assert (found.head_ms > 0).all() and not any(found.failures.values())
     assert other.label == f"hostile_detectors:Good ({sys.executable})"
@@ -114,4 +114,4 @@ def test_real_children_with_another_interpreter(small):
 @pytest.mark.usefixtures("hostile")
 def test_a_child_that_dies_ends_the_measurement_with_its_reason(small):
     with pytest.raises(WorkerDiedError, match=r"head \(hostile_detectors:Aborts\): .*SIGABRT"):
-        interleave(Side("hostile_detectors:Good"), Side("hostile_detectors:Aborts"), NAMES, Pictures(small.samples))
+        interleave(Side("hostile_detectors:Good"), Side("hostile_detectors:Aborts"), NAMES, Images(small.samples))

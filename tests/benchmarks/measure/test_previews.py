@@ -32,7 +32,7 @@ def judged(run: RunFolder, spec: str) -> Outcomes:
 
 def test_outcomes_of_known_boxes(run):
     outcomes = judged(run, "poor")
-    assert outcomes.picture.tolist() == [0, 0, 0, 2, 2]
+    assert outcomes.image.tolist() == [0, 0, 0, 2, 2]
     assert outcomes.hit.tolist() == [True, False, False, False, False]
     assert outcomes.false_alarm.tolist() == [False, True, True, True, True]
     assert outcomes.counted.tolist() == [True, True, False, True]
@@ -47,7 +47,7 @@ def test_a_box_on_an_ignored_face_is_neither(run):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_outcomes_add_up_to_the_scores(tmp_path, monkeypatch, seed):
-    """Random boxes with many equal scores, some exactly at the threshold, crowds, ignored faces, empty pictures."""
+    """Random boxes with many equal scores, some exactly at the threshold, crowds, ignored faces, empty images."""
     rng = np.random.default_rng(seed)
     names = [f"{place}.jpg" for place in range(8)]
 
@@ -97,7 +97,7 @@ ALARM = {"empty.jpg": [((5.0, 5.0, 25.0, 25.0), 0.9)]}
     ],
     ids=[
         "no finished cell", "more errors first", "more different first", "more faces different", "root of the faces",
-        "half of two against one", "limit", "none wanted", "false alarms on an empty picture", "a sixth of the limit",
+        "half of two against one", "limit", "none wanted", "false alarms on an empty image", "a sixth of the limit",
     ],
 )  # fmt: skip
 def test_choice(tmp_path, found, limit, chosen):
@@ -108,7 +108,7 @@ def test_choice(tmp_path, found, limit, chosen):
     assert choose(run, limit) == chosen
 
 
-def test_only_decoded_pictures_are_chosen(tmp_path):
+def test_only_decoded_images_are_chosen(tmp_path):
     run = runs.make_run(tmp_path, excluded=[("torn.jpg", "truncated", "")])
     runs.add_cell(run, "poor", runs.POOR)
     assert "torn.jpg" not in choose(run, 12)

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from facebench.benchmarks.analysis.table import summarise_run
-from facebench.benchmarks.measure.plan import Silent
+from facebench.benchmarks.measure.plan import NullObserver
 from facebench.benchmarks.measure.runner import run
 from facebench.benchmarks.store.run_folder import RunFolder
 from facebench.errors import FacebenchError, ResultsError, RunLockedError, UsageError
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("hostile")
 def test_five_hostile_detectors_fail_with_their_reasons_and_the_good_one_is_scored(tmp_path):
     names = ("Raises", "Aborts", "EatsMemory", "ReturnsNan", "Good")
     # one that hangs takes as long as it may: little, which is too little for the others on a busy machine
-    hangs = replace(plan(make_dataset(2), "Hangs"), limits=replace(LIMITS, picture_s=2.0))
+    hangs = replace(plan(make_dataset(2), "Hangs"), limits=replace(LIMITS, image_s=2.0))
     run(hangs, tmp_path / "run")
     folder = run(plan(make_dataset(2), *names), tmp_path / "run")
     cells = {cell.detector.partition(":")[2]: cell for cell in folder.cells}
@@ -80,18 +80,18 @@ def test_ctrl_c_loses_nothing_that_was_done(tmp_path, small):
 
 
 def test_kill_minus_nine_half_way_then_again_gives_the_detections_of_an_undisturbed_run(tmp_path):
-    """The real command, killed with SIGKILL as soon as half of the pictures are in the journal."""
+    """The real command, killed with SIGKILL as soon as half of the images are in the journal."""
     arguments = ["run", "--dataset", "scenes?count=12", "--detectors", "haar"]
     command = [sys.executable, "-m", "facebench.cli", *arguments]
     # by itself: somebody else would have to be quicker than the run
     dying = (
         "import os, signal\nfrom facebench import cli\nfrom facebench.benchmarks.store.journal import Journal\n"
-        "append, left = Journal.picture, iter(range(5, -1, -1))\n"
-        "def picture(*arguments):\n"
+        "append, left = Journal.image, iter(range(5, -1, -1))\n"
+        "def image(*arguments):\n"
         "    place = append(*arguments)\n"
         "    if next(left) == 0: os.kill(os.getpid(), signal.SIGKILL)\n"
         "    return place\n"
-        "Journal.picture = picture\ncli.main()\n"
+        "Journal.image = image\ncli.main()\n"
     )
     killed = subprocess.run(
         [sys.executable, "-c", dying, *arguments, "--out", tmp_path / "killed"], capture_output=True
@@ -114,7 +114,7 @@ def test_kill_minus_nine_half_way_then_again_gives_the_detections_of_an_undistur
     pd.testing.assert_frame_equal(killed.detections(killed.cells[0]), undisturbed.detections(undisturbed.cells[0]))
 
 
-def test_a_picture_that_kills_twice_is_put_aside_and_counted_as_a_miss(tmp_path):
+def test_a_image_that_kills_twice_is_skipped_and_counted_as_a_miss(tmp_path):
     dataset = make_dataset(5, sources={2: png(300, 120)})
     folder = run(plan(dataset, "DiesOnWide"), tmp_path / "run")
     cell = folder.cells[0]
@@ -126,45 +126,45 @@ def test_a_picture_that_kills_twice_is_put_aside_and_counted_as_a_miss(tmp_path)
     assert summarise_run(folder).rows[0].exact_ap("overall") == pytest.approx(0.8)
 
 
-def test_a_picture_that_kills_once_is_tried_again(tmp_path, small):
+def test_a_image_that_kills_once_is_tried_again(tmp_path, small):
     folder = run(plan(small, f"hostile_detectors:DiesOnce:mark={tmp_path / 'mark'}"), tmp_path / "run")
     assert folder.cells[0].status == "done"
     assert not folder.cells[0].failed_images
     assert len(folder.timings(folder.cells[0])) == len(small)
 
 
-def test_undecodable_pictures_are_left_out_for_all_and_counted(tmp_path):
+def test_undecodable_images_are_left_out_for_all_and_counted(tmp_path):
     whole = png(160, 120)
-    dataset = make_dataset(5, sources={0: b"", 1: whole[: len(whole) // 2], 3: b"not a picture at all"})
+    dataset = make_dataset(5, sources={0: b"", 1: whole[: len(whole) // 2], 3: b"not an image at all"})
     summary = summarise_run(run(plan(dataset, "Good", "Nothing"), tmp_path / "run"))
-    assert (summary.pictures, summary.excluded) == (2, 3)
-    assert "3 of them unreadable" in summary.scope and "5 of 15 pictures" in summary.scope
-    assert [row[1] for row in summary.run.document.excluded] == ["not a picture", "truncated", "not a picture"]
+    assert (summary.images, summary.excluded) == (2, 3)
+    assert "3 of them unreadable" in summary.scope and "5 of 15 images" in summary.scope
+    assert [row[1] for row in summary.run.document.excluded] == ["not an image", "truncated", "not an image"]
     assert summary.rows[0].exact_ap("overall") == 1.0
 
 
-def test_annotated_boxes_outside_their_picture_are_counted_and_said(tmp_path, small):
-    """A box that the decoded picture does not reach is kept, as annotated, and a note says so."""
+def test_annotated_boxes_outside_their_image_are_counted_and_said(tmp_path, small):
+    """A box that the decoded image does not reach is kept, as annotated, and a note says so."""
     faces = replace(small.samples[0].faces, boxes=np.array([[500, 30, 540, 60]], dtype=np.float32))
     dataset = replace(small, samples=(replace(small.samples[0], faces=faces), *small.samples[1:]))
     summary = summarise_run(run(plan(dataset, "Good"), tmp_path / "run"))
-    assert summary.run.document.dataset.notes == ("1 annotated boxes lie wholly outside their picture",)
+    assert summary.run.document.dataset.notes == ("1 annotated boxes lie wholly outside their image",)
     assert summary.rows[0].exact_ap("overall") < 1
 
 
 def test_a_data_set_of_which_nothing_can_be_decoded_is_an_error(tmp_path):
-    with pytest.raises(UsageError, match="none of the 2 pictures of small can be decoded"):
+    with pytest.raises(UsageError, match="none of the 2 images of small can be decoded"):
         run(plan(make_dataset(2, sources={0: b"", 1: b"x"}), "Good"), tmp_path / "run")
 
 
-def test_a_folder_with_a_run_on_other_pictures_is_refused(tmp_path, small):
+def test_a_folder_with_a_run_on_other_images_is_refused(tmp_path, small):
     run(plan(small, "Good"), tmp_path / "run")
     with pytest.raises(UsageError, match="another data set"):
         run(plan(make_dataset(fingerprint="0" * 16), "Good"), tmp_path / "run")
 
 
 def test_two_runs_in_one_folder_at_once(tmp_path, small):
-    class RunsAgain(Silent):
+    class RunsAgain(NullObserver):
         error: FacebenchError | None = None
 
         def cell_begins(self, cell, done, total):
@@ -191,7 +191,7 @@ def test_more_threads_than_cores_is_an_error(tmp_path, small):
         run(plan(small, "Good", threads=[4096]), tmp_path / "run")
 
 
-def test_unavailable_detectors_are_listed_with_their_mend_and_the_others_run(tmp_path, small, monkeypatch):
+def test_unavailable_detectors_are_listed_with_their_remedy_and_the_others_run(tmp_path, small, monkeypatch):
     monkeypatch.setenv("FACEBENCH_CACHE", str(tmp_path / "empty"))
     monkeypatch.delenv("FACEBENCH_MODELS", raising=False)
     folder = run(plan(small, "yunet:confidence=0.5", "Good"), tmp_path / "run")
@@ -200,7 +200,7 @@ def test_unavailable_detectors_are_listed_with_their_mend_and_the_others_run(tmp
 
 
 def test_a_full_disk_keeps_what_was_measured(tmp_path, small, monkeypatch):
-    """The journal's file refuses to grow after three pictures; the next call goes on from there."""
+    """The journal's file refuses to grow after three images; the next call goes on from there."""
     from facebench.benchmarks.store import journal
 
     append, calls = journal.Journal._append, []
@@ -242,7 +242,7 @@ def test_run_json_states_what_was_measured(tmp_path, small):
     run(plan(small, "Good"), tmp_path / "run")
     document = json.loads((tmp_path / "run" / "run.json").read_text())
     assert document["schema"] == "facebench.run" and document["schema_version"] == 2
-    assert document["dataset"]["coverage"] == "6 of 16 pictures"
+    assert document["dataset"]["coverage"] == "6 of 16 images"
     assert document["cells"][0]["protocol"] == {"size": "original", "score_floor": None}
     assert document["floor"]["round_trip_ms"] > document["floor"]["detect_ms"] > 0
     assert document["environment"]["packages"]["numpy"]

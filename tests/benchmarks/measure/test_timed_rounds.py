@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("hostile")
 NAMES = [f"picture-{index}.png" for index in range(6)]
 
 
-def test_each_round_times_every_picture_in_a_fresh_child(tmp_path, small):
+def test_each_round_times_every_image_in_a_fresh_child(tmp_path, small):
     folder = run(plan(small, "Good", rounds=3), tmp_path / "run")
     cell, timings = folder.cells[0], folder.timings(folder.cells[0])
     assert timings["round"].tolist() == [0] * 6 + [1] * 6 + [2] * 6
@@ -85,7 +85,7 @@ def test_sizes_and_thread_counts_are_rows_of_their_own(tmp_path, small):
     assert found == [(protocol.size, count, "done") for protocol in protocols for count in threads]
     assert len({cell.key for cell in folder.cells}) == len(folder.cells)
     for cell in folder.cells:
-        # boxes come back in the picture's own pixels, whatever the detector saw
+        # boxes come back in the image's own pixels, whatever the detector saw
         np.testing.assert_allclose(folder.detections(cell)[["x1", "y1", "x2", "y2"]], [[40, 30, 80, 60]] * 6)
         assert cell.start.library_threads["cores"] == cell.threads
     counts = Counts()

@@ -1,4 +1,4 @@
-"""Resampled scores equal scoring the repeated pictures; intervals and comparisons behave as intervals should."""
+"""Resampled scores equal scoring the repeated images; intervals and comparisons behave as intervals should."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from facebench.benchmarks.resampling.bootstrap import (
 from facebench.benchmarks.resampling.official import OfficialAP
 from facebench.benchmarks.resampling.statistics import Ratio, operating_ratios
 from facebench.benchmarks.scoring import (
-    PictureBoxes,
+    ImageBoxes,
     count,
     exact_average_precision,
     match,
@@ -36,19 +36,19 @@ from facebench.benchmarks.scoring.coco import COCO_THRESHOLDS, coco_overlaps, co
 from facebench.benchmarks.scoring.verdicts import verdicts
 from facebench.errors import UsageError
 from facebench.tests.support import oracle
-from facebench.tests.support.oracle import Picture
-from facebench.tests.support.scored_images import DEGENERATE, A, B, ones, pictures_with_ties, repeat, scene, seeds
+from facebench.tests.support.oracle import Image
+from facebench.tests.support.scored_images import DEGENERATE, A, B, images_with_ties, ones, repeat, scene, seeds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 many = settings(max_examples=60, deadline=None)
-RATES = ("precision", "recall", "f1", "false_alarms_per_picture", "mean_iou")
+RATES = ("precision", "recall", "f1", "false_alarms_per_image", "mean_iou")
 
 
-def resampled_numbers(pictures: list[Picture], weights: NDArray[np.int32]) -> dict[str, list[float]]:
+def resampled_numbers(images: list[Image], weights: NDArray[np.int32]) -> dict[str, list[float]]:
     """Every statistic under each draw."""
-    faces, detections, scores, counted = oracle.to_arrays(pictures)
+    faces, detections, scores, counted = oracle.to_arrays(images)
     matches, overlaps = match(faces, detections, scores), coco_overlaps(faces, detections, scores)
     statistics = {
         "exact": ExactAP(matches, counted),
@@ -60,65 +60,65 @@ def resampled_numbers(pictures: list[Picture], weights: NDArray[np.int32]) -> di
     return {name: statistic(weights).tolist() for name, statistic in statistics.items()}
 
 
-def without_ties(pictures: list[Picture]) -> list[Picture]:
+def without_ties(images: list[Image]) -> list[Image]:
     """Ranks instead of scores: in the COCO form equal scores keep their order, each a point of its own."""
-    scores = oracle.to_arrays(pictures)[2]
+    scores = oracle.to_arrays(images)[2]
     ranks = np.empty(len(scores))
     ranks[np.argsort(-scores, kind="stable")] = np.arange(len(scores), 0, -1)
-    ends = np.cumsum([len(picture.scores) for picture in pictures], dtype=int)
-    return [p._replace(scores=ranks[end - len(p.scores) : end].tolist()) for p, end in zip(pictures, ends, strict=True)]
+    ends = np.cumsum([len(image.scores) for image in images], dtype=int)
+    return [p._replace(scores=ranks[end - len(p.scores) : end].tolist()) for p, end in zip(images, ends, strict=True)]
 
 
-def numbers_of_copies(originals: list[Picture], weights: list[int]) -> dict[str, float]:
-    """The same by scoring the repeated pictures, by the plain loops where these know the statistic."""
-    pictures = repeat(originals, weights)
+def numbers_of_copies(originals: list[Image], weights: list[int]) -> dict[str, float]:
+    """The same by scoring the repeated images, by the plain loops where these know the statistic."""
+    images = repeat(originals, weights)
     faces, detections, scores, counted = oracle.to_arrays(repeat(without_ties(originals), weights))
     found = coco_verdicts(coco_overlaps(faces, detections, scores), counted)
     coco = [oracle.coco_area(row.tolist(), int(counted.sum())) for row in found]
-    point = oracle.at_threshold(pictures, 0.5)
+    point = oracle.at_threshold(images, 0.5)
     return {
-        "exact": oracle.exact_ap(pictures),
-        "official": oracle.official_ap(pictures),
+        "exact": oracle.exact_ap(images),
+        "official": oracle.official_ap(images),
         "ap": float(np.mean(coco)),
         "ap50": coco[0],
         **{name: point[name] for name in RATES},
     }
 
 
-def assert_equal_to_repeating(pictures: list[Picture], weights: list[int]) -> None:
-    got = resampled_numbers(pictures, np.array([weights], dtype=np.int32).reshape(1, len(pictures)))
-    expected = numbers_of_copies(pictures, weights)
+def assert_equal_to_repeating(images: list[Image], weights: list[int]) -> None:
+    got = resampled_numbers(images, np.array([weights], dtype=np.int32).reshape(1, len(images)))
+    expected = numbers_of_copies(images, weights)
     assert {name: values[0] for name, values in got.items()} == pytest.approx(expected, abs=1e-12, rel=0, nan_ok=True)
 
 
-@pytest.mark.parametrize("pictures", DEGENERATE.values(), ids=DEGENERATE)
+@pytest.mark.parametrize("images", DEGENERATE.values(), ids=DEGENERATE)
 @pytest.mark.parametrize("weight", [0, 1, 3])
-def test_equal_weights(pictures: list[Picture], weight: int) -> None:
-    assert_equal_to_repeating(pictures, [weight] * len(pictures))
+def test_equal_weights(images: list[Image], weight: int) -> None:
+    assert_equal_to_repeating(images, [weight] * len(images))
 
 
 @many
 @given(seeds, st.lists(st.integers(0, 3), min_size=6, max_size=6))
 def test_a_weight_is_a_number_of_copies(seed: int, weights: list[int]) -> None:
-    pictures = scene(seed)
-    assert_equal_to_repeating(pictures, weights[: len(pictures)])
+    images = scene(seed)
+    assert_equal_to_repeating(images, weights[: len(images)])
 
 
 @pytest.mark.slow
 @settings(max_examples=150, deadline=None)
-@given(pictures_with_ties(), st.lists(st.integers(0, 2), min_size=4, max_size=4))
-def test_a_weight_is_a_number_of_copies_with_ties_of_score(pictures: list[Picture], weights: list[int]) -> None:
-    assert_equal_to_repeating(pictures, weights[: len(pictures)])
+@given(images_with_ties(), st.lists(st.integers(0, 2), min_size=4, max_size=4))
+def test_a_weight_is_a_number_of_copies_with_ties_of_score(images: list[Image], weights: list[int]) -> None:
+    assert_equal_to_repeating(images, weights[: len(images)])
 
 
 @settings(max_examples=20, deadline=None)
 @given(seeds)
 def test_many_draws_are_the_draws_one_by_one(seed: int) -> None:
-    pictures = scene(seed)
-    weights = draw_weights(len(pictures), draws=70, seed=seed)
-    together = resampled_numbers(pictures, weights)
+    images = scene(seed)
+    weights = draw_weights(len(images), draws=70, seed=seed)
+    together = resampled_numbers(images, weights)
     for draw in (0, 33, 69):
-        alone = resampled_numbers(pictures, weights[draw : draw + 1])
+        alone = resampled_numbers(images, weights[draw : draw + 1])
         for name, values in together.items():
             assert values[draw] == pytest.approx(alone[name][0], abs=1e-12, nan_ok=True)
 
@@ -126,11 +126,11 @@ def test_many_draws_are_the_draws_one_by_one(seed: int) -> None:
 @many
 @given(seeds)
 def test_all_weights_one_is_the_plain_score(seed: int) -> None:
-    pictures = scene(seed)
-    faces, detections, scores, counted = oracle.to_arrays(pictures)
+    images = scene(seed)
+    faces, detections, scores, counted = oracle.to_arrays(images)
     matches = match(faces, detections, scores)
     counts = count(matches, counted)
-    got = resampled_numbers(pictures, ones(pictures))
+    got = resampled_numbers(images, ones(images))
     assert got["exact"] == pytest.approx([exact_average_precision(counts)], abs=1e-12, nan_ok=True)
     assert got["official"] == pytest.approx([official_average_precision(counts)], abs=1e-12, nan_ok=True)
     point = operating_point(counts, 0.5)
@@ -140,11 +140,11 @@ def test_all_weights_one_is_the_plain_score(seed: int) -> None:
 @pytest.mark.parametrize("draws_a_block", [1, 7, 64])
 def test_a_block_of_draws_is_as_good_as_all_of_them(draws_a_block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """To the last bit; but a mean of numbers that are not whole may be rounded otherwise in another block."""
-    pictures = crowd()
-    weights = draw_weights(len(pictures), draws=70)
-    together = resampled_numbers(pictures, weights)
-    monkeypatch.setattr(resampling, "NUMBERS_PER_BLOCK", draws_a_block * len(pictures))
-    in_blocks = resampled_numbers(pictures, weights)
+    images = crowd()
+    weights = draw_weights(len(images), draws=70)
+    together = resampled_numbers(images, weights)
+    monkeypatch.setattr(resampling, "NUMBERS_PER_BLOCK", draws_a_block * len(images))
+    in_blocks = resampled_numbers(images, weights)
     assert together.pop("mean_iou") == pytest.approx(in_blocks.pop("mean_iou"), rel=1e-15, abs=0)
     assert in_blocks == together
 
@@ -181,46 +181,46 @@ def test_weights_take_a_byte_each() -> None:
     assert draw_weights(3, draws=2).dtype == np.int8
 
 
-def test_official_ap_is_normalised_anew_in_every_draw() -> None:
-    """Without the picture of the highest score the others spread over the whole range of thresholds."""
-    pictures = [
-        Picture([A], [True], [A], [1e6]),
-        Picture([A, B], [True, True], [A, (90, 90, 99, 99), B], [3.0, 2.0, 1.0]),
+def test_official_ap_is_normalised_again_in_every_draw() -> None:
+    """Without the image of the highest score the others spread over the whole range of thresholds."""
+    images = [
+        Image([A], [True], [A], [1e6]),
+        Image([A, B], [True, True], [A, (90, 90, 99, 99), B], [3.0, 2.0, 1.0]),
     ]
-    official = resampled_numbers(pictures, np.array([[1, 1], [0, 2]], dtype=np.int32))["official"]
-    assert official == pytest.approx([oracle.official_ap(pictures), oracle.official_ap([pictures[1]] * 2)], abs=1e-12)
+    official = resampled_numbers(images, np.array([[1, 1], [0, 2]], dtype=np.int32))["official"]
+    assert official == pytest.approx([oracle.official_ap(images), oracle.official_ap([images[1]] * 2)], abs=1e-12)
     assert official[0] != official[1]
 
 
-def crowd(pictures: int = 40) -> list[Picture]:
+def crowd(images: int = 40) -> list[Image]:
     """Ten faces each; of these most are found, in no order of score, and as many boxes hold nothing."""
     rng = np.random.default_rng(5)
     boxes = [(x, 0, x + 9, 9) for x in range(0, 400, 20)]
     return [
-        Picture(boxes[:10], [True] * 10, [boxes[i] for i in rng.permutation(20)[:14]], rng.random(14).round(3).tolist())
-        for _ in range(pictures)
+        Image(boxes[:10], [True] * 10, [boxes[i] for i in rng.permutation(20)[:14]], rng.random(14).round(3).tolist())
+        for _ in range(images)
     ]
 
 
 @pytest.mark.parametrize("name", ["exact", "official", "ap", "ap50"])
 def test_a_value_depends_on_nothing_that_is_not_drawn(name: str) -> None:
     """To the last bit: where two detectors found the same, their difference is zero and not nearly zero."""
-    pictures = crowd()
-    blind_on_first = [pictures[0]._replace(boxes=[], scores=[]), *pictures[1:]]
-    weights = draw_weights(len(pictures), draws=300)
-    one, other = (np.array(resampled_numbers(found, weights)[name]) for found in (pictures, blind_on_first))
+    images = crowd()
+    blind_on_first = [images[0]._replace(boxes=[], scores=[]), *images[1:]]
+    weights = draw_weights(len(images), draws=300)
+    one, other = (np.array(resampled_numbers(found, weights)[name]) for found in (images, blind_on_first))
     assert ((one == other) == (weights[:, 0] == 0)).all()
 
 
 def test_exact_ap_is_the_sum_without_rounding() -> None:
-    pictures = crowd()
-    faces, detections, scores, counted = oracle.to_arrays(pictures)
+    images = crowd()
+    faces, detections, scores, counted = oracle.to_arrays(images)
     matches = match(faces, detections, scores)
-    weights = draw_weights(len(pictures), draws=20)
-    for row, value in zip(weights, resampled_numbers(pictures, weights)["exact"], strict=True):
+    weights = draw_weights(len(images), draws=20)
+    for row, value in zip(weights, resampled_numbers(images, weights)["exact"], strict=True):
         judged = verdicts(matches, counted)
         at_end = np.append(np.diff(matches.scores) != 0, True)
-        copies = row[matches.picture]
+        copies = row[matches.image]
         hits, proposals = (
             np.cumsum(copies * chosen)[at_end] for chosen in (judged.hit, judged.hit | judged.false_alarm)
         )
@@ -234,20 +234,20 @@ def test_exact_ap_is_the_sum_without_rounding() -> None:
 def test_average_precision_is_the_same_however_draws_are_put_together(
     draws_a_block: int, numbers_a_block: int, steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pictures = crowd()
-    weights = draw_weights(len(pictures), draws=70)
-    expected = resampled_numbers(pictures, weights)
+    images = crowd()
+    weights = draw_weights(len(images), draws=70)
+    expected = resampled_numbers(images, weights)
     monkeypatch.setattr(resampled_curves, "_STEPS", steps)
     monkeypatch.setattr(resampled_curves, "_DRAWS_PER_BLOCK", draws_a_block)
     monkeypatch.setattr(resampled_curves, "_NUMBERS_PER_BLOCK", numbers_a_block)
-    assert resampled_numbers(pictures, weights) == expected
+    assert resampled_numbers(images, weights) == expected
 
 
 @pytest.mark.parametrize("copies", [(1 << 24) - 1, (1 << 24) + 1, (1 << 30) + 1])
 def test_counts_beyond_single_precision_are_not_rounded(copies: int) -> None:
-    """A face that is found in so many copies of a picture, and one box on no face before all of them."""
-    pictures = [Picture([A], [True], [A], [0.8]), Picture([B], [True], [A], [0.9])]
-    exact = resampled_numbers(pictures, np.array([[copies, 1]], dtype=np.int64))["exact"]
+    """A face that is found in so many copies of an image, and one box on no face before all of them."""
+    images = [Image([A], [True], [A], [0.8]), Image([B], [True], [A], [0.9])]
+    exact = resampled_numbers(images, np.array([[copies, 1]], dtype=np.int64))["exact"]
     assert exact == [pytest.approx((copies / (copies + 1)) ** 2, rel=1e-15, abs=0)]
 
 
@@ -288,29 +288,29 @@ def test_clusters_are_drawn_whole() -> None:
     assert weights[:, [0, 1, 3]].tolist() == draw_weights(3, draws=200, seed=0).tolist()
 
 
-@pytest.mark.parametrize(("pictures", "draws"), [(0, 4), (3, 0), (0, 0)])
-def test_nothing_to_draw(pictures: int, draws: int) -> None:
-    assert draw_weights(pictures, draws=draws).shape == (draws, pictures)
+@pytest.mark.parametrize(("images", "draws"), [(0, 4), (3, 0), (0, 0)])
+def test_nothing_to_draw(images: int, draws: int) -> None:
+    assert draw_weights(images, draws=draws).shape == (draws, images)
 
 
-@pytest.mark.parametrize("wrong", [{"pictures": -1}, {"draws": -1}, {"seed": -1}, {"clusters": ["one"]}])
+@pytest.mark.parametrize("wrong", [{"images": -1}, {"draws": -1}, {"seed": -1}, {"clusters": ["one"]}])
 def test_draws_that_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(UsageError):
-        draw_weights(**{"pictures": 3, **wrong})
+        draw_weights(**{"images": 3, **wrong})
 
 
-def test_clusters_widen_the_interval_where_pictures_of_one_are_alike() -> None:
+def test_clusters_widen_the_interval_where_images_of_one_are_alike() -> None:
     rng = np.random.default_rng(0)
     event = np.repeat(np.arange(20), 15)
     recall = Ratio((rng.random(300) < np.repeat(rng.random(20), 15)).astype(float), np.ones(300))
-    by_picture = interval(resample(recall, draw_weights(300, seed=1)))
+    by_image = interval(resample(recall, draw_weights(300, seed=1)))
     by_event = interval(resample(recall, draw_weights(300, seed=1, clusters=event.tolist())))
-    assert by_event.value == by_picture.value
-    assert by_event.high - by_event.low > 1.8 * (by_picture.high - by_picture.low)
+    assert by_event.value == by_image.value
+    assert by_event.high - by_event.low > 1.8 * (by_image.high - by_image.low)
 
 
 def test_interval_covers_the_truth_as_often_as_it_says() -> None:
-    """400 data sets of 150 pictures with 1 to 8 faces, each found with a chance of the picture's own; mean 0.6."""
+    """400 data sets of 150 images with 1 to 8 faces, each found with a chance of the image's own; mean 0.6."""
     rng = np.random.default_rng(11)
     covered = 0
     for data_set in range(400):
@@ -340,7 +340,7 @@ def test_interval_that_holds_zero(low: float, high: float, holds: bool) -> None:
 
 
 def test_pairing_narrows_the_interval_of_a_difference() -> None:
-    """A detector and a slightly worse one on the same pictures: each scatters widely, the difference does not."""
+    """A detector and a slightly worse one on the same images: each scatters widely, the difference does not."""
     rng = np.random.default_rng(2)
     hard = rng.random(400) < 0.5
     found = hard | (rng.random(400) < 0.1)
@@ -419,7 +419,7 @@ def test_different_numbers_of_draws_are_not_compared() -> None:
 
 
 def test_draws_without_a_counted_face_are_undefined_and_said_so() -> None:
-    faces = PictureBoxes.from_pictures([[A], *[[] for _ in range(3)]])
+    faces = ImageBoxes.from_images([[A], *[[] for _ in range(3)]])
     statistic = ExactAP(match(faces, faces, [0.5]), np.array([True]))
     one = interval(resample(statistic, draw_weights(4, draws=300)))
     assert (one.value, one.low, one.high) == (1.0, 1.0, 1.0)

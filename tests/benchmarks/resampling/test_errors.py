@@ -1,4 +1,4 @@
-"""Intervals of errors, boxes, thresholds, curves and misses equal scoring the repeated pictures."""
+"""Intervals of errors, boxes, thresholds, curves and misses equal scoring the repeated images."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from facebench.benchmarks.resampling.boxes import (
     weighted_quantiles,
 )
 from facebench.benchmarks.resampling.errors import analyse_errors, misses_by_group, threshold_choice_interval
-from facebench.benchmarks.scoring import Matches, PictureBoxes, count, exact_average_precision, match, operating_point
+from facebench.benchmarks.scoring import ImageBoxes, Matches, count, exact_average_precision, match, operating_point
 from facebench.benchmarks.scoring.error_analysis import KINDS, fixed
 from facebench.benchmarks.scoring.localisation import box_bias, without_bias
 from facebench.benchmarks.scoring.sweep import sweep
@@ -31,8 +31,8 @@ from facebench.benchmarks.scoring.thresholds import ThresholdChoice, choose_thre
 from facebench.benchmarks.scoring.verdicts import faces_not_hit, first_half, verdicts
 from facebench.errors import UsageError
 from facebench.tests.support import oracle
-from facebench.tests.support.oracle import Picture
-from facebench.tests.support.scored_images import DEGENERATE, A, B, ones, pictures_with_ties, repeat, scene, seeds
+from facebench.tests.support.oracle import Image
+from facebench.tests.support.scored_images import DEGENERATE, A, B, images_with_ties, ones, repeat, scene, seeds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -43,45 +43,45 @@ many = settings(max_examples=25, deadline=None)
 
 
 class Scene(NamedTuple):
-    faces: PictureBoxes
-    boxes: PictureBoxes
+    faces: ImageBoxes
+    boxes: ImageBoxes
     scores: NDArray[np.float64]
     counted: NDArray[np.bool_]
     matches: Matches
     labels: NDArray[np.str_]
 
 
-def laid_out(pictures: list[Picture]) -> Scene:
-    faces, boxes, scores, counted = oracle.to_arrays(pictures)
+def laid_out(images: list[Image]) -> Scene:
+    faces, boxes, scores, counted = oracle.to_arrays(images)
     labels = np.where(faces.boxes[:, 2] - faces.boxes[:, 0] > 15, "large", "small")
     return Scene(faces, boxes, scores, counted, match(faces, boxes, scores), labels)
 
 
 class Held(NamedTuple):
-    """What is read off the real pictures and held in every draw."""
+    """What is read off the real images and held in every draw."""
 
     choices: list[ThresholdChoice]
     thresholds: NDArray[np.float64]
-    corrected: PictureBoxes | None
+    corrected: ImageBoxes | None
 
     @classmethod
-    def of(cls, pictures: list[Picture]) -> Held:
-        faces, boxes, _, counted, matches, _ = laid_out(pictures)
-        wishes = ({"precision": 0.4}, {"false_alarms_per_picture": 0.5})
-        half = first_half(faces.pictures)
+    def of(cls, images: list[Image]) -> Held:
+        faces, boxes, _, counted, matches, _ = laid_out(images)
+        targets = ({"precision": 0.4}, {"false_alarms_per_image": 0.5})
+        half = first_half(faces.images)
         first, second = (
-            box_bias(matches, faces, boxes, counted, pictures=part, score_threshold=0.2) for part in (half, ~half)
+            box_bias(matches, faces, boxes, counted, images=part, score_threshold=0.2) for part in (half, ~half)
         )
         return cls(
-            [choose_threshold(matches, counted, **wish, seed=1) for wish in wishes],
+            [choose_threshold(matches, counted, **target, seed=1) for target in targets],
             sweep(count(matches, counted)).thresholds,
             without_bias(boxes, first, second),
         )
 
 
-def resampled(pictures: list[Picture], held: Held, weights: NDArray[np.integer]) -> dict[str, Interval]:
+def resampled(images: list[Image], held: Held, weights: NDArray[np.integer]) -> dict[str, Interval]:
     """Every interval but the bands, by a name of its own."""
-    faces, boxes, _, counted, matches, labels = laid_out(pictures)
+    faces, boxes, _, counted, matches, labels = laid_out(images)
     overlap = hit_overlap(matches, counted, weights, score_threshold=THRESHOLD)
     habit = box_habit(matches, faces, boxes, counted, weights, score_threshold=THRESHOLD)
     unbiased = unbiased_average_precision(matches, faces, boxes, counted, weights, score_threshold=0.2)
@@ -110,8 +110,8 @@ def unfound(matches: Matches, counted: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return faces_not_hit(matches, counted, verdicts(matches, counted).hit & (matches.scores >= THRESHOLD))
 
 
-def copied(originals: list[Picture], held: Held, weights: list[int]) -> dict[str, float]:
-    """The same numbers by plain functions on the repeated pictures; groups and wishes that vanish are left out."""
+def copied(originals: list[Image], held: Held, weights: list[int]) -> dict[str, float]:
+    """The same numbers by plain functions on the repeated images; groups and wishes that vanish are left out."""
     faces, boxes, _, counted, matches, labels = laid_out(repeat(originals, weights))
 
     def exact_ap(some: Matches, counts: NDArray[np.bool_], iou: float = 0.5) -> float:
@@ -138,16 +138,16 @@ def copied(originals: list[Picture], held: Held, weights: list[int]) -> dict[str
     }
 
 
-def corrected_ap(originals: list[Picture], held: Held, weights: list[int], iou: float) -> float:
+def corrected_ap(originals: list[Image], held: Held, weights: list[int], iou: float) -> float:
     if held.corrected is None:
         return math.nan
-    of_picture = np.split(held.corrected.boxes, held.corrected.offsets[1:-1]) if originals else []
-    corrected = [p._replace(boxes=b.tolist()) for p, b in zip(originals, of_picture, strict=True)]
+    of_image = np.split(held.corrected.boxes, held.corrected.offsets[1:-1]) if originals else []
+    corrected = [p._replace(boxes=b.tolist()) for p, b in zip(originals, of_image, strict=True)]
     scene = laid_out(repeat(corrected, weights))
     return exact_average_precision(count(scene.matches, scene.counted, iou_threshold=iou))
 
 
-def reported(originals: list[Picture], choice: ThresholdChoice, weights: list[int]) -> float:
+def reported(originals: list[Image], choice: ThresholdChoice, weights: list[int]) -> float:
     reports = (~first_half(len(originals), 1)).tolist()
     scene = laid_out(repeat(originals, [times * mine for times, mine in zip(weights, reports, strict=True)]))
     counts = count(scene.matches, scene.counted)
@@ -155,13 +155,13 @@ def reported(originals: list[Picture], choice: ThresholdChoice, weights: list[in
     return float(getattr(point, choice.rate))
 
 
-def assert_equal_to_repeating(pictures: list[Picture], weights: list[int]) -> None:
+def assert_equal_to_repeating(images: list[Image], weights: list[int]) -> None:
     """Of one draw both ends of the interval are its value."""
-    held = Held.of(pictures)
-    draw = np.array([weights], dtype=np.int32).reshape(1, len(pictures))
-    expected = copied(pictures, held, weights)
-    got = resampled(pictures, held, draw)
-    plain = copied(pictures, held, [1] * len(pictures))
+    held = Held.of(images)
+    draw = np.array([weights], dtype=np.int32).reshape(1, len(images))
+    expected = copied(images, held, weights)
+    got = resampled(images, held, draw)
+    plain = copied(images, held, [1] * len(images))
     assert got.keys() == plain.keys()
     expected |= dict.fromkeys(got.keys() - expected.keys(), math.nan)
     for end in ("low", "high"):
@@ -169,12 +169,12 @@ def assert_equal_to_repeating(pictures: list[Picture], weights: list[int]) -> No
         assert ends == pytest.approx(expected, abs=1e-12, rel=0, nan_ok=True)
     assert {name: one.value for name, one in got.items()} == pytest.approx(plain, abs=1e-12, rel=0, nan_ok=True)
     assert {name for name, one in got.items() if one.draws == 0} == {n for n, v in expected.items() if math.isnan(v)}
-    assert_bands_equal_to_repeating(pictures, held, weights)
+    assert_bands_equal_to_repeating(images, held, weights)
 
 
-def assert_bands_equal_to_repeating(pictures: list[Picture], held: Held, weights: list[int]) -> None:
-    scene, copies = laid_out(pictures), laid_out(repeat(pictures, weights))
-    draw = np.array([weights], dtype=np.int32).reshape(1, len(pictures))
+def assert_bands_equal_to_repeating(images: list[Image], held: Held, weights: list[int]) -> None:
+    scene, copies = laid_out(images), laid_out(repeat(images, weights))
+    draw = np.array([weights], dtype=np.int32).reshape(1, len(images))
     bands = sweep_bands(scene.matches, scene.counted, held.thresholds, draw)
     counts = count(copies.matches, copies.counted)
     points = [operating_point(counts, t) for t in held.thresholds]
@@ -193,23 +193,23 @@ def f2(precision: float, recall: float, f1: float) -> float:
     return 5 * precision * recall / (4 * precision + recall)
 
 
-@pytest.mark.parametrize("pictures", DEGENERATE.values(), ids=DEGENERATE)
+@pytest.mark.parametrize("images", DEGENERATE.values(), ids=DEGENERATE)
 @pytest.mark.parametrize("weight", [0, 1, 3])
-def test_equal_weights(pictures: list[Picture], weight: int) -> None:
-    assert_equal_to_repeating(pictures, [weight] * len(pictures))
+def test_equal_weights(images: list[Image], weight: int) -> None:
+    assert_equal_to_repeating(images, [weight] * len(images))
 
 
 @many
 @given(seeds, st.lists(st.integers(0, 3), min_size=6, max_size=6))
 def test_a_weight_is_a_number_of_copies(seed: int, weights: list[int]) -> None:
-    pictures = scene(seed)
-    assert_equal_to_repeating(pictures, weights[: len(pictures)])
+    images = scene(seed)
+    assert_equal_to_repeating(images, weights[: len(images)])
 
 
 @many
-@given(pictures_with_ties(), st.lists(st.integers(0, 2), min_size=4, max_size=4))
-def test_a_weight_is_a_number_of_copies_with_ties_of_score(pictures: list[Picture], weights: list[int]) -> None:
-    assert_equal_to_repeating(pictures, weights[: len(pictures)])
+@given(images_with_ties(), st.lists(st.integers(0, 2), min_size=4, max_size=4))
+def test_a_weight_is_a_number_of_copies_with_ties_of_score(images: list[Image], weights: list[int]) -> None:
+    assert_equal_to_repeating(images, weights[: len(images)])
 
 
 @pytest.mark.parametrize("block", [1, 100, 1 << 18])
@@ -217,15 +217,15 @@ def test_many_draws_are_the_draws_one_by_one(block: int, monkeypatch: pytest.Mon
     """In blocks of any size; the interval of two draws has the one at either end."""
     for module in (resampled_boxes, resampled_sweep):
         monkeypatch.setattr(module, "_NUMBERS_PER_BLOCK", block)
-    pictures = [picture for seed in range(8) for picture in scene(seed)]
-    rows = draw_weights(len(pictures), draws=12, seed=3)
-    values = laid_out(pictures).boxes.boxes[:, 0]
-    picture = laid_out(pictures).boxes.picture
+    images = [image for seed in range(8) for image in scene(seed)]
+    rows = draw_weights(len(images), draws=12, seed=3)
+    values = laid_out(images).boxes.boxes[:, 0]
+    image = laid_out(images).boxes.image
     for level in (0.0, 0.05, 0.5, 0.75, 1.0):
-        expected = [np.quantile(np.repeat(values, row[picture]), level) for row in rows]
-        assert weighted_quantiles(values, picture, rows, level).tolist() == pytest.approx(expected)
+        expected = [np.quantile(np.repeat(values, row[image]), level) for row in rows]
+        assert weighted_quantiles(values, image, rows, level).tolist() == pytest.approx(expected)
 
-    scene_ = laid_out(pictures)
+    scene_ = laid_out(images)
     thresholds = sweep(count(scene_.matches, scene_.counted)).thresholds
     together = sweep_bands(scene_.matches, scene_.counted, thresholds, rows)
     alone = [sweep_bands(scene_.matches, scene_.counted, thresholds, row[None]) for row in rows]
@@ -238,26 +238,26 @@ def test_many_draws_are_the_draws_one_by_one(block: int, monkeypatch: pytest.Mon
 
 
 def test_several_quantiles_are_the_quantiles_one_by_one() -> None:
-    pictures = [picture for seed in range(8) for picture in scene(seed)]
-    weights = draw_weights(len(pictures), draws=12, seed=3)
-    boxes = laid_out(pictures).boxes
+    images = [image for seed in range(8) for image in scene(seed)]
+    weights = draw_weights(len(images), draws=12, seed=3)
+    boxes = laid_out(images).boxes
     levels = (0.05, 0.5, 0.95)
-    for values, picture in ((boxes.boxes[:, 0], boxes.picture), (np.empty(0), np.empty(0, np.int64))):
-        together = weighted_quantiles(values, picture, weights, levels)
+    for values, image in ((boxes.boxes[:, 0], boxes.image), (np.empty(0), np.empty(0, np.int64))):
+        together = weighted_quantiles(values, image, weights, levels)
         assert together.shape == (3, 12)
         for one, level in zip(together, levels, strict=True):
-            assert np.array_equal(one, weighted_quantiles(values, picture, weights, level), equal_nan=True)
+            assert np.array_equal(one, weighted_quantiles(values, image, weights, level), equal_nan=True)
 
 
 @pytest.mark.parametrize("draws_a_block", [1, 7])
 def test_a_block_of_draws_is_as_good_as_all_of_them(draws_a_block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every interval in depth: equal, but for the rounding of what is not made of whole numbers."""
-    pictures = [picture for seed in range(8) for picture in scene(seed)]
-    held = Held.of(pictures)
-    weights = draw_weights(len(pictures), draws=40)
-    together = resampled(pictures, held, weights)
-    monkeypatch.setattr(resampling, "NUMBERS_PER_BLOCK", draws_a_block * len(pictures))
-    in_blocks = resampled(pictures, held, weights)
+    images = [image for seed in range(8) for image in scene(seed)]
+    held = Held.of(images)
+    weights = draw_weights(len(images), draws=40)
+    together = resampled(images, held, weights)
+    monkeypatch.setattr(resampling, "NUMBERS_PER_BLOCK", draws_a_block * len(images))
+    in_blocks = resampled(images, held, weights)
     assert {"error missed", "missed large"} <= together.keys()
     for name, one in together.items():
         if name == "overlap mean":
@@ -268,9 +268,9 @@ def test_a_block_of_draws_is_as_good_as_all_of_them(draws_a_block: int, monkeypa
 
 
 def test_an_average_precision_that_is_known_changes_nothing() -> None:
-    pictures = [picture for seed in range(8) for picture in scene(seed)]
-    faces, boxes, _, counted, matches, _ = laid_out(pictures)
-    weights = draw_weights(len(pictures), draws=50)
+    images = [image for seed in range(8) for image in scene(seed)]
+    faces, boxes, _, counted, matches, _ = laid_out(images)
+    weights = draw_weights(len(images), draws=50)
     known = resample(ExactAP(matches, counted), weights)
     errors = [analyse_errors(matches, counted, weights, average_precision=one) for one in (known, None)]
     assert errors[0] == errors[1]
@@ -282,10 +282,10 @@ def test_an_average_precision_that_is_known_changes_nothing() -> None:
 
 
 def test_the_same_seed_gives_the_same_intervals_around_the_values() -> None:
-    pictures = [picture for seed in range(12) for picture in scene(seed)]
-    held = Held.of(pictures)
+    images = [image for seed in range(12) for image in scene(seed)]
+    held = Held.of(images)
     first, again, other = (
-        resampled(pictures, held, draw_weights(len(pictures), draws=200, seed=seed)) for seed in (4, 4, 5)
+        resampled(images, held, draw_weights(len(images), draws=200, seed=seed)) for seed in (4, 4, 5)
     )
     assert first == again
     assert first != other
@@ -295,17 +295,17 @@ def test_the_same_seed_gives_the_same_intervals_around_the_values() -> None:
         assert one.low <= one.value <= one.high, name
 
 
-@pytest.mark.parametrize("pictures", [DEGENERATE["no detections"], [Picture([A], [True], [A], [0.9])]])
-def test_no_draws(pictures: list[Picture]) -> None:
-    held = Held.of(pictures)
-    for one in resampled(pictures, held, draw_weights(len(pictures), draws=0)).values():
+@pytest.mark.parametrize("images", [DEGENERATE["no detections"], [Image([A], [True], [A], [0.9])]])
+def test_no_draws(images: list[Image]) -> None:
+    held = Held.of(images)
+    for one in resampled(images, held, draw_weights(len(images), draws=0)).values():
         assert (math.isnan(one.low), math.isnan(one.high), one.draws) == (True, True, 0)
 
 
 def test_a_kind_of_error_that_does_not_occur_costs_nothing_in_any_draw() -> None:
     """AP scatters, the difference does not: both come from the same draws."""
-    pictures = [Picture([A, B], [True, True], [A], [0.9]), Picture([A], [True], [A], [0.8])] * 10
-    faces, boxes, scores, counted = oracle.to_arrays(pictures)
+    images = [Image([A, B], [True, True], [A], [0.9]), Image([A], [True], [A], [0.8])] * 10
+    faces, boxes, scores, counted = oracle.to_arrays(images)
     kinds = analyse_errors(match(faces, boxes, scores), counted, draw_weights(20, draws=300)).kinds
     costs = {kind: cost.delta_ap for kind, cost in kinds.items()}
     for kind in ("duplicate", "badly_placed", "near_ignored", "background"):
@@ -315,11 +315,11 @@ def test_a_kind_of_error_that_does_not_occur_costs_nothing_in_any_draw() -> None
 
 
 def test_a_habit_that_all_boxes_share_has_no_width() -> None:
-    """Every box a tenth of the face to the right and half as high again about the same centre; 20 pictures."""
+    """Every box a tenth of the face to the right and half as high again about the same centre; 20 images."""
     boxes = [(x, 0.0, x + 20.0, 40.0) for x in range(0, 600, 30)]
     found = [(x1 + 2, -10.0, x2 + 2, 50.0) for x1, _, x2, _ in boxes]
-    pictures = [Picture([box], [True], [other], [0.9]) for box, other in zip(boxes, found, strict=True)]
-    faces, detections, scores, counted = oracle.to_arrays(pictures)
+    images = [Image([box], [True], [other], [0.9]) for box, other in zip(boxes, found, strict=True)]
+    faces, detections, scores, counted = oracle.to_arrays(images)
     weights = draw_weights(20, draws=100)
     matches = match(faces, detections, scores)
     habit = box_habit(matches, faces, detections, counted, weights)
@@ -329,16 +329,16 @@ def test_a_habit_that_all_boxes_share_has_no_width() -> None:
     assert (gain.value, gain.low, gain.high) == (1.0, 1.0, 1.0)
 
 
-def test_a_wish_out_of_reach_has_no_interval() -> None:
-    pictures = [Picture([A], [True], [B], [0.9])] * 4
-    faces, boxes, scores, counted = oracle.to_arrays(pictures)
+def test_a_target_out_of_reach_has_no_interval() -> None:
+    images = [Image([A], [True], [B], [0.9])] * 4
+    faces, boxes, scores, counted = oracle.to_arrays(images)
     matches = match(faces, boxes, scores)
     choice = choose_threshold(matches, counted, precision=0.5)
     assert threshold_choice_interval(choice, matches, counted, draw_weights(4, draws=9)) is None
 
 
-def by_name(scene: Scene, pictures: list[Picture]) -> dict[str, Callable[[NDArray[np.integer]], object]]:
-    held = Held.of(pictures)
+def by_name(scene: Scene, images: list[Image]) -> dict[str, Callable[[NDArray[np.integer]], object]]:
+    held = Held.of(images)
     faces, boxes, _, counted, matches, labels = scene
     return {
         "errors": lambda w: analyse_errors(matches, counted, w),
@@ -354,16 +354,16 @@ def by_name(scene: Scene, pictures: list[Picture]) -> dict[str, Callable[[NDArra
 @pytest.mark.parametrize("name", by_name(laid_out([]), []))
 def test_working_memory_does_not_grow_with_the_draws(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two bytes at most for each further weight, which is one itself; floats of all of them would be eight."""
-    pictures = [Picture([A, B], [True, True], [A], [0.9]), Picture([A], [True], [B, A], [0.8, 0.6])] * 300
-    few, many_ = (draw_weights(len(pictures), draws=draws) for draws in (100, 500))
+    images = [Image([A, B], [True, True], [A], [0.9]), Image([A], [True], [B, A], [0.8, 0.6])] * 300
+    few, many_ = (draw_weights(len(images), draws=draws) for draws in (100, 500))
     for module, constant in (
         (resampling, "NUMBERS_PER_BLOCK"),
         (resampled_boxes, "_NUMBERS_PER_BLOCK"),
         (resampled_curves, "_NUMBERS_PER_BLOCK"),
         (resampled_sweep, "_NUMBERS_PER_BLOCK"),
     ):
-        monkeypatch.setattr(module, constant, 10 * len(pictures))
-    function = by_name(laid_out(pictures), pictures)[name]
+        monkeypatch.setattr(module, constant, 10 * len(images))
+    function = by_name(laid_out(images), images)[name]
     function(few[:2])
     held = []
     for weights in (few, many_):
@@ -377,13 +377,13 @@ def test_working_memory_does_not_grow_with_the_draws(name: str, monkeypatch: pyt
 @pytest.mark.parametrize("name", by_name(laid_out([]), []))
 @pytest.mark.parametrize("wrong", [np.ones((2, 4), np.int32), np.ones(3, np.int32), np.ones((2, 3))])
 def test_weights_that_are_refused(name: str, wrong: NDArray[np.integer]) -> None:
-    pictures = [Picture([A, B], [True, True], [A], [0.9])] * 3
+    images = [Image([A, B], [True, True], [A], [0.9])] * 3
     with pytest.raises(UsageError, match=r"whole numbers \(draws, 3\)"):
-        by_name(laid_out(pictures), pictures)[name](wrong)
+        by_name(laid_out(images), images)[name](wrong)
 
 
 def test_rising_thresholds_are_refused() -> None:
-    pictures = [Picture([A], [True], [A, B], [0.9, 0.5])]
-    scene = laid_out(pictures)
+    images = [Image([A], [True], [A, B], [0.9, 0.5])]
+    scene = laid_out(images)
     with pytest.raises(UsageError, match="never rise"):
-        sweep_bands(scene.matches, scene.counted, np.array([0.5, 0.9]), ones(pictures))
+        sweep_bands(scene.matches, scene.counted, np.array([0.5, 0.9]), ones(images))

@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 import pytest
-from facebench.benchmarks.scoring import Matches, PictureBoxes, match
+from facebench.benchmarks.scoring import ImageBoxes, Matches, match
 from facebench.benchmarks.scoring.calibration import BINS, Calibration, calibration
 from facebench.errors import UsageError
 from facebench.tests.support import oracle
-from facebench.tests.support.oracle import Picture
+from facebench.tests.support.oracle import Image
 from facebench.tests.support.scored_images import DEGENERATE
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,11 +20,11 @@ FACE = np.array([0.0, 0.0, 20.0, 20.0])
 
 
 def detector(scores: ArrayLike, right: ArrayLike) -> tuple[Matches, NDArray[np.bool_]]:
-    """Return one picture a detection, with one face that it hits or not."""
+    """Return one image a detection, with one face that it hits or not."""
     right = np.asarray(right, dtype=np.bool_)
     offsets = np.arange(len(right) + 1, dtype=np.int64)
-    faces = PictureBoxes(np.tile(FACE, (len(right), 1)), offsets)
-    detections = PictureBoxes(faces.boxes + 500.0 * ~right[:, None], offsets)
+    faces = ImageBoxes(np.tile(FACE, (len(right), 1)), offsets)
+    detections = ImageBoxes(faces.boxes + 500.0 * ~right[:, None], offsets)
     return match(faces, detections, scores), np.ones(len(right), dtype=np.bool_)
 
 
@@ -105,8 +105,8 @@ def test_overconfidence_shows() -> None:
 
 def test_duplicates_are_wrong_and_detections_on_ignored_faces_are_left_out() -> None:
     box, other = (0.0, 0.0, 20.0, 20.0), (50.0, 0.0, 70.0, 20.0)
-    pictures = [Picture([box, other], [True, False], [box, box, other], [0.9, 0.8, 0.7])]
-    faces, detections, scores, counted = oracle.to_arrays(pictures)
+    images = [Image([box, other], [True, False], [box, box, other], [0.9, 0.8, 0.7])]
+    faces, detections, scores, counted = oracle.to_arrays(images)
     result = calibration(match(faces, detections, scores), counted, score_kind="probability")
     assert (result.detections, result.hits) == (2, 1)
     assert result.brier == pytest.approx((0.01 + 0.64) / 2)
@@ -121,15 +121,15 @@ def test_floor_is_part_of_the_result() -> None:
     assert judge(scores, right).expected_error == pytest.approx((3 * 0.1 + 0.5 + 0.1) / 5)
 
 
-@pytest.mark.parametrize("pictures", DEGENERATE.values(), ids=DEGENERATE)
-def test_degenerate(pictures: list[Picture]) -> None:
-    faces, detections, scores, counted = oracle.to_arrays(pictures)
+@pytest.mark.parametrize("images", DEGENERATE.values(), ids=DEGENERATE)
+def test_degenerate(images: list[Image]) -> None:
+    faces, detections, scores, counted = oracle.to_arrays(images)
     if not ((scores >= 0) & (scores <= 1)).all():
         with pytest.raises(UsageError, match="from 0 to 1"):
             calibration(match(faces, detections, scores), counted, score_kind="probability")
         return
     result = calibration(match(faces, detections, scores), counted, score_kind="probability")
-    point = oracle.at_threshold(pictures, 0.0)
+    point = oracle.at_threshold(images, 0.0)
     assert (result.detections, result.hits) == (point["hits"] + point["false_alarms"], point["hits"])
     assert result.count.sum() == result.detections
     for number in (result.expected_error, result.brier):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from facebench.benchmarks.scoring import PictureBoxes, Scores, score
+from facebench.benchmarks.scoring import ImageBoxes, Scores, score
 from facebench.tests.support.reference import Reference, load_reference
 from numpy.typing import NDArray
 
@@ -31,10 +31,10 @@ def rescore(
     scores = reference.scores if scores is None else scores
     offsets = reference.detections.offsets
     if kept is not None:
-        per_picture = np.bincount(reference.detections.picture[kept], minlength=len(reference.names))
+        per_image = np.bincount(reference.detections.image[kept], minlength=len(reference.names))
         boxes, scores = boxes[kept], scores[kept]
-        offsets = np.concatenate([[0], np.cumsum(per_picture)]).astype(np.int64)
-    return score(reference.faces, PictureBoxes(boxes, offsets), scores, score_threshold=0.5, lists=reference.lists)
+        offsets = np.concatenate([[0], np.cumsum(per_image)]).astype(np.int64)
+    return score(reference.faces, ImageBoxes(boxes, offsets), scores, score_threshold=0.5, lists=reference.lists)
 
 
 def exact(scores: Scores) -> NDArray[np.float64]:
@@ -52,18 +52,18 @@ def test_scores_rounded_to_two_decimals_cost_ap(reference: Reference) -> None:
     assert (loss < 0.02).all()
 
 
-def test_ties_are_one_threshold_whatever_order_they_stand_in(reference: Reference) -> None:
-    """Exact AP of rounded scores does not depend on the order of equal scores of different pictures."""
+def test_ties_are_one_threshold_whatever_order_they_placeholder(reference: Reference) -> None:
+    """Exact AP of rounded scores does not depend on the order of equal scores of different images."""
     rng = np.random.default_rng(0)
     rounded = reference.scores.round(2)
-    pictures = rng.permutation(len(reference.names))
+    images = rng.permutation(len(reference.names))
 
-    def joined(owner: PictureBoxes) -> NDArray[np.int64]:
-        return np.concatenate([np.arange(owner.offsets[i], owner.offsets[i + 1]) for i in pictures])
+    def joined(owner: ImageBoxes) -> NDArray[np.int64]:
+        return np.concatenate([np.arange(owner.offsets[i], owner.offsets[i + 1]) for i in images])
 
-    def moved(owner: PictureBoxes) -> PictureBoxes:
-        sizes = np.diff(owner.offsets)[pictures]
-        return PictureBoxes(owner.boxes[joined(owner)], np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64))
+    def moved(owner: ImageBoxes) -> ImageBoxes:
+        sizes = np.diff(owner.offsets)[images]
+        return ImageBoxes(owner.boxes[joined(owner)], np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64))
 
     face = joined(reference.faces)
     again = score(
@@ -98,7 +98,7 @@ def test_boxes_cut_to_whole_pixels_cost_ap(reference: Reference) -> None:
     scores = rng.random(len(boxes))
 
     def ap(drawn: NDArray[np.float64]) -> float:
-        found = PictureBoxes(drawn, reference.faces.offsets)
+        found = ImageBoxes(drawn, reference.faces.offsets)
         return score(reference.faces, found, scores, score_threshold=0.5, lists=reference.lists).lists["hard"].exact_ap
 
     assert 0.01 < ap(boxes) - ap(cut) < 0.1
@@ -129,11 +129,11 @@ def test_a_score_floor_costs_ap(reference: Reference, floor: float) -> None:
 
 
 def test_a_cap_of_100_detections_costs_ap_on_hard(reference: Reference) -> None:
-    """59 pictures have more than 100 faces and hold 37 % of all."""
+    """59 images have more than 100 faces and hold 37 % of all."""
     rank = np.empty(len(reference.scores), dtype=np.int64)
-    picture = reference.detections.picture
-    order = np.lexsort((-reference.scores, picture))
-    rank[order] = np.arange(len(order)) - reference.detections.offsets[picture[order]]
+    image = reference.detections.image
+    order = np.lexsort((-reference.scores, image))
+    rank[order] = np.arange(len(order)) - reference.detections.offsets[image[order]]
     loss = exact(rescore(reference)) - exact(rescore(reference, kept=rank < 100))
     assert loss[-1] > 0.03
 
@@ -141,13 +141,13 @@ def test_a_cap_of_100_detections_costs_ap_on_hard(reference: Reference) -> None:
 def test_recall_is_not_reported_as_average_precision(reference: Reference) -> None:
     """A known fault elsewhere: recall under the name mAP. A flood of surer false alarms leaves recall, and ruins AP."""
     found = rescore(reference)
-    pictures = len(reference.names)
-    nowhere = np.tile([[-900.0, -900.0, -800.0, -800.0]], (pictures, 1))
+    images = len(reference.names)
+    nowhere = np.tile([[-900.0, -900.0, -800.0, -800.0]], (images, 1))
     boxes = [
         np.vstack([nowhere[i : i + 1], reference.detections.boxes[a:b]])
         for i, (a, b) in enumerate(zip(reference.detections.offsets, reference.detections.offsets[1:], strict=False))
     ]
-    flooded_boxes = PictureBoxes.from_pictures(boxes)
+    flooded_boxes = ImageBoxes.from_images(boxes)
     scores = np.ones(len(flooded_boxes))
     own = np.ones(len(scores), dtype=bool)
     own[flooded_boxes.offsets[:-1]] = False

@@ -7,11 +7,11 @@ import math
 import numpy as np
 import pytest
 from facebench.benchmarks.resampling.boxes import UnbiasedPrecision, hit_overlap, unbiased_average_precision
-from facebench.benchmarks.scoring import Matches, PictureBoxes, match
+from facebench.benchmarks.scoring import ImageBoxes, Matches, match
 from facebench.benchmarks.scoring.localisation import BoxBias, box_bias, without_bias
 from facebench.benchmarks.scoring.verdicts import first_half
 from facebench.tests.support import oracle
-from facebench.tests.support.oracle import Picture
+from facebench.tests.support.oracle import Image
 from facebench.tests.support.scored_images import DEGENERATE
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,42 +20,42 @@ from numpy.typing import NDArray
 FACE = (100.0, 100.0, 200.0, 200.0)
 
 
-def far_apart(pictures: int, per_picture: int = 4, seed: int = 0) -> PictureBoxes:
+def far_apart(images: int, per_image: int = 4, seed: int = 0) -> ImageBoxes:
     """Return faces of 40 to 120 pixels, none near another, so that a wrong box cannot land on a neighbour."""
     rng = np.random.default_rng(seed)
-    sizes = rng.uniform(40, 120, (pictures * per_picture, 2))
-    corners = np.tile(1000.0 * np.arange(per_picture), pictures)[:, None] + rng.uniform(0, 50, sizes.shape)
-    offsets = per_picture * np.arange(pictures + 1)
-    return PictureBoxes(np.hstack([corners, corners + sizes]), offsets.astype(np.int64))
+    sizes = rng.uniform(40, 120, (images * per_image, 2))
+    corners = np.tile(1000.0 * np.arange(per_image), images)[:, None] + rng.uniform(0, 50, sizes.shape)
+    offsets = per_image * np.arange(images + 1)
+    return ImageBoxes(np.hstack([corners, corners + sizes]), offsets.astype(np.int64))
 
 
-def drawn(faces: PictureBoxes, bias: BoxBias) -> PictureBoxes:
+def drawn(faces: ImageBoxes, bias: BoxBias) -> ImageBoxes:
     """Return the faces as a detector of this habit draws them."""
     size = faces.boxes[:, 2:] - faces.boxes[:, :2]
     centre = faces.boxes[:, :2] + size / 2 + size * [bias.dx, bias.dy]
     size = size * np.exp([bias.log_width, bias.log_height])
-    return PictureBoxes(np.hstack([centre - size / 2, centre + size / 2]), faces.offsets)
+    return ImageBoxes(np.hstack([centre - size / 2, centre + size / 2]), faces.offsets)
 
 
-def scaled(faces: PictureBoxes, scale: float) -> PictureBoxes:
+def scaled(faces: ImageBoxes, scale: float) -> ImageBoxes:
     return drawn(faces, BoxBias(0, 0, math.log(scale), math.log(scale), hits=0))
 
 
-def all_of(faces: PictureBoxes) -> NDArray[np.bool_]:
+def all_of(faces: ImageBoxes) -> NDArray[np.bool_]:
     return np.ones(len(faces), dtype=np.bool_)
 
 
-def falling_scores(boxes: PictureBoxes) -> NDArray[np.float64]:
+def falling_scores(boxes: ImageBoxes) -> NDArray[np.float64]:
     return np.linspace(1, 0.1, len(boxes))
 
 
 def no_draws(matches: Matches) -> NDArray[np.int8]:
-    return np.empty((0, matches.pictures), dtype=np.int8)
+    return np.empty((0, matches.images), dtype=np.int8)
 
 
 def unbiased(
-    faces: PictureBoxes,
-    detections: PictureBoxes,
+    faces: ImageBoxes,
+    detections: ImageBoxes,
     scores: NDArray[np.float64],
     counted: NDArray[np.bool_] | None = None,
     iou: float = 0.5,
@@ -65,18 +65,18 @@ def unbiased(
     return unbiased_average_precision(matches, faces, detections, counted, no_draws(matches))[iou]
 
 
-def fits(faces: PictureBoxes, detections: PictureBoxes) -> tuple[BoxBias, BoxBias]:
-    """Return the habit in each half of the pictures."""
-    matches, half = match(faces, detections, falling_scores(detections)), first_half(faces.pictures)
-    first, second = (box_bias(matches, faces, detections, all_of(faces), pictures=part) for part in (half, ~half))
+def fits(faces: ImageBoxes, detections: ImageBoxes) -> tuple[BoxBias, BoxBias]:
+    """Return the habit in each half of the images."""
+    matches, half = match(faces, detections, falling_scores(detections)), first_half(faces.images)
+    first, second = (box_bias(matches, faces, detections, all_of(faces), images=part) for part in (half, ~half))
     return first, second
 
 
 def test_overlap_of_hits_by_hand() -> None:
     """Boxes of the full width and of 60, 80, 80 and 100 of 100 rows; a second box on the last face is no hit."""
-    pictures = [[FACE]] * 4
+    images = [[FACE]] * 4
     found = [[(100.0, 100.0, 200.0, 100.0 + rows)] for rows in (60, 80, 80)] + [[FACE, FACE]]
-    faces, detections = PictureBoxes.from_pictures(pictures), PictureBoxes.from_pictures(found)
+    faces, detections = ImageBoxes.from_images(images), ImageBoxes.from_images(found)
     matches = match(faces, detections, [0.9, 0.8, 0.7, 0.6, 0.5])
     overlap = hit_overlap(matches, all_of(faces), no_draws(matches))
     found = (overlap.hits, overlap.mean.value, overlap.p05, overlap.median.value, overlap.p95)
@@ -87,17 +87,17 @@ def test_overlap_of_hits_by_hand() -> None:
 
 def test_plain_overlap_of_a_small_face_may_lie_below_the_threshold() -> None:
     """Under the plus-one rule 6 of 11 rows overlap, otherwise 5 of 10 and a bit less."""
-    faces = PictureBoxes.from_pictures([[(0, 0, 10, 10)]])
-    matches = match(faces, PictureBoxes.from_pictures([[(0, 0, 10, 4.8)]]), [0.5])
+    faces = ImageBoxes.from_images([[(0, 0, 10, 10)]])
+    matches = match(faces, ImageBoxes.from_images([[(0, 0, 10, 4.8)]]), [0.5])
     overlap = hit_overlap(matches, all_of(faces), no_draws(matches))
     assert (overlap.hits, overlap.mean.value) == (1, pytest.approx(0.48))
 
 
-@pytest.mark.parametrize("pictures", DEGENERATE.values(), ids=DEGENERATE)
-def test_degenerate(pictures: list[Picture]) -> None:
-    faces, detections, scores, counted = oracle.to_arrays(pictures)
+@pytest.mark.parametrize("images", DEGENERATE.values(), ids=DEGENERATE)
+def test_degenerate(images: list[Image]) -> None:
+    faces, detections, scores, counted = oracle.to_arrays(images)
     matches = match(faces, detections, scores)
-    hits = oracle.at_threshold(pictures, -math.inf)
+    hits = oracle.at_threshold(images, -math.inf)
     overlap = hit_overlap(matches, counted, no_draws(matches))
     assert overlap.hits == hits["hits"]
     assert overlap.mean.value == pytest.approx(hits["mean_iou"], nan_ok=True)
@@ -105,7 +105,7 @@ def test_degenerate(pictures: list[Picture]) -> None:
     bias = box_bias(matches, faces, detections, counted)
     assert math.isnan(bias.dx) is (bias.hits == 0)
     result = unbiased(faces, detections, scores, counted)
-    assert result.before == pytest.approx(oracle.exact_ap(pictures), nan_ok=True)
+    assert result.before == pytest.approx(oracle.exact_ap(images), nan_ok=True)
     if not len(detections):
         assert result.after == pytest.approx(result.before, nan_ok=True)
     if not counted.any():
@@ -114,8 +114,8 @@ def test_degenerate(pictures: list[Picture]) -> None:
 
 def test_habit_by_hand() -> None:
     """The detection is 20 to the right and 10 up, 1.2 times as wide and 0.9 times as high."""
-    faces = PictureBoxes.from_pictures([[FACE]])
-    detections = PictureBoxes.from_pictures([[(110.0, 95.0, 230.0, 185.0)]])
+    faces = ImageBoxes.from_images([[FACE]])
+    detections = ImageBoxes.from_images([[(110.0, 95.0, 230.0, 185.0)]])
     bias = box_bias(match(faces, detections, [0.5]), faces, detections, all_of(faces))
     assert (bias.dx, bias.dy, bias.width_ratio, bias.height_ratio, bias.hits) == (
         pytest.approx(0.2), pytest.approx(-0.1), pytest.approx(1.2), pytest.approx(0.9), 1,
@@ -152,17 +152,17 @@ def test_boxes_of_another_scale_are_not_worse(scale: float, iou: float) -> None:
 def test_a_detector_that_misses_faces_gains_nothing() -> None:
     """Every second face missed, boxes exact: worse, and not otherwise."""
     faces = far_apart(10)
-    half = PictureBoxes(faces.boxes[::2], faces.offsets // 2)
+    half = ImageBoxes(faces.boxes[::2], faces.offsets // 2)
     result = unbiased(faces, half, falling_scores(half))
     assert (result.before, result.after, result.gain.value) == (0.5, 0.5, 0.0)
 
 
 def test_random_placement_is_no_habit() -> None:
-    """Boxes shifted by a fifth of their size in random directions: IoU 0.64 / 1.36 = 0.47, and no way to mend it."""
+    """Boxes shifted by a fifth of their size in random directions: IoU 0.64 / 1.36 = 0.47, and no way to fix it."""
     faces = far_apart(200)
     size = faces.boxes[:, 2:] - faces.boxes[:, :2]
     signs = np.random.default_rng(5).choice([-1.0, 1.0], size.shape)
-    shifted = PictureBoxes(faces.boxes + np.tile(signs * size * 0.2, 2), faces.offsets)
+    shifted = ImageBoxes(faces.boxes + np.tile(signs * size * 0.2, 2), faces.offsets)
     result = unbiased(faces, shifted, falling_scores(faces))
     assert result.before == 0.0
     assert result.after < 0.4
@@ -173,16 +173,14 @@ def test_each_half_is_corrected_by_the_other() -> None:
     """The first half is drawn too large, the second too small: each correction makes the other half worse."""
     faces = far_apart(10)
     first = np.repeat(first_half(10), 4)
-    detections = PictureBoxes(
-        np.where(first[:, None], scaled(faces, 1.2).boxes, scaled(faces, 0.8).boxes), faces.offsets
-    )
+    detections = ImageBoxes(np.where(first[:, None], scaled(faces, 1.2).boxes, scaled(faces, 0.8).boxes), faces.offsets)
     assert [fit.width_ratio for fit in fits(faces, detections)] == pytest.approx([1.2, 0.8])
     result = unbiased(faces, detections, falling_scores(faces))
     assert (result.before, result.after) == (1.0, 0.0)
 
 
 def test_without_hits_in_a_half_nothing_is_claimed() -> None:
-    """One picture leaves the other half empty, so there is no habit that the picture had no say in."""
+    """One image leaves the other half empty, so there is no habit that the image had no say in."""
     faces = far_apart(1)
     first, second = fits(faces, scaled(faces, 1.5))
     assert (first.hits, second.hits) == (4, 0)
@@ -197,9 +195,7 @@ def test_only_hits_above_the_threshold_show_the_habit() -> None:
     """Four sure boxes of 1.1 and twelve unsure ones of 1.6: the medians follow the unsure, unless told not to."""
     faces = far_apart(4)
     sure = np.arange(16) % 4 == 0
-    detections = PictureBoxes(
-        np.where(sure[:, None], scaled(faces, 1.1).boxes, scaled(faces, 1.6).boxes), faces.offsets
-    )
+    detections = ImageBoxes(np.where(sure[:, None], scaled(faces, 1.1).boxes, scaled(faces, 1.6).boxes), faces.offsets)
     scores = np.where(sure, 0.9, 0.1)
     matches = match(faces, detections, scores)
     for threshold, ratio, hits in ((0.0, 1.6, 16), (0.9, 1.1, 4)):
@@ -211,15 +207,15 @@ def test_faces_without_area_show_no_habit() -> None:
     """WIDER FACE val has 11 faces of no width or height; under the plus-one rule they can be hit."""
     line, thin = (10.0, 10.0, 10.0, 40.0), (10.0, 10.0, 11.0, 40.0)
     for face, found in ((line, thin), (thin, line), (line, line)):
-        faces, detections = PictureBoxes.from_pictures([[face, FACE]]), PictureBoxes.from_pictures([[found, FACE]])
+        faces, detections = ImageBoxes.from_images([[face, FACE]]), ImageBoxes.from_images([[found, FACE]])
         bias = box_bias(match(faces, detections, [0.9, 0.8]), faces, detections, all_of(faces))
         assert (bias.dx, bias.log_width, bias.hits) == (0.0, 0.0, 1)
 
 
 def test_ignored_faces_show_no_habit() -> None:
-    faces = far_apart(2, per_picture=2)
+    faces = far_apart(2, per_image=2)
     counted = np.array([True, False, True, False])
     boxes = np.where(counted[:, None], faces.boxes, scaled(faces, 1.4).boxes)
-    detections = PictureBoxes(boxes, faces.offsets)
+    detections = ImageBoxes(boxes, faces.offsets)
     bias = box_bias(match(faces, detections, falling_scores(faces)), faces, detections, counted)
     assert (bias.log_width, bias.hits) == (pytest.approx(0), 2)

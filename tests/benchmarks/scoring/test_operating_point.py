@@ -7,7 +7,7 @@ import pytest
 from facebench.benchmarks.analysis.table import summarise_run
 from facebench.benchmarks.choose.default import load_default, write_pick
 from facebench.benchmarks.measure.executors import create_executor
-from facebench.benchmarks.measure.images import Pictures
+from facebench.benchmarks.measure.images import Images
 from facebench.benchmarks.measure.interleave import Side, interleave
 from facebench.benchmarks.measure.runner import run
 from facebench.benchmarks.store.records import Start
@@ -104,8 +104,8 @@ def test_detections_of_an_executor_are_timed_at_the_threshold(tmp_path, small):
 
 def test_interleaved_sides_are_timed_at_their_thresholds_and_scored_from_their_floors(small):
     names = [sample.image_id for sample in small.samples][:3]
-    pictures = Pictures(small.samples)
-    found = interleave(Side(FLOORED), Side(FLOORED), names, pictures, rounds=1, score_floors=(0.1, None))
+    images = Images(small.samples)
+    found = interleave(Side(FLOORED), Side(FLOORED), names, images, rounds=1, score_floors=(0.1, None))
     assert [len(one) for one in found.base_detections] == [4] * 3
     assert [len(one) for one in found.head_detections] == [2] * 3
     assert (found.base_start.score_floor, found.head_start.score_floor) == (pytest.approx(0.1), 0.5)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from facebench.benchmarks.scoring import PictureBoxes, Scores, score
+from facebench.benchmarks.scoring import ImageBoxes, Scores, score
 from facebench.tests.support import oracle
-from facebench.tests.support.oracle import Picture
+from facebench.tests.support.oracle import Image
 from facebench.tests.support.scored_images import scene, seeds
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 many = settings(max_examples=60, deadline=None)
 
 
-def score_pictures(pictures: list[Picture]) -> Scores:
-    faces, detections, scores, counted = oracle.to_arrays(pictures)
+def score_images(images: list[Image]) -> Scores:
+    faces, detections, scores, counted = oracle.to_arrays(images)
     return score(faces, detections, scores, score_threshold=0.5, ignore=~counted)
 
 
@@ -39,21 +39,21 @@ def same(a: float | list[float]) -> object:
 
 @many
 @given(seeds)
-def test_order_of_pictures_faces_and_boxes_does_not_matter(seed: int) -> None:
-    pictures = scene(seed)
+def test_order_of_images_faces_and_boxes_does_not_matter(seed: int) -> None:
+    images = scene(seed)
     rng = np.random.default_rng(seed)
 
-    def shuffled(picture: Picture) -> Picture:
-        by_face, by_box = rng.permutation(len(picture.faces)), rng.permutation(len(picture.boxes))
-        return Picture(
-            [picture.faces[i] for i in by_face],
-            [picture.counted[i] for i in by_face],
-            [picture.boxes[i] for i in by_box],
-            [picture.scores[i] for i in by_box],
+    def shuffled(image: Image) -> Image:
+        by_face, by_box = rng.permutation(len(image.faces)), rng.permutation(len(image.boxes))
+        return Image(
+            [image.faces[i] for i in by_face],
+            [image.counted[i] for i in by_face],
+            [image.boxes[i] for i in by_box],
+            [image.scores[i] for i in by_box],
         )
 
-    mixed = [shuffled(pictures[i]) for i in rng.permutation(len(pictures))]
-    assert numbers(score_pictures(mixed)) == same(numbers(score_pictures(pictures)))
+    mixed = [shuffled(images[i]) for i in rng.permutation(len(images))]
+    assert numbers(score_images(mixed)) == same(numbers(score_images(images)))
 
 
 @many
@@ -76,13 +76,13 @@ def test_official_ap_depends_on_more_than_the_order_of_scores() -> None:
 @many
 @given(seeds, st.booleans())
 def test_one_more_detection_below_all_others_never_raises_exact_ap(seed: int, duplicate: bool) -> None:
-    pictures = scene(seed)
-    before = score_pictures(pictures).overall.exact_ap
-    for i, picture in enumerate(pictures):
-        extra = picture.boxes[0] if duplicate and picture.boxes else (500.0, 500.0, 520.0, 520.0)
-        worse = [*pictures]
-        worse[i] = picture._replace(boxes=[*picture.boxes, extra], scores=[*picture.scores, 0.01])
-        after = score_pictures(worse).overall.exact_ap
+    images = scene(seed)
+    before = score_images(images).overall.exact_ap
+    for i, image in enumerate(images):
+        extra = image.boxes[0] if duplicate and image.boxes else (500.0, 500.0, 520.0, 520.0)
+        worse = [*images]
+        worse[i] = image._replace(boxes=[*image.boxes, extra], scores=[*image.scores, 0.01])
+        after = score_images(worse).overall.exact_ap
         assert np.isnan(before) or after <= before + 1e-12
 
 
@@ -90,12 +90,12 @@ def test_one_more_detection_below_all_others_never_raises_exact_ap(seed: int, du
 @given(seeds)
 def test_perfect_detections_give_one(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    pictures = [
-        picture._replace(boxes=picture.faces, scores=rng.uniform(0.5, 1, len(picture.faces)).tolist())
-        for picture in scene(seed)
+    images = [
+        image._replace(boxes=image.faces, scores=rng.uniform(0.5, 1, len(image.faces)).tolist())
+        for image in scene(seed)
     ]
-    scores = score_pictures(pictures)
-    if any(any(picture.counted) for picture in pictures):
+    scores = score_images(images)
+    if any(any(image.counted) for image in images):
         assert numbers(scores)[:2] == same([1.0, 1.0])
         assert numbers(scores)[4:] == same([1.0, 1.0, 1.0])
     else:
@@ -104,18 +104,18 @@ def test_perfect_detections_give_one(seed: int) -> None:
 
 @many
 @given(seeds)
-def test_pictures_are_not_mixed(seed: int) -> None:
-    """Moving each picture's boxes and faces far from those of the others changes nothing."""
+def test_images_are_not_mixed(seed: int) -> None:
+    """Moving each image's boxes and faces far from those of the others changes nothing."""
 
     def moved(boxes: list[oracle.Box], by: float) -> list[oracle.Box]:
         return [(x1 + by, y1, x2 + by, y2) for x1, y1, x2, y2 in boxes]
 
-    pictures = scene(seed)
+    images = scene(seed)
     apart = [
-        picture._replace(faces=moved(picture.faces, 4096.0 * i), boxes=moved(picture.boxes, 4096.0 * i))
-        for i, picture in enumerate(pictures)
+        image._replace(faces=moved(image.faces, 4096.0 * i), boxes=moved(image.boxes, 4096.0 * i))
+        for i, image in enumerate(images)
     ]
-    assert numbers(score_pictures(apart)) == pytest.approx(numbers(score_pictures(pictures)), abs=1e-9, nan_ok=True)
+    assert numbers(score_images(apart)) == pytest.approx(numbers(score_images(images)), abs=1e-9, nan_ok=True)
 
 
 @many
@@ -136,7 +136,7 @@ def test_lists_are_scored_as_if_alone(seed: int) -> None:
 def test_input_is_not_changed() -> None:
     faces, detections, scores, counted = oracle.to_arrays(scene(5))
     copies = [array.copy() for array in (faces.boxes, detections.boxes, detections.offsets, scores, counted)]
-    score(PictureBoxes(faces.boxes, faces.offsets), detections, scores, score_threshold=0.5, lists={"list": counted})
+    score(ImageBoxes(faces.boxes, faces.offsets), detections, scores, score_threshold=0.5, lists={"list": counted})
     for array, copy in zip((faces.boxes, detections.boxes, detections.offsets, scores, counted), copies, strict=True):
         assert np.array_equal(array, copy)
         assert array.flags.writeable

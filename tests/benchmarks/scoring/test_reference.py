@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
-from facebench.benchmarks.scoring import PictureBoxes, Scores, score
+from facebench.benchmarks.scoring import ImageBoxes, Scores, score
 from facebench.tests.support import oracle
 from facebench.tests.support.reference import LISTS, read_annotation, read_list, read_predictions
 from numpy.typing import DTypeLike, NDArray
@@ -18,7 +18,7 @@ class WiderVal:
     faces: dict[str, NDArray[np.float64]]
     counted: dict[str, dict[str, NDArray[np.bool_]]]
     predictions: dict[str, NDArray[np.float64]]
-    with_picture: list[str]
+    with_image: list[str]
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def wider(shared: Path) -> WiderVal:
     root = shared / "data" / "wider_face"
     faces = read_annotation(root / "wider_face_split" / "wider_face_val_bbx_gt.txt")
     truth = root / "eval_tools" / "ground_truth"
-    pictures = [
+    images = [
         str(PurePosixPath(path.parent.name, path.stem)) for path in (root / "WIDER_val" / "images").glob("*/*.jpg")
     ]
     return WiderVal(
@@ -35,18 +35,16 @@ def wider(shared: Path) -> WiderVal:
         predictions=read_predictions(
             shared / "data" / "wider_predictions" / "retinaface_mobilenet025_original_size.zip"
         ),
-        with_picture=sorted(pictures),
+        with_image=sorted(images),
     )
 
 
-def score_pictures(
-    wider: WiderVal, names: list[str], *, shuffle: bool = False, dtype: DTypeLike = np.float64
-) -> Scores:
+def score_images(wider: WiderVal, names: list[str], *, shuffle: bool = False, dtype: DTypeLike = np.float64) -> Scores:
     rng = np.random.default_rng(0)
     tables = [rng.permutation(wider.predictions[name]) if shuffle else wider.predictions[name] for name in names]
     return score(
-        PictureBoxes.from_pictures([wider.faces[name] for name in names]),
-        PictureBoxes.from_pictures([table[:, :4].astype(dtype) for table in tables]),
+        ImageBoxes.from_images([wider.faces[name] for name in names]),
+        ImageBoxes.from_images([table[:, :4].astype(dtype) for table in tables]),
         np.concatenate([table[:, 4] for table in tables]).astype(dtype),
         score_threshold=0.5,
         lists={key: np.concatenate([wider.counted[key][name] for name in names]) for key in LISTS},
@@ -70,38 +68,38 @@ def test_data_is_the_official_one(wider: WiderVal) -> None:
     assert sum(map(len, wider.faces.values())) == 39_708
     assert sum(map(len, wider.predictions.values())) == 297_333
     assert [sum(int(mask.sum()) for mask in wider.counted[name].values()) for name in LISTS] == [7211, 13319, 31958]
-    assert len(wider.with_picture) == 130
+    assert len(wider.with_image) == 130
 
 
 def test_full_validation_set(wider: WiderVal) -> None:
-    assert rounded(score_pictures(wider, list(wider.faces))) == FULL
+    assert rounded(score_images(wider, list(wider.faces))) == FULL
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_unsorted_predictions_score_the_same(wider: WiderVal, dtype: DTypeLike) -> None:
     """Known fault of other evaluators: unsorted files drop easy AP from .957 to .145 without a word."""
-    assert rounded(score_pictures(wider, list(wider.faces), shuffle=True, dtype=dtype)) == FULL
+    assert rounded(score_images(wider, list(wider.faces), shuffle=True, dtype=dtype)) == FULL
 
 
-def test_order_of_pictures_does_not_matter(wider: WiderVal) -> None:
-    assert rounded(score_pictures(wider, sorted(wider.faces, reverse=True))) == FULL
+def test_order_of_images_does_not_matter(wider: WiderVal) -> None:
+    assert rounded(score_images(wider, sorted(wider.faces, reverse=True))) == FULL
 
 
-def test_sample_of_130_pictures_is_normalised_by_itself(wider: WiderVal) -> None:
-    assert rounded(score_pictures(wider, wider.with_picture)) == SAMPLE
+def test_sample_of_130_images_is_normalised_by_itself(wider: WiderVal) -> None:
+    assert rounded(score_images(wider, wider.with_image)) == SAMPLE
 
 
 def test_sample_equals_the_plain_loops(wider: WiderVal) -> None:
-    scores = score_pictures(wider, wider.with_picture)
+    scores = score_images(wider, wider.with_image)
     for key in LISTS:
-        pictures = [
-            oracle.Picture(
+        images = [
+            oracle.Image(
                 faces=[tuple(face) for face in wider.faces[name].tolist()],
                 counted=wider.counted[key][name].tolist(),
                 boxes=[tuple(row[:4]) for row in wider.predictions[name].tolist()],
                 scores=wider.predictions[name][:, 4].tolist(),
             )
-            for name in wider.with_picture
+            for name in wider.with_image
         ]
-        assert scores.lists[key].official_ap == pytest.approx(oracle.official_ap(pictures), abs=1e-12)
-        assert scores.lists[key].at_threshold.hits == oracle.at_threshold(pictures, 0.5)["hits"]
+        assert scores.lists[key].official_ap == pytest.approx(oracle.official_ap(images), abs=1e-12)
+        assert scores.lists[key].at_threshold.hits == oracle.at_threshold(images, 0.5)["hits"]

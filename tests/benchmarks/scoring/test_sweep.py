@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from facebench.benchmarks.scoring import (
     Counts,
-    PictureBoxes,
+    ImageBoxes,
     count,
     exact_average_precision,
     match,
@@ -19,8 +19,8 @@ from facebench.benchmarks.scoring.thresholds import choose_threshold
 from facebench.benchmarks.scoring.verdicts import first_half
 from facebench.errors import UsageError
 from facebench.tests.support import oracle
-from facebench.tests.support.oracle import Picture
-from facebench.tests.support.scored_images import DEGENERATE, pictures_with_ties
+from facebench.tests.support.oracle import Image
+from facebench.tests.support.scored_images import DEGENERATE, images_with_ties
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -30,13 +30,13 @@ OTHER = (40.0, 10.0, 59.0, 29.0)
 NOWHERE = (200.0, 200.0, 220.0, 220.0)
 
 
-def counts_of(pictures: list[Picture]) -> Counts:
-    faces, detections, scores, counted = oracle.to_arrays(pictures)
+def counts_of(images: list[Image]) -> Counts:
+    faces, detections, scores, counted = oracle.to_arrays(images)
     return count(match(faces, detections, scores), counted)
 
 
 def curve(hits: list[int], false_alarms: list[int], faces: int, thresholds: list[float] | None = None) -> Counts:
-    """Return counts with these steps between thresholds, on one picture."""
+    """Return counts with these steps between thresholds, on one image."""
     return Counts(
         thresholds=np.array(thresholds or np.linspace(1, 0.1, len(hits)), dtype=np.float64),
         hits=np.cumsum(hits, dtype=np.int64),
@@ -44,32 +44,32 @@ def curve(hits: list[int], false_alarms: list[int], faces: int, thresholds: list
         false_alarms_on_empty=np.zeros(len(hits), dtype=np.int64),
         hit_iou=np.cumsum(hits, dtype=np.float64),
         faces=faces,
-        pictures=1,
+        images=1,
     )
 
 
 def test_sweep_by_hand() -> None:
-    """A hit, a false alarm, a hit among four faces in two pictures."""
-    pictures = [
-        Picture([FACE, OTHER], [True] * 2, [FACE, NOWHERE], [0.9, 0.6]),
-        Picture([FACE, OTHER], [True] * 2, [FACE], [0.3]),
+    """A hit, a false alarm, a hit among four faces in two images."""
+    images = [
+        Image([FACE, OTHER], [True] * 2, [FACE, NOWHERE], [0.9, 0.6]),
+        Image([FACE, OTHER], [True] * 2, [FACE], [0.3]),
     ]
-    swept = sweep(counts_of(pictures))
+    swept = sweep(counts_of(images))
     assert swept.thresholds.tolist() == [0.9, 0.6, 0.3]
     assert swept.precision.tolist() == pytest.approx([1, 1 / 2, 2 / 3])
     assert swept.recall.tolist() == [0.25, 0.25, 0.5]
     assert swept.f1.tolist() == pytest.approx([2 / 5, 2 / 6, 4 / 7])
     # F2 = 5 P R / (4 P + R)
     assert swept.f2.tolist() == pytest.approx([1.25 / 4.25, 0.625 / 2.25, (5 / 3) / (8 / 3 + 0.5)])
-    assert swept.false_alarms_per_picture.tolist() == [0, 0.5, 0.5]
+    assert swept.false_alarms_per_image.tolist() == [0, 0.5, 0.5]
 
 
-def assert_sweep_is_the_operating_points(pictures: list[Picture]) -> None:
-    counts = counts_of(pictures)
+def assert_sweep_is_the_operating_points(images: list[Image]) -> None:
+    counts = counts_of(images)
     swept = sweep(counts)
     for i, threshold in enumerate(swept.thresholds):
         point = operating_point(counts, float(threshold))
-        for name in ("hits", "false_alarms", "precision", "recall", "f1", "false_alarms_per_picture"):
+        for name in ("hits", "false_alarms", "precision", "recall", "f1", "false_alarms_per_image"):
             assert getattr(swept, name)[i] == pytest.approx(getattr(point, name), nan_ok=True, abs=1e-15), name
     for rising in (swept.hits, swept.false_alarms, -swept.thresholds):
         assert (np.diff(rising) >= 0).all()
@@ -77,15 +77,15 @@ def assert_sweep_is_the_operating_points(pictures: list[Picture]) -> None:
         assert (np.diff(swept.recall) >= 0).all()
 
 
-@pytest.mark.parametrize("pictures", DEGENERATE.values(), ids=DEGENERATE)
-def test_sweep_of_degenerate_input(pictures: list[Picture]) -> None:
-    assert_sweep_is_the_operating_points(pictures)
+@pytest.mark.parametrize("images", DEGENERATE.values(), ids=DEGENERATE)
+def test_sweep_of_degenerate_input(images: list[Image]) -> None:
+    assert_sweep_is_the_operating_points(images)
 
 
 @settings(max_examples=60, deadline=None)
-@given(pictures_with_ties())
-def test_sweep_at_a_threshold_is_the_operating_point_and_recall_never_rises_with_it(pictures: list[Picture]) -> None:
-    assert_sweep_is_the_operating_points(pictures)
+@given(images_with_ties())
+def test_sweep_at_a_threshold_is_the_operating_point_and_recall_never_rises_with_it(images: list[Image]) -> None:
+    assert_sweep_is_the_operating_points(images)
 
 
 def test_end_of_a_curve_by_hand() -> None:
@@ -125,9 +125,9 @@ def test_what_counts_as_a_cut_curve(hits: list[int], false_alarms: list[int], fa
     assert ("lower bound" in end.statement) is cut
 
 
-@pytest.mark.parametrize("pictures", DEGENERATE.values(), ids=DEGENERATE)
-def test_end_of_degenerate_curves(pictures: list[Picture]) -> None:
-    counts = counts_of(pictures)
+@pytest.mark.parametrize("images", DEGENERATE.values(), ids=DEGENERATE)
+def test_end_of_degenerate_curves(images: list[Image]) -> None:
+    counts = counts_of(images)
     end = curve_end(counts)
     undefined = counts.faces == 0 or counts.proposals[-1:].sum() == 0
     assert math.isnan(end.recall) is bool(undefined)
@@ -159,15 +159,15 @@ def test_a_floor_of_one_half_is_noticed_and_the_bound_holds(seed: int) -> None:
     assert end.average_precision + 0.02 < exact_average_precision(whole) < end.average_precision_bound
 
 
-def scene(kinds: list[list[tuple[float, bool]]]) -> tuple[PictureBoxes, PictureBoxes, NDArray[np.float64]]:
-    """Return pictures with three faces each and detections (score, whether it hits the next face)."""
+def scene(kinds: list[list[tuple[float, bool]]]) -> tuple[ImageBoxes, ImageBoxes, NDArray[np.float64]]:
+    """Return images with three faces each and detections (score, whether it hits the next face)."""
     faces = [[(50.0 * i, 0, 50.0 * i + 20, 20) for i in range(3)]] * len(kinds)
     found, scores = [], []
     for kind, truth in zip(kinds, faces, strict=True):
         left = iter(truth)
         found.append([next(left) if hit else NOWHERE for _, hit in kind])
         scores += [score for score, _ in kind]
-    return PictureBoxes.from_pictures(faces), PictureBoxes.from_pictures(found), np.array(scores)
+    return ImageBoxes.from_images(faces), ImageBoxes.from_images(found), np.array(scores)
 
 
 SEED = 3
@@ -176,28 +176,28 @@ IN_CHOOSING = [(0.9, True), (0.8, True), (0.4, False), (0.2, True)]
 IN_REPORTING = [(0.9, True), (0.85, False), (0.5, True), (0.1, False)]
 
 
-def pictures_by_half(choosing: list[tuple[float, bool]], reporting: list[tuple[float, bool]]):
+def images_by_half(choosing: list[tuple[float, bool]], reporting: list[tuple[float, bool]]):
     faces, detections, scores = scene([choosing if first else reporting for first in CHOOSING])
     return match(faces, detections, scores), np.ones(len(faces), dtype=np.bool_)
 
 
 @pytest.mark.parametrize(
-    ("wish", "threshold", "chosen", "got", "recall"),
+    ("target", "threshold", "chosen", "got", "recall"),
     [
         ({"precision": 0.9}, 0.8, 1.0, 1 / 2, 1 / 3),
         ({"precision": 0.75}, 0.2, 3 / 4, 2 / 3, 2 / 3),  # lower precision at 0.4 does not matter
         ({"precision": 0.7}, 0.2, 3 / 4, 2 / 3, 2 / 3),
-        ({"false_alarms_per_picture": 0.5}, 0.8, 0.0, 1.0, 1 / 3),
-        ({"false_alarms_per_picture": 1.0}, 0.2, 1.0, 1.0, 2 / 3),
-        ({"false_alarms_per_picture": 0.0}, 0.8, 0.0, 1.0, 1 / 3),
+        ({"false_alarms_per_image": 0.5}, 0.8, 0.0, 1.0, 1 / 3),
+        ({"false_alarms_per_image": 1.0}, 0.2, 1.0, 1.0, 2 / 3),
+        ({"false_alarms_per_image": 0.0}, 0.8, 0.0, 1.0, 1 / 3),
     ],
 )
-def test_threshold_for_a_wish(
-    wish: dict[str, float], threshold: float, chosen: float, got: float, recall: float
+def test_threshold_for_a_target(
+    target: dict[str, float], threshold: float, chosen: float, got: float, recall: float
 ) -> None:
-    choice = choose_threshold(*pictures_by_half(IN_CHOOSING, IN_REPORTING), **wish, seed=SEED)
+    choice = choose_threshold(*images_by_half(IN_CHOOSING, IN_REPORTING), **target, seed=SEED)
     assert choice.reached
-    assert (choice.score_threshold, choice.choosing_pictures, choice.reporting_pictures) == (threshold, 2, 2)
+    assert (choice.score_threshold, choice.choosing_images, choice.reporting_images) == (threshold, 2, 2)
     assert getattr(choice.chosen_on, choice.rate) == pytest.approx(chosen)
     assert choice.got == pytest.approx(got)
     assert choice.reported_on.recall == pytest.approx(recall)
@@ -207,40 +207,40 @@ def test_threshold_for_a_wish(
 
 
 @pytest.mark.parametrize(
-    ("choosing", "wish", "best", "statement"),
+    ("choosing", "target", "best", "statement"),
     [
         (
             [(0.9, False), (0.8, True), (0.7, True)],
             {"precision": 0.9},
             2 / 3,
-            "precision of at least 0.9 is out of reach on the 2 pictures it was sought on: the best at any threshold "
+            "precision of at least 0.9 is out of reach on the 2 images it was sought on: the best at any threshold "
             "is 0.667",
         ),
         (
             [(0.9, False), (0.8, True)],
-            {"false_alarms_per_picture": 0.1},
+            {"false_alarms_per_image": 0.1},
             1.0,
-            "false alarms per picture of at most 0.1 is out of reach on the 2 pictures it was sought on: the best at "
+            "false alarms per image of at most 0.1 is out of reach on the 2 images it was sought on: the best at "
             "any threshold is 1",
         ),
         (
             [(0.9, False)],
             {"precision": 0.1},
             math.nan,
-            "precision of at least 0.1 is out of reach on the 2 pictures it was sought on: no face was hit",
+            "precision of at least 0.1 is out of reach on the 2 images it was sought on: no face was hit",
         ),
         (
             [],
-            {"false_alarms_per_picture": 5},
+            {"false_alarms_per_image": 5},
             math.nan,
-            "false alarms per picture of at most 5 is out of reach on the 2 pictures it was sought on: no face was hit",
+            "false alarms per image of at most 5 is out of reach on the 2 images it was sought on: no face was hit",
         ),
     ],
 )
-def test_a_wish_out_of_reach_gets_no_number(
-    choosing: list[tuple[float, bool]], wish: dict[str, float], best: float, statement: str
+def test_a_target_out_of_reach_gets_no_number(
+    choosing: list[tuple[float, bool]], target: dict[str, float], best: float, statement: str
 ) -> None:
-    choice = choose_threshold(*pictures_by_half(choosing, IN_REPORTING), **wish, seed=SEED)
+    choice = choose_threshold(*images_by_half(choosing, IN_REPORTING), **target, seed=SEED)
     assert not choice.reached
     assert (choice.chosen_on, choice.reported_on, choice.at_floor) == (None, None, False)
     assert math.isnan(choice.score_threshold)
@@ -252,27 +252,27 @@ def test_a_wish_out_of_reach_gets_no_number(
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), max_size=3))
 def test_the_reporting_half_has_no_say(reporting: list[tuple[float, bool]]) -> None:
-    choice = choose_threshold(*pictures_by_half(IN_CHOOSING, reporting), precision=0.9, seed=SEED)
+    choice = choose_threshold(*images_by_half(IN_CHOOSING, reporting), precision=0.9, seed=SEED)
     assert (choice.score_threshold, choice.best_on_choosing_half) == (0.8, 1.0)
     accepted = [hit for score, hit in reporting if score >= 0.8]
     assert choice.reported_on.hits == 2 * sum(accepted)
     assert choice.reported_on.false_alarms == 2 * (len(accepted) - sum(accepted))
 
 
-def test_one_picture_leaves_nothing_to_report_on() -> None:
+def test_one_image_leaves_nothing_to_report_on() -> None:
     faces, detections, scores = scene([IN_CHOOSING])
     choice = choose_threshold(match(faces, detections, scores), np.ones(3, dtype=np.bool_), precision=0.9)
     assert (choice.reached, choice.score_threshold) == (True, 0.8)
-    assert (choice.choosing_pictures, choice.reporting_pictures, choice.reported_on.pictures) == (1, 0, 0)
+    assert (choice.choosing_images, choice.reporting_images, choice.reported_on.images) == (1, 0, 0)
     assert math.isnan(choice.got)
 
 
-@pytest.mark.parametrize("pictures", DEGENERATE.values(), ids=DEGENERATE)
-@pytest.mark.parametrize("wish", [{"precision": 0.5}, {"false_alarms_per_picture": 0.5}])
-def test_choice_on_degenerate_input(pictures: list[Picture], wish: dict[str, float]) -> None:
-    faces, detections, scores, counted = oracle.to_arrays(pictures)
-    choice = choose_threshold(match(faces, detections, scores), counted, **wish)
-    assert choice.choosing_pictures + choice.reporting_pictures == len(pictures)
+@pytest.mark.parametrize("images", DEGENERATE.values(), ids=DEGENERATE)
+@pytest.mark.parametrize("target", [{"precision": 0.5}, {"false_alarms_per_image": 0.5}])
+def test_choice_on_degenerate_input(images: list[Image], target: dict[str, float]) -> None:
+    faces, detections, scores, counted = oracle.to_arrays(images)
+    choice = choose_threshold(match(faces, detections, scores), counted, **target)
+    assert choice.choosing_images + choice.reporting_images == len(images)
     if choice.reached:
         value = getattr(choice.chosen_on, choice.rate)
         assert value >= 0.5 if choice.rate == "precision" else value <= 0.5
@@ -282,18 +282,18 @@ def test_choice_on_degenerate_input(pictures: list[Picture], wish: dict[str, flo
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "target",
     [
         {},
-        {"precision": 0.9, "false_alarms_per_picture": 0.1},
+        {"precision": 0.9, "false_alarms_per_image": 0.1},
         {"precision": 0.0},
         {"precision": 1.1},
         {"precision": math.nan},
-        {"false_alarms_per_picture": -0.1},
-        {"false_alarms_per_picture": math.inf},
-        {"false_alarms_per_picture": math.nan},
+        {"false_alarms_per_image": -0.1},
+        {"false_alarms_per_image": math.inf},
+        {"false_alarms_per_image": math.nan},
     ],
 )
-def test_wishes_that_are_refused(wish: dict[str, float]) -> None:
+def test_targets_that_are_refused(target: dict[str, float]) -> None:
     with pytest.raises(UsageError):
-        choose_threshold(*pictures_by_half(IN_CHOOSING, IN_REPORTING), **wish)
+        choose_threshold(*images_by_half(IN_CHOOSING, IN_REPORTING), **target)

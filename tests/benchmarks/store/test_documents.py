@@ -26,9 +26,9 @@ def test_a_file_that_cannot_be_used(tmp_path, content, error, words):
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(error) as caught:
-        read_document(file, "made-up", 2, "Make it anew")
+        read_document(file, "made-up", 2, "Make it again")
     said = str(caught.value)
-    assert words in said and str(file) in said and said.endswith(". Make it anew")
+    assert words in said and str(file) in said and said.endswith(". Make it again")
 
 
 def test_the_content_comes_back_as_it_is(tmp_path):

@@ -29,7 +29,7 @@ FULL_START = START | {
 def whole() -> dict:
     """A run that has everything, as JSON gives it."""
     cells = [
-        plain_cell("haar:size=3", threshold=0.3, start=FULL_START, failed_pictures={"a.jpg": "boom"}),
+        plain_cell("haar:size=3", threshold=0.3, start=FULL_START, failed_images={"a.jpg": "boom"}),
         plain_cell("found.jsonl", predictions={"remarks": ["few scores"]}, rounds=0),
         plain_cell("broken", status="failed", reason="it broke", start=None, rounds_started=[1.5, None]),
     ]
@@ -76,7 +76,7 @@ def test_unknown_keys_are_ignored_and_missing_ones_are_as_usual():
         ("cells.1.protocol.size", "long=", "cells[1].protocol: size 'long=': expected original"),
         ("cells.1.predictions.remarks.0", 7, "cells[1].predictions.remarks[0]: got 7, expected text"),
         ("dataset.demo", 1, "dataset.demo: got 1, expected true or false"),
-        ("dataset.pictures", ..., "dataset.pictures is missing, expected a whole number"),
+        ("dataset.pictures", ..., "dataset.images is missing, expected a whole number"),
         ("excluded.0", ["b.jpg"], "excluded[0]: got 1 values, expected 3"),
         ("environment", "Linux", "environment: got 'Linux', expected an object"),
     ],

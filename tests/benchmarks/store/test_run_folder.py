@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from facebench.benchmarks.store.journal import Journal, PictureRecord
+from facebench.benchmarks.store.journal import ImageRecord, Journal
 from facebench.benchmarks.store.records import Start
 from facebench.benchmarks.store.run_folder import RunFolder, write_atomically
 from facebench.detectors import Detections
@@ -14,12 +14,12 @@ from facebench.errors import ResultsError, SchemaVersionError
 from facebench.tests.support.records import document, plain_cell, stored
 
 
-def record(name: str = "a.jpg", landmarks: bool = True, seed: int = 0) -> PictureRecord:
+def record(name: str = "a.jpg", landmarks: bool = True, seed: int = 0) -> ImageRecord:
     random = np.random.default_rng(seed)
     corners = random.uniform(0, 100, (3, 2))
     boxes = np.hstack([corners, corners + random.uniform(1, 50, (3, 2))])
     points = random.uniform(0, 100, (3, 5, 2)) if landmarks else None
-    return PictureRecord(name, Detections.from_arrays(boxes, random.uniform(0, 1, 3), points), 1.25, 100)
+    return ImageRecord(name, Detections.from_arrays(boxes, random.uniform(0, 1, 3), points), 1.25, 100)
 
 
 def test_a_journal_gives_back_every_bit(tmp_path):
@@ -29,9 +29,9 @@ def test_a_journal_gives_back_every_bit(tmp_path):
     start = Start(spawn_s=0.5, operating_threshold=0.5, score_floor=0.1, threads_put_back={"cv2": (8, 1)})
     journal.start(start)
     for index, item in enumerate(written):
-        journal.picture(item, 100.0 + index)
+        journal.image(item, 100.0 + index)
     journal.death("c.jpg", "SIGABRT")
-    journal.put_aside("d.jpg", "raised")
+    journal.skipped("d.jpg", "raised")
     journal.close()
     content = journal.open()
     journal.close()
@@ -44,7 +44,7 @@ def test_a_journal_gives_back_every_bit(tmp_path):
         else:
             np.testing.assert_array_equal(found.landmarks, item.detections.landmarks)
     assert content.starts == [start]
-    assert content.deaths == {"c.jpg": ["SIGABRT"]} and content.put_aside == {"d.jpg": "raised"}
+    assert content.deaths == {"c.jpg": ["SIGABRT"]} and content.skipped == {"d.jpg": "raised"}
     assert content.peak_rss_mb == 101.0
 
 
@@ -53,14 +53,14 @@ def test_a_torn_line_is_cut_off_and_the_journal_goes_on(tmp_path, cut):
     path = tmp_path / "journal.jsonl"
     journal = Journal(path)
     journal.open()
-    journal.picture(record("a.jpg"), 1)
+    journal.image(record("a.jpg"), 1)
     whole = path.read_bytes()
-    journal.picture(record("b.jpg"), 1)
+    journal.image(record("b.jpg"), 1)
     journal.close()
     path.write_bytes(path.read_bytes()[: len(whole) + cut])
     content = journal.open()
     assert list(content.records) == ["a.jpg"]
-    journal.picture(record("c.jpg"), 1)
+    journal.image(record("c.jpg"), 1)
     journal.close()
     assert list(journal.open().records) == ["a.jpg", "c.jpg"]
     journal.close()
@@ -119,7 +119,7 @@ def test_a_damaged_table_says_what_to_do(tmp_path, damage):
 def test_cells_without_detections_still_make_tables(tmp_path):
     run = RunFolder.create(tmp_path, document())
     cell = stored("x")
-    run.write_cell(cell, [PictureRecord("a.jpg", Detections.empty(), 1.0, 10)])
+    run.write_cell(cell, [ImageRecord("a.jpg", Detections.empty(), 1.0, 10)])
     assert len(run.detections(cell)) == 0
     assert run.detections(cell).columns.tolist() == ["image_id", "x1", "y1", "x2", "y2", "score"]
     assert run.timings(cell)["detections"].tolist() == [0]

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from facebench.benchmarks.measure.plan import Silent
+from facebench.benchmarks.measure.plan import NullObserver
 from facebench.benchmarks.store.run_folder import RunFolder
 from facebench.benchmarks.stress.run import all_degradations, open_condition, read_index, run_stress
 from facebench.benchmarks.stress.strips import SIDE_PX, choose_face, read_strips, window
@@ -23,20 +23,20 @@ pytestmark = pytest.mark.usefixtures("hostile")
 DARK, SMALL = Degradation("darkness", 2), Degradation("scale", 4)
 
 
-class Told(Silent):
-    """Remembers what a run tells; presses Ctrl-C after so many pictures."""
+class Told(NullObserver):
+    """Remembers what a run tells; presses Ctrl-C after so many images."""
 
     def __init__(self, stop_after: int = -1) -> None:
         self.begun: list[str] = []
-        self.pictures = 0
+        self.images = 0
         self.stop_after = stop_after
 
     def cell_begins(self, cell, done, total):
         self.begun.append(cell.spec.removeprefix("hostile_detectors:"))
 
-    def picture_done(self):
-        self.pictures += 1
-        if self.pictures == self.stop_after:
+    def image_done(self):
+        self.images += 1
+        if self.images == self.stop_after:
             raise KeyboardInterrupt
 
 
@@ -69,7 +69,7 @@ def test_what_makes_no_stress_run(tmp_path, small):
 
 @pytest.mark.slow
 def test_a_stress_run_from_begin_to_end(tmp_path):
-    """Who fails on the pictures as they are is not run again; a second call does nothing; more kinds are added."""
+    """Who fails on the images as they are is not run again; a second call does nothing; more kinds are added."""
     out, small, told = tmp_path / "run", make_dataset(2), Told()
     run_stress(plan(small, "Good", "Raises"), out, [DARK], observer=told)
     assert told.begun == ["Good", "Raises", "Good on darkness:2"]
@@ -79,7 +79,7 @@ def test_a_stress_run_from_begin_to_end(tmp_path):
 
     again = Told()
     run_stress(plan(small, "Good"), out, [DARK], observer=again)
-    assert (again.begun, again.pictures) == ([], 0)
+    assert (again.begun, again.images) == ([], 0)
 
     more = Told()
     folder = run_stress(plan(small, "Good"), out, [SMALL], observer=more)
@@ -112,7 +112,7 @@ def test_an_interrupted_stress_run_goes_on_where_it_stopped(tmp_path, small):
     rest = Told()
     run_stress(plan(small, "Good"), out, [DARK, SMALL], observer=rest)
     assert rest.begun == ["Good on darkness:2", "Good on scale:4"]
-    assert told.pictures + rest.pictures == 3 * 6
+    assert told.images + rest.images == 3 * 6
 
 
 @pytest.mark.parametrize(
@@ -138,11 +138,11 @@ def test_a_damaged_index_is_named(tmp_path, change, error, words):
     assert "facebench stress" in str(caught.value)
 
 
-def test_a_folder_of_other_pictures_is_refused(tmp_path, small):
+def test_a_folder_of_other_images_is_refused(tmp_path, small):
     out = tmp_path / "run"
     folder = run_stress(plan(small, "Good"), out, [DARK])
     condition = read_index(folder).conditions[0]
-    with pytest.raises(ResultsError, match="other pictures than its stress run wanted"):
+    with pytest.raises(ResultsError, match="other images than its stress run wanted"):
         open_condition(folder, replace(condition, fingerprint="0" * 32))
     assert open_condition(folder, replace(condition, degradation=SMALL)) is None
 
@@ -176,13 +176,13 @@ def sample(name: str, *heights: float, ignore: bool = False, blur: int = 0, sour
         ([sample("a")], None),
         ([sample("a", 96, ignore=True)], None),
         ([sample("a", 0)], None),
-        ([sample("a", 96, source=b"no picture")], None),
+        ([sample("a", 96, source=b"no image")], None),
         ([sample("a", 10, 90, 300)], ("a", 1)),
         ([sample("b", 96), sample("a", 96)], ("a", 0)),
         ([sample("a", 96, blur=2), sample("b", 20)], ("b", 0)),
-        ([sample("a", 96, source=b"no picture"), sample("b", 20)], ("b", 0)),
+        ([sample("a", 96, source=b"no image"), sample("b", 20)], ("b", 0)),
     ],
-    ids=["no picture", "no face", "ignored", "no size", "unreadable", "size", "name", "no flaw", "the next readable"],
+    ids=["no image", "no face", "ignored", "no size", "unreadable", "size", "name", "no flaw", "the next readable"],
 )
 def test_the_face_that_is_shown(samples, expected):
     found = choose_face(samples)
@@ -199,7 +199,7 @@ def test_the_face_that_is_shown(samples, expected):
         ((5, 3), (1, 1, 2, 2), (3, 5), (0, 0)),
     ],
 )
-def test_windows_stay_inside_their_picture(size, box, shape, corner):
+def test_windows_stay_inside_their_image(size, box, shape, corner):
     image = np.zeros((size[1], size[0], 3), np.uint8)
     part, shift = window(image, np.array(box, np.float32))
     assert (part.shape[:2], tuple(shift.tolist())) == (shape, corner)

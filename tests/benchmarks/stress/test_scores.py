@@ -101,11 +101,11 @@ def test_draws_must_be_the_same():
         ranked(two, NOISE)
 
 
-def made_up(rng, kept: dict[str, float], pictures: int, draws: int):
-    """Detectors that find faces by chance: of 20 a picture, as many as the picture is easy, times what is kept."""
-    easy = rng.uniform(0.2, 0.9, pictures)
-    faces = np.full(pictures, 20.0)
-    weights = draw_weights(pictures, draws=draws, seed=int(rng.integers(2**31)))
+def made_up(rng, kept: dict[str, float], images: int, draws: int):
+    """Detectors that find faces by chance: of 20 an image, as many as the image is easy, times what is kept."""
+    easy = rng.uniform(0.2, 0.9, images)
+    faces = np.full(images, 20.0)
+    weights = draw_weights(images, draws=draws, seed=int(rng.integers(2**31)))
     found = {}
     for name, share in kept.items():
         hits = {one: rng.binomial(20, easy * part) for one, part in ((CLEAN, 1.0), (BLUR[0], share), (NOISE, share))}
@@ -132,15 +132,15 @@ def test_the_interval_of_the_figure_holds_the_truth_as_often_as_it_says():
 @pytest.mark.usefixtures("hostile")
 def test_a_stress_run_scores_like_the_runs_that_it_is_made_of(tmp_path):
     """AP and intervals of every degradation are those that each folder has as an ordinary run, of the same draws."""
-    small = make_dataset(5, sources={3: b"no picture"})
+    small = make_dataset(5, sources={3: b"no image"})
     folder = run_stress(plan(small, "Good"), tmp_path / "run", [DARK, TURNED])
     scores = score_stress(folder)
     row = scores.rows[0]
-    assert (scores.pictures, scores.list_name, row.missing) == (4, "overall", ())
+    assert (scores.images, scores.list_name, row.missing) == (4, "overall", ())
     for name, ap in (("", row.clean), ("stress/darkness-2", row.points[0].ap), ("stress/rotation-5", row.points[1].ap)):
         alone = summarise_run(RunFolder.open(tmp_path / "run" / name)).rows[0]
         assert alone.intervals.exact["overall"] == ap
-    # Good finds the face at the same share of width and height, where it is no more in a picture that was turned
+    # Good finds the face at the same share of width and height, where it is no more in an image that was turned
     assert (row.clean.value, row.points[0].ap.value, row.points[1].ap.value) == (1.0, 1.0, 0.0)
     assert row.kept.value == pytest.approx(0.5)
 

@@ -31,23 +31,23 @@ def measured(
     kind: str,
     *,
     rounds: int,
-    pictures: int,
+    images: int,
     offset: float,
     noise: float,
     ratio: float = 1.0,
     spread: float = 0.0,
 ) -> list[Times]:
-    """Simulate base, head and, for "again", base once more: (rounds, pictures) each.
+    """Simulate base, head and, for "again", base once more: (rounds, images) each.
 
-    Pictures take from some 3 to 150 ms; a process has its own level, a call its own scatter, one in a hundred takes
-    twice as long; the ratio differs between pictures; rounds that belong together share 3 % of the machine's mood.
+    Images take from some 3 to 150 ms; a process has its own level, a call its own scatter, one in a hundred takes
+    twice as long; the ratio differs between images; rounds that belong together share 3 % of the machine's mood.
     """
-    level = rng.normal(3, 1, pictures)
-    change = math.log(ratio) + rng.normal(0, spread, pictures)
+    level = rng.normal(3, 1, images)
+    change = math.log(ratio) + rng.normal(0, spread, images)
     mood = rng.normal(0, 0.0 if kind == "apart" else 0.03, (rounds, 1))
 
     def side(extra: Times | float) -> Times:
-        calls = rng.normal(0, noise, (rounds, pictures)) + math.log(2) * (rng.random((rounds, pictures)) < 0.01)
+        calls = rng.normal(0, noise, (rounds, images)) + math.log(2) * (rng.random((rounds, images)) < 0.01)
         times: Times = np.exp(level + extra + mood + rng.normal(0, offset, (rounds, 1)) + calls)
         return times
 
@@ -59,29 +59,29 @@ def compared(sides: list[Times], kind: str, **more: Any) -> LatencyChange:
     return change
 
 
-def one_level(levels: list[float], pictures: int = 8) -> Times:
-    """Return rounds in which every picture takes the same time, so that only rounds differ."""
-    return np.exp(np.repeat(np.array(levels)[:, None], pictures, axis=1))
+def one_level(levels: list[float], images: int = 8) -> Times:
+    """Return rounds in which every image takes the same time, so that only rounds differ."""
+    return np.exp(np.repeat(np.array(levels)[:, None], images, axis=1))
 
 
 # degenerate
 
 
-def test_no_common_picture() -> None:
+def test_no_common_image() -> None:
     change = latency_change(np.array([[1.0, np.nan]] * 2), np.array([[np.nan, 1.0]] * 2))
-    assert (change.pictures, change.left_out, change.rounds, change.floor) == (0, 2, 2, None)
+    assert (change.images, change.left_out, change.rounds, change.floor) == (0, 2, 2, None)
     assert math.isnan(change.ratio.value)
     assert latency_verdict(change, 0.05).outcome == "inconclusive"
     assert needed_rounds(change, 0.05) is None
 
 
-def test_a_picture_counts_where_every_round_measured_it() -> None:
+def test_a_image_counts_where_every_round_measured_it() -> None:
     rng = np.random.default_rng(2)
-    base, head, again = measured(rng, "again", rounds=3, pictures=9, offset=0.01, noise=0.02)
+    base, head, again = measured(rng, "again", rounds=3, images=9, offset=0.01, noise=0.02)
     whole = latency_change(base[:, 3:], head[:, 3:], again[:, 3:], paired=True)
     base[1, 0], head[2, 1], again[0, 2] = np.nan, np.nan, np.nan
     change = latency_change(base, head, again, paired=True)
-    assert (change.pictures, change.left_out) == (6, 3)
+    assert (change.images, change.left_out) == (6, 3)
     assert change.ratio == whole.ratio
 
 
@@ -126,12 +126,12 @@ def test_the_floor_is_no_less_than_what_the_repetition_showed() -> None:
 @pytest.mark.parametrize(
     ("sides", "options", "message"),
     [
-        ([np.ones(3), np.ones((1, 3))], {}, r"latency of base must be of shape \(rounds, pictures\)"),
+        ([np.ones(3), np.ones((1, 3))], {}, r"latency of base must be of shape \(rounds, images\)"),
         ([np.ones((1, 3)), np.ones((0, 3))], {}, "latency of head must be of shape"),
-        ([np.ones((1, 3)), np.ones((1, 4))], {}, "must have the same pictures"),
-        ([np.ones((2, 3)), np.ones((3, 3))], {"paired": True}, "must have the same rounds and pictures"),
+        ([np.ones((1, 3)), np.ones((1, 4))], {}, "must have the same images"),
+        ([np.ones((2, 3)), np.ones((3, 3))], {"paired": True}, "must have the same rounds and images"),
         ([np.ones((2, 3))] * 3, {}, "an A/A measurement belongs to interleaved rounds"),
-        ([np.ones((1, 2)), np.array([[1.0, 0.0]])], {}, r"head holds 0\.0 at \(0, 1\)"),
+        ([np.ones((1, 2)), np.array([[1.0, 0.0]])], {}, r"head includes 0\.0 at \(0, 1\)"),
         ([np.array([[np.inf]]), np.ones((1, 1))], {}, r"base holds inf at \(0, 0\)"),
     ],
 )
@@ -179,7 +179,7 @@ def test_with_a_repetition_the_noise_is_that_of_a_linear_model(rounds: int) -> N
     assert change.round_error == pytest.approx(math.sqrt(squares / change.round_freedom * 2 / rounds))
 
 
-def test_value_is_the_median_ratio_of_a_picture() -> None:
+def test_value_is_the_median_ratio_of_a_image() -> None:
     base = np.array([[10.0, 20.0, 30.0], [10.0, 20.0, 30.0]])
     head = np.array([[10.0, 22.0, 45.0], [10.0, 24.2, 45.0]])
     assert latency_change(base, head).ratio.value == pytest.approx(1.1 * math.sqrt(1.1))
@@ -190,12 +190,12 @@ def test_value_is_the_median_ratio_of_a_picture() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.sampled_from(SIDES), st.integers(1, 4), st.integers(1, 12), st.integers(0, 99))
-def test_unit_and_order_of_the_pictures_do_not_matter(kind: str, rounds: int, pictures: int, seed: int) -> None:
+def test_unit_and_order_of_the_images_do_not_matter(kind: str, rounds: int, images: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    sides = measured(rng, kind, rounds=rounds, pictures=pictures, offset=0.01, noise=0.05, spread=0.1)
+    sides = measured(rng, kind, rounds=rounds, images=images, offset=0.01, noise=0.05, spread=0.1)
     change = compared(sides, kind, draws=200)
     assert change.ratio.low <= change.ratio.value <= change.ratio.high
-    order = rng.permutation(pictures)
+    order = rng.permutation(images)
     for other in ([side[:, order] for side in sides], [side * 1000 for side in sides]):
         again = compared(other, kind, draws=200)
         assert ends(again.ratio) == pytest.approx(ends(change.ratio), rel=1e-6, abs=1e-9)
@@ -204,7 +204,7 @@ def test_unit_and_order_of_the_pictures_do_not_matter(kind: str, rounds: int, pi
 
 
 def test_what_makes_a_whole_round_slow_cancels_out_between_pairs() -> None:
-    sides = measured(np.random.default_rng(1), "again", rounds=4, pictures=20, offset=0.01, noise=0.02)
+    sides = measured(np.random.default_rng(1), "again", rounds=4, images=20, offset=0.01, noise=0.02)
     slow = np.array([[1.0], [3.0], [1.1], [0.7]])
     change, other = (compared(one, "again") for one in (sides, [side * slow for side in sides]))
     assert ends(other.ratio) == pytest.approx(ends(change.ratio))
@@ -213,7 +213,7 @@ def test_what_makes_a_whole_round_slow_cancels_out_between_pairs() -> None:
 
 
 def test_one_outlier_hardly_moves_anything() -> None:
-    sides = measured(np.random.default_rng(1), "again", rounds=3, pictures=40, offset=0.01, noise=0.02)
+    sides = measured(np.random.default_rng(1), "again", rounds=3, images=40, offset=0.01, noise=0.02)
     change = compared(sides, "again")
     sides[1][0, 5] *= 1000
     other = compared(sides, "again")
@@ -222,14 +222,14 @@ def test_one_outlier_hardly_moves_anything() -> None:
 
 
 GRID = tuple(itertools.product((0.005, 0.02), (0.01, 0.05), (0.0, 0.1), (20, 130)))
-"""Offset of a process, scatter of a call, spread of the ratio over pictures, pictures."""
+"""Offset of a process, scatter of a call, spread of the ratio over images, images."""
 
 
 def hits(kind: str, rounds: int, cell: tuple[float, float, float, int], times: int) -> NDArray[np.bool_]:
     """Say which of several intervals hold the true ratio."""
-    offset, noise, spread, pictures = cell
-    rng = np.random.default_rng([rounds, pictures, int(1000 * offset), int(1000 * noise), int(1000 * spread)])
-    options = {"rounds": rounds, "pictures": pictures, "offset": offset, "noise": noise, "spread": spread}
+    offset, noise, spread, images = cell
+    rng = np.random.default_rng([rounds, images, int(1000 * offset), int(1000 * noise), int(1000 * spread)])
+    options = {"rounds": rounds, "images": images, "offset": offset, "noise": noise, "spread": spread}
     ratios = [compared(measured(rng, kind, ratio=1.07, **options), kind, draws=400).ratio for _ in range(times)]
     return np.array([ratio.low <= 1.07 <= ratio.high for ratio in ratios])
 
@@ -252,7 +252,7 @@ def test_drawing_rounds_again_would_be_far_too_narrow() -> None:
     rng = np.random.default_rng(6)
     inside = []
     for _ in range(200):
-        base, head = measured(rng, "paired", rounds=3, pictures=130, offset=0.02, noise=0.01)
+        base, head = measured(rng, "paired", rounds=3, images=130, offset=0.02, noise=0.01)
         levels = np.median(np.log(head / base), axis=1)
         low, high = np.quantile(rng.choice(levels, (400, 3)).mean(axis=1), [0.025, 0.975])
         inside.append(low <= 0 <= high)
@@ -263,7 +263,7 @@ def test_drawing_rounds_again_would_be_far_too_narrow() -> None:
 def test_the_same_code_stays_within_the_floor(kind: str, rounds: int) -> None:
     """The floor of one measurement, the ratio of the next."""
     rng = np.random.default_rng(rounds)
-    options: dict[str, Any] = {"rounds": rounds, "pictures": 20, "offset": 0.01, "noise": 0.02}
+    options: dict[str, Any] = {"rounds": rounds, "images": 20, "offset": 0.01, "noise": 0.02}
     changes = [compared(measured(rng, kind, **options), kind, draws=2) for _ in range(1000)]
     within = [
         abs(math.log(after.ratio.value)) <= math.log1p(before.floor or 0.0)
@@ -276,7 +276,7 @@ def test_the_same_code_stays_within_the_floor(kind: str, rounds: int) -> None:
 
 
 def change_of(value: float, low: float, high: float, floor: float | None = 0.008, **more: Any) -> LatencyChange:
-    fields = {"rounds": 4, "pictures": 50, "left_out": 0, "round_error": 0.0, "round_freedom": 7.0} | more
+    fields = {"rounds": 4, "images": 50, "left_out": 0, "round_error": 0.0, "round_freedom": 7.0} | more
     return LatencyChange(Interval(value, low, high, 0.95, 2000), floor, **fields)
 
 
@@ -298,8 +298,8 @@ def change_of(value: float, low: float, high: float, floor: float | None = 0.008
         (change_of(0.99, 0.98, 1.0, floor=None), 0.05, "pass"),
         (change_of(0.96, 0.955, 0.965, floor=None), 0.0, "inconclusive"),
         (change_of(0.9, 0.89, 0.91, floor=None), 0.0, "pass"),
-        (change_of(1.5, 1.4, 1.6, pictures=5), 0.05, "inconclusive"),
-        (change_of(1.5, 1.4, 1.6, pictures=6), 0.05, "fail"),
+        (change_of(1.5, 1.4, 1.6, images=5), 0.05, "inconclusive"),
+        (change_of(1.5, 1.4, 1.6, images=6), 0.05, "fail"),
     ],
 )
 def test_verdict(change: LatencyChange, limit: float, outcome: str) -> None:
@@ -333,10 +333,10 @@ def test_verdict(change: LatencyChange, limit: float, outcome: str) -> None:
             "person",
         ),
         (
-            change_of(1.2, 1.1, 1.3, pictures=2),
+            change_of(1.2, 1.1, 1.3, images=2),
             "1.200 times the time (95 %: 1.100 to 1.300), limit 1.05, same-code noise 0.008; "
-            "2 pictures are too few, use 6 or more",
-            "pictures",
+            "2 images are too few, use 6 or more",
+            "images",
         ),
         (
             change_of(1.02, 1.01, 1.03, floor=None),
@@ -346,8 +346,8 @@ def test_verdict(change: LatencyChange, limit: float, outcome: str) -> None:
         ),
         (
             LatencyChange(Interval(*[math.nan] * 3, 0.95, 0), None, 3, 0, 8, math.nan, 0.0),
-            "no picture was measured in every round of both sides",
-            "pictures",
+            "no image was measured in every round of both sides",
+            "images",
         ),
     ],
 )
@@ -363,7 +363,7 @@ def test_reason_and_what_would_decide(change: LatencyChange, reason: str, needs:
 def test_power(slowdown: float, wanted: str, at_least: int) -> None:
     """Five interleaved rounds, processes that differ by 1 %: of 60 gates at a limit of 5 %."""
     rng = np.random.default_rng(8)
-    options: dict[str, Any] = {"rounds": 5, "pictures": 130, "offset": 0.01, "noise": 0.03, "spread": 0.02}
+    options: dict[str, Any] = {"rounds": 5, "images": 130, "offset": 0.01, "noise": 0.03, "spread": 0.02}
     outcomes = [
         latency_verdict(compared(measured(rng, "again", ratio=slowdown, **options), "again", draws=400), 0.05).outcome
         for _ in range(60)
@@ -375,7 +375,7 @@ def test_power(slowdown: float, wanted: str, at_least: int) -> None:
 def test_rounds_that_are_advised_decide() -> None:
     """Of gates left open at three rounds, most are closed by as many as were advised."""
     rng = np.random.default_rng(5)
-    options: dict[str, Any] = {"pictures": 60, "offset": 0.015, "noise": 0.03, "ratio": 1.12}
+    options: dict[str, Any] = {"images": 60, "offset": 0.015, "noise": 0.03, "ratio": 1.12}
     advised = []
     for _ in range(40):
         change = compared(measured(rng, "paired", rounds=3, **options), "paired", draws=400)
@@ -394,7 +394,7 @@ def test_rounds_that_are_advised_decide() -> None:
         (change_of(1.0, 0.99, 1.01), 4),
         (change_of(1.05, 1.0, 1.1, round_error=0.02), None),
         (change_of(1.2, 1.0, 1.4, floor=None), None),
-        (change_of(1.2, 1.0, 1.4, pictures=5), None),
+        (change_of(1.2, 1.0, 1.4, images=5), None),
         (change_of(1.2, 0.0, math.inf, round_error=50.0, round_freedom=1.0), None),
     ],
 )

@@ -16,8 +16,8 @@ from scipy.optimize import lsq_linear
 Numbers = NDArray[np.float64]
 
 
-def pictures(n: int, seed: int = 0) -> tuple[Numbers, Numbers]:
-    """Return megapixels and faces of pictures as they are in WIDER FACE: few faces in most, many in some."""
+def images(n: int, seed: int = 0) -> tuple[Numbers, Numbers]:
+    """Return megapixels and faces of images as they are in WIDER FACE: few faces in most, many in some."""
     rng = np.random.default_rng(seed)
     return rng.uniform(0.3, 1.6, n), rng.geometric(0.2, n) - 1.0
 
@@ -30,10 +30,10 @@ def known(model: CostModel) -> list[bool]:
 
 
 @pytest.mark.parametrize("n", [0, 1, 3])
-def test_too_few_pictures(n: int) -> None:
+def test_too_few_images(n: int) -> None:
     model = fit_cost(np.full(n, 5.0), np.full(n, 1.0), np.full(n, 2.0))
     assert known(model) == [False, False, False]
-    assert model.note == f"{n} pictures are too few for three terms: measure 4 or more"
+    assert model.note == f"{n} images are too few for three terms: measure 4 or more"
     assert math.isnan(model.explained)
     assert math.isnan(model.median_relative_error)
     assert np.isnan(model.predict(1.0, 2.0))
@@ -48,17 +48,17 @@ FACES = [0.0, 3.0, 1.0, 7.0, 2.0, 2.0]
     [
         (
             [0.3] * 6, FACES, [False, False, True],
-            "the base, the cost of a megapixel cannot be told: all pictures have 0.3 megapixels",
+            "the base, the cost of a megapixel cannot be told: all images have 0.3 megapixels",
         ),
         (SIZES, [0.0] * 6, [True, True, False], "the cost of a face cannot be told: no face was found"),
         (
             SIZES, [2.0] * 6, [False, True, False],
-            "the base, the cost of a face cannot be told: 2 faces were found in every picture",
+            "the base, the cost of a face cannot be told: 2 faces were found in every image",
         ),
         (
             [0.3] * 6, [0.0] * 6, [False, False, False],
             "the base, the cost of a megapixel, the cost of a face cannot be told: "
-            "all pictures have 0.3 megapixels and no face was found",
+            "all images have 0.3 megapixels and no face was found",
         ),
         (
             [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [True, False, False],
@@ -92,7 +92,7 @@ def test_a_prediction_that_needs_an_unknown_term_is_nan() -> None:
 
 
 def test_a_draw_without_an_answer_is_left_out() -> None:
-    """Of four pictures, many draws hold two or fewer different ones."""
+    """Of four images, many draws hold two or fewer different ones."""
     model = fit_cost([5.0, 6.0, 9.0, 12.0], [0.3, 0.5, 0.9, 1.1], [0.0, 1.0, 0.0, 4.0], draws=200)
     assert 50 < model.base_ms.draws < 190
 
@@ -109,9 +109,9 @@ def test_equal_times_are_a_base_and_leave_nothing_to_explain() -> None:
     [
         ([1.0], [1.0, 2.0], [0.0], "got shapes"),
         ([[1.0]], [[1.0]], [[0.0]], "flat lists"),
-        ([1.0, 0.0], [1.0, 1.0], [0, 0], r"ms must be finite and above 0, got 0\.0 as picture 1"),
-        ([1.0], [math.nan], [0], "megapixels must be finite and above 0, got nan as picture 0"),
-        ([1.0], [1.0], [-1], r"faces must be finite and 0 or more, got -1\.0 as picture 0"),
+        ([1.0, 0.0], [1.0, 1.0], [0, 0], r"ms must be finite and above 0, got 0\.0 as image 1"),
+        ([1.0], [math.nan], [0], "megapixels must be finite and above 0, got nan as image 0"),
+        ([1.0], [1.0], [-1], r"faces must be finite and 0 or more, got -1\.0 as image 0"),
     ],
 )
 def test_wrong_input(ms: list[float], megapixels: list[float], faces: list[float], message: str) -> None:
@@ -127,7 +127,7 @@ def test_wrong_input(ms: list[float], megapixels: list[float], faces: list[float
 def test_parity_with_bounded_least_squares(seed: int, n: int, noise: float) -> None:
     """With much noise, bounds hold: a term would be below zero."""
     rng = np.random.default_rng(seed)
-    size, faces = pictures(n, seed)
+    size, faces = images(n, seed)
     faces[:2] = [0.0, 3.0]
     ms = (rng.uniform(0, 5) + rng.choice([0.0, 30.0]) * size + rng.choice([0.0, 2.0]) * faces + 0.1) * np.exp(
         rng.normal(0, noise, n)
@@ -154,7 +154,7 @@ def test_parity_with_bounded_least_squares(seed: int, n: int, noise: float) -> N
     ("base", "megapixel", "face"), [(5.0, 40.0, 1.5), (0.5, 10.0, 0.0), (0.0, 25.0, 4.0), (8.0, 0.0, 0.0)]
 )
 def test_recovery(base: float, megapixel: float, face: float) -> None:
-    size, faces = pictures(400)
+    size, faces = images(400)
     noise = np.exp(np.random.default_rng(3).normal(0, 0.03, 400))
     model = fit_cost((base + megapixel * size + face * faces) * noise, size, faces, draws=200)
     usual = base + megapixel + 4 * face
@@ -170,7 +170,7 @@ def test_intervals_hold_the_true_cost() -> None:
     rng = np.random.default_rng(7)
     inside = []
     for seed in range(150):
-        size, faces = pictures(60, seed)
+        size, faces = images(60, seed)
         ms = (5.0 + 40.0 * size + 1.5 * faces) * np.exp(rng.normal(0, 0.03, 60))
         model = fit_cost(ms, size, faces, draws=120)
         terms = ((model.base_ms, 5.0), (model.per_megapixel_ms, 40.0), (model.per_face_ms, 1.5))
@@ -179,7 +179,7 @@ def test_intervals_hold_the_true_cost() -> None:
 
 
 def test_outliers_move_the_fit_by_little() -> None:
-    size, faces = pictures(200)
+    size, faces = images(200)
     ms = 5.0 + 40.0 * size + 1.5 * faces
     ms[::50] *= 100.0
     model = fit_cost(ms, size, faces, draws=20)
@@ -190,8 +190,8 @@ def test_outliers_move_the_fit_by_little() -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 1000))
-def test_order_of_the_pictures_does_not_matter(seed: int) -> None:
-    size, faces = pictures(30, seed)
+def test_order_of_the_images_does_not_matter(seed: int) -> None:
+    size, faces = images(30, seed)
     rng = np.random.default_rng(seed)
     ms = (5.0 + 40.0 * size + 1.5 * faces) * np.exp(rng.normal(0, 0.1, 30))
     order = rng.permutation(30)
@@ -204,7 +204,7 @@ def test_order_of_the_pictures_does_not_matter(seed: int) -> None:
 
 
 def test_seconds_for_milliseconds_scale_the_terms() -> None:
-    size, faces = pictures(30)
+    size, faces = images(30)
     ms = (5.0 + 40.0 * size + 1.5 * faces) * np.exp(np.random.default_rng(1).normal(0, 0.1, 30))
     model, seconds = fit_cost(ms, size, faces, draws=50), fit_cost(ms / 1000, size, faces, draws=50)
     assert seconds.per_face_ms.high * 1000 == pytest.approx(model.per_face_ms.high)

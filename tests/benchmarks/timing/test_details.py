@@ -60,7 +60,7 @@ def test_a_machine_that_slows_down_is_told(rounds):
     )
     assert slower.drift.flagged
     assert [warning for warning in slower.warnings if "drifted" in warning] == slower.warnings
-    assert len(slower.warnings) == (rounds > 1), "one round cannot tell a drift from dearer pictures"
+    assert len(slower.warnings) == (rounds > 1), "one round cannot tell a drift from dearer images"
     low, high = slower.noise
     # the last third is 1.42 over 1.08 times as slow as the first
     assert high == (pytest.approx(1.31, abs=0.05) if rounds > 1 else 1) and low == pytest.approx(1 / high)
@@ -91,7 +91,7 @@ def test_what_was_not_measured_is_not_made_up():
     assert found.stages == {} and math.isnan(found.processor_share) and not found.shared_core
 
 
-def test_one_picture():
+def test_one_image():
     found = latency_details(table().head(1), one_thread_on_cpu=True)
     assert math.isnan(found.cost.base_ms.value) and not found.drift.flagged
     assert found.max_ms == found.rounds_p50_ms[0]

@@ -60,7 +60,7 @@ def test_without_noise_the_change_is_that_of_the_medians() -> None:
     assert found.change.value == pytest.approx(np.sqrt(times[24] * times[25]) / np.sqrt(times[4] * times[5]))
 
 
-def test_large_pictures_at_the_end_are_no_drift() -> None:
+def test_large_images_at_the_end_are_no_drift() -> None:
     expected = np.linspace(5.0, 80.0, N)
     times = expected * np.exp(np.random.default_rng(1).normal(0, 0.02, N))
     assert not drift(times, expected).flagged

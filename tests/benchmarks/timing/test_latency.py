@@ -13,7 +13,7 @@ def test_no_samples() -> None:
     assert summary.n == 0
     assert summary.p99_ms is None
     assert all(
-        math.isnan(value) for value in (summary.p50_ms, summary.p90_ms, summary.mean_ms, summary.pictures_per_second)
+        math.isnan(value) for value in (summary.p50_ms, summary.p90_ms, summary.mean_ms, summary.images_per_second)
     )
 
 
@@ -37,7 +37,7 @@ def test_one_outlier_moves_the_mean_and_not_the_median() -> None:
     summary = summarise([10.0] * 99 + [10_000.0])
     assert (summary.p50_ms, summary.p90_ms) == (10.0, 10.0)
     assert summary.mean_ms == pytest.approx(109.9)
-    assert summary.pictures_per_second == pytest.approx(1000 / 109.9)
+    assert summary.images_per_second == pytest.approx(1000 / 109.9)
 
 
 def test_p99_needs_ten_samples_beyond_it() -> None:

@@ -15,7 +15,7 @@ from facebench.datasets.degraded.degradations import (
     Degradation,
     covered_pixels,
     degrade_faces,
-    degrade_picture,
+    degrade_image,
     ellipse_bounds,
     encode,
 )
@@ -35,7 +35,7 @@ NONE = faces_at()
 
 
 def degraded(kind: str, severity: int, image=PHOTO, faces=NONE, image_id="a", seed=0):
-    return degrade_picture(image, faces, Degradation(kind, severity), image_id=image_id, seed=seed)
+    return degrade_image(image, faces, Degradation(kind, severity), image_id=image_id, seed=seed)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_degradation_that_does_not_exist(text, words):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("size", [(1, 1), (3, 2), (2, 40)])
-def test_the_smallest_pictures_survive_everything(kind, size):
+def test_the_smallest_images_survive_everything(kind, size):
     image = np.full((*size, 3), 77, np.uint8)
     faces = faces_at((0, 0, 1, 1), (-5, -5, 90, 90))
     for severity in SEVERITIES:
@@ -101,7 +101,7 @@ def test_jpeg_has_the_quantisation_of_its_quality(severity):
     ("severity", "radius", "soft"), [(1, 3, 0.1), (2, 4, 0.5), (3, 6, 0.5), (4, 8, 0.5), (5, 10, 0.5)]
 )
 def test_blur_is_the_disc_of_imagenet_c(severity, radius, soft):
-    """The definition written anew: a disc, softened by a small sampled normal, convolved by SciPy in float64."""
+    """The definition written again: a disc, softened by a small sampled normal, convolved by SciPy in float64."""
     reach = radius + 4
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
     disc = (x * x + y * y <= radius * radius).astype(np.float64)
@@ -147,7 +147,7 @@ def test_scale_is_the_mean_of_the_pixels(severity, factor):
 
 
 @pytest.mark.parametrize("size", [(481, 359), (17, 600), (1, 1)])
-def test_scaled_boxes_reach_as_far_as_the_scaled_picture(size):
+def test_scaled_boxes_reach_as_far_as_the_scaled_image(size):
     """Sides are rounded to pixels, so the factor of the boxes is not quite that of the severity."""
     image = np.zeros((size[1], size[0], 3), np.uint8)
     for severity in SEVERITIES:
@@ -182,10 +182,10 @@ def test_what_is_seen_turns_to_where_its_box_says(severity, image_id):
 
 @pytest.mark.parametrize("severity", SEVERITIES)
 def test_a_turned_box_bounds_the_turned_ellipse(severity):
-    """Against a million points on the ellipse, turned by complex numbers about the centre of the picture."""
+    """Against a million points on the ellipse, turned by complex numbers about the centre of the image."""
     box = np.array([100.0, 80.0, 140.0, 200.0])
     angles = np.linspace(0, 2 * np.pi, 1_000_001)
-    # y downwards, so that a turn of the picture counter-clockwise is a negative one of these numbers
+    # y downwards, so that a turn of the image counter-clockwise is a negative one of these numbers
     points = (120 + 20 * np.cos(angles)) + 1j * (140 + 60 * np.sin(angles))
     moved = degrade_faces(faces_at(tuple(box)), (480, 360), Degradation("rotation", severity), image_id="a").boxes[0]
     candidates = []
@@ -263,17 +263,17 @@ def test_all_sides_are_covered_and_turned_to():
 
 
 @pytest.mark.parametrize("kind", ["noise", "rotation", "occlusion"])
-def test_chance_hangs_on_seed_and_picture_alone(kind):
+def test_chance_hangs_on_seed_and_image_alone(kind):
     faces = faces_at(*[(20.0 * n, 10, 20.0 * n + 16, 26) for n in range(20)])
     first = degraded(kind, 4, faces=faces)
     degraded(kind, 4, faces=faces, image_id="another in between")
     assert np.array_equal(first, degraded(kind, 4, faces=faces))
-    by_picture = [degraded(kind, 4, faces=faces, image_id=str(n)).tobytes() for n in range(12)]
+    by_image = [degraded(kind, 4, faces=faces, image_id=str(n)).tobytes() for n in range(12)]
     by_seed = [degraded(kind, 4, faces=faces, seed=n).tobytes() for n in range(12)]
-    assert len(set(by_picture)) > 1 and len(set(by_seed)) > 1
+    assert len(set(by_image)) > 1 and len(set(by_seed)) > 1
 
 
-def test_severities_of_a_picture_differ_in_strength_alone():
+def test_severities_of_a_image_differ_in_strength_alone():
     grey = np.full((50, 60, 3), 128, np.uint8)
     weak, strong = (degraded("noise", severity, grey).astype(float) - 128 for severity in (1, 3))
     inside = np.abs(strong) < 120

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from facebench.datasets import Dataset, Sample, decode, load
 from facebench.datasets.degraded.degradations import Degradation
-from facebench.datasets.degraded.degraded import DegradedPicture, degrade
+from facebench.datasets.degraded.degraded import DegradedImage, degrade
 from facebench.datasets.scenes.layers import encode_png
 from facebench.errors import UsageError
 from facebench.tests.support.some_faces import faces_at
@@ -21,7 +21,7 @@ def dataset(*sources: bytes, name: str = "small") -> Dataset:
     return Dataset(name, samples, len(samples), ("hard",), False, "Pictures.", "none", "f" * 32, ("a note",))
 
 
-def picture(value: int = 0, width: int = 64, height: int = 48) -> bytes:
+def grey_png(value: int = 0, width: int = 64, height: int = 48) -> bytes:
     return encode_png(np.random.default_rng(value).integers(0, 256, (height, width, 3), dtype=np.uint8))
 
 
@@ -42,7 +42,7 @@ def test_options_that_are_wrong(name, words):
         load(name)
 
 
-def test_predictions_of_others_are_not_for_degraded_pictures():
+def test_predictions_of_others_are_not_for_degraded_images():
     with pytest.raises(UsageError, match="Score them on the data set as it is"):
         load("scenes?degrade=blur:3", annotation_only=True)
 
@@ -70,8 +70,8 @@ def test_the_name_leads_to_the_same_data_set_again():
     assert load("scenes?degrade=blur:1&count=1").name == "scenes?count=1&degrade=blur:1"
 
 
-def test_fingerprints_tell_apart_whatever_changes_a_picture(monkeypatch):
-    base, other = dataset(picture()), dataset(picture(), name="other")
+def test_fingerprints_tell_apart_whatever_changes_a_image(monkeypatch):
+    base, other = dataset(grey_png()), dataset(grey_png(), name="other")
     found = {
         base.fingerprint,
         degrade(base, Degradation("blur", 1)).fingerprint,
@@ -87,9 +87,9 @@ def test_fingerprints_tell_apart_whatever_changes_a_picture(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["noise", "rotation", "jpeg"])
-def test_pictures_are_made_where_they_are_read(kind):
+def test_images_are_made_where_they_are_read(kind):
     """A source goes to another process by pickle, and gives the same bytes there and in any order."""
-    one = degrade(dataset(picture(0), picture(1)), Degradation(kind, 3))
+    one = degrade(dataset(grey_png(0), grey_png(1)), Degradation(kind, 3))
     first, second = one.samples
     later = pickle.loads(pickle.dumps(first.source))
     assert second.source.read() != first.source.read() == later.read()
@@ -100,9 +100,9 @@ def test_pictures_are_made_where_they_are_read(kind):
 @pytest.mark.parametrize(
     ("source", "verdict", "stays"),
     [
-        pytest.param(b"", "not a picture", True, id="nothing"),
+        pytest.param(b"", "not an image", True, id="nothing"),
         pytest.param(b"\xff\xd8\xff damaged", "truncated", True, id="no size to be read"),
-        pytest.param(picture()[:60], "truncated", False, id="its size can be read"),
+        pytest.param(grey_png()[:60], "truncated", False, id="its size can be read"),
     ],
 )
 @pytest.mark.parametrize("kind", ["rotation", "blur"])
@@ -113,13 +113,13 @@ def test_what_cannot_be_decoded_keeps_its_verdict(source, verdict, stays, kind):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    source = DegradedPicture(tmp_path / "gone.jpg", FACES, Degradation("blur", 1), "gone.jpg", 0)
+    source = DegradedImage(tmp_path / "gone.jpg", FACES, Degradation("blur", 1), "gone.jpg", 0)
     found = decode(source)
     assert found.verdict == "unreadable" and "gone.jpg (blur:1)" in found.detail
 
 
-def test_a_picture_too_large_to_turn_is_unreadable_and_says_why():
-    source = picture(width=40_000, height=2)
+def test_a_image_too_large_to_turn_is_unreadable_and_says_why():
+    source = grey_png(width=40_000, height=2)
     done = degrade(dataset(source), Degradation("rotation", 1)).samples[0]
     found = decode(done.source)
     assert found.verdict == "unreadable" and "rotation:1 of 40000×2 pixels is not possible" in found.detail

@@ -50,11 +50,11 @@ def test_too_large_a_member_is_refused_before_it_is_read(tmp_path: Path) -> None
 def test_a_small_file_of_many_pixels_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     Image.new("1", (9000, 9000)).save(tmp_path / "a" / "x.png")
-    with pytest.raises(DataError, match=r"1 of 1 pictures .*a/x\.png \(too large"):
+    with pytest.raises(DataError, match=r"1 of 1 images .*a/x\.png \(too large"):
         read_grey(tmp_path, list_folder(tmp_path, 2), 48)
 
 
-def test_a_picture_twice_is_refused(tmp_path: Path) -> None:
+def test_a_image_twice_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "z.zip", "w") as archive:
         archive.writestr("one/a/x.png", encoded(GREY))
         archive.writestr("two/a/x.png", encoded(GREY))
@@ -80,7 +80,7 @@ def test_damage_inside_a_zip_is_named(tmp_path: Path) -> None:
     at = data.rindex(b"IDAT") + 20
     data[at] ^= 0xFF
     (tmp_path / "z.zip").write_bytes(data)
-    with pytest.raises(DataError, match=r"1 of 2 pictures .*a/damaged\.png \(unreadable: Bad CRC-32"):
+    with pytest.raises(DataError, match=r"1 of 2 images .*a/damaged\.png \(unreadable: Bad CRC-32"):
         read_grey(tmp_path / "z.zip", list_zip(tmp_path / "z.zip", 2), 48)
 
 

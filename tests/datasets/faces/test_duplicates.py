@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from facebench.datasets.faces.duplicates import KINDS, NEAR, audit, find_repeats, is_blank, repeats_of_training, summary
-from facebench.datasets.faces.fer import FerPictures, load_fer
+from facebench.datasets.faces.fer import FerImages, load_fer
 from facebench.errors import DataError
 
 
@@ -17,17 +17,17 @@ def faces(n: int, seed: int = 0) -> np.ndarray:
     return np.clip(128 + 380 * noise, 0, 255).astype(np.uint8)
 
 
-def jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
-    return cv2.imdecode(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_GRAYSCALE)
+def jpeg(image: np.ndarray, quality: int) -> np.ndarray:
+    return cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_GRAYSCALE)
 
 
-def cut_elsewhere(picture: np.ndarray, scale: float, dx: float, dy: float) -> np.ndarray:
+def cut_elsewhere(image: np.ndarray, scale: float, dx: float, dy: float) -> np.ndarray:
     matrix = np.array([[scale, 0, 24 * (1 - scale) + dx], [0, scale, 24 * (1 - scale) + dy]])
-    return cv2.warpAffine(picture, matrix, (48, 48), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+    return cv2.warpAffine(image, matrix, (48, 48), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
 
 
-def watermarked(picture: np.ndarray) -> np.ndarray:
-    return cv2.putText(picture.copy(), "stock", (2, 40), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (200,))
+def watermarked(image: np.ndarray) -> np.ndarray:
+    return cv2.putText(image.copy(), "stock", (2, 40), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (200,))
 
 
 def found(images: np.ndarray, among: np.ndarray | None = None) -> list[tuple[int, int, str]]:
@@ -40,7 +40,7 @@ def test_none_and_one() -> None:
     assert found(none) == found(none, none) == found(faces(1)) == found(faces(1), none) == found(none, faces(1)) == []
 
 
-def test_different_pictures_do_not_repeat() -> None:
+def test_different_images_do_not_repeat() -> None:
     assert found(faces(300)) == []
     assert found(faces(100, 1), faces(100, 2)) == []
 
@@ -65,7 +65,7 @@ def test_different_pictures_do_not_repeat() -> None:
         (lambda p: p.T, None),
     ],
     ids=[
-        "same", "stored anew", "stored badly", "brighter", "smaller in between", "watermark", "moved", "enlarged",
+        "same", "stored again", "stored badly", "brighter", "smaller in between", "watermark", "moved", "enlarged",
         "reduced", "mirrored", "mirrored and stored", "mirrored and moved", "upside down", "negative", "transposed",
     ],
 )  # fmt: skip
@@ -83,8 +83,8 @@ def test_similarity_is_that_of_the_module(monkeypatch: pytest.MonkeyPatch) -> No
     original = faces(1)
     copy = cut_elsewhere(original[0], 1.06, 1, 0)[None]
 
-    def band(picture: np.ndarray) -> np.ndarray:
-        p = picture.astype(np.float32)
+    def band(image: np.ndarray) -> np.ndarray:
+        p = image.astype(np.float32)
         return cv2.GaussianBlur(p, (0, 0), 1) - cv2.GaussianBlur(p, (0, 0), 4)
 
     best = -1.0
@@ -103,7 +103,7 @@ def test_similarity_is_that_of_the_module(monkeypatch: pytest.MonkeyPatch) -> No
     assert best > NEAR
 
 
-def test_blank_pictures_are_compared_exactly_alone() -> None:
+def test_blank_images_are_compared_exactly_alone() -> None:
     blank = np.stack([np.zeros((48, 48), np.uint8), np.zeros((48, 48), np.uint8), np.full((48, 48), 9, np.uint8)])
     assert is_blank(blank).all() and not is_blank(faces(5)).any()
     assert found(blank) == [(0, 1, "exact")]
@@ -127,17 +127,17 @@ def test_other_arrays_are_refused(array: np.ndarray) -> None:
         find_repeats(faces(1), array)
 
 
-def make(images: np.ndarray, labels: list[int], part: list[str]) -> FerPictures:
+def make(images: np.ndarray, labels: list[int], part: list[str]) -> FerImages:
     names = tuple(f"p{i}" for i in range(len(images)))
-    return FerPictures(names, images, np.array(labels, np.int8), np.array([""] * len(images)), np.array(part))
+    return FerImages(names, images, np.array(labels, np.int8), np.array([""] * len(images)), np.array(part))
 
 
 def test_an_audit_by_hand() -> None:
     f = faces(8)
     rows = [
         (f[0], 1, "train"),  # clean
-        (f[1], 1, "train"),  # leaks: equal to a test picture
-        (jpeg(f[2], 70), 1, "train"),  # leaks: near a validate picture of another label
+        (f[1], 1, "train"),  # leaks: equal to a test image
+        (jpeg(f[2], 70), 1, "train"),  # leaks: near a validate image of another label
         (f[3][:, ::-1], 1, "train"),  # leaks: mirrored
         (f[4], 2, "train"),  # the first of two copies: clean
         (f[4], 2, "train"),  # repeats
@@ -150,8 +150,8 @@ def test_an_audit_by_hand() -> None:
         (f[6], 0, "test"),
     ]
     images, labels, part = (list(column) for column in zip(*rows, strict=True))
-    pictures = make(np.stack(images), labels, part)
-    result = audit(pictures)
+    given = make(np.stack(images), labels, part)
+    result = audit(given)
     masks = {
         name: np.flatnonzero(getattr(result, name)).tolist()
         for name in ("leaks", "blank", "repeats", "conflicts", "clean")
@@ -164,22 +164,22 @@ def test_an_audit_by_hand() -> None:
         (3, 11, "mirrored"),
     ]
     assert result.inside.first.tolist() == [4, 6]
-    text = "\n".join(summary(pictures, result))
-    assert "1 of 9 training pictures nearly equal a picture held out: 1 pairs, of which 1 have two different" in text
-    assert "4 of 9 training pictures are pixel-equal to another training picture: 2 pairs, of which 1 have" in text
-    assert "3 training pictures repeat a picture held out in any of these ways." in text
+    text = "\n".join(summary(given, result))
+    assert "1 of 9 training images nearly equal an image held out: 1 pairs, of which 1 have two different" in text
+    assert "4 of 9 training images are pixel-equal to another training image: 2 pairs, of which 1 have" in text
+    assert "3 training images repeat an image held out in any of these ways." in text
     assert "2 are left to train on: angry 0, disgust 1, fear 1" in text
 
 
-def test_who_repeats_a_training_picture() -> None:
+def test_who_repeats_a_training_image() -> None:
     """By FER2013's own Training part, to which the study's 2,867 belong; copies among the held-out ones are none."""
     images = faces(6)
     images[3], images[4], images[5] = images[0][:, ::-1], images[1], images[2]
     usage = np.array(["Training", "Training", "PublicTest", "PublicTest", "PrivateTest", "PrivateTest"], "U11")
     part = np.array(["train", "validate", "test", "test", "test", "test"], "U8")
-    pictures = FerPictures(tuple("abcdef"), images, np.zeros(6, np.int8), usage, part)
-    assert repeats_of_training(pictures).tolist() == [False, False, False, True, True, False]
-    assert not repeats_of_training(pictures.where(usage != "Training")).any()
+    given = FerImages(tuple("abcdef"), images, np.zeros(6, np.int8), usage, part)
+    assert repeats_of_training(given).tolist() == [False, False, False, True, True, False]
+    assert not repeats_of_training(given.where(usage != "Training")).any()
 
 
 @pytest.mark.parametrize("part", ["train", "test"])
@@ -191,19 +191,19 @@ def test_an_audit_needs_both_sides(part: str) -> None:
 @pytest.mark.slow
 def test_exact_copies_in_the_real_data(shared: Path) -> None:
     """The known facts, counted in another way: by sets of bytes."""
-    pictures = load_fer(shared / "data")
-    in_train = pictures.part == "train"
-    keys = [picture.tobytes() for picture in pictures.images]
+    images = load_fer(shared / "data")
+    in_train = images.part == "train"
+    keys = [image.tobytes() for image in images.images]
     held = {key for key, train in zip(keys, in_train, strict=True) if not train}
     train = [key for key, train in zip(keys, in_train, strict=True) if train]
     assert sum(key in held for key in train) == 881
     assert len(train) - len(set(train)) == 1001
 
-    # a part of the training pictures: all that leak exactly, and as many others
+    # a part of the training images: all that leak exactly, and as many others
     leaks = np.array([key in held for key in keys]) & in_train
     others = np.flatnonzero(in_train & ~leaks)[:600]
     asked = np.concatenate([np.flatnonzero(leaks)[:300], others])
-    pairs = find_repeats(pictures.images[asked], pictures.images[~in_train])
+    pairs = find_repeats(images.images[asked], images.images[~in_train])
     of_kind = {kind: set(asked[pairs.first[pairs.kind == kind]].tolist()) for kind in KINDS}
     assert of_kind["exact"] == set(np.flatnonzero(leaks)[:300].tolist())
     near = (of_kind["near"] | of_kind["mirrored"]) & set(others.tolist())

@@ -53,7 +53,7 @@ def data_set(*sources: object, content: bytes | None = None, **changes: object) 
     return DataSetEntry("mine", "My set", "http://home", "Be kind.", "mine", (replace(file, **changes),))
 
 
-def bring(one: DataSetEntry, root: Path, **options) -> Path:
+def fetch_file(one: DataSetEntry, root: Path, **options) -> Path:
     return fetch(one, root, **{"agrees": lambda one: True, "now": lambda: NOW, "sleep": lambda seconds: None} | options)
 
 
@@ -92,11 +92,11 @@ WHOLE = [".facebench/pictures.sha256", ".facebench/record.json", "pictures/a.jpg
     ],
 )
 @pytest.mark.parametrize("published", [True, False])
-def test_a_set_is_brought_unpacked_and_recorded(server, tmp_path, packed, replies, asked, published):
+def test_a_set_is_fetched_unpacked_and_recorded(server, tmp_path, packed, replies, asked, published):
     server.source("/moved", whole(packed))
     one = data_set(server.source("/set.zip", *replies(packed)), content=packed if published else None)
     seen: list[tuple[int, int]] = []
-    home = bring(one, tmp_path, progress=lambda name: lambda done, total: seen.append((done, total)))
+    home = fetch_file(one, tmp_path, progress=lambda name: lambda done, total: seen.append((done, total)))
     assert server.ranges["/set.zip"] == asked
     assert (home, left(tmp_path)) == (tmp_path / "mine", WHOLE)
     assert seen[-1] == (len(packed), len(packed))
@@ -111,7 +111,7 @@ def test_a_set_is_brought_unpacked_and_recorded(server, tmp_path, packed, replie
     (terms,) = record["terms"].values()
     assert terms == {"of": "mine", "accepted": "2026-01-02T03:04:05+00:00", "terms": "Be kind."}
     assert is_here(one, tmp_path) and changed_files(one, tmp_path) == ([], [])
-    bring(one, tmp_path, agrees=lambda one: pytest.fail("asked twice"))
+    fetch_file(one, tmp_path, agrees=lambda one: pytest.fail("asked twice"))
     assert server.ranges["/set.zip"] == asked
 
 
@@ -131,33 +131,33 @@ BAD = [
 def test_other_bytes_are_refused_and_the_mirror_is_asked(server, tmp_path, packed, change, message):
     bad, good = server.source("/bad", whole(change(packed))), server.source("/good", whole(packed))
     with pytest.raises(TamperedDataError, match=message) as caught:
-        bring(data_set(bad, content=packed), tmp_path)
+        fetch_file(data_set(bad, content=packed), tmp_path)
     assert "--from" in str(caught.value) and str(bad) in str(caught.value)
     assert left(tmp_path) == [".facebench/record.json"]
-    bring(data_set(bad, good, content=packed), tmp_path)
+    fetch_file(data_set(bad, good, content=packed), tmp_path)
     assert left(tmp_path) == WHOLE
 
 
 def test_every_source_is_named_with_its_reason(server, tmp_path, packed):
     gone, busy = server.source("/gone", refuse(404)), server.source("/busy", refuse(503))
     with pytest.raises(DataFetchError, match=r"(?s)/gone: HTTP 404.*/busy: gave up after 4 attempts") as caught:
-        bring(data_set(gone, busy, content=packed), tmp_path)
+        fetch_file(data_set(gone, busy, content=packed), tmp_path)
     assert not isinstance(caught.value, TamperedDataError)
 
 
-def test_what_was_first_brought_must_come_again_where_nothing_is_published(server, tmp_path, packed):
+def test_what_was_first_fetched_must_come_again_where_nothing_is_published(server, tmp_path, packed):
     other = zipped(tmp_path / "other", ("pictures/a.jpg", b"another")).read_bytes()
     one = data_set(server.source("/set.zip", whole(packed), whole(other)))
-    home = bring(one, tmp_path)
+    home = fetch_file(one, tmp_path)
     (home / "pictures").rename(home / "away")
     with pytest.raises(TamperedDataError, match="as they were when first brought"):
-        bring(one, tmp_path)
+        fetch_file(one, tmp_path)
     assert not (home / "pictures").exists()
 
 
 def test_nothing_that_is_no_archive_is_trusted_on_first_use(server, tmp_path):
     with pytest.raises(TamperedDataError, match="a page of HTML"):
-        bring(data_set(server.source("/set.zip", whole(HTML))), tmp_path)
+        fetch_file(data_set(server.source("/set.zip", whole(HTML))), tmp_path)
 
 
 @pytest.mark.parametrize("algorithm", ["md5", "sha1", "sha256"])
@@ -176,7 +176,9 @@ def test_a_file_at_hand_needs_no_network(tmp_path, packed, monkeypatch, as_folde
     (tmp_path / "mine-already" / "deep").mkdir(parents=True)
     file = tmp_path / "mine-already" / "deep" / "set.zip"
     file.write_bytes(packed)
-    bring(data_set("http://nowhere.invalid/", content=packed), tmp_path, at_hand=file.parents[1] if as_folder else file)
+    fetch_file(
+        data_set("http://nowhere.invalid/", content=packed), tmp_path, at_hand=file.parents[1] if as_folder else file
+    )
     assert left(tmp_path) == WHOLE and file.read_bytes() == packed
 
 
@@ -184,35 +186,35 @@ def test_a_tampered_file_at_hand_is_refused_and_left_alone(tmp_path, packed):
     file = tmp_path / "set.zip"
     file.write_bytes(tampered(packed))
     with pytest.raises(TamperedDataError, match=r"set\.zip holds bytes with sha256"):
-        bring(data_set("http://nowhere.invalid/", content=packed), tmp_path, at_hand=file)
+        fetch_file(data_set("http://nowhere.invalid/", content=packed), tmp_path, at_hand=file)
     assert file.exists() and not (tmp_path / "mine" / "pictures").exists()
 
 
 def test_offline_without_a_file_is_an_error_that_says_how(tmp_path, packed, monkeypatch):
     monkeypatch.setenv("FACEBENCH_OFFLINE", "1")
-    with pytest.raises(DataFetchError, match=r"FACEBENCH_OFFLINE is set. Bring it from http://x/ or http://y/.*--from"):
-        bring(data_set("http://x/", "http://y/", content=packed), tmp_path)
+    with pytest.raises(DataFetchError, match=r"FACEBENCH_OFFLINE is set. Fetch it from http://x/ or http://y/.*--from"):
+        fetch_file(data_set("http://x/", "http://y/", content=packed), tmp_path)
 
 
 def test_a_file_that_is_not_there_is_wrong_use(tmp_path, packed):
     with pytest.raises(UsageError, match="where nothing lies"):
-        bring(data_set("http://x/", content=packed), tmp_path, at_hand=tmp_path / "absent.zip")
+        fetch_file(data_set("http://x/", content=packed), tmp_path, at_hand=tmp_path / "absent.zip")
 
 
 def test_terms_come_first_and_are_asked_again_when_they_change(server, tmp_path, packed):
     one = data_set(server.source("/set.zip", whole(packed)), content=packed)
     with pytest.raises(TermsError, match=r"Be kind\..*--accept-terms"):
-        bring(one, tmp_path, agrees=lambda one: False)
+        fetch_file(one, tmp_path, agrees=lambda one: False)
     assert server.ranges["/set.zip"] == []
-    bring(one, tmp_path)
+    fetch_file(one, tmp_path)
     with pytest.raises(TermsError, match="Be very kind"):
-        bring(replace(one, terms="Be very kind."), tmp_path, agrees=lambda one: False)
+        fetch_file(replace(one, terms="Be very kind."), tmp_path, agrees=lambda one: False)
 
 
 def test_an_archive_that_must_not_be_unpacked_leaves_nothing(server, tmp_path):
     content = tar(tmp_path / "hostile", ("a.jpg", b"a"), ("../out", b"x")).read_bytes()
     with pytest.raises(ArchiveError, match="inside the folder"):
-        bring(data_set(server.source("/set.zip", whole(content)), content=content), tmp_path)
+        fetch_file(data_set(server.source("/set.zip", whole(content)), content=content), tmp_path)
     assert not (tmp_path / "out").exists() and not (tmp_path / "mine" / "pictures").exists()
     assert not list((tmp_path / "mine").glob(".*unpacking"))
 
@@ -222,16 +224,16 @@ def test_what_a_killed_process_left_is_cleared_and_its_bytes_go_on(server, tmp_p
     (tmp_path / "mine" / ".pictures.0.unpacking" / "half").mkdir(parents=True)
     kept.mkdir()
     (kept / "set.zip.part").write_bytes(packed[:50])
-    bring(data_set(server.source("/set.zip", ranged(packed)), content=packed), tmp_path)
+    fetch_file(data_set(server.source("/set.zip", ranged(packed)), content=packed), tmp_path)
     assert server.ranges["/set.zip"] == ["bytes=50-"]
     assert left(tmp_path) == WHOLE and not list((tmp_path / "mine").glob(".*unpacking"))
 
 
 def test_keep_keeps_the_archive_and_it_is_used_again(server, tmp_path, packed):
     one = data_set(server.source("/set.zip", whole(packed)), content=packed)
-    home = bring(one, tmp_path, keep=True)
+    home = fetch_file(one, tmp_path, keep=True)
     (home / "pictures").rename(home / "away")
-    bring(one, tmp_path)
+    fetch_file(one, tmp_path)
     assert server.ranges["/set.zip"] == [None]
 
 
@@ -243,12 +245,12 @@ def test_a_lock_that_another_holds_is_named(tmp_path, packed):
         FileLock(tmp_path / "mine" / ".facebench" / "data.lock"),
         pytest.raises(DataFetchError, match=r"another process has held .*data\.lock for 0 s"),
     ):
-        bring(data_set(content=packed), tmp_path, lock_timeout_s=0)
+        fetch_file(data_set(content=packed), tmp_path, lock_timeout_s=0)
 
 
 def test_data_that_lie_in_the_root_itself_are_left_there(tmp_path, packed):
     (tmp_path / "pictures").mkdir()
-    assert bring(data_set(content=packed), tmp_path) == tmp_path
+    assert fetch_file(data_set(content=packed), tmp_path) == tmp_path
     assert changed_files(data_set(content=packed), tmp_path) == ([], [str(tmp_path / "pictures")])
 
 
@@ -258,13 +260,13 @@ def test_a_record_that_cannot_be_read_is_not_overwritten(tmp_path, content):
     path.parent.mkdir(parents=True)
     path.write_text(content)
     with pytest.raises(DataError, match=r"record\.json.*move it away"):
-        bring(data_set(), tmp_path)
+        fetch_file(data_set(), tmp_path)
     assert path.read_text() == content
 
 
 def test_changed_and_missing_files_are_found(server, tmp_path, packed):
     one = data_set(server.source("/set.zip", whole(packed)), content=packed)
-    home = bring(one, tmp_path)
+    home = fetch_file(one, tmp_path)
     (home / "pictures" / "a.jpg").write_bytes(b"other")
     (home / "pictures" / "b.jpg").unlink()
     faults, unrecorded = changed_files(one, tmp_path)
@@ -287,7 +289,7 @@ def test_the_catalogue_is_of_data_sets_that_exist_and_says_what_it_knows():
             assert file.most_bytes > (file.bytes or 0)
 
 
-def test_a_set_that_cannot_be_brought():
+def test_a_set_that_cannot_be_fetched():
     with pytest.raises(UsageError, match="Did you mean wider-face:val"):
         entry("wider-face:vla")
 

@@ -10,7 +10,7 @@ from facebench.datasets.formats.json_lines import line_of
 from facebench.errors import AnnotationError, DataError, MissingDataError, UsageError
 from facebench.tests.support.annotation_files import VOC, voc_object, write
 
-PICTURES = ("images/a.png", "images/b.png")
+IMAGES = ("images/a.png", "images/b.png")
 ROW = "0 0 0 0 0 0"
 
 
@@ -25,12 +25,12 @@ def face(bbox, **more) -> dict:
     return {"image_id": 1, "category_id": 1, "bbox": bbox, **more}
 
 
-# What the numbers of each format mean, and what it says of a picture without faces.
+# What the numbers of each format mean, and what it says of an image without faces.
 CONVENTIONS = [
     pytest.param(
         "coco",
         {"a.json": coco(annotations=[face([1.25, 2, 3.5, 4])])},
-        PICTURES,
+        IMAGES,
         {"a.png": [[1.25, 2, 4.75, 6]], "b.png": []},
         id="coco: x, y, width, height",
     ),
@@ -47,56 +47,56 @@ CONVENTIONS = [
     pytest.param(
         "yolo",
         {"labels/a.txt": "0 0.5 0.5 0.2 0.25\n"},
-        PICTURES,
+        IMAGES,
         {"a.png": [[40, 30, 60, 50]], "b.png": []},
         id="yolo: parts of 100 x 80; no file, no face",
     ),
     pytest.param(
-        "yolo", {"a.txt": "0 .5 .5 1 1\n"}, ("a.png",), {"a.png": [[0, 0, 100, 80]]}, id="yolo: beside the pictures"
+        "yolo", {"a.txt": "0 .5 .5 1 1\n"}, ("a.png",), {"a.png": [[0, 0, 100, 80]]}, id="yolo: beside the images"
     ),
     pytest.param(
         "csv",
         {"f.csv": "image,x1,y1,x2,y2\na.png,1.5,2,3,4\nb.png,,,,\n"},
-        PICTURES,
+        IMAGES,
         {"a.png": [[1.5, 2, 3, 4]], "b.png": []},
         id="csv: corners; empty cells, no face",
     ),
     pytest.param(
         "csv",
         {"f.csv": "filename;x;y;w;h\na.png;1;2;3;4\n"},
-        PICTURES,
+        IMAGES,
         {"a.png": [[1, 2, 4, 6]]},
         id="csv: sides, semicolons",
     ),
     pytest.param(
         "csv",
         {"f.csv": "filename,width,height,class,xmin,ymin,xmax,ymax\na.png,100,80,face,1,2,3,4\n"},
-        PICTURES,
+        IMAGES,
         {"a.png": [[1, 2, 3, 4]]},
-        id="csv: beside corners, width and height are the picture's",
+        id="csv: beside corners, width and height are the image's",
     ),
     pytest.param(
         "json",
         {"t.json": '[{"iname": "a.png", "bbox": [1.5, 2, 3, 4]}, {"iname": "b.png", "bbox": null}]'},
-        PICTURES,
+        IMAGES,
         {"a.png": [[1.5, 2, 4.5, 6]], "b.png": []},
         id="json rows: x, y, width, height; null, no face",
     ),
     pytest.param(
         "wider",
         {"gt.txt": f"a.png\n1\n1 2 3 4 {ROW}\nb.png\n0\n0 0 0 0 {ROW}\n"},
-        PICTURES,
+        IMAGES,
         {"a.png": [[1, 2, 4, 6]], "b.png": []},
         id="wider: x, y, width, height; count 0, no face",
     ),
 ]
 
 
-@pytest.mark.parametrize(("name", "files", "pictures", "expected"), CONVENTIONS)
-def test_what_the_numbers_mean(tmp_path, name, files, pictures, expected):
-    found = read_folder(write(tmp_path, files, pictures))
+@pytest.mark.parametrize(("name", "files", "images", "expected"), CONVENTIONS)
+def test_what_the_numbers_mean(tmp_path, name, files, images, expected):
+    found = read_folder(write(tmp_path, files, images))
     assert found.format == name
-    assert {one.name: one.boxes.tolist() for one in found.pictures} == expected
+    assert {one.name: one.boxes.tolist() for one in found.images} == expected
     assert set(found.sources) == set(expected)
 
 
@@ -113,7 +113,7 @@ def test_what_the_numbers_mean(tmp_path, name, files, pictures, expected):
     ids=["coco iscrowd", "coco ignore", "voc difficult", "csv", "json rows", "wider invalid"],
 )
 def test_faces_that_are_neither_to_be_found_nor_background(tmp_path, files, ignored):
-    assert read_folder(write(tmp_path, files, PICTURES)).pictures[0].ignore.tolist() == ignored
+    assert read_folder(write(tmp_path, files, IMAGES)).images[0].ignore.tolist() == ignored
 
 
 FAULTS = [
@@ -123,7 +123,7 @@ FAULTS = [
             "a.json": '{"images": [\n{"id": 1, "file_name": "a.png"},\n{"id": 1, "file_name": "b.png"}],'
             '\n"annotations": []}'
         },
-        r"a\.json:3: got the picture b\.png \(id 1\) twice",
+        r"a\.json:3: got the image b\.png \(id 1\) twice",
         id="coco: id twice",
     ),
     pytest.param({"a.json": coco(images=[{"id": 1}])}, r"a\.json:3: .*file_name", id="coco: no name"),
@@ -156,7 +156,7 @@ FAULTS = [
     ),
     pytest.param({"labels/a.txt": "0 .5 .5 .1 .1\n0 .5 .5 .1\n"}, r"labels/a\.txt:2: got", id="yolo: four"),
     pytest.param({"labels/a.txt": "0 .5 .5 .1 .1\n0 .5 .5 .1 .1 .9\n"}, "detections", id="yolo: score"),
-    pytest.param({"labels/a.txt": "0 .5 .5 .1 .1\n0 50 50 10 10\n"}, "parts of the picture", id="yolo: pixels"),
+    pytest.param({"labels/a.txt": "0 .5 .5 .1 .1\n0 50 50 10 10\n"}, "parts of the image", id="yolo: pixels"),
     pytest.param({"labels/a.txt": "0 .5 .5 .1 .1\n0 .5 .5 -.1 .1\n"}, "a.txt:2: got a box of -10", id="yolo: negative"),
     pytest.param({"f.csv": "image,x1,y1,x2,y2\na.png,1,2,3,four\n"}, r"f\.csv:2: .*'four'", id="csv: text"),
     pytest.param({"f.csv": "image,x1,y1,x2,y2\na.png,1,2,3\n"}, r"f\.csv:2", id="csv: a cell too few"),
@@ -173,13 +173,13 @@ FAULTS = [
 @pytest.mark.parametrize(("files", "message"), FAULTS)
 def test_faults_name_file_and_line(tmp_path, files, message):
     with pytest.raises(AnnotationError, match=message):
-        read_folder(write(tmp_path, files, (*PICTURES, "a.png")))
+        read_folder(write(tmp_path, files, (*IMAGES, "a.png")))
 
 
 def test_faults_are_told_together_and_counted(tmp_path):
     rows = "".join(f"a.png,1,2,3,bad{i}\n" for i in range(8))
     with pytest.raises(AnnotationError) as caught:
-        read_folder(write(tmp_path, {"f.csv": f"image,x1,y1,x2,y2\n{rows}"}, PICTURES))
+        read_folder(write(tmp_path, {"f.csv": f"image,x1,y1,x2,y2\n{rows}"}, IMAGES))
     assert [f"f.csv:{line}:" in str(caught.value) for line in range(2, 10)] == [True] * 5 + [False] * 3
     assert "and 3 more faults" in str(caught.value)
 
@@ -222,8 +222,8 @@ TWO = {"id": 1, "name": "person"}, {"id": 2, "name": "Face"}
     ],
 )
 def test_whose_boxes_count(tmp_path, files, category, count):
-    found = read_folder(write(tmp_path, files, PICTURES), Choice(category=category))
-    assert sum(len(one.boxes) for one in found.pictures) == count
+    found = read_folder(write(tmp_path, files, IMAGES), Choice(category=category))
+    assert sum(len(one.boxes) for one in found.images) == count
     total = sum(text.count("bbox") + text.count("<object>") for text in files.values())
     if "a.json" in files and count < total:
         assert "are left out" in " ".join(found.notes)
@@ -252,31 +252,27 @@ def test_whose_boxes_count(tmp_path, files, category, count):
 )
 def test_choices_that_do_not_fit(tmp_path, files, choice, message):
     with pytest.raises(UsageError, match=message):
-        read_folder(write(tmp_path, files, PICTURES), choice)
+        read_folder(write(tmp_path, files, IMAGES), choice)
 
 
 @pytest.mark.parametrize(
-    ("files", "pictures", "choice", "message"),
+    ("files", "images", "choice", "message"),
     [
-        pytest.param({}, PICTURES, Choice(), "2 files .png, and no annotation among them", id="pictures alone"),
-        pytest.param({"x.json": "[]"}, PICTURES, Choice(), "is recognised. Expected one of: coco", id="another JSON"),
+        pytest.param({}, IMAGES, Choice(), "2 files .png, and no annotation among them", id="images alone"),
+        pytest.param({"x.json": "[]"}, IMAGES, Choice(), "is recognised. Expected one of: coco", id="another JSON"),
         pytest.param(
-            {"a.json": coco(), "b.json": coco()}, PICTURES, Choice(), "format=coco&annotations=b.json", id="two"
+            {"a.json": coco(), "b.json": coco()}, IMAGES, Choice(), "format=coco&annotations=b.json", id="two"
         ),
-        pytest.param({"a.json": coco()}, (), Choice(), "none of the 2 pictures", id="no picture"),
+        pytest.param({"a.json": coco()}, (), Choice(), "none of the 2 images", id="no image"),
         pytest.param({"a.json": coco()}, ("x/a.png", "y/a.png"), Choice(), "in 2 folders, x/, y/", id="twice"),
-        pytest.param(
-            {"x.md": "hello"}, PICTURES, Choice(annotations="x.md"), "no annotation that is known", id="named"
-        ),
-        pytest.param({"labels/a.txt": "0 .5 .5 1 1\n"}, (), Choice(), "no picture below", id="labels alone"),
-        pytest.param(
-            {"a.json": coco(images=[], annotations=[])}, PICTURES, Choice(), "without any picture", id="no image"
-        ),
+        pytest.param({"x.md": "hello"}, IMAGES, Choice(annotations="x.md"), "no annotation that is known", id="named"),
+        pytest.param({"labels/a.txt": "0 .5 .5 1 1\n"}, (), Choice(), "no image below", id="labels alone"),
+        pytest.param({"a.json": coco(images=[], annotations=[])}, IMAGES, Choice(), "without any image", id="no image"),
     ],
 )
-def test_places_that_cannot_be_read(tmp_path, files, pictures, choice, message):
+def test_places_that_cannot_be_read(tmp_path, files, images, choice, message):
     with pytest.raises(DataError, match=message):
-        read_folder(write(tmp_path, files, pictures), choice)
+        read_folder(write(tmp_path, files, images), choice)
 
 
 def test_a_place_that_is_not_there(tmp_path):
@@ -294,32 +290,32 @@ def test_a_place_that_is_not_there(tmp_path):
 )
 def test_which_of_several_can_be_said(tmp_path, choice, names):
     files = {"a.json": coco(), "f.csv": "image,x1,y1,x2,y2\na.png,1,2,3,4\n", "labels/a.txt": "0 .5 .5 1 1\n"}
-    found = read_folder(write(tmp_path, files, PICTURES), choice)
-    assert {one.name for one in found.pictures} == names
+    found = read_folder(write(tmp_path, files, IMAGES), choice)
+    assert {one.name for one in found.images} == names
 
 
 def test_an_annotation_file_can_be_named_itself(tmp_path):
-    write(tmp_path, {"a.json": coco(), "f.csv": "image,x1,y1,x2,y2\na.png,1,2,3,4\n"}, PICTURES)
+    write(tmp_path, {"a.json": coco(), "f.csv": "image,x1,y1,x2,y2\na.png,1,2,3,4\n"}, IMAGES)
     assert read_folder(tmp_path / "f.csv").format == "csv"
 
 
-def test_a_folder_of_pictures_can_be_said_and_decides(tmp_path):
+def test_a_folder_of_images_can_be_said_and_decides(tmp_path):
     write(tmp_path, {"a.json": coco()}, ("x/a.png", "y/a.png"))
-    found = read_folder(tmp_path, Choice(pictures="y"))
+    found = read_folder(tmp_path, Choice(images="y"))
     assert found.sources["a.png"] == tmp_path / "y" / "a.png"
-    assert "1 of 2 annotated pictures have no file" in found.notes[0]
+    assert "1 of 2 annotated images have no file" in found.notes[0]
 
 
 def test_splits_of_pascal_voc(tmp_path):
     files = {f"Annotations/{n}.xml": VOC.format(name=f"{n}.png", objects="") for n in "ab"}
     write(tmp_path, {**files, "ImageSets/Main/val.txt": "b\n"}, ("JPEGImages/a.png", "JPEGImages/b.png"))
-    assert [one.name for one in read_folder(tmp_path, Choice(split="val")).pictures] == ["b.png"]
+    assert [one.name for one in read_folder(tmp_path, Choice(split="val")).images] == ["b.png"]
 
 
-def test_attributes_are_the_same_for_every_picture(tmp_path):
+def test_attributes_are_the_same_for_every_image(tmp_path):
     text = "image,x1,y1,x2,y2,blur,remark\na.png,1,2,3,4,2,hello\na.png,1,2,3,4,,\nb.png,,,,,,\n"
-    found = read_folder(write(tmp_path, {"f.csv": text}, PICTURES))
-    assert [dict(one.attributes)["blur"].tolist() for one in found.pictures] == [[2, -1], []]
+    found = read_folder(write(tmp_path, {"f.csv": text}, IMAGES))
+    assert [dict(one.attributes)["blur"].tolist() for one in found.images] == [[2, -1], []]
     assert "are left out: remark" in " ".join(found.notes)
 
 
@@ -332,9 +328,9 @@ def test_coco_agrees_with_pycocotools(tmp_path):
     from pycocotools.coco import COCO
 
     rows = [face([1.5, 2.25, 30, 4.75], id=1, area=1), {**face([0, 0, 7, 7], id=2, area=1, iscrowd=1), "image_id": 2}]
-    write(tmp_path, {"a.json": coco(annotations=rows)}, PICTURES)
+    write(tmp_path, {"a.json": coco(annotations=rows)}, IMAGES)
     reference = COCO(str(tmp_path / "a.json"))
-    for number, one in enumerate(read_folder(tmp_path).pictures, start=1):
+    for number, one in enumerate(read_folder(tmp_path).images, start=1):
         anns = reference.loadAnns(reference.getAnnIds(imgIds=[number]))
         assert [[x, y, x + w, y + h] for x, y, w, h in (ann["bbox"] for ann in anns)] == one.boxes.tolist()
         assert [bool(ann.get("iscrowd", 0)) for ann in anns] == one.ignore.tolist()

@@ -31,7 +31,7 @@ def test_rows_are_kept_in_order(tmp_path: Path) -> None:
     ],
     ids=["dummy row", "no dummy row", "lines of Windows"],
 )
-def test_a_picture_without_faces_may_have_a_dummy_row(text: str, tmp_path: Path) -> None:
+def test_a_image_without_faces_may_have_a_dummy_row(text: str, tmp_path: Path) -> None:
     (tmp_path / "gt.txt").write_bytes(text.encode())
     faces = read_faces(tmp_path / "gt.txt")
     assert [len(faces[name]) for name in (A, B)] == [0, 1]
@@ -51,9 +51,9 @@ ROWS = "1 2 3 4 0 0 0 0 0 0\n"
     [
         ("", 1, "empty file"),
         ("\n\n", 1, "empty file"),
-        ("hello\n1\n" + ROWS, 1, "expected a picture name"),
-        ("../../etc/a.jpg\n1\n" + ROWS, 1, "expected a picture name"),
-        ("../a.jpg\n1\n" + ROWS, 1, "expected a picture name"),
+        ("hello\n1\n" + ROWS, 1, "expected an image name"),
+        ("../../etc/a.jpg\n1\n" + ROWS, 1, "expected an image name"),
+        ("../a.jpg\n1\n" + ROWS, 1, "expected an image name"),
         (f"{A}\n", 2, "expected the number of faces"),
         (f"{A}\n-1\n", 2, "expected the number of faces"),
         (f"{A}\n{'9' * 5000}\n", 2, "expected the number of faces"),
@@ -116,8 +116,8 @@ def test_a_list_must_agree_with_the_text_file(tmp_path: Path) -> None:
     cases = {
         "the boxes of 0--Parade/a.jpg differ": {A: [other, ROW], B: [ROW]},
         "the boxes of 1--Handshaking/b.jpg differ": {A: [ROW, other], B: []},
-        "lacks picture 1--Handshaking/b.jpg": {A: [ROW, other]},
-        "holds picture 2--X/c.jpg": {A: [ROW, other], B: [ROW], "2--X/c.jpg": [ROW]},
+        "lacks image 1--Handshaking/b.jpg": {A: [ROW, other]},
+        "holds image 2--X/c.jpg": {A: [ROW, other], B: [ROW], "2--X/c.jpg": [ROW]},
     }
     for message, rows in cases.items():
         write_list(tmp_path / "list.mat", rows, {})

@@ -11,11 +11,11 @@ from facebench.datasets.formats.choice import FORMATS, read_folder
 from facebench.datasets.manage.conversion import convert, folder_of, read_any
 from facebench.errors import DataError, UsageError
 from facebench.tests.support.annotation_files import annotated, folder, write
-from facebench.tests.support.wider_files import write_picture
+from facebench.tests.support.wider_files import write_image
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-#: How far a corner may move, in pixels of a picture of 100 x 80: what the module of each format says.
+#: How far a corner may move, in pixels of an image of 100 x 80: what the module of each format says.
 ROUNDING = {"coco": 1e-12, "voc": 0.5, "yolo": 1e-8, "csv": 0.0, "json": 1e-12, "wider": 0.5}
 
 FACES = [
@@ -25,24 +25,24 @@ FACES = [
 ]
 
 
-def source(root: Path, pictures=FACES):
-    for one in pictures:
-        write_picture(root / one.name)
-    return folder(pictures, {one.name: root / one.name for one in pictures})
+def source(root: Path, images=FACES):
+    for one in images:
+        write_image(root / one.name)
+    return folder(images, {one.name: root / one.name for one in images})
 
 
-@pytest.mark.parametrize("pictures", ["link", "copy"])
+@pytest.mark.parametrize("images", ["link", "copy"])
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_folder_comes_back(tmp_path, name, pictures):
-    told = convert(source(tmp_path / "in"), tmp_path / "out", name, pictures=pictures)
+def test_a_folder_comes_back(tmp_path, name, images):
+    told = convert(source(tmp_path / "in"), tmp_path / "out", name, images=images)
     found = read_folder(tmp_path / "out")
-    assert (told.pictures, told.faces, found.format) == (3, 3, name)
-    back = {one.name: one for one in found.pictures}
+    assert (told.images, told.faces, found.format) == (3, 3, name)
+    back = {one.name: one for one in found.images}
     assert set(back) == set(found.sources) == {one.name for one in FACES}
     for one in FACES:
         assert np.abs(back[one.name].boxes - one.boxes).max(initial=0) <= ROUNDING[name]
         linked = Path(str(found.sources[one.name]))
-        assert linked.is_symlink() == (pictures == "link")
+        assert linked.is_symlink() == (images == "link")
         assert linked.read_bytes() == (tmp_path / "in" / one.name).read_bytes()
 
 
@@ -51,10 +51,10 @@ def test_a_folder_comes_back(tmp_path, name, pictures):
 def test_from_each_format_to_each(tmp_path, first, second):
     convert(source(tmp_path / "in"), tmp_path / "first", first)
     convert(read_folder(tmp_path / "first"), tmp_path / "second", second)
-    one = {p.name: p.boxes for p in read_folder(tmp_path / "first").pictures}
-    two = {p.name: p.boxes for p in read_folder(tmp_path / "second").pictures}
+    one = {p.name: p.boxes for p in read_folder(tmp_path / "first").images}
+    two = {p.name: p.boxes for p in read_folder(tmp_path / "second").images}
     assert all(np.abs(two[name] - boxes).max(initial=0) <= ROUNDING[second] for name, boxes in one.items())
-    again = {p.name: p.boxes for p in read_folder(tmp_path / "first").pictures}
+    again = {p.name: p.boxes for p in read_folder(tmp_path / "first").images}
     assert all((again[name] == boxes).all() for name, boxes in one.items())
 
 
@@ -71,7 +71,7 @@ def test_from_each_format_to_each(tmp_path, first, second):
 )
 def test_what_a_format_holds_beside_boxes_and_what_it_says_it_loses(tmp_path, name, ignore, blur):
     told = " ".join(convert(source(tmp_path / "in"), tmp_path / "out", name).lost)
-    back = {one.name: one for one in read_folder(tmp_path / "out").pictures}["a.png"]
+    back = {one.name: one for one in read_folder(tmp_path / "out").images}["a.png"]
     assert back.ignore.tolist() == ignore
     assert (back.attributes["blur"].tolist() if "blur" in back.attributes else None) == blur
     assert ("cannot hold: blur" in told) == (blur is None)
@@ -88,7 +88,7 @@ def test_no_box_moves_further_than_the_format_says(tmp_path_factory, boxes, name
     root = tmp_path_factory.mktemp("any")
     one = annotated("a.png", [(x, y, x + w, y + h) for x, y, w, h in boxes])
     convert(source(root / "in", [one]), root / "out", name)
-    (back,) = read_folder(root / "out").pictures
+    (back,) = read_folder(root / "out").images
     assert back.boxes.shape == one.boxes.shape
     assert np.abs(back.boxes - one.boxes).max(initial=0) <= max(ROUNDING[name], 1e-13)
 
@@ -118,18 +118,18 @@ def test_nothing_is_overwritten(tmp_path, what):
 
 def test_an_empty_folder_is_taken(tmp_path):
     (tmp_path / "out").mkdir()
-    assert convert(source(tmp_path / "in"), tmp_path / "out", "voc").pictures == 3
+    assert convert(source(tmp_path / "in"), tmp_path / "out", "voc").images == 3
 
 
 @pytest.mark.parametrize(
-    ("pictures", "name", "kind", "message"),
+    ("images", "name", "kind", "message"),
     [
         pytest.param(FACES, "cocoa", UsageError, "Did you mean coco", id="no such format"),
         pytest.param(
             [annotated("a.png", []), annotated("a.jpg", [])],
             "yolo",
             DataError,
-            "two pictures whose file",
+            "two images whose file",
             id="one label file",
         ),
         pytest.param([annotated("../a.png", [])], "csv", DataError, "below a folder", id="leads out"),
@@ -138,14 +138,14 @@ def test_an_empty_folder_is_taken(tmp_path):
         ),
     ],
 )
-def test_what_cannot_be_written_leaves_nothing(tmp_path, pictures, name, kind, message):
-    given = source(tmp_path / "in" / "in", pictures)
+def test_what_cannot_be_written_leaves_nothing(tmp_path, images, name, kind, message):
+    given = source(tmp_path / "in" / "in", images)
     with pytest.raises(kind, match=message):
         convert(given, tmp_path / "out", name)
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
-def test_a_picture_that_vanished_leaves_nothing(tmp_path):
+def test_a_image_that_vanished_leaves_nothing(tmp_path):
     given = source(tmp_path / "in")
     (tmp_path / "in" / "deep" / "c.png").unlink()
     with pytest.raises(DataError, match=r"No such file.*c\.png"):
@@ -153,18 +153,18 @@ def test_a_picture_that_vanished_leaves_nothing(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
-def test_pictures_without_a_file_are_left_out_and_said(tmp_path):
+def test_images_without_a_file_are_left_out_and_said(tmp_path):
     given = source(tmp_path / "in")
-    part = folder(given.pictures, {"a.png": given.sources["a.png"]})
+    part = folder(given.images, {"a.png": given.sources["a.png"]})
     told = convert(part, tmp_path / "out", "csv")
-    assert told.pictures == 1 and "2 of 3 annotated pictures have no file" in told.lost[0]
+    assert told.images == 1 and "2 of 3 annotated images have no file" in told.lost[0]
 
 
-def test_a_data_set_by_name_is_written_with_its_pictures(tmp_path):
+def test_a_data_set_by_name_is_written_with_its_images(tmp_path):
     given = read_any("scenes?count=2")
     convert(given, tmp_path / "out", "coco")
     scenes, found = load("scenes?count=2"), load(f"folder:{tmp_path / 'out'}")
-    assert [sample.image_id for sample in found.samples] == [one.name for one in folder_of(scenes).pictures]
+    assert [sample.image_id for sample in found.samples] == [one.name for one in folder_of(scenes).images]
     for before, after in zip(scenes.samples, found.samples, strict=True):
         assert (before.faces.boxes == after.faces.boxes).all()
         assert after.source.read_bytes() == before.source
@@ -172,6 +172,6 @@ def test_a_data_set_by_name_is_written_with_its_pictures(tmp_path):
 
 def test_options_of_a_folder_stand_behind_its_path(tmp_path):
     write(tmp_path, {"f.csv": "image,x1,y1,x2,y2,label\na.png,1,1,2,2,cat\na.png,1,1,2,2,dog\n"}, ("a.png",))
-    assert len(read_any(f"{tmp_path}?category=dog").pictures[0].boxes) == 1
+    assert len(read_any(f"{tmp_path}?category=dog").images[0].boxes) == 1
     with pytest.raises(UsageError, match="no option 'kategory'"):
         read_any(f"{tmp_path}?kategory=dog")

@@ -23,7 +23,7 @@ def closeups() -> Dataset:
 
 
 def test_what_it_says_of_itself(closeups: Dataset) -> None:
-    assert (closeups.name, closeups.lists, closeups.demo, closeups.coverage) == ("close-ups", (), True, "40 pictures")
+    assert (closeups.name, closeups.lists, closeups.demo, closeups.coverage) == ("close-ups", (), True, "40 images")
     assert "Demonstration on two people" in closeups.description and "enlarged" in closeups.description
     assert len({sample.image_id for sample in closeups.samples}) == 40
 

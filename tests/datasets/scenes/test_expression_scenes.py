@@ -11,12 +11,12 @@ from facebench.datasets.faces.fer import EMOTIONS, load_fer
 from facebench.datasets.scenes.expression_scenes import _order
 from facebench.errors import DataError, UsageError
 
-from ...support.small_fer import some_pictures, write_folder
+from ...support.small_fer import some_images, write_folder
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_folder(tmp_path_factory.mktemp("data") / "fer2013", some_pictures(each=6)).parent
+    return write_folder(tmp_path_factory.mktemp("data") / "fer2013", some_images(each=6)).parent
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def composed(root: Path) -> Dataset:
     return load("expression-scenes?count=40", root=root)
 
 
-def test_pictures_and_faces(composed: Dataset) -> None:
+def test_images_and_faces(composed: Dataset) -> None:
     assert (composed.name, composed.demo, composed.lists) == ("expression-scenes?count=40", False, ())
     assert len({sample.image_id for sample in composed.samples}) == 40
     sizes, counts = [], []
@@ -57,8 +57,8 @@ def test_faces_do_not_overlap(composed: Dataset) -> None:
 
 
 def test_the_crop_in_a_box_is_the_face_of_its_label(composed: Dataset, root: Path) -> None:
-    """Cut every clear face out, bring it back to 48 pixels: it must agree with one picture, of its label."""
-    pictures = load_fer(root, "test")
+    """Cut every clear face out, fetch it back to 48 pixels: it must agree with one image, of its label."""
+    images = load_fer(root, "test")
     rows, columns = np.mgrid[:48, :48] + 0.5
     oval = np.hypot((columns - 24) / 24.5, (rows - 24) / 26.5) < 0.8
 
@@ -67,7 +67,7 @@ def test_the_crop_in_a_box_is_the_face_of_its_label(composed: Dataset, root: Pat
         values -= values.mean()
         return values / np.linalg.norm(values)
 
-    known = np.stack([unit(image) for image in pictures.images])
+    known = np.stack([unit(image) for image in images.images])
     seen = 0
     for sample in composed.samples:
         grey = cv2.cvtColor(decode(sample.source).image, cv2.COLOR_RGB2GRAY)
@@ -82,7 +82,7 @@ def test_the_crop_in_a_box_is_the_face_of_its_label(composed: Dataset, root: Pat
             agreement = known @ unit(crop)
             best = int(agreement.argmax())
             assert agreement[best] > 0.95 and np.sort(agreement)[-2] < 0.5
-            assert pictures.labels[best] == emotion
+            assert images.labels[best] == emotion
             seen += 1
     assert seen > 30
 
@@ -99,7 +99,7 @@ def test_determined_by_seed_split_and_number(composed: Dataset, root: Path) -> N
 
 
 def test_few_faces_come_again_and_it_is_said(composed: Dataset) -> None:
-    assert any("42 faces to draw from do not suffice for 40 pictures" in note for note in composed.notes)
+    assert any("42 faces to draw from do not suffice for 40 images" in note for note in composed.notes)
 
 
 def test_every_face_comes_before_any_comes_again() -> None:
@@ -124,12 +124,12 @@ def test_without_the_data(tmp_path: Path) -> None:
         load("expression-scenes", root=tmp_path)
 
 
-def test_blank_pictures_are_left_out(tmp_path: Path) -> None:
-    pictures = some_pictures({"test": "PublicTest"})
-    blank = {name: np.zeros((48, 48), np.uint8) for name in pictures}
-    half = {**pictures, "test/sad/PublicTest_0.png": np.full((48, 48), 9, np.uint8)}
-    assert "1 blank pictures" in load("expression-scenes?count=1", root=write_folder(tmp_path / "half", half)).notes[0]
-    with pytest.raises(DataError, match="only blank pictures in the split test"):
+def test_blank_images_are_left_out(tmp_path: Path) -> None:
+    images = some_images({"test": "PublicTest"})
+    blank = {name: np.zeros((48, 48), np.uint8) for name in images}
+    half = {**images, "test/sad/PublicTest_0.png": np.full((48, 48), 9, np.uint8)}
+    assert "1 blank images" in load("expression-scenes?count=1", root=write_folder(tmp_path / "half", half)).notes[0]
+    with pytest.raises(DataError, match="only blank images in the split test"):
         load("expression-scenes?count=1", root=write_folder(tmp_path / "blank", blank))
 
 

@@ -52,13 +52,13 @@ def test_files_that_are_not_there() -> None:
     for package, path in (("skimage", "data/absent.png"), ("no_such_package_here", "x.png")):
         with pytest.raises(UnavailableError, match=path) as error:
             package_file(package, path)
-        assert error.value.mend.startswith("pip install --force-reinstall --no-deps ")
+        assert error.value.remedy.startswith("pip install --force-reinstall --no-deps ")
     with pytest.raises(UnavailableError) as error:
         package_file("skimage", "data/absent.png")
-    assert error.value.mend.endswith("scikit-image")
+    assert error.value.remedy.endswith("scikit-image")
 
 
-def test_another_picture_under_the_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_image_under_the_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(portraits, "package_picture", lambda package, path: np.zeros((5, 5, 3), np.uint8))
     with pytest.raises(DataError, match=r"has 5x5 pixels, the boxes of `scenes` were marked in 512x600"):
         load_portraits()

@@ -23,11 +23,11 @@ def scenes() -> Dataset:
 def test_what_it_says_of_itself(scenes: Dataset) -> None:
     assert (scenes.name, scenes.lists, scenes.demo) == ("scenes", (), True)
     assert "Demonstration on two people" in scenes.description
-    assert scenes.coverage == "60 pictures"
+    assert scenes.coverage == "60 images"
     assert len({sample.image_id for sample in scenes.samples}) == 60
 
 
-def test_pictures_decode_and_vary_in_size(scenes: Dataset) -> None:
+def test_images_decode_and_vary_in_size(scenes: Dataset) -> None:
     shapes = set()
     for sample in scenes.samples:
         decoded = decode(sample.source)
@@ -91,11 +91,11 @@ def test_wrong_options(query: str) -> None:
 
 
 def test_composing_is_quick() -> None:
-    """Twice what storing the pictures as PNG takes, measured beside it: a busy machine is slower at both."""
+    """Twice what storing the images as PNG takes, measured beside it: a busy machine is slower at both."""
     began = time.process_time()
-    pictures = load("scenes?count=20")
+    images = load("scenes?count=20")
     composed = time.process_time()
-    for sample in pictures.samples:
+    for sample in images.samples:
         image = decode(sample.source).image
         assert image is not None
         encode_png(image)

@@ -18,7 +18,7 @@ def write(folder: Path, *rows: str, header: str = HEADER) -> Path:
     return path
 
 
-def test_labels_of_each_picture(tmp_path: Path) -> None:
+def test_labels_of_each_image(tmp_path: Path) -> None:
     path = write(
         tmp_path,
         ROW,
@@ -40,7 +40,7 @@ def test_labels_of_each_picture(tmp_path: Path) -> None:
         "perceived_skin": [-1, -1, 0, -1],
     }
     assert a.of_faces(4)["perceived_age"].dtype == np.int8
-    with pytest.raises(AnnotationError, match=r"face 2 \(from 0\) of a picture with 2 faces"):
+    with pytest.raises(AnnotationError, match=r"face 2 \(from 0\) of an image with 2 faces"):
         a.of_faces(2)
 
 

@@ -10,18 +10,18 @@ import pytest
 from facebench.datasets import load
 from facebench.datasets.sets.fddb import box_of_ellipse, read_ellipses
 from facebench.errors import AnnotationError, DataError, MissingDataError, UsageError
-from facebench.tests.support.wider_files import write_picture
+from facebench.tests.support.wider_files import write_image
 
 ROW = "67.36 44.51 -1.476417 105.25 87.21  1"
 
 
-def make(root: Path, folds: dict[int, str], pictures: list[str], below: str = "originalPics") -> Path:
+def make(root: Path, folds: dict[int, str], images: list[str], below: str = "originalPics") -> Path:
     for fold in range(1, 11):
         path = root / "FDDB-folds" / f"FDDB-fold-{fold:02d}-ellipseList.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(folds.get(fold, ""))
-    for name in pictures:
-        write_picture(root / below / f"{name}.jpg")
+    for name in images:
+        write_image(root / below / f"{name}.jpg")
     return root
 
 
@@ -45,7 +45,7 @@ def test_the_official_layout(tmp_path, parent, below):
         ("2002/a/img_1.jpg", 2),
         ("2003/b/img_1.jpg", 1),
     ]
-    assert (found.coverage, found.notes) == ("2 of 3 pictures", ("1 of 3 annotated pictures have no file.",))
+    assert (found.coverage, found.notes) == ("2 of 3 images", ("1 of 3 annotated images have no file.",))
     assert len(load("fddb", root=tmp_path, annotation_only=True)) == 3
     assert [sample.image_id for sample in load("fddb?folds=2", root=tmp_path).samples] == ["2003/b/img_1.jpg"]
     assert len(load("fddb?sample=1&seed=1", root=tmp_path)) == 1
@@ -54,14 +54,14 @@ def test_the_official_layout(tmp_path, parent, below):
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
-        ("../x\n1\n" + ROW, 1, "expected a picture such as"),
-        ("/x/y\n1\n" + ROW, 1, "expected a picture such as"),
+        ("../x\n1\n" + ROW, 1, "expected an image such as"),
+        ("/x/y\n1\n" + ROW, 1, "expected an image such as"),
         (f"a/b\none\n{ROW}", 2, "number of faces"),
         ("a/b\n1\n1 2 3", 3, "two radii"),
         ("a/b\n1\n0 2 3 4 5 1", 3, "two radii"),
         ("a/b\n1\nnan 2 3 4 5 1", 3, "two radii"),
         ("a/b\n2\n" + ROW, 4, "the end of the file"),
-        (f"a/b\n1\n{ROW}\na/b\n0", 4, "expected a picture such as"),
+        (f"a/b\n1\n{ROW}\na/b\n0", 4, "expected an image such as"),
     ],
 )
 def test_faults_name_file_and_line(tmp_path, text, line, message):
@@ -77,7 +77,7 @@ def test_faults_name_file_and_line(tmp_path, text, line, message):
         ("fddb?folds=0", UsageError, "folds=0, expected some of 1 to 10"),
         ("fddb?folds=1,1", UsageError, "folds=1,1"),
         ("fddb?fold=1", UsageError, "no option 'fold'"),
-        ("fddb", DataError, "none of the 1 annotated pictures"),
+        ("fddb", DataError, "none of the 1 annotated images"),
     ],
 )
 def test_what_cannot_be_loaded(tmp_path, name, kind, message):
@@ -86,12 +86,12 @@ def test_what_cannot_be_loaded(tmp_path, name, kind, message):
         load(name, root=tmp_path)
 
 
-def test_a_picture_in_two_folds(tmp_path):
+def test_a_image_in_two_folds(tmp_path):
     make(tmp_path, {1: f"a/b\n1\n{ROW}\n", 5: f"a/b\n1\n{ROW}\n"}, ["a/b"])
     with pytest.raises(AnnotationError, match="a/b in two folds"):
         load("fddb", root=tmp_path)
 
 
-def test_nothing_there_says_how_to_bring_it(tmp_path):
+def test_nothing_there_says_how_to_fetch_it(tmp_path):
     with pytest.raises(MissingDataError, match="facebench data fetch fddb"):
         load("fddb", root=tmp_path)

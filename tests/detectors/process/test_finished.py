@@ -125,10 +125,10 @@ def test_a_thread_that_fills_the_arrays_later(kind: str) -> None:
 
 
 class ReusesItsBuffer(Good):
-    """Returns the same memory for each picture, which holds the answer to the picture before until somebody waits."""
+    """Returns the same memory for each image, which holds the answer to the image before until somebody waits."""
 
     def __init__(self) -> None:
-        super().__init__(score_floor=0.0)  # so that it answers to the mirrored picture as well
+        super().__init__(score_floor=0.0)  # so that it answers to the mirrored image as well
         self._memory = np.zeros((1, 4), np.float32)
         self._later: list[Callable[[], None]] = []
 
@@ -180,5 +180,5 @@ def test_what_is_no_result() -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 300, 3), (240, 320, 3)])
-def test_a_picture_without_faces(shape: tuple[int, ...]) -> None:
+def test_a_image_without_faces(shape: tuple[int, ...]) -> None:
     assert unfinished(Good(), np.zeros(shape, np.uint8), cpu_clock=lambda: 0.0, wait=lambda seconds: None) is None

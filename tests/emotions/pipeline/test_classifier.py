@@ -174,7 +174,7 @@ def test_the_shipped_file_is_the_one_its_code_names() -> None:
     assert properties["classes"].split(",") == list(EMOTIONS)
 
 
-def test_the_shipped_network_takes_extreme_pictures() -> None:
+def test_the_shipped_network_takes_extreme_images() -> None:
     faces = np.stack([np.zeros((48, 48)), np.full((48, 48), 255), np.eye(48) * 255]).astype(np.uint8)
     probabilities = create_classifier("facebench").classify(faces)
     assert np.isfinite(probabilities).all()

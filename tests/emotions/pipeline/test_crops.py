@@ -65,7 +65,7 @@ def test_windows(box: tuple[float, ...], policy: CropPolicy, expected: tuple[int
     ("box", "rows", "columns"),
     [
         pytest.param((10, 20, 13, 24), [20, 21, 22, 23], [10, 11, 12], id="inside"),
-        pytest.param((0, 0, 200, 100), range(100), range(200), id="the whole picture"),
+        pytest.param((0, 0, 200, 100), range(100), range(200), id="the whole image"),
         pytest.param((-2, -1, 2, 2), [0, 0, 1], [0, 0, 0, 1], id="over the top left corner"),
         pytest.param((198, 97, 203, 102), [97, 98, 99, 99, 99], [198, 199, 199, 199, 199], id="over the bottom right"),
         pytest.param((-9, 5, -7, 8), [5, 6, 7], [0, 0], id="wholly left: the edge drawn out"),
@@ -103,20 +103,20 @@ def test_views_are_taken_and_nothing_is_shared_or_changed(policy: CropPolicy) ->
     x=st.integers(-80, 240), y=st.integers(-80, 160), width=st.integers(0, 200), height=st.integers(0, 200),
     shift=st.tuples(st.integers(-50, 50), st.integers(-50, 50)), policy=st.sampled_from(SWEEP),
 )  # fmt: skip
-def test_a_picture_moved_with_its_face_gives_the_same_crop(
+def test_a_image_moved_with_its_face_gives_the_same_crop(
     x: int, y: int, width: int, height: int, shift: tuple[int, int], policy: CropPolicy
 ) -> None:
-    """Coordinates in quarters of a pixel, so that halves are met; the face may reach out of the picture by far."""
+    """Coordinates in quarters of a pixel, so that halves are met; the face may reach out of the image by far."""
     box = np.array([x, y, x + width, y + height]) / 4
     small = np.random.default_rng(0).integers(0, 256, (40, 60, 3)).astype(np.uint8)
-    # The margin is the edge drawn out: outside the small picture both show the same.
+    # The margin is the edge drawn out: outside the small image both show the same.
     big = cv2.copyMakeBorder(small, 250, 250, 250, 250, cv2.BORDER_REPLICATE)
     where = np.array([250 + shift[0], 250 + shift[1]])
     moved = np.roll(big, shift[::-1], (0, 1))
     landmarks = CANONICAL * 20 + [x / 4, y / 4]
     one = crop(small, box, landmarks, policy)
     two = crop(moved, box + np.tile(where, 2), landmarks + where, policy)
-    if one.shape == two.shape:  # else cut by the picture's size, which differs
+    if one.shape == two.shape:  # else cut by the image's size, which differs
         difference = np.abs(one.astype(int) - two)
         assert difference.max() <= (2 if policy.align else 0)  # OpenCV interpolates in 32nds of a pixel
     else:
@@ -126,13 +126,13 @@ def test_a_picture_moved_with_its_face_gives_the_same_crop(
 def face(
     angle_degrees: float, side: float, centre: complex, size: tuple[int, int] = (300, 400)
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A black picture with a bright dot on each landmark of a face turned by an angle, and the landmarks."""
+    """A black image with a bright dot on each landmark of a face turned by an angle, and the landmarks."""
     turn = side * np.exp(1j * math.radians(angle_degrees))
     points = np.array([turn * (point - (0.5 + 0.5j)) + centre for point in CANONICAL_LANDMARKS])
-    picture = np.zeros((*size, 3), np.uint8)
+    image = np.zeros((*size, 3), np.uint8)
     for point in points:
         cv2.circle(
-            picture,
+            image,
             (round((point.real - 0.5) * 16), round((point.imag - 0.5) * 16)),
             4 * 16,
             (255,) * 3,
@@ -140,14 +140,14 @@ def face(
             cv2.LINE_AA,
             4,
         )
-    return picture, np.stack([points.real, points.imag], axis=1)
+    return image, np.stack([points.real, points.imag], axis=1)
 
 
 @pytest.mark.parametrize("angle", [0, 20, -35, 90, 180])
 @pytest.mark.parametrize("margin", [0.0, 0.25, -0.1])
 def test_an_aligned_crop_puts_eyes_and_mouth_where_they_belong(angle: float, margin: float) -> None:
-    picture, landmarks = face(angle, 120, 200 + 150j)
-    got = crop(picture, (0, 0, 1, 1), landmarks, CropPolicy(margin, align=True))
+    image, landmarks = face(angle, 120, 200 + 150j)
+    got = crop(image, (0, 0, 1, 1), landmarks, CropPolicy(margin, align=True))
     side = round(120 * (1 + 2 * margin))
     assert got.shape == (side, side)
     count, _, _, centres = cv2.connectedComponentsWithStats((got > 127).astype(np.uint8))
@@ -170,7 +170,7 @@ def test_an_aligned_crop_reaching_out_repeats_the_edge() -> None:
     assert rows_and_columns(got) == ([*range(70, 100), *[99] * 10], [*[0] * 10, *range(30)])
 
 
-def test_a_picture_wider_than_opencv_can_warp() -> None:
+def test_a_image_wider_than_opencv_can_warp() -> None:
     wide = np.broadcast_to((np.arange(40_000) % 251)[None, :, None], (60, 40_000, 3)).astype(np.uint8)
     got = crop(wide, (0, 0, 1, 1), CANONICAL * 40 + [39_000, 5], CropPolicy(align=True))
     assert got[0].tolist() == (np.arange(39_000, 39_040) % 251).tolist()
@@ -198,10 +198,10 @@ def test_aligning_falls_back_to_the_box(landmarks: np.ndarray | None, can: bool)
 @pytest.mark.parametrize(
     ("image", "box", "landmarks", "says"),
     [
-        pytest.param(None, (0, 0, 1, 1), None, "NoneType as a picture", id="no picture"),
-        pytest.param(GRADIENT[..., 0], (0, 0, 1, 1), None, r"\(100, 200\) as a picture", id="grey picture"),
+        pytest.param(None, (0, 0, 1, 1), None, "NoneType as an image", id="no image"),
+        pytest.param(GRADIENT[..., 0], (0, 0, 1, 1), None, r"\(100, 200\) as an image", id="grey image"),
         pytest.param(GRADIENT.astype(float), (0, 0, 1, 1), None, "float64", id="floats"),
-        pytest.param(GRADIENT[:0], (0, 0, 1, 1), None, "at least one pixel", id="empty picture"),
+        pytest.param(GRADIENT[:0], (0, 0, 1, 1), None, "at least one pixel", id="empty image"),
         pytest.param(GRADIENT, (0, 0, math.nan, 1), None, "finite", id="NaN in the box"),
         pytest.param(GRADIENT, (0, 0, math.inf, 1), None, "finite", id="an endless box"),
         pytest.param(GRADIENT, (5, 0, 1, 1), None, "x2 >= x1", id="x2 < x1"),

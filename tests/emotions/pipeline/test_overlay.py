@@ -21,16 +21,16 @@ def found(*boxes: tuple[float, ...], emotion: str = "happy") -> FaceEmotions:
     return FaceEmotions(detections, probabilities, np.zeros(n, bool), PipelineTimes(0, 0, 0))
 
 
-def coloured(picture: np.ndarray, emotion: str) -> np.ndarray:
-    """Where a picture has the exact colour of an emotion: bool (h, w)."""
-    return (picture == COLOURS[emotion]).all(axis=2)
+def coloured(image: np.ndarray, emotion: str) -> np.ndarray:
+    """Where an image has the exact colour of an emotion: bool (h, w)."""
+    return (image == COLOURS[emotion]).all(axis=2)
 
 
-def plate(picture: np.ndarray, emotion: str = "happy") -> tuple[int, int, int, int]:
+def plate(image: np.ndarray, emotion: str = "happy") -> tuple[int, int, int, int]:
     """Left, top, right, bottom of the label's plate: what is left of the colour without the box's lines."""
-    line = max(1, round(max(picture.shape) / 500))
+    line = max(1, round(max(image.shape) / 500))
     kernel = np.ones((2 * line, 2 * line), np.uint8)
-    rows, columns = np.nonzero(cv2.morphologyEx(coloured(picture, emotion).astype(np.uint8), cv2.MORPH_OPEN, kernel))
+    rows, columns = np.nonzero(cv2.morphologyEx(coloured(image, emotion).astype(np.uint8), cv2.MORPH_OPEN, kernel))
     return int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1
 
 
@@ -39,27 +39,27 @@ GREY = np.full((240, 320, 3), 100, np.uint8)
 
 @pytest.mark.parametrize("emotion", EMOTIONS)
 def test_the_box_has_its_emotions_colour_and_a_dark_rim(emotion: str) -> None:
-    picture = draw(GREY, found((100, 80, 180, 190), emotion=emotion))
-    assert (picture[120:180, 100] == COLOURS[emotion]).all()
-    assert (picture[120:180, 180] == COLOURS[emotion]).all()
-    assert (picture[80, 110:170] == COLOURS[emotion]).all()
-    assert (picture[190, 110:170] == COLOURS[emotion]).all()
-    assert (picture[120:180, [99, 101]] == 0).all()
-    assert (picture[120:170, 120:160] == 100).all()  # the face itself is left to be seen
+    image = draw(GREY, found((100, 80, 180, 190), emotion=emotion))
+    assert (image[120:180, 100] == COLOURS[emotion]).all()
+    assert (image[120:180, 180] == COLOURS[emotion]).all()
+    assert (image[80, 110:170] == COLOURS[emotion]).all()
+    assert (image[190, 110:170] == COLOURS[emotion]).all()
+    assert (image[120:180, [99, 101]] == 0).all()
+    assert (image[120:170, 120:160] == 100).all()  # the face itself is left to be seen
 
 
 def test_the_input_is_left_as_it_is_and_may_be_a_view() -> None:
     view = GREY[::-1, ::-1]
     view.setflags(write=False)
-    picture = draw(view, found((100, 80, 180, 190)))
+    image = draw(view, found((100, 80, 180, 190)))
     assert (GREY == 100).all()
-    assert not np.shares_memory(picture, GREY)
-    assert (picture == draw(GREY, found((100, 80, 180, 190)))).all()
+    assert not np.shares_memory(image, GREY)
+    assert (image == draw(GREY, found((100, 80, 180, 190)))).all()
 
 
 def test_without_faces_it_is_a_copy() -> None:
-    picture = draw(GREY, found())
-    assert (picture == GREY).all() and not np.shares_memory(picture, GREY)
+    image = draw(GREY, found())
+    assert (image == GREY).all() and not np.shares_memory(image, GREY)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_without_faces_it_is_a_copy() -> None:
         pytest.param((-50, -50, 400, 400), "inside", id="no room at all"),
     ],
 )
-def test_the_label_stays_in_the_picture(box: tuple[float, ...], side: str) -> None:
+def test_the_label_stays_in_the_image(box: tuple[float, ...], side: str) -> None:
     left, top, right, bottom = plate(draw(GREY, found(box)))
     assert 0 <= left < right <= 320 and 0 <= top < bottom <= 240
     x1, y1, x2, y2 = box
@@ -87,9 +87,9 @@ def test_a_small_face_has_text_as_large_as_a_large_one(size: tuple[int, int]) ->
     image = np.full((*size, 3), 100, np.uint8)
     heights = []
     for side in (8, 100):
-        picture = draw(image, found((60, 60, 60 + side, 60 + side)))
-        left, top, right, bottom = plate(picture)
-        ink = (picture[top:bottom, left:right].sum(axis=2, dtype=int) < 150).any(axis=1)
+        shown = draw(image, found((60, 60, 60 + side, 60 + side)))
+        left, top, right, bottom = plate(shown)
+        ink = (shown[top:bottom, left:right].sum(axis=2, dtype=int) < 150).any(axis=1)
         heights.append(int(np.ptp(np.nonzero(ink)[0])) + 1)
     assert heights[0] == heights[1] >= 9
 
@@ -112,16 +112,16 @@ def test_the_track_is_written() -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (8, 8), (48, 64)])
-def test_a_picture_smaller_than_its_label(size: tuple[int, int]) -> None:
-    picture = draw(np.zeros((*size, 3), np.uint8), found((0, 0, *size[::-1])))
-    assert picture.shape == (*size, 3)
-    assert coloured(picture, "happy").any()
+def test_a_image_smaller_than_its_label(size: tuple[int, int]) -> None:
+    image = draw(np.zeros((*size, 3), np.uint8), found((0, 0, *size[::-1])))
+    assert image.shape == (*size, 3)
+    assert coloured(image, "happy").any()
 
 
 @pytest.mark.parametrize("box", [(1e8, 1e8, 2e8, 2e8), (-2e8, -2e8, -1e8, -1e8), (50, 50, 50, 50)])
 def test_absurd_boxes_do_not_fail(box: tuple[float, ...]) -> None:
-    picture = draw(GREY, found(box))
-    left, top, right, bottom = plate(picture)
+    image = draw(GREY, found(box))
+    left, top, right, bottom = plate(image)
     assert 0 <= left < right <= 320 and 0 <= top < bottom <= 240
 
 

@@ -33,10 +33,10 @@ def test_faces_and_what_they_show_best_first() -> None:
     assert found.labels == ("sad", "neutral", "happy")
     assert found.detections.boxes.tolist() == [[20, 30, 80, 90], [120, 40, 170, 90], [200, 100, 240, 140]]
     assert (found.probabilities.dtype, found.probabilities.shape) == (np.float32, (3, 7))
-    assert [len(batch) for batch in classifier.batches] == [3]  # all faces of a picture at once
+    assert [len(batch) for batch in classifier.batches] == [3]  # all faces of an image at once
 
 
-def test_a_picture_without_faces_asks_no_classifier() -> None:
+def test_a_image_without_faces_asks_no_classifier() -> None:
     """Nor loads the one that comes with facebench."""
     pipeline = EmotionPipeline(BrightBoxes())
     found = pipeline.find(scene())
@@ -109,7 +109,7 @@ def test_records_are_ready_for_json() -> None:
     assert set(without) == {"box", "score", "emotion", "probabilities"}
 
 
-def test_the_picture_is_left_alone_and_may_be_a_view() -> None:
+def test_the_image_is_left_alone_and_may_be_a_view() -> None:
     mirrored = THREE[:, ::-1]
     mirrored.setflags(write=False)
     before = mirrored.copy()
@@ -133,7 +133,7 @@ def test_closing_closes_the_detector() -> None:
         pytest.param(np.zeros((5, 5, 3), np.float32), "float32", id="floats"),
     ],
 )
-def test_what_is_no_picture_is_refused_before_the_detector(image: object, says: str) -> None:
+def test_what_is_no_image_is_refused_before_the_detector(image: object, says: str) -> None:
     detector = BrightBoxes()
     with pytest.raises(UsageError, match=says):
         EmotionPipeline(detector, classifier=GreyLevels())(image)  # type: ignore[arg-type]

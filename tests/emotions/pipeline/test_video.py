@@ -31,22 +31,22 @@ def moving(frame: int) -> np.ndarray:
     return scene(walker, (240, 160, 50, 190)) if frame >= 10 else scene(walker)
 
 
-def make(path: Path, pictures: list[np.ndarray], rate: float = RATE, fourcc: str = "mp4v") -> Path:
-    height, width = pictures[0].shape[:2]
+def make(path: Path, images: list[np.ndarray], rate: float = RATE, fourcc: str = "mp4v") -> Path:
+    height, width = images[0].shape[:2]
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*fourcc), rate, (width, height))
     assert writer.isOpened()
-    for picture in pictures:
-        writer.write(picture[..., ::-1].copy())
+    for image in images:
+        writer.write(image[..., ::-1].copy())
     writer.release()
     return path
 
 
 def read(path: Path) -> tuple[list[np.ndarray], float]:
     capture = cv2.VideoCapture(str(path))
-    pictures = []
+    images = []
     while (got := capture.read())[0]:
-        pictures.append(got[1][..., ::-1])
-    return pictures, capture.get(cv2.CAP_PROP_FPS)
+        images.append(got[1][..., ::-1])
+    return images, capture.get(cv2.CAP_PROP_FPS)
 
 
 def pipeline() -> EmotionPipeline:
@@ -63,22 +63,22 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_in_and_out(clip: Path, tmp_path: Path) -> None:
-    """As many frames, of the same size and rate, with boxes and labels; a line a frame; a report that adds up."""
+    """As many frames, of the same size and rate, with boxes and labels; one line per frame; a report that adds up."""
     out, jsonl = tmp_path / "new folder" / "out.mp4", tmp_path / "other" / "out.jsonl"
     report = process_video(clip, pipeline(), output=out, jsonl=jsonl, clock=Ticks())
-    pictures, rate = read(out)
-    assert (len(pictures), pictures[0].shape, rate) == (FRAMES, (240, 320, 3), RATE)
+    images, rate = read(out)
+    assert (len(images), images[0].shape, rate) == (FRAMES, (240, 320, 3), RATE)
     lines = lines_of(jsonl)
     assert [line["frame"] for line in lines] == list(range(FRAMES))
     np.testing.assert_allclose([line["time_s"] for line in lines], np.arange(FRAMES) / RATE, atol=1e-3)
-    for line, picture in zip(lines, pictures, strict=True):
+    for line, image in zip(lines, images, strict=True):
         assert len(line["faces"]) == (2 if line["frame"] >= 10 else 1)
         for face in line["faces"]:
             x1, y1, x2, y2 = (round(value) for value in face["box"])
-            plate = picture[y1 - 12 : y1 - 4, x1 + 2 : x1 + 30].reshape(-1, 3)
+            plate = image[y1 - 12 : y1 - 4, x1 + 2 : x1 + 30].reshape(-1, 3)
             alike = np.abs(plate.astype(int) - COLOURS[face["emotion"]]).max(axis=1) < 40  # the codec changes colours
             assert alike.mean() > 0.3  # the rest is text
-            assert picture[(y1 + y2) // 2, x2 - 2 : x2 + 3].min() < 60  # the dark rim of the box, on a bright face
+            assert image[(y1 + y2) // 2, x2 - 2 : x2 + 3].min() < 60  # the dark rim of the box, on a bright face
     walkers = [face for line in lines for face in line["faces"] if face["track"] == 1]
     assert [round(face["box"][0]) for face in walkers] == pytest.approx([20 + 5 * n for n in range(FRAMES)], abs=2)
     assert {face["track"] for line in lines for face in line["faces"]} == {1, 2}
@@ -106,8 +106,8 @@ def test_emotions_change_once_and_within_the_time_constant(clip: Path, tmp_path:
 def test_every_nth_frame_lasts_as_long(clip: Path, tmp_path: Path, every: int, count: int) -> None:
     out, jsonl = tmp_path / "o.mp4", tmp_path / "o.jsonl"
     report = process_video(clip, pipeline(), output=out, jsonl=jsonl, every=every)
-    pictures, rate = read(out)
-    assert (report.frames_read, report.frames_processed, len(pictures)) == (FRAMES, count, count)
+    images, rate = read(out)
+    assert (report.frames_read, report.frames_processed, len(images)) == (FRAMES, count, count)
     assert rate == pytest.approx(RATE / every, rel=1e-3)
     assert [line["frame"] for line in lines_of(jsonl)] == list(range(0, FRAMES, every))
     assert lines_of(jsonl)[-1]["time_s"] == pytest.approx((count - 1) * every / RATE, abs=1e-3)
@@ -133,11 +133,11 @@ def test_a_video_without_faces(tmp_path: Path) -> None:
 
 def test_odd_sides_lose_nothing(tmp_path: Path) -> None:
     """MPEG-4 has even sides: OpenCV alone would cut the last row and column off."""
-    pictures = [Image.fromarray(scene((10 + n, 10, 8, 200), size=(47, 65))) for n in range(3)]
-    pictures[0].save(tmp_path / "c.gif", save_all=True, append_images=pictures[1:], duration=100)
+    images = [Image.fromarray(scene((10 + n, 10, 8, 200), size=(47, 65))) for n in range(3)]
+    images[0].save(tmp_path / "c.gif", save_all=True, append_images=images[1:], duration=100)
     report = process_video(tmp_path / "c.gif", pipeline(), output=tmp_path / "o.mp4")
     assert (report.width, report.height) == (65, 47)
-    assert [picture.shape for picture in read(tmp_path / "o.mp4")[0]] == [(48, 66, 3)] * 3
+    assert [image.shape for image in read(tmp_path / "o.mp4")[0]] == [(48, 66, 3)] * 3
 
 
 def interrupting(after: int) -> Callable[[VideoProgress], None]:
@@ -206,7 +206,7 @@ def test_a_missing_classifier_is_told_before_anything_is_written(
 
 
 def index_first(content: bytes) -> bytes:
-    """Move an MP4's index before its pictures, as for streaming, so that a cut file still has it."""
+    """Move an MP4's index before its images, as for streaming, so that a cut file still has it."""
     boxes, at = {}, 0
     while at < len(content):
         size = int.from_bytes(content[at : at + 4], "big")
@@ -340,8 +340,8 @@ def test_an_interrupt_between_writing_and_counting_is_no_full_disk(
     """One frame more in the file than was counted: the report says stopped, and the file plays."""
     put = VideoWriter._put
 
-    def interrupted(self: VideoWriter, picture: np.ndarray) -> None:
-        put(self, picture)
+    def interrupted(self: VideoWriter, image: np.ndarray) -> None:
+        put(self, image)
         if self.frames_written == 4:
             self.frames_written -= 1
             raise KeyboardInterrupt
@@ -363,10 +363,10 @@ def test_a_video_has_one_size(tmp_path: Path) -> None:
 
 
 class FakeCapture:
-    """What cv2.VideoCapture is to its user: so many pictures, then none; properties as given."""
+    """What cv2.VideoCapture is to its user: so many images, then none; properties as given."""
 
-    def __init__(self, pictures: int, properties: dict[int, float] | None = None) -> None:
-        self.left, self.properties, self.released = pictures, properties or {}, False
+    def __init__(self, images: int, properties: dict[int, float] | None = None) -> None:
+        self.left, self.properties, self.released = images, properties or {}, False
 
     def isOpened(self) -> bool:
         return True
@@ -409,21 +409,21 @@ class Clock:
 def test_a_camera_is_timed_by_the_clock_and_its_video_lasts_as_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A picture every 100 ms from a camera of 30 a second: three frames each in the video."""
+    """An image every 100 ms from a camera of 30 a second: three frames each in the video."""
     capture = FakeCapture(1000, {cv2.CAP_PROP_FPS: 30.0})
     with_capture(monkeypatch, capture)
     out, jsonl = tmp_path / "o.mp4", tmp_path / "o.jsonl"
     report = process_video(0, pipeline(), output=out, jsonl=jsonl, observer=interrupting(5), clock=Clock())
     assert [line["time_s"] for line in lines_of(jsonl)] == [0, 0.1, 0.2, 0.3, 0.4]
-    pictures, rate = read(out)
-    assert (len(pictures), rate) == (4 * 3 + 1, 30)
+    images, rate = read(out)
+    assert (len(images), rate) == (4 * 3 + 1, 30)
     assert (report.source, report.stopped, report.frames_announced, report.video_s) == ("camera 0", True, None, 0.4)
     assert capture.released
 
 
 def test_a_camera_that_ends_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_capture(monkeypatch, FakeCapture(3))
-    with pytest.raises(VideoError, match="camera 0 gave no more pictures after 3"):
+    with pytest.raises(VideoError, match="camera 0 gave no more images after 3"):
         process_video(0, pipeline(), output=tmp_path / "o.mp4", clock=Clock())
     assert len(read(tmp_path / "o.mp4")[0]) == round(0.2 * FALLBACK_RATE) + 1
 

@@ -59,8 +59,8 @@ def report(labels: list[int], answers: list[int], **options: int) -> Classificat
 @pytest.mark.parametrize(
     ("labels", "answers"),
     [
-        pytest.param([0], [0], id="one picture, right"),
-        pytest.param([0], [1], id="one picture, wrong"),
+        pytest.param([0], [0], id="one image, right"),
+        pytest.param([0], [1], id="one image, wrong"),
         pytest.param([0, 0, 0], [0, 0, 1], id="one class shown"),
         pytest.param([0, 1, 2], [2, 2, 2], id="one class answered"),
         pytest.param([0, 1, 2], [1, 2, 0], id="all wrong"),
@@ -75,7 +75,7 @@ def test_rates_are_those_of_loops(labels: list[int], answers: list[int]) -> None
         assert getattr(got, name).value == pytest.approx(expected[name], nan_ok=True), name
     for name in ("precision", "recall", "f1"):
         assert [part.value for part in getattr(got, name)] == pytest.approx(expected[name], nan_ok=True), name
-    assert got.confusion.sum() == got.pictures == len(labels)
+    assert got.confusion.sum() == got.images == len(labels)
     assert got.confusion.trace() == sum(a == b for a, b in zip(labels, answers, strict=True))
 
 
@@ -91,7 +91,7 @@ def test_nothing_shown_has_no_rates() -> None:
     assert all(np.isnan(value).all() for value in rates.values())
 
 
-def test_intervals_are_those_of_pictures_really_repeated() -> None:
+def test_intervals_are_those_of_images_really_repeated() -> None:
     random = np.random.default_rng(3)
     labels = random.integers(0, 3, 40)
     probabilities = random.dirichlet(np.ones(3), 40)
@@ -131,7 +131,7 @@ def ece_by_loops(confidences: np.ndarray, right: np.ndarray, bins: int) -> float
         pytest.param([1.0, 1.0], [False, False], 1.0, id="sure and wrong"),
         pytest.param([0.5, 0.5], [True, False], 0.0, id="half sure, half right"),
         pytest.param([0.8] * 5, [True, True, True, True, False], 0.0, id="as sure as right"),
-        pytest.param([0.2, 0.9], [False, True], 0.15, id="two bins: 0.2 and 0.1, half of the pictures each"),
+        pytest.param([0.2, 0.9], [False, True], 0.15, id="two bins: 0.2 and 0.1, half of the images each"),
     ],
 )
 def test_calibration_error_by_hand(confidences: list[float], right: list[bool], expected: float) -> None:
@@ -144,7 +144,7 @@ def test_calibration_error_by_hand(confidences: list[float], right: list[bool], 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=30), st.randoms())
-def test_the_order_of_pictures_says_nothing(pairs: list[tuple[int, int]], random: object) -> None:
+def test_the_order_of_images_says_nothing(pairs: list[tuple[int, int]], random: object) -> None:
     shuffled = pairs[:]
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     a, b = (report([p[0] for p in some], [p[1] for p in some], draws=0) for some in (pairs, shuffled))
@@ -156,7 +156,7 @@ def test_the_order_of_pictures_says_nothing(pairs: list[tuple[int, int]], random
 @pytest.mark.parametrize(
     ("labels", "probabilities", "says"),
     [
-        pytest.param([], np.zeros((0, 3)), "n > 0", id="no picture"),
+        pytest.param([], np.zeros((0, 3)), "n > 0", id="no image"),
         pytest.param([0, 1], confident([0]), r"\(n, 3\)", id="fewer probabilities than labels"),
         pytest.param([0], confident([0], classes=4), r"\(1, 4\)", id="another number of classes"),
         pytest.param([3], confident([0]), "0 to 2", id="a label without a class"),

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from facebench.datasets.faces.ckplus import CkPictures
-from facebench.datasets.faces.fer import EMOTIONS, FerPictures
+from facebench.datasets.faces.ckplus import CkImages
+from facebench.datasets.faces.fer import EMOTIONS, FerImages
 from facebench.emotions.pipeline.classifier import EmotionClassifier
 from facebench.emotions.scoring.evaluation import (
     TITLES,
@@ -24,21 +24,21 @@ from facebench.errors import DataError
 from facebench.tests.support.small_classifier import levels, model
 
 CLASSIFIER = EmotionClassifier(model(), name="always the last")
-"""Its highest logit is that of the last class, surprise, on every picture that is not black."""
+"""Its highest logit is that of the last class, surprise, on every image that is not black."""
 
 
-def fer(usages: dict[str, int], part: str = "test") -> FerPictures:
-    """Grey pictures, the classes in turn."""
+def fer(usages: dict[str, int], part: str = "test") -> FerImages:
+    """Grey images, the classes in turn."""
     usage = np.array([name for name, count in usages.items() for _ in range(count)], "U11")
     n = len(usage)
     parts = np.where(usage == "Training", "validate", part).astype("U8")
     images = np.full((n, 48, 48), 90, np.uint8)
-    return FerPictures(tuple(f"{i}.jpg" for i in range(n)), images, (np.arange(n) % 7).astype(np.int8), usage, parts)
+    return FerImages(tuple(f"{i}.jpg" for i in range(n)), images, (np.arange(n) % 7).astype(np.int8), usage, parts)
 
 
-def ck(labels: list[int]) -> CkPictures:
+def ck(labels: list[int]) -> CkImages:
     images = np.full((len(labels), 48, 48), 90, np.uint8)
-    return CkPictures(tuple(f"{i}.png" for i in range(len(labels))), images, np.array(labels, np.int8))
+    return CkImages(tuple(f"{i}.png" for i in range(len(labels))), images, np.array(labels, np.int8))
 
 
 def test_every_data_set_that_is_there_is_reported():
@@ -46,7 +46,7 @@ def test_every_data_set_that_is_there_is_reported():
     both = fer({"Training": 7, "PublicTest": 14, "PrivateTest": 21})
     found = evaluate(CLASSIFIER, both, ck([0, 6, 6, -1]), observer=told.append)
     assert told == [TITLES[name] for name in found.reports]
-    assert {name: report.pictures for name, report in found.reports.items()} == {
+    assert {name: report.images for name, report in found.reports.items()} == {
         "private": 21,
         "public": 14,
         "validate": 7,
@@ -62,7 +62,7 @@ def test_private_test_is_told_apart_by_what_repeats_training():
     repeated = np.zeros(42, bool)
     repeated[[0, 21, 22, 23]] = True  # one of Training, which counts nowhere, and three of PrivateTest
     found = evaluate(CLASSIFIER, fer({"Training": 7, "PublicTest": 14, "PrivateTest": 21}), repeated=repeated).reports
-    assert {name: report.pictures for name, report in found.items()} == {
+    assert {name: report.images for name, report in found.items()} == {
         "private": 21,
         "private-new": 18,
         "private-repeated": 3,
@@ -79,7 +79,7 @@ def test_a_csv_without_the_studys_split_has_no_row_of_it():
 
 @pytest.mark.parametrize("contempt", [[], [-1, -1]])
 def test_nothing_to_classify_is_refused(contempt):
-    with pytest.raises(DataError, match="no picture"):
+    with pytest.raises(DataError, match="no image"):
         evaluate(CLASSIFIER, None, ck(contempt))
 
 
@@ -98,8 +98,8 @@ def test_a_mean_of_precisions_is_no_accuracy(why, confusion, mean, accuracy):
     assert found.less_accuracy.value == pytest.approx(mean - accuracy)
 
 
-def test_its_intervals_are_those_of_resampled_pictures():
-    """Drawn picture by picture, as the definition says, with another generator."""
+def test_its_intervals_are_those_of_resampled_images():
+    """Drawn image by image, as the definition says, with another generator."""
     confusion = np.array([[60, 20, 5], [10, 90, 10], [5, 15, 25]])
     found = mean_of_precisions(confusion, draws=2000)
     shown = np.repeat(np.arange(9), confusion.ravel())
@@ -151,13 +151,13 @@ def test_the_text_has_a_row_a_data_set_and_every_class():
     assert any(line.startswith("CK+: the probabilities of the six classes") for line in lines)
 
 
-def test_a_split_is_measured_on_its_own_pictures() -> None:
-    """The network of `model` answers the last class for any light picture, so its score is that class's share."""
-    pictures = fer({"PublicTest": 10, "PrivateTest": 11})
+def test_a_split_is_measured_on_its_own_images() -> None:
+    """The network of `model` answers the last class for any light image, so its score is that class's share."""
+    images = fer({"PublicTest": 10, "PrivateTest": 11})
     classifier = EmotionClassifier(model(), name="m")
-    report = measure(classifier, pictures, "public")
-    labels = pictures.labels[pictures.usage == "PublicTest"]
-    assert report.pictures == len(labels)
+    report = measure(classifier, images, "public")
+    labels = images.labels[images.usage == "PublicTest"]
+    assert report.images == len(labels)
     assert report.accuracy.value == pytest.approx((labels == 6).mean())
     assert report.confusion.sum(0).tolist() == [0] * 6 + [len(labels)]
 

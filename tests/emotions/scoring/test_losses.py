@@ -17,7 +17,7 @@ from facebench.emotions.scoring.losses import (
     Answers,
     EndToEnd,
     LabelledFaces,
-    count_pictures,
+    count_images,
     differences,
     end_to_end,
     rates_of,
@@ -29,14 +29,14 @@ from hypothesis import strategies as st
 ONCE = np.ones((1, 3), np.int32)
 
 
-def known(labels, picture, heights=None, pictures: int = 3) -> LabelledFaces:
+def known(labels, image, heights=None, images: int = 3) -> LabelledFaces:
     heights = np.full(len(labels), 50.0) if heights is None else np.array(heights, np.float64)
-    return LabelledFaces(np.array(labels, np.int8), np.array(picture, np.int64), heights, pictures)
+    return LabelledFaces(np.array(labels, np.int8), np.array(image, np.int64), heights, images)
 
 
 def answers(faces, alarms=()) -> Answers:
-    pictures, emotions = zip(*alarms, strict=True) if alarms else ((), ())
-    return Answers(np.array(faces, np.int8), np.array(pictures, np.int64), np.array(emotions, np.int8))
+    images, emotions = zip(*alarms, strict=True) if alarms else ((), ())
+    return Answers(np.array(faces, np.int8), np.array(images, np.int64), np.array(emotions, np.int8))
 
 
 def oracle(*emotions: int) -> np.ndarray:
@@ -69,7 +69,7 @@ def test_no_face_gives_no_rate():
     score = end_to_end(known([], []), oracle(), answers([]), ONCE)
     assert all(math.isnan(score.rates[name].value) for name in RATES[:6])
     assert (score.by_emotion, score.by_size, score.totals.faces) == ((), (), 0)
-    assert score.totals.pictures == 3
+    assert score.totals.images == 3
 
 
 def test_false_alarms_change_no_accuracy_and_are_counted_by_emotion():
@@ -106,7 +106,7 @@ def test_the_sizes_leave_no_gap():
     [
         ("a label too high", lambda: known([7], [0])),
         ("a label of no emotion", lambda: known([-1], [0])),
-        ("a picture that is not there", lambda: known([0], [3])),
+        ("an image that is not there", lambda: known([0], [3])),
         ("heights of another number of faces", lambda: known([0], [0], [1.0, 2.0])),
         ("labels of another type", lambda: LabelledFaces(np.zeros(1, int), np.zeros(1, int), np.ones(1), 3)),
         ("an answer below missed", lambda: answers([-2])),
@@ -121,7 +121,7 @@ def test_what_does_not_fit_is_refused(why, make):
         make()
 
 
-def test_weights_of_other_pictures_are_refused():
+def test_weights_of_other_images_are_refused():
     with pytest.raises(UsageError, match="weights"):
         end_to_end(FOUR, oracle(0, 1, 2, 3), answers((0, 1, 2, 3)), np.ones((1, 2), np.int32))
 
@@ -138,7 +138,7 @@ def test_probabilities_become_answers():
         np.array([False, True, False, False, True]),
     )
     assert found.faces.tolist() == [5, MISSED, 3]
-    assert list(zip(found.alarm_picture, found.alarm_emotion, strict=True)) == [(0, 4), (2, 1)]
+    assert list(zip(found.alarm_image, found.alarm_emotion, strict=True)) == [(0, 4), (2, 1)]
 
 
 def test_no_detection_misses_every_face():
@@ -162,14 +162,14 @@ def test_matches_that_contradict_are_refused(why, matched, alarm):
 
 @st.composite
 def cases(draw) -> tuple[LabelledFaces, np.ndarray, Answers]:
-    pictures = draw(st.integers(1, 6))
+    images = draw(st.integers(1, 6))
     n = draw(st.integers(0, 25))
-    emotion, place = st.integers(0, 2), st.integers(0, pictures - 1)
+    emotion, place = st.integers(0, 2), st.integers(0, images - 1)
     faces = known(
         draw(st.lists(emotion, min_size=n, max_size=n)),
         draw(st.lists(place, min_size=n, max_size=n)),
         draw(st.lists(st.floats(1, 400), min_size=n, max_size=n)),
-        pictures,
+        images,
     )
     truth = oracle(*draw(st.lists(emotion, min_size=n, max_size=n)))
     found = draw(st.lists(st.integers(-1, 2), min_size=n, max_size=n))
@@ -194,7 +194,7 @@ def by_hand(faces: LabelledFaces, truth: np.ndarray, found: Answers) -> dict[str
 @given(cases())
 def test_the_losses_add_up_exactly(case):
     faces, truth, found = case
-    score = end_to_end(faces, truth, found, np.ones((1, faces.pictures), np.int32))
+    score = end_to_end(faces, truth, found, np.ones((1, faces.images), np.int32))
     for part in (score.totals, *(group.totals for group in (*score.by_emotion, *score.by_size))):
         assert part.oracle_right - part.right == part.missed_right + (part.crop_lost - part.crop_gained)
         assert part.right + part.crop_lost + part.missed_right + part.own_errors == part.faces
@@ -209,18 +209,16 @@ def test_the_losses_add_up_exactly(case):
 
 
 @given(cases(), st.randoms(use_true_random=False))
-def test_the_order_of_faces_and_pictures_is_no_matter(case, random):
+def test_the_order_of_faces_and_images_is_no_matter(case, random):
     faces, truth, found = case
     order = list(range(len(faces)))
     random.shuffle(order)
-    number = list(range(faces.pictures))
+    number = list(range(faces.images))
     random.shuffle(number)
     renumbered = np.array(number, np.int64)
-    moved = LabelledFaces(
-        faces.labels[order], renumbered[faces.picture[order]], faces.heights_px[order], faces.pictures
-    )
-    elsewhere = Answers(found.faces[order], renumbered[found.alarm_picture], found.alarm_emotion)
-    ones = np.ones((1, faces.pictures), np.int32)
+    moved = LabelledFaces(faces.labels[order], renumbered[faces.image[order]], faces.heights_px[order], faces.images)
+    elsewhere = Answers(found.faces[order], renumbered[found.alarm_image], found.alarm_emotion)
+    ones = np.ones((1, faces.images), np.int32)
     a = end_to_end(faces, truth, found, ones)
     b = end_to_end(moved, truth[order], elsewhere, ones)
     assert a.totals == b.totals
@@ -230,18 +228,18 @@ def test_the_order_of_faces_and_pictures_is_no_matter(case, random):
 
 @settings(max_examples=50)
 @given(cases(), st.data())
-def test_weights_are_repeated_pictures(case, data):
+def test_weights_are_repeated_images(case, data):
     faces, truth, found = case
-    weights = np.array([data.draw(st.lists(st.integers(0, 3), min_size=faces.pictures, max_size=faces.pictures))])
-    alarms = np.bincount(found.alarm_picture, minlength=faces.pictures)
-    counts = count_pictures(faces, truth, found, np.ones(len(faces), bool), alarms)
-    of_face = np.repeat(np.arange(len(faces)), weights[0][faces.picture])
-    of_alarm = np.repeat(np.arange(len(found.alarm_picture)), weights[0][found.alarm_picture])
+    weights = np.array([data.draw(st.lists(st.integers(0, 3), min_size=faces.images, max_size=faces.images))])
+    alarms = np.bincount(found.alarm_image, minlength=faces.images)
+    counts = count_images(faces, truth, found, np.ones(len(faces), bool), alarms)
+    of_face = np.repeat(np.arange(len(faces)), weights[0][faces.image])
+    of_alarm = np.repeat(np.arange(len(found.alarm_image)), weights[0][found.alarm_image])
     repeated = end_to_end(
-        known(faces.labels[of_face], faces.picture[of_face], faces.heights_px[of_face], faces.pictures),
+        known(faces.labels[of_face], faces.image[of_face], faces.heights_px[of_face], faces.images),
         truth[of_face],
-        Answers(found.faces[of_face], found.alarm_picture[of_alarm], found.alarm_emotion[of_alarm]),
-        np.ones((1, faces.pictures), np.int32),
+        Answers(found.faces[of_face], found.alarm_image[of_alarm], found.alarm_emotion[of_alarm]),
+        np.ones((1, faces.images), np.int32),
     )
     drawn = rates_of(weights @ counts)
     for name in RATES[:6]:
@@ -252,9 +250,9 @@ def test_weights_are_repeated_pictures(case, data):
 
 
 def many(seed: int, right: float) -> EndToEnd:
-    """300 faces on 60 pictures, a share of them right."""
+    """300 faces on 60 images, a share of them right."""
     random = np.random.default_rng(seed)
-    faces = known(np.zeros(300, int), np.arange(300) % 60, pictures=60)
+    faces = known(np.zeros(300, int), np.arange(300) % 60, images=60)
     found = np.where(random.random(300) < right, 0, 1)
     return end_to_end(faces, np.zeros(300, np.int8), answers(found), draw_weights(60, draws=400))
 
@@ -268,11 +266,11 @@ def test_intervals_hold_the_value_and_narrow_with_certainty():
     assert (score.rates["oracle_accuracy"].low, score.rates["oracle_accuracy"].high) == (1, 1)
 
 
-def test_every_draw_is_the_score_of_the_drawn_pictures():
+def test_every_draw_is_the_score_of_the_drawn_images():
     faces = known([0, 0, 0, 0, 0, 0], [0, 0, 0, 1, 1, 2])
     weights = np.array([[3, 0, 0], [1, 2, 0], [0, 1, 2], [0, 0, 0]], np.int32)
     score = end_to_end(faces, oracle(*[0] * 6), answers([0, 0, -1, 0, -1, -1]), weights)
-    # right of all: 2 of 3, 1 of 2, 0 of 1 in the three pictures
+    # right of all: 2 of 3, 1 of 2, 0 of 1 in the three images
     expected = [6 / 9, (2 + 2) / (3 + 4), (0 + 1) / (2 + 2), math.nan]
     assert score.e2e.samples == pytest.approx(expected, nan_ok=True)
     assert score.rates["e2e_accuracy"].draws == 3

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from facebench.benchmarks.analysis.table import Resampling
-from facebench.benchmarks.scoring import PictureBoxes
+from facebench.benchmarks.scoring import ImageBoxes
 from facebench.benchmarks.scoring.verdicts import first_half
 from facebench.emotions.pipeline.crops import CropPolicy, window
 from facebench.emotions.scoring.answers import FoundBoxes, above, calibrate, equal_alarm_thresholds
@@ -75,7 +75,7 @@ def test_detectors_of_known_faults(tmp_path, what, found, expected):
     assert {name: got[name] for name in expected} == pytest.approx(expected), what
     assert got["oracle_accuracy"] == 1
     totals = row.score.totals
-    assert (totals.pictures, totals.faces) == (7, 12)
+    assert (totals.images, totals.faces) == (7, 12)
     assert totals.oracle_right - totals.right == totals.missed_right + totals.crop_lost - totals.crop_gained
     if what.startswith("boxes a third"):
         assert totals.crop_lost >= 6
@@ -102,12 +102,12 @@ def test_faces_that_do_not_count_are_neither_missed_nor_false_alarms(tmp_path):
     assert (last.score.totals.faces, last.score.totals.missed_right) == (2, 2)
 
 
-def test_pictures_that_could_not_be_read_are_left_out(tmp_path):
+def test_images_that_could_not_be_read_are_left_out(tmp_path):
     dataset = make_dataset(FACES)
     run = make_run(tmp_path, dataset, excluded=["2.png"])
     add_cell(run, "made-up", EXACT)
     totals = score(run, dataset).rows[0].score.totals
-    assert (totals.pictures, totals.faces, totals.right) == (6, 10, 10)
+    assert (totals.images, totals.faces, totals.right) == (6, 10, 10)
 
 
 def test_rows_are_ranked_compared_and_named(tmp_path):
@@ -197,7 +197,7 @@ def test_an_interrupted_call_keeps_what_was_done(tmp_path):
             '{"schema": "facebench.emotions", "schema_version": 1, "dataset": {"fingerprint": "0"}, "answers": [], '
             '"tables": []}',
             ResultsError,
-            "is about pictures with fingerprint 0",
+            "is about images with fingerprint 0",
         ),
     ],
 )
@@ -249,7 +249,7 @@ BOXES = np.array([[10.0, 10, 50, 50], [100, 20, 180, 100], [5, 60, 25, 80]])
 
 @pytest.mark.parametrize("square", [True, False])
 @pytest.mark.parametrize(("dx", "dy", "factor"), [(0, 0, 1), (0.1, -0.2, 1.25), (-0.05, 0.3, 0.8)])
-def test_calibration_brings_a_habit_back_to_the_annotated_box(square, dx, dy, factor):
+def test_calibration_fetches_a_habit_back_to_the_annotated_box(square, dx, dy, factor):
     size = BOXES[:, 2:] - BOXES[:, :2]
     centre = (BOXES[:, :2] + BOXES[:, 2:]) / 2 + size * (dx, dy)
     detected = np.hstack([centre - size * factor / 2, centre + size * factor / 2])
@@ -267,13 +267,13 @@ def test_without_a_pair_the_policy_stays(why, detected, annotated):
     assert calibrate(detected, annotated) == CropPolicy(square=True)
 
 
-def test_of_tall_boxes_the_longer_side_is_brought_to_the_annotated_one():
+def test_of_tall_boxes_the_longer_side_is_fetched_to_the_annotated_one():
     tall = BOXES + np.array([0, -10, 0, 10]) * (BOXES[:, 3:] - BOXES[:, 1:2]) / 40
     policy = calibrate(tall, BOXES, CropPolicy(square=True))
     assert (policy.dx, policy.dy, policy.scale) == (0, 0, pytest.approx(1 / 1.5, abs=1e-4))
 
 
-def test_a_calibrated_row_mends_a_habit(tmp_path):
+def test_a_calibrated_row_fixes_a_habit(tmp_path):
     """Boxes twice as large in area take so much background in that the grey is another."""
     dataset = make_dataset(FACES)
     run = make_run(tmp_path, dataset)
@@ -289,7 +289,7 @@ def test_a_calibrated_row_mends_a_habit(tmp_path):
 
 
 def test_a_habit_is_fitted_on_one_half_and_used_on_the_other(tmp_path):
-    """Boxes are a fifth too large in the first half of the pictures and right in the second."""
+    """Boxes are a fifth too large in the first half of the images and right in the second."""
     half = first_half(len(FACES), 0)
     found = {
         name: [(shifted(box, grow=0.1 * (box[2] - box[0]) * bool(first)), s) for box, s in EXACT[name]]
@@ -307,19 +307,19 @@ def test_a_habit_is_fitted_on_one_half_and_used_on_the_other(tmp_path):
 
 
 def test_equal_alarms_are_chosen_on_the_other_half():
-    pictures = 8
-    half = first_half(pictures, 0)
-    faces = PictureBoxes.from_pictures([[[10, 10, 50, 50]]] * pictures)
-    found = PictureBoxes.from_pictures([[[10, 10, 50, 50], [100, 100, 140, 140]]] * pictures)
+    images = 8
+    half = first_half(images, 0)
+    faces = ImageBoxes.from_images([[[10, 10, 50, 50]]] * images)
+    found = ImageBoxes.from_images([[[10, 10, 50, 50], [100, 100, 140, 140]]] * images)
     # faces score .9 everywhere; false alarms .8 in the first half and .3 in the second
     alarm = np.where(half, 0.8, 0.3)
-    scores = np.stack([np.full(pictures, 0.9), alarm], axis=1).ravel()
+    scores = np.stack([np.full(images, 0.9), alarm], axis=1).ravel()
     boxes = FoundBoxes(found, scores)
-    counted = np.ones(pictures, bool)
+    counted = np.ones(images, bool)
     assert equal_alarm_thresholds(faces, counted, boxes, 0.0) == (0.9, 0.9)
     assert equal_alarm_thresholds(faces, counted, boxes, 1.0) == (0.3, 0.8)
     kept = above(boxes, (0.5, 0.2))
-    assert np.diff(kept.boxes.offsets).tolist() == [2] * pictures
+    assert np.diff(kept.boxes.offsets).tolist() == [2] * images
     assert np.diff(above(boxes, (0.9, 0.2)).boxes.offsets).tolist() == np.where(half, 1, 2).tolist()
 
 
@@ -335,7 +335,7 @@ def test_without_a_threshold_of_so_few_alarms_there_is_no_such_row(tmp_path):
 
 
 def test_landmarks_and_scores_must_fit_the_boxes():
-    boxes = PictureBoxes.from_pictures([[[0, 0, 1, 1]]])
+    boxes = ImageBoxes.from_images([[[0, 0, 1, 1]]])
     with pytest.raises(DataError, match="expected scores"):
         FoundBoxes(boxes, np.ones(2))
     with pytest.raises(DataError, match="landmarks"):

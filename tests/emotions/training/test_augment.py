@@ -1,4 +1,4 @@
-"""Changes to training pictures: nothing where all is off, what they claim where one is on, the same from a seed."""
+"""Changes to training images: nothing where all is off, what they claim where one is on, the same from a seed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def generator(seed: int = 1) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def pictures(n: int = 4) -> torch.Tensor:
+def images(n: int = 4) -> torch.Tensor:
     return torch.randint(0, 256, (n, 1, 48, 48), generator=generator(9)).float()
 
 
@@ -26,12 +26,12 @@ def only(**change: float) -> Augmentation:
 
 
 def test_with_all_off_nothing_changes() -> None:
-    torch.testing.assert_close(augment(pictures(), OFF, generator()), pictures(), atol=1e-2, rtol=0)
+    torch.testing.assert_close(augment(images(), OFF, generator()), images(), atol=1e-2, rtol=0)
 
 
 def test_mirroring_mirrors() -> None:
-    got = move(pictures(), only(mirror=1), generator())
-    torch.testing.assert_close(got, pictures().flip(3), atol=1e-2, rtol=0)
+    got = move(images(), only(mirror=1), generator())
+    torch.testing.assert_close(got, images().flip(3), atol=1e-2, rtol=0)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_spot_moves_no_further_than_allowed(change: dict[str, float], least: f
     mass = moved.sum((1, 2))
     dy = (moved * y).sum((1, 2)) / mass - 23.5
     dx = (moved * x).sum((1, 2)) / mass - 39.5
-    # where a shift reflects the picture at its border, that pulls the centre of mass
+    # where a shift reflects the image at its border, that pulls the centre of mass
     distance = torch.maximum(dy.abs(), dx.abs().clamp(max=most)) if "shift" in change else (dy**2 + dx**2).sqrt()
     assert distance.max() <= most
     assert distance.max() > most / 3
@@ -68,32 +68,32 @@ def test_relighting_keeps_black_white_and_order() -> None:
 
 
 def test_erasing_covers_at_most_its_area_with_the_mean() -> None:
-    before = pictures(64)
+    before = images(64)
     after = erase(before, only(erase=1, erase_area=0.2), generator())
     changed = (before != after).flatten(1)
     assert 0 < changed.float().mean(1).max() <= 0.2 + 0.03
     assert changed.any(1).float().mean() > 0.9
-    for picture, original, where in zip(after, before, changed, strict=True):
+    for image, original, where in zip(after, before, changed, strict=True):
         if where.any():
-            torch.testing.assert_close(picture.flatten()[where].unique(), original.mean()[None])
+            torch.testing.assert_close(image.flatten()[where].unique(), original.mean()[None])
 
 
-def test_erasing_half_of_the_pictures() -> None:
-    before = pictures(200)
+def test_erasing_half_of_the_images() -> None:
+    before = images(200)
     changed = (erase(before, only(erase=0.5, erase_area=0.2), generator()) != before).flatten(1).any(1)
     assert 0.35 < changed.float().mean() < 0.65
 
 
 def test_the_seed_decides() -> None:
     how = Augmentation()
-    a, b, c = (augment(pictures(), how, generator(seed)) for seed in (1, 1, 2))
+    a, b, c = (augment(images(), how, generator(seed)) for seed in (1, 1, 2))
     assert torch.equal(a, b)
     assert not torch.equal(a, c)
     assert 0 <= a.min() <= a.max() <= 255.01
 
 
-def test_mixing_mixes_pictures_and_targets_alike() -> None:
-    """Flat halves that tell who they are: the share in the picture is the share in the target."""
+def test_mixing_mixes_images_and_targets_alike() -> None:
+    """Flat halves that tell who they are: the share in the image is the share in the target."""
     one, two = torch.zeros(1, 48, 48), torch.zeros(1, 48, 48)
     one[:, :24], two[:, :, :24] = 255.0, 255.0
     targets = torch.eye(2)
@@ -110,6 +110,6 @@ def test_shares_follow_the_beta_distribution() -> None:
     """Beta(0.2, 0.2) has mean 1/2 and variance 1 / (4 (2 * 0.2 + 1))."""
     targets = torch.eye(2)
     random = generator()
-    soft = [mixup(pictures(2), targets, 0.2, random)[1][0, 0] for _ in range(800)]
-    shares = torch.stack([share for share in soft if share < 1])  # 1 is mostly a picture that met itself
+    soft = [mixup(images(2), targets, 0.2, random)[1][0, 0] for _ in range(800)]
+    shares = torch.stack([share for share in soft if share < 1])  # 1 is mostly an image that met itself
     assert abs(float(torch.minimum(shares, 1 - shares).mean()) - 0.111) < 0.03

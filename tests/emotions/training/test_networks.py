@@ -1,4 +1,4 @@
-"""The networks: what they may cost, what standardising undoes, what a blank picture gives."""
+"""The networks: what they may cost, what standardising undoes, what a blank image gives."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ def test_brightness_and_contrast_do_not_matter(name: str) -> None:
         torch.testing.assert_close(network(face), network(0.5 * face + 90), atol=1e-4, rtol=1e-4)
 
 
-def test_a_picture_has_mean_0_and_deviation_1() -> None:
+def test_a_image_has_mean_0_and_deviation_1() -> None:
     got = Standardise()(torch.randint(0, 256, (5, 1, 48, 48)).float())
     torch.testing.assert_close(got.mean((1, 2, 3)), torch.zeros(5), atol=1e-5, rtol=0)
     torch.testing.assert_close(got.std((1, 2, 3), correction=0), torch.ones(5))
 
 
-def test_a_blank_picture_gives_zeros_and_faint_noise_stays_faint() -> None:
+def test_a_blank_image_gives_zeros_and_faint_noise_stays_faint() -> None:
     blank = torch.full((1, 1, 48, 48), 200.0)
     assert Standardise()(blank).abs().max() == 0
     blank[0, 0, 0, 0] += 1

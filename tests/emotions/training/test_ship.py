@@ -1,4 +1,4 @@
-"""From FER2013 to a file: who may be learnt from, the whole way on a few pictures, and what is measured."""
+"""From FER2013 to a file: who may be learnt from, the whole way on a few images, and what is measured."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from facebench.tests.support.small_fer import noise as fer
 
 def test_nothing_held_out_and_nothing_that_repeats_it_is_learnt_from() -> None:
     pytest.importorskip("torch")
-    pictures = fer()
-    training, public = shipping.training_and_public(pictures, audit(pictures))
+    images = fer()
+    training, public = shipping.training_and_public(images, audit(images))
     learnt = {image.tobytes() for image in training.images}
     assert len(learnt) == 30 - 2
-    held = pictures.images[pictures.part != "train"]
+    held = images.images[images.part != "train"]
     assert not learnt & {image.tobytes() for image in held}
     assert not learnt & {image[:, ::-1].tobytes() for image in held}
-    assert (public.images == pictures.images[pictures.usage == "PublicTest"]).all()
+    assert (public.images == images.images[images.usage == "PublicTest"]).all()
 
 
 def test_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,13 +37,13 @@ def test_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from facebench.emotions.training.plan import TrainingPlan
 
     monkeypatch.setattr(module, "create_network", lambda _: residual(stem=8, widths=(8, 16), blocks=(1, 1)))
-    pictures = fer()
+    images = fer()
     plan = TrainingPlan(network="tiny", epochs=2, batch_size=16, teaching=0.5)
     teacher = TrainingPlan(network="wide", epochs=1, batch_size=16)
     output, seen = tmp_path / "new" / "e.onnx", []
     results = shipping.train_and_export(
-        pictures,
-        audit(pictures),
+        images,
+        audit(images),
         output,
         plan=plan,
         teachers=[teacher],
@@ -54,8 +54,8 @@ def test_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = results[0]
     classifier = EmotionClassifier(output, name="facebench")
     with torch.inference_mode():
-        expected = result.network(torch.from_numpy(pictures.images).float()[:, None]).softmax(1).numpy()
-    np.testing.assert_allclose(classifier.classify(pictures.images), expected, atol=1e-4)
+        expected = result.network(torch.from_numpy(images.images).float()[:, None]).softmax(1).numpy()
+    np.testing.assert_allclose(classifier.classify(images.images), expected, atol=1e-4)
     first, *epochs = map(json.loads, (output.parent / "training.jsonl").read_text().splitlines())
     assert first["epochs"] == 2 and first["teaching"] == 0.5
     assert len((output.parent / "training-wide.jsonl").read_text().splitlines()) == 2
@@ -63,8 +63,8 @@ def test_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert epochs[-1] == dataclasses.asdict(result.log[-1])
 
     others = [classifier, EmotionClassifier(model(), name="other")]
-    evaluations = [evaluate(one, pictures) for one in others]
-    shipping.write_card(pictures, audit(pictures), results, output, evaluations, command="make it")
+    evaluations = [evaluate(one, images) for one in others]
+    shipping.write_card(images, audit(images), results, output, evaluations, command="make it")
     assert json.loads(output.with_name("scores.json").read_text()) == as_document(evaluations)
     card = output.with_name("README.md").read_text()
     for part in (
@@ -76,11 +76,11 @@ def test_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert part in card
 
 
-def test_without_torch_the_command_that_brings_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_torch_the_command_that_fetches_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(UnavailableError) as caught:
         require_torch()
-    assert "facebench[torch]" in caught.value.mend
+    assert "facebench[torch]" in caught.value.remedy
 
 
 def test_latency_is_per_face_and_leaves_the_first_calls_out() -> None:

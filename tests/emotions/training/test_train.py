@@ -1,4 +1,4 @@
-"""Training on a few easy pictures: it learns, it goes on where it stopped to the last bit, and it refuses bad input."""
+"""Training on a few easy images: it learns, it goes on where it stopped to the last bit, and it refuses bad input."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from facebench.emotions.training.augment import Augmentation  # noqa: E402
 from facebench.emotions.training.networks import residual  # noqa: E402
 from facebench.emotions.training.plan import (  # noqa: E402
     EpochReport,
-    LabelledPictures,
+    LabelledImages,
     TrainingPlan,
     learning_rate,
 )
@@ -46,14 +46,14 @@ def stop_after(epoch: int):
 
 
 class Answering(torch.nn.Module):
-    """Gives every picture the same logits: 9 for one class, 0 for the others."""
+    """Gives every image the same logits: 9 for one class, 0 for the others."""
 
     def __init__(self, label: int) -> None:
         super().__init__()
         self.logits = torch.nn.Parameter(9.0 * torch.eye(7)[label])
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        return self.logits.expand(len(pictures), 7)
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.logits.expand(len(images), 7)
 
 
 def answering(label: int) -> torch.nn.Module:
@@ -127,12 +127,12 @@ def test_a_finished_training_is_not_run_again(tmp_path: Path) -> None:
     ("plan", "training", "says"),
     [
         pytest.param(dataclasses.replace(PLAN, epochs=5), stripes(), "another plan", id="another plan"),
-        pytest.param(PLAN, stripes(51), "other pictures", id="more pictures"),
-        pytest.param(PLAN, stripes(seed=7), "other pictures", id="as many other pictures"),
+        pytest.param(PLAN, stripes(51), "other images", id="more images"),
+        pytest.param(PLAN, stripes(seed=7), "other images", id="as many other images"),
     ],
 )
 def test_a_checkpoint_of_another_training_is_refused(
-    tmp_path: Path, plan: TrainingPlan, training: LabelledPictures, says: str
+    tmp_path: Path, plan: TrainingPlan, training: LabelledImages, says: str
 ) -> None:
     checkpoint = tmp_path / "c"
     with pytest.raises(StopError):
@@ -180,7 +180,7 @@ def test_a_broken_checkpoint_is_told(tmp_path: Path, content: bytes) -> None:
 
 def test_patience_ends_it_and_the_best_epoch_is_kept() -> None:
     """A public set whose labels are all of a class that is never shown: no epoch is better than the first."""
-    hopeless = LabelledPictures(stripes(9).images, np.full(9, 6))
+    hopeless = LabelledImages(stripes(9).images, np.full(9, 6))
     plan = dataclasses.replace(PLAN, epochs=9, patience=2, peak_learning_rate=0.2)
     result = train(plan, stripes(), hopeless)
     accuracies = [report.public_accuracy for report in result.log]
@@ -288,7 +288,7 @@ def test_the_learning_rate_rises_and_falls_once(warm_up: float) -> None:
     ("change", "says"),
     [
         pytest.param({"epochs": 0}, "epochs=0", id="no epoch"),
-        pytest.param({"batch_size": 2}, "batch_size=2", id="a shard of one picture has no batch statistics"),
+        pytest.param({"batch_size": 2}, "batch_size=2", id="a shard of one image has no batch statistics"),
         pytest.param({"batch_size": 9}, "divide", id="shards do not divide the batch"),
         pytest.param({"shards": 0}, "shards=0", id="no shard"),
         pytest.param({"optimiser": "adam"}, "'sgd' or 'adamw'", id="an unknown optimiser"),
@@ -302,20 +302,20 @@ def test_a_bad_plan_is_refused(change: dict[str, object], says: str) -> None:
 @pytest.mark.parametrize(
     ("images", "labels", "says"),
     [
-        pytest.param(np.zeros((0, 48, 48), np.uint8), np.zeros(0, int), "n > 0", id="no picture"),
+        pytest.param(np.zeros((0, 48, 48), np.uint8), np.zeros(0, int), "n > 0", id="no image"),
         pytest.param(np.zeros((2, 48, 48), np.float32), np.zeros(2, int), "float32", id="no bytes"),
         pytest.param(np.zeros((2, 48, 48), np.uint8), np.zeros(3, int), "3 labels", id="another number of labels"),
         pytest.param(np.zeros((2, 48, 48, 3), np.uint8), np.zeros(2, int), "48, 3", id="colour"),
         pytest.param(np.zeros((2, 48, 48), np.uint8), np.array([0, 7]), "0..6", id="an eighth class"),
     ],
 )
-def test_bad_pictures_are_refused(images: np.ndarray, labels: np.ndarray, says: str) -> None:
+def test_bad_images_are_refused(images: np.ndarray, labels: np.ndarray, says: str) -> None:
     with pytest.raises(DataError, match=says):
-        LabelledPictures(images, labels)
+        LabelledImages(images, labels)
 
 
-def test_fewer_pictures_than_a_batch_are_refused() -> None:
-    with pytest.raises(DataError, match="12 training pictures"):
+def test_fewer_images_than_a_batch_are_refused() -> None:
+    with pytest.raises(DataError, match="12 training images"):
         train(PLAN, stripes(12), stripes(9))
 
 

@@ -1,4 +1,4 @@
-"""Figures of a row a detector: where the dots and the ends of their lines stand, and which numbers they are of."""
+"""Figures of one row per detector: where the dots and the ends of their lines stand, and which numbers they are of."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_dots_of_few_faces_are_hollow(few):
     assert shape.attrib["fill" if not few else "fill-opacity"] == (BLUE if not few else "0")
 
 
-def test_series_of_a_panel_differ_in_colour_shape_and_height_and_stand_in_the_legend():
+def test_series_of_a_panel_differ_in_colour_shape_and_height_and_placeholder_the_legend():
     series = [Dots("near (9)", [about(0.3, 0.2, 0.4)]), Dots("far (2)", [about(0.3, 0.1, 0.4)], few=True)]
     svg = ET.fromstring(dot_rows(["d"], [Panel("by way", series)], title="t", columns=1))
     near_mark, near = sorted(dots(svg), key=lambda at: at[1])
@@ -229,7 +229,7 @@ def test_the_cost_model_is_drawn_term_by_term(tmp_path):
     assert figure is not None
     terms = {panel.title: [round(one.value, 3) for one in panel.dots[0].values] for panel in figure.panels}
     assert terms == {
-        "whatever the picture, ms": [5, 15],
+        "whatever the image, ms": [5, 15],
         "a megapixel, ms": [20, 60],
         "a face found, ms": [2, 6],
     }

@@ -141,7 +141,7 @@ def test_the_page(swept, monkeypatch):
     assert "b" not in {tag for tag, _ in page.elements}
     assert "from a decoded image in memory to arrays on the host" in latency
     assert "The harness itself: 0.040 ms" in latency
-    assert "3 of 1,234 pictures" in latency and "3 of 1,234 pictures" in figure
+    assert "3 of 1,234 images" in latency and "3 of 1,234 images" in figure
     assert f"{HOSTILE}, long=640" in latency
     assert "Best operating points" in figure and "beaten: 1280 px" in figure
     (row,) = (row for row in page.rows if row[1:2] == ["2 threads"])

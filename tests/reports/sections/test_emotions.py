@@ -114,7 +114,7 @@ def document(*tables: dict[str, Any], demo: bool = False) -> dict[str, Any]:
         "schema_version": 1,
         "dataset": {
             "name": "expression-scenes?count=20",
-            "coverage": "20 pictures",
+            "coverage": "20 images",
             "demo": demo,
             "fingerprint": "f" * 16,
             "pictures": 20,
@@ -212,8 +212,8 @@ def test_the_answer_says_what_the_better_detector_buys_and_by_what():
     assert "on the annotated boxes it is .660 (.61–.71), and .340 is the classifier's own" in text
     # missed 22 less 3; crops 6 - 2 less 4 - 1: together the 20 faces
     assert f"Over {HOSTILE}, the last, that is +.200 (+.110 to +.290): +.190 by faces found, +.010 by crops." in text
-    assert f"At thresholds for at most 0.1 false alarms a picture, {HOSTILE} is first with .550 (.50–.60)" in text
-    assert "+.050 (−.020 to +.120), which these pictures cannot tell from nothing: +.040 by faces found" in text
+    assert f"At thresholds for at most 0.1 false alarms per image, {HOSTILE} is first with .550 (.50–.60)" in text
+    assert "+.050 (−.020 to +.120), which not significantly different from nothing: +.040 by faces found" in text
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ def test_the_matrix_reads_both_ways_and_knows_what_it_cannot_tell(tmp_path):
     assert (good.versus[1].text, good.versus[1].verdict) == ("+.200", "better")
     assert (other.versus[0].text, other.versus[0].verdict) == ("−.200", "worse")
     assert (good.first, other.first) == ("98%", "–")
-    assert equal.endswith("at most 0.1 false alarms a picture")
+    assert equal.endswith("at most 0.1 false alarms per image")
     assert [line.label for line in second] == [HOSTILE, "good"]
     assert second[0].versus[1].verdict == "unclear"
 

@@ -1,4 +1,4 @@
-"""Pictures with boxes: the overlay file and the layers of the gallery."""
+"""Images with boxes: the overlay file and the layers of the gallery."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def read_only(image):
     [GREY, read_only(GREY), np.full((60, 160, 3), 128, np.uint8)[:, ::2]],
     ids=["plain", "read-only", "strided"],
 )
-def test_the_overlay_has_the_box_and_leaves_the_picture_alone(tmp_path, image):
+def test_the_overlay_has_the_box_and_leaves_the_image_alone(tmp_path, image):
     path = tmp_path / "new" / "folder" / "out.jpg"
     assert write_overlay(image, np.array([[20, 10, 60, 50]], np.float32), path) == path
     with Image.open(path) as written:
@@ -78,9 +78,9 @@ def run(tmp_path):
 def test_the_layers_hold_what_became_of_every_box(run):
     found = gallery(summarise_run(run))
     assert found.labels == ["exact (score ≥ 0.5)", "poor (score ≥ 0.5)"]
-    pictures = {picture.image_id: picture for picture in found.pictures}
-    assert list(pictures) == [runs.HOSTILE, "group.jpg", "empty.jpg"]
-    group = pictures["group.jpg"]
+    images = {image.image_id: image for image in found.images}
+    assert list(images) == [runs.HOSTILE, "group.jpg", "empty.jpg"]
+    group = images["group.jpg"]
     assert group.ignored == "M90 10h20v20h-20z"
     exact, poor = group.layers
     assert exact.hits == exact.found == "M10 10h20v20h-20zM50 10h20v20h-20z"
@@ -91,7 +91,7 @@ def test_the_layers_hold_what_became_of_every_box(run):
     assert poor.missed == "M50 10h20v20h-20z"
     assert poor.text == "1 of 2 faces found, 2 false alarms"
     assert [(layer.faces_missed, layer.alarms) for layer in group.layers] == [(0, 0), (1, 2)]
-    assert [layer.text for layer in pictures["empty.jpg"].layers] == [
+    assert [layer.text for layer in images["empty.jpg"].layers] == [
         "no face to be found, 0 false alarms",
         "no face to be found, 2 false alarms",
     ]
@@ -117,16 +117,16 @@ def test_detectors_differ_where_they_find_other_faces(tmp_path, second, differs)
     runs.add_cell(run, "first", {"group.jpg": [(FACE, 0.9)]})
     runs.add_cell(run, "second", {"group.jpg": second})
     write_previews(run, runs.image)
-    pictures = {picture.image_id: picture for picture in gallery(summarise_run(run)).pictures}
-    assert pictures["group.jpg"].differs is differs
-    assert not pictures[runs.HOSTILE].differs, "found by neither"
+    images = {image.image_id: image for image in gallery(summarise_run(run)).images}
+    assert images["group.jpg"].differs is differs
+    assert not images[runs.HOSTILE].differs, "found by neither"
 
 
-def test_boxes_of_a_large_picture_are_scaled_to_its_preview(run):
-    picture = next(p for p in gallery(summarise_run(run)).pictures if p.image_id == runs.HOSTILE)
-    assert (picture.width, picture.height) == (720, 450)
-    assert picture.layers[0].hits == "M50 50h100v100h-100z"
-    with Image.open(io.BytesIO(base64.b64decode(picture.source.partition(",")[2]))) as image:
+def test_boxes_of_a_large_image_are_scaled_to_its_preview(run):
+    shown = next(p for p in gallery(summarise_run(run)).images if p.image_id == runs.HOSTILE)
+    assert (shown.width, shown.height) == (720, 450)
+    assert shown.layers[0].hits == "M50 50h100v100h-100z"
+    with Image.open(io.BytesIO(base64.b64decode(shown.source.partition(",")[2]))) as image:
         assert image.size == (720, 450)
 
 

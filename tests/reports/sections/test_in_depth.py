@@ -50,7 +50,7 @@ def page(summary: Summary, analysis: Analysis) -> Page:
 
 @pytest.fixture(scope="module")
 def blind(tmp_path_factory: pytest.TempPathFactory) -> Summary:
-    """A detector that finds nothing, beside one whose picture holds no face that counts: numbers are missing."""
+    """A detector that finds nothing, beside one whose image holds no face that counts: numbers are missing."""
     run = depth_run.make_run(tmp_path_factory.mktemp("blind"), ignore_all=True, lists=(), columns={})
     runs.add_cell(run, "blind", {})
     runs.add_cell(run, "fair", depth_run.FAIR)
@@ -133,7 +133,7 @@ def test_slices(summary, analysis):
         "share of image": ["below 1 %", "1–5 %", "5–20 %", "from 50 %"],
         "blur": ["clear", "normal", "heavy"],
         "pose": ["typical", "atypical"],
-        "faces a picture": ["1", "2-5"],
+        "faces an image": ["1", "2-5"],
     }
     assert [cell.text for cell in grid.rows[1][1][:4]] == [".00", "1.00", ".00", "1.00"]
     assert [cell.text for cell in slice_grid(summary, analysis, "exact").rows[1][1][:4]] == [".00", ".50", ".00", ".50"]
@@ -141,9 +141,9 @@ def test_slices(summary, analysis):
     assert grid.few and all(cell.few and cell.level is None for _, cells in grid.rows for cell in cells)
 
 
-@pytest.mark.parametrize(("pictures", "faces", "few"), [(5, 4, False), (5, 3, True), (4, 6, True)])
-def test_few_faces_or_few_pictures_say_little(tmp_path, pictures, faces, few):
-    names = [f"0--A/{place}.jpg" for place in range(pictures)]
+@pytest.mark.parametrize(("images", "faces", "few"), [(5, 4, False), (5, 3, True), (4, 6, True)])
+def test_few_faces_or_few_images_say_little(tmp_path, images, faces, few):
+    names = [f"0--A/{place}.jpg" for place in range(images)]
     boxes = [(10.0 + 40 * i, 10.0, 30.0 + 40 * i, 30.0) for i in range(faces)]
     run = runs.make_run(
         tmp_path,
@@ -153,7 +153,7 @@ def test_few_faces_or_few_pictures_say_little(tmp_path, pictures, faces, few):
     runs.add_cell(run, "a", {name: [(box, 0.9) for box in boxes] for name in names})
     found = summarise_run(run)
     grid = slice_grid(found, analyse(found, Resampling(draws=3)), "recall")
-    assert [(heading.note, heading.few) for heading in grid.groups[0][1]] == [(str(pictures * faces), few)]
+    assert [(heading.note, heading.few) for heading in grid.groups[0][1]] == [(str(images * faces), few)]
     assert [cell.level for cell in grid.rows[0][1]] == [None if few else 9] * 3
 
 
@@ -184,7 +184,7 @@ def test_without_labels_there_is_no_section_of_groups(blind):
 def test_each_detector_in_depth(summary, analysis):
     good, fair, margin = in_depth(summary, analysis)
     assert fair.headline.startswith("AP hard .333 (")
-    assert dict(fair.operating)["false alarms a picture"].startswith("0.75 (")
+    assert dict(fair.operating)["false alarms per image"].startswith("0.75 (")
     assert dict(fair.operating)["precision"].startswith(".400 (")
     costs = analysis.cells[str(summary.rows[1].cell.key)].errors.kinds
     assert [(line.name, line.count, line.gain) for line in fair.errors[:2]] == [
@@ -251,11 +251,9 @@ def test_the_best_thresholds_are_shown_with_their_intervals(summary, analysis):
     # hits 0 1 2 2 2, false alarms 1 1 1 2 3 of four faces: F1 is best at the third of five thresholds, as is F2
     best_f1, best_f2 = found.choices[2:]
     assert best_f1.startswith(
-        "Best F1 on these pictures: .571 (.33–.83) at a score of at least 0.8, with 0.25 (0.35–0.85)"
+        "Best F1 on these images: .571 (.33–.83) at a score of at least 0.8, with 0.25 (0.35–0.85)"
     )
-    assert best_f2.startswith(
-        "Best F2, recall weighing twice, on these pictures: .526 (.34–.84) at a score of at least"
-    )
+    assert best_f2.startswith("Best F2, recall weighing twice, on these images: .526 (.34–.84) at a score of at least")
 
 
 @pytest.mark.parametrize("cut", [True, False])
@@ -369,7 +367,7 @@ def test_hostile_names_are_text_everywhere(page):
     "section", ["pairs", "curves", "protocols", "slices", "errors", "calibration", "perceived", "depth"]
 )
 def test_the_coverage_stands_beside_the_numbers(page, section):
-    assert "3 of 1,234 pictures" in page.sections[section]
+    assert "3 of 1,234 images" in page.sections[section]
 
 
 def test_what_scrolls_can_be_reached_and_is_named(page):

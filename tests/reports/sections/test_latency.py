@@ -96,7 +96,7 @@ def test_stages_and_the_whole_call_are_parts_and_whole(full):
     assert pre / inference == pytest.approx(2 / 3, rel=0.01)
     assert post / inference == pytest.approx(1 / 3, rel=0.01)
     assert pre + inference + post == pytest.approx(float(found["whole call, ms: p50"][0]), rel=0.02)
-    # the picture of 2.5 megapixels with 4 boxes, in the slower round
+    # the image of 2.5 megapixels with 4 boxes, in the slower round
     assert found["whole call, ms: slowest"] == (f"{(5 + 50 + 8) * 1.1:.1f}", "")
     assert "whole call, ms: p99" not in found, "48 calls are too few"
 
@@ -158,7 +158,7 @@ def test_what_is_not_known_is_a_dash(tmp_path, changes, field, text):
 
 
 def test_where_nothing_can_be_told_nothing_is_made_up(tmp_path):
-    """Three pictures, no stages, no processor time, no start: as an old run."""
+    """Three images, no stages, no processor time, no start: as an old run."""
     run = runs.make_run(tmp_path)
     runs.add_cell(run, "a", runs.EXACT, start=START)
     section = section_of(run)
@@ -168,7 +168,7 @@ def test_where_nothing_can_be_told_nothing_is_made_up(tmp_path):
     assert off == (NONE, "") and len(unknown) == 6
     assert set(unknown.values()) == {(NONE, CANNOT_BE_TOLD)}
     assert {pair for name, pair in found.items() if name.startswith("cold start")} == {(NONE, "")}
-    assert section.unknown == [("3 pictures are too few for three terms: measure 4 or more", "a")]
+    assert section.unknown == [("3 images are too few for three terms: measure 4 or more", "a")]
     assert section.conditions[0].processor == NONE
     assert "too few to tell a drift" in section.conditions[0].drift
 
@@ -223,7 +223,7 @@ def test_a_detector_that_was_not_timed_is_named(tmp_path):
         (
             FLOOR,
             "The harness itself: 0.040 ms of every latency are its own, seen with a detector that does nothing; "
-            "handing a picture over takes 0.371 ms, outside the latency (medians of 100 calls).",
+            "handing an image over takes 0.371 ms, outside the latency (medians of 100 calls).",
         ),
     ],
 )
@@ -262,7 +262,7 @@ def test_what_decoding_took_is_told_where_it_is_known(tmp_path, known):
     run = runs.make_run(tmp_path)
     runs.add_cell(run, "a", runs.EXACT)
     if known:
-        run.write_pictures(run.pictures().assign(decode_ms=[3.0, 12.5, 99.0]), run.faces())
+        run.write_images(run.images().assign(decode_ms=[3.0, 12.5, 99.0]), run.faces())
     sentence = decode_sentence(summarise_run(run))
     assert ("12.5 ms" in sentence) == known
     assert bool(sentence) == known

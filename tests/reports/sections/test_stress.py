@@ -1,4 +1,4 @@
-"""The section on degraded pictures says what the scores say, of every detector, and shows what was done."""
+"""The section on degraded images says what the scores say, of every detector, and shows what was done."""
 
 from __future__ import annotations
 
@@ -50,15 +50,15 @@ def test_the_ranking_is_that_of_the_faces_found(scores):
 
 def test_the_answer_names_who_and_how_sure(scores):
     first, most, *others = answer(scores)
-    assert first.startswith("steady keeps most of its AP on degraded pictures: .979 (")
+    assert first.startswith("steady keeps most of its AP on degraded images: .979 (")
     assert first.endswith("mean over 3 degradations (blur, rotation); that it is ahead of every other is clear.")
-    assert most.startswith("Most AP on degraded pictures is left to steady: .979 (")
+    assert most.startswith("Most AP on degraded images is left to steady: .979 (")
     assert others == [
-        "blind is not ranked: it has no AP on the pictures as they are.",
+        "blind is not ranked: it has no AP on the images as they are.",
         "stopped is not ranked: it has no result for blur:5, rotation:3.",
     ]
     tied = replace(scores, tied=("0000000000000000", "0000000000000001"))
-    assert "these pictures cannot tell it from failing<b>." in answer(tied)[0]
+    assert "not significantly different from failing<b>." in answer(tied)[0]
     one = replace(scores, rows=scores.rows[:1])
     assert answer(one)[0].startswith("steady keeps this share of its AP") and "clear" not in answer(one)[0]
     none = replace(scores, rows=scores.rows[3:])
@@ -96,11 +96,11 @@ def test_a_strip_a_kind_with_the_faces_as_they_are_scored(run, scores):
     ]
     clean, turned = section.strips[1][1]
     assert clean.boxes == "M20 20h40v50h-40z" and turned.boxes.count("z") == 1 and turned.boxes != clean.boxes
-    assert stress_section(run, scores, pictures=False).strips == []
+    assert stress_section(run, scores, images=False).strips == []
 
 
-def test_without_pictures_the_report_holds_none(run, tmp_path):
-    write_report(summarise_run(run), tmp_path / "r.html", pictures=False)
+def test_without_images_the_report_holds_none(run, tmp_path):
+    write_report(summarise_run(run), tmp_path / "r.html", images=False)
     text = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert "data:image/jpeg" not in text and 'id="stress"' in text and "0.jpg" not in text
 
@@ -115,7 +115,7 @@ def test_a_run_without_stress_has_no_section(tmp_path):
     assert 'id="stress"' not in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
-def test_a_missing_picture_of_a_strip_is_named(tmp_path):
+def test_a_missing_image_of_a_strip_is_named(tmp_path):
     run = make_stress_run(tmp_path)
     (tmp_path / "stress" / "strips" / "blur-5.jpg").unlink()
     with pytest.raises(ResultsError, match=r"blur-5\.jpg"):

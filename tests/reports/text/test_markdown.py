@@ -67,15 +67,15 @@ def test_what_fails_is_told_outside_the_folded_details_and_what_to_do_follows(mi
     open_part = text.partition("<details>")[0]
     for words in (
         "- FAIL slower, latency: 1.", "limit 1.05", "- FAIL missing, completed: done in the base, not in the head at",
-        "- inconclusive lossy, accuracy: AP (hard) 1.0000 → 0.9875", "pictures with a face would decide it",
-        "What to do:", "more annotated pictures", "`--inconclusive-ok`", "new: in the head only (done); not judged",
+        "- inconclusive lossy, accuracy: AP (hard) 1.0000 → 0.9875", "images with a face would decide it",
+        "What to do:", "more annotated images", "`--inconclusive-ok`", "new: in the head only (done); not judged",
         "no &lt;script>memory&lt;/script> \\| left",
     ):  # fmt: skip
         assert words in open_part
     assert "<script>" not in text
     assert text.count("<details>") == text.count("</details>") == 4
     assert "changed: parameter size: 300 → 900" in text
-    assert "made-up:val?sample=3&seed=1, 40 pictures." in text and "1,000 resamples of the pictures" in text
+    assert "made-up:val?sample=3&seed=1, 40 images." in text and "1,000 resamples of the images" in text
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_what_fails_is_told_outside_the_folded_details_and_what_to_do_follows(mi
     [
         ({}, {}, "Pass: 1 detector judged, nothing lost beyond the limits.", []),
         ({"ms": times(1)}, {"ms": times(1, seed=3)}, "nor rule out a loss in haar (latency)", ["in turn"]),
-        ({}, {"boxes": found([4])}, "in haar (accuracy)", ["more annotated pictures"]),
+        ({}, {"boxes": found([4])}, "in haar (accuracy)", ["more annotated images"]),
         ({}, {"boxes": found(range(20))}, "Fail: beyond the limits in haar (accuracy).", []),
     ],
     ids=["pass", "one round", "a loss within noise", "fail"],
@@ -100,10 +100,10 @@ OPEN: dict[tuple[Criterion, Need], str] = {
     ("latency", "measurement"): "Latency: measure both sides with `facebench run`",
     ("latency", "turns"): "measure base and head in turn, a round of each at a time",
     ("latency", "rounds"): "measure with more rounds",
-    ("latency", "pictures"): "Latency: measure on more pictures",
+    ("latency", "pictures"): "Latency: measure on more images",
     ("latency", "person"): "Latency at the limit, which more rounds would not decide",
-    ("accuracy", "pictures"): "more annotated pictures",
-    ("accuracy", "person"): "Accuracy at the limit, which more pictures would hardly decide",
+    ("accuracy", "pictures"): "more annotated images",
+    ("accuracy", "person"): "Accuracy at the limit, which more images would hardly decide",
     ("memory", "measurement"): "Memory: measure both sides with `facebench run`",
 }
 

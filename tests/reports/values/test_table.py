@@ -1,4 +1,4 @@
-"""The main table: no number that is an estimate from pictures stands without its interval."""
+"""The main table: no number that is an estimate from images stands without its interval."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ESTIMATES = {
     **{name: name for name in ("IoU", "precision", "recall")},
     "p50 ms": "p50_ms",
     "p90 ms": "p90_ms",
-    "pictures/s": "pictures_per_s",
+    "images/s": "pictures_per_s",
 }
 """Title -> key in the JSON."""
 MEASURED_ONCE = ["start s", "peak MB"]

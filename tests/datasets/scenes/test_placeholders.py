@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from facebench.datasets.scenes.stand_ins import LUMA, stand_in
+from facebench.datasets.scenes.placeholders import LUMA, placeholder
 
 CLOTHES = np.array([30, 60, 200], np.float32)
 
@@ -13,7 +13,7 @@ def test_the_box_is_where_the_crop_is(size: float, sigma: float) -> None:
     """A bright disc in the middle of the crop comes out in the middle of the box, at its size."""
     rows, columns = np.mgrid[:48, :48] + 0.5
     crop = np.where(np.hypot(rows - 24, columns - 24) < 12, 200, 20).astype(np.uint8)
-    layer, box = stand_in(crop, size, CLOTHES, sigma=sigma)
+    layer, box = placeholder(crop, size, CLOTHES, sigma=sigma)
     np.testing.assert_allclose(box[2:] - box[:2], size)
     assert (box[:2] >= 0).all() and box[2] <= layer.shape[1] and box[3] <= layer.shape[0]
     x1, y1, x2, y2 = np.rint(box).astype(int)
@@ -30,7 +30,7 @@ def test_the_box_is_where_the_crop_is(size: float, sigma: float) -> None:
 
 def test_luma_inside_the_oval_is_that_of_the_crop() -> None:
     crop = np.random.default_rng(0).integers(0, 256, (48, 48), np.uint8)
-    layer, box = stand_in(crop, 48, CLOTHES, sigma=0)
+    layer, box = placeholder(crop, 48, CLOTHES, sigma=0)
     x, y = (int(n) for n in box[:2])
     assert (box == np.rint(box)).all()
     luma = layer[y : y + 48, x : x + 48, :3] @ LUMA
@@ -45,13 +45,13 @@ def test_luma_inside_the_oval_is_that_of_the_crop() -> None:
 
 @pytest.mark.parametrize("shade", [0, 1, 128, 254, 255])
 def test_no_colour_clips(shade: int) -> None:
-    layer, box = stand_in(np.full((48, 48), shade, np.uint8), 96, CLOTHES, sigma=0)
+    layer, box = placeholder(np.full((48, 48), shade, np.uint8), 96, CLOTHES, sigma=0)
     x, y = np.rint((box[:2] + box[2:]) / 2).astype(int)
     assert layer[y, x, :3] @ LUMA == pytest.approx(shade, abs=0.8)
 
 
 def test_the_layer_is_premultiplied_and_ends_softly() -> None:
-    layer, _ = stand_in(np.full((48, 48), 150, np.uint8), 120, CLOTHES, sigma=2)
+    layer, _ = placeholder(np.full((48, 48), 150, np.uint8), 120, CLOTHES, sigma=2)
     alpha = layer[..., 3].astype(int)
     assert (layer[..., :3] <= alpha[..., None] + 1).all(), "RGB is stored times alpha"
     assert max(alpha[0].max(), alpha[:, 0].max(), alpha[:, -1].max(), alpha[-1].max()) <= 8
@@ -60,7 +60,7 @@ def test_the_layer_is_premultiplied_and_ends_softly() -> None:
 
 def test_blur_moves_nothing_but_the_margin() -> None:
     crop = np.random.default_rng(1).integers(0, 256, (48, 48), np.uint8)
-    (sharp, box), (soft, soft_box) = (stand_in(crop, 60, CLOTHES, sigma=sigma) for sigma in (0, 3))
+    (sharp, box), (soft, soft_box) = (placeholder(crop, 60, CLOTHES, sigma=sigma) for sigma in (0, 3))
     np.testing.assert_allclose(soft_box - box, 9)
     assert soft.shape[0] - sharp.shape[0] == soft.shape[1] - sharp.shape[1] == 18
     assert soft[..., 1].astype(float).std() < sharp[..., 1].astype(float).std()
