@@ -1,6 +1,6 @@
-"""Fetching a file to this machine: several sources in order, each held against what is expected, one writer at a time.
+"""Fetching a file to this machine: several sources in order, each compared with what is expected, one writer at a time.
 
-Model files and data sets are both brought this way; what they expect of the bytes, and how they word a failure, is
+Model files and data sets are both fetched this way; what they expect of the bytes, and how they word a failure, is
 theirs. Here is also the one HTTP client: it goes on from the bytes that are there, tries again what may pass and gives
 up on what will not. Its libraries cost 30 ms, which only a download has to pay, so functions import them.
 """
@@ -125,7 +125,7 @@ def fetch_file(
         sleep: waits between attempts.
 
     Returns:
-        The source that brought it.
+        The source that fetched it.
 
     Raises:
         NotBroughtError: no source did.
@@ -308,7 +308,7 @@ def _open(url: str, byte_range: str) -> HTTPResponse:
 
 
 def _read(response: HTTPResponse, most: int | None = None) -> bytes:
-    """Read all or a chunk; network failures are told apart here from failures to write the file."""
+    """Read all or a chunk; network failures are distinguished here from failures to write the file."""
     from http.client import HTTPException
 
     try:

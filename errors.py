@@ -3,7 +3,7 @@
 ```
 FacebenchError                   something facebench can explain; the command prints it and exits with 2
 ├── UsageError                   the call is wrong: an unknown name, a bad value, two options that exclude each other
-├── InconclusiveError            the measurements at hand do not decide it; the command exits with 3
+├── InconclusiveError            the measurements available do not decide it; the command exits with 3
 ├── ContractError                a detector returned something that is not a valid result
 ├── UnavailableError             a package or model file is missing; `remedy` is the command that fetches it
 ├── DeviceError                  the device asked for cannot really be used
@@ -11,7 +11,7 @@ FacebenchError                   something facebench can explain; the command pr
 │   ├── MissingDataError         it is not where it was looked for
 │   ├── AnnotationError          an annotation file contradicts itself or its format; names file and line
 │   ├── DataFetchError           a file of a data set could not be fetched
-│   │   └── TamperedDataError    the bytes are not the ones published, or not those brought before
+│   │   └── TamperedDataError    the bytes are not the ones published, or not those fetched before
 │   ├── TermsError               the terms of a data set were not accepted
 │   └── ArchiveError             an archive is damaged, or would write where or how much it must not
 ├── VideoError                   a video file or camera cannot be read, or a video not be written
@@ -85,7 +85,7 @@ class DataFetchError(DataError):
 
 
 class TamperedDataError(DataFetchError):
-    """The bytes are not the ones published, or not those brought before."""
+    """The bytes are not the ones published, or not those fetched before."""
 
 
 class TermsError(DataError):

@@ -55,7 +55,7 @@ def detectors_list(as_json: Json = False) -> None:
     table = Table("detector", "package", "licence: code, weights", "trained on", "scores", "parameters", "state")
     for row in rows:
         parameters = ", ".join(f"{name}={value}" for name, value in row["parameters"].items())
-        # 'facebench[torch]' is no markup
+        # 'facebench[torch]' is not markup
         licences = ", ".join(filter(None, (row["licence"], row["weights_licence"])))
         trained = ", ".join(row["trained_on"])
         texts = (row["detector"], row["package"], licences, trained, row["scores"], parameters, row["state"])
@@ -127,7 +127,7 @@ def models_fetch(
         list[str] | None, typer.Argument(help="Models; by default all that built-in detectors need.")
     ] = None,
 ) -> None:
-    """Bring model files to this machine, verified."""
+    """Fetch model files to this machine, verified."""
     from ..detectors import default_specs, resolve
     from ..detectors.models import store as model_store
 

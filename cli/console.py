@@ -74,7 +74,7 @@ def fetch_models(
 
 
 def fetch_missing(models: list[str], console: Console, strict: bool = False) -> None:
-    """Bring those of these model files that are not here."""
+    """Fetch those of these model files that are not here."""
     from ..detectors.models import store as model_store
 
     for name in dict.fromkeys(models):
@@ -89,7 +89,7 @@ def fetch_missing(models: list[str], console: Console, strict: bool = False) -> 
 
 
 def fetch_model(name: str, console: Console) -> Path:
-    """Bring one model file here, with a progress bar; return where it lies."""
+    """Fetch one model file here, with a progress bar; return where it lies."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
     from ..detectors.models import store as model_store
@@ -203,7 +203,7 @@ def build_fetched(text: str, device: Device | None) -> Detector:
 
 
 def load_classifier(name: str, title: str | None = None) -> EmotionClassifier:
-    """Return a classifier by name or file, under its own name or another; what the baseline needs is brought."""
+    """Return a classifier by name or file, under its own name or another; what the baseline needs is fetched."""
     from ..emotions.pipeline.classifier import CLASSIFIERS, EmotionClassifier, create_classifier
     from ..emotions.pipeline.keras_mini_xception import MODEL_NAME
 

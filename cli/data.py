@@ -78,7 +78,7 @@ def data_fetch(
     accept_terms: Annotated[bool, typer.Option("--accept-terms", help="Accept the terms of the data.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Keep downloaded archives when they are unpacked.")] = False,
 ) -> None:
-    """Bring data sets to this machine: verified, safely unpacked, recorded."""
+    """Fetch data sets to this machine: verified, safely unpacked, recorded."""
     from ..datasets import data_root
     from ..datasets.fetch.catalog import entry, fetch
 

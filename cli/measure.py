@@ -61,7 +61,7 @@ def run_command(
     executor: Annotated[
         str | None,
         typer.Option(
-            help="Bring the detections in by workers side by side, before anything is timed: local:N processes here, "
+            help="Collect the detections by workers side by side, before anything is timed: local:N processes here, "
             "or ray[:workers=N,cpus=C,gpus=G,address=A] actors of a cluster."
         ),
     ] = None,

@@ -53,7 +53,7 @@ def _check(name: str, array: NDArray[np.generic], dtype: type[np.generic], shape
 
 
 class StoredImage(Protocol):
-    """An encoded image that is no file of its own: a member of an archive, or the content of an address.
+    """An encoded image that is not a file of its own: a member of an archive, or the content of an address.
 
     An object says where the bytes are and holds none of them: it is small, can be pickled, and can be read in another
     process. Its string is how messages name it.

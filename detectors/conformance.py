@@ -115,7 +115,7 @@ def _run(name: str, check: Callable[[Detector], str], detector: Detector) -> Che
 
 
 class _Libraries:
-    """The thread counts before the detector was built, to see which ones it changed or brought.
+    """The thread counts before the detector was built, to see which ones it changed or given.
 
     OpenCV is loaded by this kit already. A detector that does not use it leaves the marker alone; one that does, or
     whose package changes OpenCV on import, writes another number over it.

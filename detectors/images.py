@@ -1,4 +1,4 @@
-"""What users hand over as an image, told apart before a detector fails on it with a message of its own."""
+"""What users hand over as an image, distinguished before a detector fails on it with a message of its own."""
 
 from __future__ import annotations
 

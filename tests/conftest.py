@@ -56,7 +56,7 @@ def facebench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
 
 @pytest.fixture(scope="session")
 def available() -> Available:
-    """Resolve a spec and bring its models; what cannot be had fails with CI=true and skips the test elsewhere."""
+    """Resolve a spec and fetch its models; what cannot be had fails with CI=true and skips the test elsewhere."""
 
     def fetch_file(spec: str) -> DetectorSpec:
         resolved = resolve(spec)

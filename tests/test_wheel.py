@@ -1,4 +1,4 @@
-"""What `pip install` brings: the product and its data, and nothing that only a clone needs."""
+"""What `pip install` installs: the product and its data, and nothing that only a clone needs."""
 
 from __future__ import annotations
 

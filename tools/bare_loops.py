@@ -1,4 +1,4 @@
-"""Detectors called as their own documentation shows, without facebench: what its latencies are held against.
+"""Detectors called as their own documentation shows, without facebench: what its latencies are compared with.
 
 A script, not a module: it imports the library alone, so that nothing of ours can be in its times.
 

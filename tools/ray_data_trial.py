@@ -63,7 +63,7 @@ class Trial:
 
 
 def try_actors(samples: Sequence[Sample], task: DetectorTask, workers: int) -> Trial:
-    """Bring the detections in by the executor's actors."""
+    """Collect the detections by the executor's actors."""
     items = [Item(sample.image_id, sample.source) for sample in samples]
     chunks = (items[begin : begin + _CHUNK] for begin in range(0, len(items), _CHUNK))
 
@@ -78,7 +78,7 @@ def try_actors(samples: Sequence[Sample], task: DetectorTask, workers: int) -> T
 
 
 def try_ray_data(samples: Sequence[Sample], task: DetectorTask, workers: int) -> Trial:
-    """Bring the detections in by a pipeline of Ray Data."""
+    """Collect the detections by a pipeline of Ray Data."""
     import ray.data
 
     context = ray.data.DataContext.get_current()

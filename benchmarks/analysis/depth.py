@@ -28,7 +28,7 @@ class Analysis:
     Attributes:
         cells: cell key -> analysis, for the cells that are done.
         first: cell key -> share of the draws in which it has the highest exact AP on the primary list.
-        tied: keys of the best and of those that not significantly worse, best first.
+        tied: keys of the best and of those not significantly worse, best first.
         differences: (key, key) -> difference in exact AP on the primary list, first less second, for each pair.
         resampled: how images were drawn.
     """

@@ -108,7 +108,7 @@ class CellAnalysis:
         slices: in the order of `standard_slices`, then events, then perceived demographics where labels are given.
         gaps: perceived label -> best less worst group, in recall at the operating threshold.
         sweep: rates over thresholds, thinned to what a curve of precision over recall shows.
-        bands: of the rates at the thresholds of the sweep, each for itself.
+        bands: of the rates at the thresholds of the sweep, each separately.
         curve_end: where and how the precision-recall curve ends.
         choices: thresholds for a wanted precision and a wanted false-alarm rate, chosen on one half, reported on the
             other, each with the interval of what it gives there; None where none was chosen.

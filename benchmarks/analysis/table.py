@@ -96,9 +96,9 @@ class Summary:
         primary: the list that ranks: the last, which is the hardest.
         images: images scored.
         excluded: images that could not be decoded.
-        tied: cell keys of the best and of those that not significantly worse, best first: the interval of
+        tied: cell keys of the best and of those not significantly worse, best first: the interval of
             their paired difference, in exact AP on `primary`, includes 0.
-        first: cell key -> share of the resamples of the images in which it has the highest exact AP on `primary`.
+        first: cell key -> share of bootstrap resamples in which it has the highest exact AP on `primary`.
         resampled: how the images were drawn for every interval.
     """
 

@@ -15,7 +15,7 @@ _NOT_KNOWN = (UNKNOWN, "unpublished")
 
 
 def why_not(row: Row, rule: Rule) -> str:
-    """Say why a row is no candidate, whatever its numbers; empty where it is one.
+    """Say why a row is not a candidate, whatever its numbers; empty where it is one.
 
     `UNFINISHED` is said of a cell that was interrupted or is still being measured, and that the rule could choose then.
     """

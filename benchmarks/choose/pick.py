@@ -53,7 +53,7 @@ def pick(
     dataset = summary.run.document.dataset
     if dataset.demo and not demo:
         raise UsageError(
-            f"{summary.run.path} was measured on {summary.scope}: its winner is no default. "
+            f"{summary.run.path} was measured on {summary.scope}: its winner is not a default. "
             "Run on annotated images of your kind (facebench run --dataset wider-face:val --data DIR), or add --demo"
         )
     metric = rule.metric or f"ap_{summary.primary}"

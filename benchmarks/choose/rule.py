@@ -1,8 +1,8 @@
 """The rule that chooses a default detector, as arrays: on all images, and on resamples of them.
 
-The fastest of all detectors that the images cannot tell from the best one. Which those are is read from the paired
+The fastest of all detectors not significantly different from the best one. Which those are is read from the paired
 95 % intervals of `scoring.bootstrap`: a detector's accuracy may fall short of the best one's by as much as that
-difference scatters (its reach), and by no more than `Rule.most_given_up`, since few images cannot tell anything from
+difference scatters (its reach), and by no more than `Rule.most_given_up`, since few images distinguish nothing from
 anything.
 
 Stability says how often other images of the kind would choose the same. Each draw is judged by the same rule, with

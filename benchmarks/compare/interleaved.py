@@ -60,7 +60,7 @@ def compare_sides(
         limits: time and memory of each process.
         resampling: how images are drawn for the intervals of AP and rates.
         metric: as in `compare_runs`.
-        observer: hears of the progress.
+        observer: is told of the progress.
 
     Raises:
         UsageError: no image can be decoded, or an argument is wrong.

@@ -26,7 +26,7 @@ def default(machine: Machine, file: Path, *, offline: bool) -> list[Finding]:
     Args:
         machine: runs the child.
         file: as `default_file` finds it.
-        offline: whether a missing model may not be brought.
+        offline: whether a missing model may not be fetched.
     """
     origin = _origin(machine, file)
     try:

@@ -98,7 +98,7 @@ def to_json(findings: Sequence[Finding]) -> dict[str, Any]:
 
 
 def _models(needed: dict[str, list[str]]) -> tuple[list[Finding], int]:
-    """The findings about models, and how many bytes are still to be brought."""
+    """The findings about models, and how many bytes are still to be fetched."""
     try:
         found = read_models()
     except UsageError as error:

@@ -1,4 +1,4 @@
-"""What is installed: who owns the modules that several wheels bring, what facebench requires, what detectors need."""
+"""What is installed: who owns the modules that several wheels install, what facebench requires, what detectors need."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _KEEP = {
     "tensorflow": ("tensorflow", "tensorflow-cpu"),
     "dlib": ("dlib-bin", "dlib"),
 }
-"""Modules that several distributions bring, and which one to keep: the first of these that is there, else the last."""
+"""Modules that several distributions install, and which to keep: the first of these that is there, else the last."""
 _WHY_ONE = (
     "each overwrites files of the other, and removing one breaks the other: the version that a run stores may not be "
     "the one that ran."
@@ -140,12 +140,14 @@ def _opencv_files(module: Path) -> str:
 
 
 def _requirements(machine: Machine) -> list[Finding]:
-    """What pip says of facebench's own requirements; that detectors run with other versions than theirs is no news."""
+    """What pip says of facebench's own requirements; that detectors run with other versions is known."""
     answer = machine.run(
         [sys.executable, "-m", "pip", "--disable-pip-version-check", "check"], timeout_s=PROBE_TIMEOUT_S
     )
     if answer.code not in (0, 1) or (answer.code == 1 and not answer.output.strip()):
-        meaning = "whether the installed versions are those that facebench needs is not known; pip also brings models."
+        meaning = (
+            "whether the installed versions are those that facebench needs is not known; pip also installs models."
+        )
         return [_finding("requirements", "warning", f"pip check: {answer.fault()}", meaning, "python -m ensurepip")]
     faults = [line for line in answer.output.splitlines() if line.startswith("facebench ")]
     # the same modules, under another name

@@ -92,7 +92,7 @@ def default() -> dict[str, Any]:
 
 
 def data(root: str) -> dict[str, Any]:
-    """Ask the loader of each data set that has to be brought for one image.
+    """Ask the loader of each data set that has to be fetched for one image.
 
     Args:
         root: the folder of the data.

@@ -27,8 +27,8 @@ def system(machine: Machine, cache: Path, wanted_bytes: int) -> list[Finding]:
 
     Args:
         machine: where facts come from.
-        cache: the folder into which models are brought.
-        wanted_bytes: size of the models that are still to be brought there.
+        cache: the folder into which models are fetched.
+        wanted_bytes: size of the models that are still to be fetched there.
     """
     python = f"{platform.python_implementation()} {platform.python_version()}"
     findings = (

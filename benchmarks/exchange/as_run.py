@@ -46,7 +46,7 @@ def store_predictions(
         score_kind: what the scores are; by default probabilities where all lie in 0 to 1, "none" where all are equal.
 
     Raises:
-        UsageError: the folder holds a run of other images or of measured detectors, or the threshold is no number.
+        UsageError: the folder holds a run of other images or of measured detectors, or the threshold is not a number.
         DataError: the scores are not of the kind.
         ResultsError: the folder cannot be written, or another process writes into it.
     """

@@ -46,7 +46,7 @@ def read_coco(path: Path, intake: Intake, images: Path | None) -> None:
         images: a COCO file with `images`, of which `id` and `file_name` are read; all of them count as looked at.
 
     Raises:
-        DataError: a file is no JSON, or has another structure.
+        DataError: a file is not JSON, or has another structure.
     """
     entries = _parse(_text(path), str(path))
     if not isinstance(entries, list):
@@ -176,7 +176,7 @@ def _read_image(entry: Mapping[str, Any], image_id: str, where: str, intake: Int
 
 
 def _numbers(values: Sequence[object]) -> list[float] | None:
-    """Return JSON numbers as floats, or None where one is something else; true and "1" are no numbers."""
+    """Return JSON numbers as floats, or None where one is something else; true and "1" are not numbers."""
     found = []
     for value in values:
         if type(value) is float:
@@ -212,6 +212,6 @@ def _parse(text: str, where: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        raise DataError(f"{where}: got something that is no JSON at {place}: {error.msg}") from error
+        raise DataError(f"{where}: got something that is not JSON at {place}: {error.msg}") from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"{where}: got JSON that cannot be read: {error}") from error

@@ -249,7 +249,7 @@ def _write_folder(output: Path, files: Mapping[str, bytes], force: bool) -> None
 def _refuse_folder(output: Path, force: bool) -> bool:
     """Return whether there is a folder to be replaced; raise where it must stay."""
     if output.is_symlink() or (output.exists() and not output.is_dir()):
-        raise UsageError(f"{output} is no folder, expected a folder or a name that ends in .zip; choose another")
+        raise UsageError(f"{output} is not a folder, expected a folder or a name that ends in .zip; choose another")
     if not output.exists():
         return False
     held = [path for path in output.rglob("*") if not path.is_dir() or path.is_symlink()]

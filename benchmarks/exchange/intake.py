@@ -19,7 +19,7 @@ class Fault(Enum):
     UNREADABLE = "parts that cannot be read"
     NAME = "names that disagree with the name of their file"
     COUNT = "wrong counts"
-    WIDTH = "rows with too few or too many values, or with something that is no number"
+    WIDTH = "rows with too few or too many values, or with something that is not a number"
     NOT_FINITE = "values that are NaN, infinite or beyond float32"
     NEGATIVE = "boxes of negative size"
     TWICE = "images that stand twice"

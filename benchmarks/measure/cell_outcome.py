@@ -67,7 +67,7 @@ def end_cell(
         folder: the run's.
         stored: the cell as run.json holds it.
         content: of the journal.
-        observer: hears of it.
+        observer: is told of it.
         status: "done", "failed" or "unavailable".
         reason: why it failed or is unavailable.
         remedy: the command that fixes it.

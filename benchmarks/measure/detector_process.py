@@ -81,7 +81,7 @@ class Check:
 
     Attributes:
         library_threads: as in `Start`.
-        problems: sentences about what makes its times a lie: more threads than asked for, work that goes on after
+        problems: sentences about what makes its times invalid: more threads than asked for, work that goes on after
             `detect` has returned. Empty for an honest detector.
     """
 
@@ -208,13 +208,13 @@ class DetectorProcess:
 
         Raises:
             DetectorRaisedError: the detector raised; the child lives on.
-            WorkerDiedError, WorkerTimeoutError, WorkerMemoryError: the child is gone; `start` brings a new one.
+            WorkerDiedError, WorkerTimeoutError, WorkerMemoryError: the child is gone; `start` collects a new one.
         """
         _, boxes, scores, landmarks, measured = self._ask("detect", image)
         return Answer(Detections(boxes, scores, landmarks), **measured)
 
     def check(self, image: RGBImage) -> Check:
-        """Run one image outside every clock and look for what would make the times of this child a lie.
+        """Run one image outside every clock and look for what would make the times of this child invalid.
 
         Raises:
             DetectorRaisedError, WorkerDiedError, WorkerTimeoutError, WorkerMemoryError: as `detect`.
@@ -352,7 +352,7 @@ class DetectorProcess:
             "TF_NUM_INTEROP_THREADS": "1",
             "TF_CPP_MIN_LOG_LEVEL": "2",
             "GLOG_minloglevel": "2",
-            # models are brought before a run: a download must never be part of a measured load
+            # models are collected before a run: a download must never be part of a measured load
             "FACEBENCH_OFFLINE": "1",
             **({"CUDA_VISIBLE_DEVICES": ""} if self._config["device"] == "cpu" else {}),
         }

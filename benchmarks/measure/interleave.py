@@ -113,11 +113,11 @@ def interleave(
         size: `Protocol.size`.
         score_floors: of the detections of base and head; None for the detector's operating threshold.
         limits: time and memory of each child.
-        observer: hears of the progress.
+        observer: is told of the progress.
 
     Raises:
         UsageError: no rounds or no images.
-        WorkerError: a child cannot be loaded, or its times would be a lie, or it died; this is no result.
+        WorkerError: a child cannot be loaded, or its times would be invalid, or it died; this is not a result.
     """
     if rounds < 1 or not image_ids:
         raise UsageError(f"got {rounds} rounds of {len(image_ids)} images, expected at least one of each")
@@ -199,7 +199,7 @@ def _there_and_back(order: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 
 def _start(child: DetectorProcess, name: str, side: Side, image: NDArray[np.uint8]) -> Start:
-    """Start and warm a child; refuse one whose times would be a lie."""
+    """Start and warm a child; refuse one whose times would be invalid."""
     try:
         start = child.start()
         for _ in range(WARM_UP_CALLS):
@@ -208,5 +208,5 @@ def _start(child: DetectorProcess, name: str, side: Side, image: NDArray[np.uint
     except WorkerError as error:
         raise type(error)(f"{name} ({side.label}): {error}") from None
     if problems:
-        raise WorkerError(f"{name} ({side.label}): its times would be a lie: {'; '.join(problems)}")
+        raise WorkerError(f"{name} ({side.label}): its times would be invalid: {'; '.join(problems)}")
     return start

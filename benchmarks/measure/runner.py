@@ -1,6 +1,6 @@
 """From a data set and a list of detectors to a run folder: one cell after the other, each image once, resumable.
 
-Where latency is measured, nothing runs beside the cell. An executor brings the detections of all cells in before, by
+Where latency is measured, nothing runs beside the cell. An executor collects the detections of all cells before, by
 several workers, and no time is taken then.
 """
 

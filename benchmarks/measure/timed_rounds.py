@@ -36,8 +36,8 @@ class CellRun:
     Detections, for whole curves, go down to the score floor; times are taken at the threshold, as the detector is used.
     So a pass at the floor, untimed, comes before the timed rounds, each of which is a fresh child at the threshold and
     counts where its detections differ from those of the pass that reach the threshold. Where an accuracy pass of an
-    executor brought the detections, that is the first pass. A detector whose floor is its threshold needs no such pass:
-    its first round brings detections and times.
+    executor collected the detections, that is the first pass. A detector whose floor is its threshold needs none:
+    its first round collects detections and times.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class CellRun:
         self._found_before = False
 
     def finish(self) -> None:
-        """Bring the cell to a final state: done, failed or unavailable."""
+        """Take the cell to a final state: done, failed or unavailable."""
         before = finished_before(self._folder, self._stored.key)
         if before is not None and before.rounds >= self._plan.rounds:
             drop_stale(self._journal, before.rounds)
@@ -246,7 +246,7 @@ class CellRun:
             check = child.check(self._images.get(name))
             start = dataclasses.replace(start, library_threads=check.library_threads)
             if check.problems:
-                return f"its times would be a lie: {'; '.join(check.problems)}"
+                return f"its times would be invalid: {'; '.join(check.problems)}"
         except WorkerError as error:
             # the measured call will fail the same way and be counted there; a dead child counts here
             if not child.running:

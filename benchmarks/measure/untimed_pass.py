@@ -1,4 +1,4 @@
-"""Brings the detections of one cell in by many workers, without a single time: other work runs beside each call.
+"""Collects the detections of one cell by many workers, without a single time: other work runs beside each call.
 
 The journal holds what was answered; only ids and places in it are kept in memory, so that what a pass holds does not
 grow with what it has found. At the end the journal is laid out as the tables of the cell, in the order of the run.
@@ -38,7 +38,7 @@ def run_accuracy_pass(
     sources: Mapping[str, Source],
     observer: Observer,
 ) -> None:
-    """Bring a cell to its detections, unless the folder has them: done without times, failed or unavailable.
+    """Take a cell to its detections, unless the folder has them: done without times, failed or unavailable.
 
     Args:
         plan: with an executor.
@@ -47,7 +47,7 @@ def run_accuracy_pass(
         cell: what is measured.
         usable: images that could be decoded, in the order of the run.
         sources: of these images.
-        observer: hears of it.
+        observer: is told of it.
 
     Raises:
         ResultsError: the folder cannot be written, or an image can no longer be read.

@@ -50,7 +50,7 @@ def _serve(connection: Connection, arena_file: int) -> None:
     assert kind == "load", kind
     try:
         detector, inner, report = _load(config)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, the parent hears of it
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, the parent is told of it
         connection.send(("raised", _explain(error)))
         return
     connection.send(("loaded", report))
@@ -116,7 +116,7 @@ def _answer(detector: Detector, image: RGBImage) -> tuple[Any, ...]:
         found: object = detector.detect(image)
         end = time.perf_counter_ns()
         cpu = time.process_time_ns() - cpu
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, the parent hears of it
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, the parent is told of it
         return ("raised", _explain(error))
     if not isinstance(found, Detections):
         return ("raised", f"ContractError: detect must return facebench.Detections, got {type(found).__name__}")
@@ -132,7 +132,7 @@ def _answer(detector: Detector, image: RGBImage) -> tuple[Any, ...]:
 
 
 def _check(detector: Detector, image: RGBImage, threads: int) -> tuple[Any, ...]:
-    """Look, once the detector is warm, for what makes its times a lie; outside every clock."""
+    """Look, once the detector is warm, for what makes its times invalid; outside every clock."""
     from ...detectors.process.devices import false_claim
     from ...detectors.process.finished import unfinished
     from ...detectors.process.thread_counts import exceeding, read_back
@@ -141,7 +141,7 @@ def _check(detector: Detector, image: RGBImage, threads: int) -> tuple[Any, ...]
     try:
         late = unfinished(detector, image)
         problems = [*exceeding(counts, threads), *filter(None, [late, false_claim(detector)])]
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, the parent hears of it
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, the parent is told of it
         return ("raised", _explain(error))
     return ("checked", {"library_threads": counts, "problems": problems})
 

@@ -231,7 +231,7 @@ def tied_with_best(detectors: Mapping[str, Resampled]) -> tuple[str, ...]:
     """Return the detector of the highest value, and all whose paired difference from it has zero inside its interval.
 
     Best first, then by falling value. Detectors without a value are left out. To be tied is not to be equal: it says
-    that these images cannot tell them apart.
+    that they are not significantly different.
     """
     ranked = sorted((name for name in detectors if not math.isnan(detectors[name].value)), key=_falling(detectors))
     return tuple(

@@ -76,7 +76,7 @@ def calibration(
         score_floor: lowest score judged; give the floor of the run, since nothing below it was returned.
 
     Raises:
-        UsageError: scores are no probabilities, by their kind or their values; a floor outside [0, 1].
+        UsageError: scores are not probabilities, by their kind or their values; a floor outside [0, 1].
     """
     if score_kind != "probability":
         raise UsageError(

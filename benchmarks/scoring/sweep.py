@@ -76,16 +76,16 @@ class CurveEnd:
     A detector returns nothing below a score floor of its own. There the curve ends, and AP counts the rest of the
     recall as 0: right for a detector that has nothing more to offer, too little for one that was silenced.
 
-    The curve is called cut when AP was still growing at its end: the lowest-scored tenth of the proposals brought at
+    The curve is called cut when AP was still growing at its end: the lowest-scored tenth of the proposals added at
     least `AP_AT_STAKE`, and the bound leaves room for as much again. The measure comes from RetinaFace on the whole of
-    WIDER FACE val, where a floor costs about five times what that tenth brings: hard AP loses 7.3 points to a floor of
-    0.3 and the tenth brings 1.9, 2.0 and 0.4 at 0.1, 0.7 and 0.1 at 0.05.
+    WIDER FACE val, where a floor costs about five times what that tenth adds: hard AP loses 7.3 points to a floor of
+    0.3 and the tenth adds 1.9, 2.0 and 0.4 at 0.1, 0.7 and 0.1 at 0.05.
 
     Attributes:
         lowest_score: lowest score of any detection; nan where there are none.
         recall: at the end of the curve.
         precision: at the end of the curve.
-        tail_average_precision: what the lowest-scored tenth of the proposals brings to AP; rounded up, with all that
+        tail_average_precision: what the lowest-scored tenth of the proposals adds to AP; rounded up, with all that
             share the score of the highest of them.
         average_precision: exact AP as it is.
         average_precision_bound: AP + (1 - recall) · precision: AP if all faces left were found at the precision of the
@@ -110,7 +110,7 @@ class CurveEnd:
         if not self.is_cut:
             return f"{end}; nothing suggests that a score floor cuts it"
         return (
-            f"{end}, where the lowest-scored tenth still brings {self.tail_average_precision:.3f} of AP: scores below "
+            f"{end}, where the lowest-scored tenth still adds {self.tail_average_precision:.3f} of AP: scores below "
             f"{self.lowest_score:.4g} were not returned, AP {self.average_precision:.3f} is a lower bound "
             f"({self.average_precision_bound:.3f} if all other faces followed at that precision)"
         )

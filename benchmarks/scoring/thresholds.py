@@ -32,7 +32,7 @@ class ThresholdChoice:
         reported_on: the other half at the threshold; None where no threshold does.
         choosing_images: size of the choosing half.
         reporting_images: size of the other half.
-        at_floor: the lowest score returned already meets the wish, so a lower one might too.
+        at_floor: the lowest score returned already meets the target, so a lower one might too.
     """
 
     rate: Rate
@@ -88,7 +88,7 @@ def choose_threshold(
     """Choose the lowest threshold, hence the highest recall, with a wanted rate on half of the images.
 
     A threshold fitted to the images it is reported on flatters itself; here the other half reports. A threshold that
-    accepts no hit is no choice: rejecting everything would meet any false-alarm rate.
+    accepts no hit is not a choice: rejecting everything would meet any false-alarm rate.
 
     Args:
         matches: from `match`.

@@ -72,7 +72,7 @@ class JournalContent:
     Attributes:
         records: finished images of the first round, in the order measured.
         repeats: timings of later rounds, in the order measured.
-        put_aside: images that failed for good -> why.
+        skipped: images that failed for good -> why.
         deaths: image -> why the child ended on it.
         starts: of the child.
         peak_rss_mb: largest resident memory.

@@ -91,7 +91,7 @@ def _record(kind: Any, value: object, place: str) -> Any:
 def _value(hint: Any, value: Any, place: str) -> Any:
     kind, inner = typing.get_origin(hint) or hint, typing.get_args(hint)
     if kind is types.UnionType:
-        # NaN, which older files hold, is no number that anybody can use
+        # NaN, which older files hold, is not a number that anybody can use
         nothing = value is None or (isinstance(value, float) and math.isnan(value))
         return None if nothing else _value(inner[0], value, place)
     if kind is Literal:

@@ -2,9 +2,9 @@
 
 ```
 run.json                     schema version, environment, data set, protocol, cells with their state
-pictures.parquet             one row an image: image_id, verdict, detail, width, height, decode_ms (without it where
+pictures.parquet             one row per image: image_id, verdict, detail, width, height, decode_ms (without it where
                              several workers decoded side by side)
-faces.parquet                one row an annotated face: image_id, x1, y1, x2, y2, ignore, attributes
+faces.parquet                one row per annotated face: image_id, x1, y1, x2, y2, ignore, attributes
 cells/<spec>-<key>/
     journal.jsonl            one line per image while the cell runs; what is lost with a crash is the last line at most
     detections.parquet       one row per detection: image_id, x1, y1, x2, y2, score, landmark columns
@@ -164,11 +164,11 @@ class RunFolder:
         _write_table(self.path / "pictures.parquet", images)
 
     def images(self) -> pd.DataFrame:
-        """One row an image."""
+        """One row per image."""
         return self._read(self.path / "pictures.parquet")
 
     def faces(self) -> pd.DataFrame:
-        """One row an annotated face, in the annotation's order."""
+        """One row per annotated face, in the annotation's order."""
         return self._read(self.path / "faces.parquet")
 
     def detections(self, cell: StoredCell) -> pd.DataFrame:

@@ -95,7 +95,7 @@ class RunReader:
 
     @cached_property
     def images(self) -> pd.DataFrame:
-        """One row an image, as in pictures.parquet."""
+        """One row per image, as in pictures.parquet."""
         return self.run.images()
 
     @cached_property

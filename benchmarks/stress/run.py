@@ -83,7 +83,7 @@ def run_stress(
         out: the results folder.
         degradations: without repetition.
         seed: of what is drawn at random in the degradations.
-        observer: hears of every run, with the degradation behind the detector's name.
+        observer: is told of every run, with the degradation behind the detector's name.
 
     Raises:
         UsageError: no degradation is asked for, the data set is degraded already, or the folder holds a run of other

@@ -95,7 +95,7 @@ class StressScores:
         words: what each of them does.
         list_name: the list that AP is on, or "overall".
         images: that were scored, decodable under every degradation.
-        tied: keys of the most robust detector and of those that not significantly worse, by `kept`.
+        tied: keys of the most robust detector and of those not significantly worse, by `kept`.
         first: key -> share of the draws in which it keeps most.
         differences: (key, key) -> difference in `kept`, first less second, for each pair of ranked rows.
         best_ap: the same as `tied` by `mean_ap`.

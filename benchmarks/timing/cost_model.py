@@ -143,7 +143,7 @@ class _Fit:
 
     Attributes:
         solutions: float64 (draws, 3).
-        rank: int64 (draws,), how many of the three terms the images tell apart.
+        rank: int64 (draws,), how many of the three terms the images distinguish.
         known: bool (draws, 3), which terms they determine.
         blind: for each, float64 (3 - rank, 3), the directions in which they determine nothing.
     """

@@ -45,11 +45,11 @@ class LatencyDetails:
     def warnings(self) -> list[str]:
         """Say what a reader must know before believing the figures."""
         found = []
-        # with one round the images that came last may simply be dearer than the cost model knows
+        # with one round the images that came last may simply be costlier than the cost model knows
         if self.drift.flagged and len(self.rounds_p50_ms) > 1:
             found.append(f"latency drifted {self.drift.change.value:.2f}×")
         if self.shared_core:
-            found.append(f"its core was shared ({self.processor_share:.0%} its own)")
+            found.append(f"had {self.processor_share:.0%} of its core")
         return found
 
     @property

@@ -4,7 +4,7 @@ A processor grows hot, a neighbour wakes up, a cache fills: the samples of such 
 their median is the median of nothing in particular. What is found here is told beside the figures. No sample is dropped
 for it: which ones were right cannot be known.
 
-The last third of the samples is held against the first, each over what its image is expected to take, so that large
+The last third of the samples is compared with the first, each over what its image is expected to take, so that large
 images at the end are not taken for a slow end. The figure is the ratio of the two medians.
 """
 

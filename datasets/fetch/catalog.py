@@ -1,6 +1,6 @@
-"""catalog.toml -> a verified local folder: downloaded or taken from a file at hand, checked, unpacked, recorded.
+"""catalog.toml -> a verified local folder: downloaded or taken from a file available, checked, unpacked, recorded.
 
-Beside the data stands `.facebench/record.json`: when their terms were accepted, and of each archive what was brought,
+Beside the data stands `.facebench/record.json`: when their terms were accepted, and of each archive what was fetched,
 from where, when, with which sha256; and `.facebench/<folder>.sha256`, a list that `sha256sum -c` reads too.
 """
 
@@ -146,10 +146,10 @@ def fetch(
     sleep: Sleep = time.sleep,
     lock_timeout_s: float = LOCK_TIMEOUT_S,
 ) -> Path:
-    """Return the folder of a data set, and bring first what is missing of it.
+    """Return the folder of a data set, and fetch first what is missing of it.
 
     Args:
-        data_set: what to bring.
+        data_set: what to fetch.
         root: the data root; the folder `below` is made in it, unless part of the data lies in the root itself.
         agrees: asked whether the terms are accepted, unless that is on record.
         at_hand: an archive that the user has, or a folder of them, which is looked through before any download.
@@ -157,12 +157,12 @@ def fetch(
         progress: name of an archive -> what is called with its bytes.
         now: the time, for the record.
         sleep: waits between attempts at a download.
-        lock_timeout_s: how long to wait for another process that brings the same data.
+        lock_timeout_s: how long to wait for another process that fetches the same data.
 
     Raises:
         TermsError: the terms are not accepted.
         DataFetchError: an archive cannot be had, or the folder not be written.
-        TamperedDataError: other bytes were sent, or are at hand, than those published or recorded.
+        TamperedDataError: other bytes were sent, or are available, than those published or recorded.
         ArchiveError: an archive must not be unpacked.
     """
     home = home_of(data_set, root)
@@ -298,14 +298,14 @@ def fault_of(path: Path, file: DataFile, recorded: str = "") -> str:
     Args:
         path: the archive.
         file: what is published of it.
-        recorded: its sha256 as it was brought before, or an empty string.
+        recorded: its sha256 as it was fetched before, or an empty string.
     """
     size = path.stat().st_size
     if not is_archive(path):
         with path.open("rb") as stream:
             head = stream.read(512).lstrip().lower()
         page = " (a page of HTML: the address may ask for a login, or show a warning)" if head.startswith(b"<") else ""
-        return f"{size:,} bytes that are no archive{page}"
+        return f"{size:,} bytes that are not an archive{page}"
     if file.bytes is not None and size != file.bytes:
         return f"{size:,} bytes, expected {file.bytes:,}"
     for algorithm, expected in file.hashes.items():
@@ -314,7 +314,7 @@ def fault_of(path: Path, file: DataFile, recorded: str = "") -> str:
         if digest != expected:
             return f"bytes with {algorithm} {digest}, expected {expected}"
     if recorded and (digest := sha256_of(path)) != recorded:
-        return f"bytes with sha256 {digest}, expected {recorded}, as they were when first brought"
+        return f"bytes with sha256 {digest}, expected {recorded}, as they were when first fetched"
     return ""
 
 
@@ -329,7 +329,7 @@ def _at_hand(place: Path | None, file: DataFile) -> Path | None:
 
 
 def changed_files(data_set: DataSetEntry, root: Path) -> tuple[list[tuple[str, str]], Sequence[str]]:
-    """Hold every file of a brought data set against its recorded sha256.
+    """Hold every file of a fetched data set against its recorded sha256.
 
     Returns:
         The files that are missing or changed, each with what is wrong; and the folders that have no record, because

@@ -118,7 +118,7 @@ def same_attributes(images: Iterable[AnnotatedImage]) -> list[AnnotatedImage]:
 
 
 def fault_of_box(corners: Sequence[float]) -> str:
-    """Say what is wrong with x1, y1, x2, y2; an empty string where nothing is. Zero width or height is no fault here.
+    """Say what is wrong with x1, y1, x2, y2; empty where nothing is. Zero width or height is not a fault here.
 
     >>> fault_of_box((5, 5, 3, 9))
     'got a box of -2 x 4 pixels, expected no negative side'

@@ -132,7 +132,7 @@ def _recognise(tree: Tree, named: str, choice: Choice) -> tuple[str, str]:
             return fits[0], at
         if fits:
             raise DataError(f"Got {tree.where(at)}, which could be {' or '.join(fits)}; say it by format=NAME.")
-        raise DataError(f"Got {tree.where(at)}, which is no annotation that is known. {expected}")
+        raise DataError(f"Got {tree.where(at)}, which is not a known annotation. {expected}")
     found = [(name, path) for name, one in formats.items() for path in one.find(tree)]
     if len(found) == 1:
         return found[0]

@@ -239,7 +239,7 @@ def _size(row: Mapping[str, Any]) -> tuple[int, int] | None:
 
 
 def _whole(cell: Any) -> int | None:
-    """The attribute in a cell; `NOT_LABELLED` where it is empty, None where it is no such number."""
+    """The attribute in a cell; `NOT_LABELLED` where it is empty, None where it is not such a number."""
     if cell is None or cell == "":
         return NOT_LABELLED
     try:

@@ -92,7 +92,7 @@ def convert(folder: AnnotatedFolder, destination: Path, format_name: str, *, ima
         folder: what to write; images that have no file are left out.
         destination: the folder to make; nothing may be there but an empty folder.
         format_name: one of `FORMATS`.
-        images: link to image files, or copy them. What is no file of its own is copied always.
+        images: link to image files, or copy them. What is not a file of its own is copied always.
 
     Raises:
         UsageError: there is no such format, or something is at `destination`.

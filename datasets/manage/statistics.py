@@ -25,7 +25,7 @@ HEIGHTS_PX = MappingProxyType(
         "from 1,000": (1000.0, np.inf),
     }
 )
-"""Name -> lowest height of a face in pixels, and the height it stays below: wherever faces are told apart by height."""
+"""Name -> lowest height of a face in pixels, and the height it stays below: wherever faces are grouped by height."""
 SHARES = MappingProxyType(
     {
         "below 1 %": (-np.inf, 0.01),

@@ -39,7 +39,7 @@ _EMPTY_EVERY = 10
 _TRIES = 40
 # Number of faces and their sizes in pixels: a crowd, a group, a portrait.
 _CASTS = (((5, 8), (SMALLEST, 64.0)), ((3, 5), (48.0, 130.0)), ((1, 2), (110.0, LARGEST)))
-_SEATS = 8
+_SLOTS = 8
 # What the authors see in the two portraits of `scenes`: a closed, level mouth, and a broad smile.
 _JUDGED = (EMOTIONS.index("neutral"), EMOTIONS.index("happy"))
 
@@ -83,11 +83,11 @@ def load(root: Path, options: Mapping[str, str], name: str) -> Dataset:
     backgrounds = load_backgrounds()
     samples = []
     for number in range(count):
-        slots = order[np.arange(number * _SEATS, (number + 1) * _SEATS) % len(order)]
+        slots = order[np.arange(number * _SLOTS, (number + 1) * _SLOTS) % len(order)]
         image, faces = compose(seed, number, images.where_at(slots), backgrounds)
         samples.append(Sample(f"expression-{number:04d}.png", encode_png(image), faces))
     notes = [f"{int(blank.sum())} blank images of the split were left out."] if blank.any() else []
-    if count * _SEATS > len(order):
+    if count * _SLOTS > len(order):
         notes.append(f"The {len(order):,} faces to draw from do not suffice for {count:,} images; some come again.")
     return Dataset(
         name=name,

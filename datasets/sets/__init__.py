@@ -1,1 +1,1 @@
-"""The data sets that people bring: WIDER FACE, FDDB, a folder."""
+"""The data sets that people give: WIDER FACE, FDDB, a folder."""

@@ -73,7 +73,7 @@ class ArchivedFile:
 
 
 def list_archive(place: str) -> Mapping[str, Source]:
-    """List the files in a zip or tar, sorted by name; what is hidden and what is no file is passed over.
+    """List the files in a zip or tar, sorted by name; what is hidden and what is not a file is passed over.
 
     Args:
         place: path or address that ends in .zip or .tar.

@@ -83,7 +83,7 @@ def open_tree(place: str | Path) -> tuple[Tree, str]:
         if _suffix(place) in ARCHIVE_SUFFIXES:
             return Tree(place, list_archive(place)), ""
         base, _, name = place.rpartition("/")
-        if not os.path.splitext(name)[1]:  # noqa: PTH122  an address is no path
+        if not os.path.splitext(name)[1]:  # noqa: PTH122  an address is not a path
             raise UsageError(
                 f"Got the address {place}, expected that of an annotation file (.json, .csv, .txt) or of a .zip or "
                 ".tar: a folder behind http cannot be listed."
@@ -102,7 +102,7 @@ def open_tree(place: str | Path) -> tuple[Tree, str]:
 
 
 def _suffix(place: str) -> str:
-    return os.path.splitext(place)[1].lower()  # noqa: PTH122  an address is no path
+    return os.path.splitext(place)[1].lower()  # noqa: PTH122  an address is not a path
 
 
 def _walk(root: Path) -> Iterator[tuple[str, Path]]:

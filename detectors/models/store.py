@@ -1,6 +1,6 @@
 """The model store: a name in models.toml becomes a verified local file, wherever its bytes come from.
 
-Searched in this order, and everything is held against size and sha256 each time it is asked for:
+Searched in this order, and everything is compared with size and sha256 each time it is asked for:
 
 1. the folder in FACEBENCH_MODELS, with its subfolders, by content: file names do not matter; files are used in place;
 2. the cache: the folder `models` in FACEBENCH_CACHE, or else in the user's cache folder;
@@ -148,7 +148,7 @@ def fetch(
         model: a name in models.toml, or a file that is not listed there.
         progress: called with the bytes that are there and the bytes expected.
         sleep: waits between attempts at a download.
-        lock_timeout_s: how long to wait for another process that brings the same file.
+        lock_timeout_s: how long to wait for another process that fetches the same file.
 
     Raises:
         UsageError: the name is unknown, or FACEBENCH_MODELS is not a folder.

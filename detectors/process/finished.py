@@ -1,4 +1,4 @@
-"""Catching a detector that returns before it has finished, which would make its latency a lie.
+"""Catching a detector that returns before it has finished, which would make its latency invalid.
 
 An asynchronous detector shows in three ways: the arrays that it returned change afterwards, the process goes on
 working, or the GPU does. Work that leaves the arrays alone is not seen where another process does it, nor where it

@@ -57,7 +57,7 @@ class EmotionClassifier:
             batch_size: most faces in one run of the network; more are cut into several.
 
         Raises:
-            ModelStoreError: the file cannot be read, or is no network of this kind.
+            ModelStoreError: the file cannot be read, or is not a network of this kind.
             HashMismatchError: the bytes are not the ones expected.
             DeviceError: the device cannot be used.
             UsageError: threads or batch_size is below 1.
@@ -218,7 +218,7 @@ def _open(content: bytes, title: str, device: Device, threads: int) -> Any:
     try:
         session = open_session(content, device, threads)
     except (failures.InvalidProtobuf, failures.InvalidGraph, failures.InvalidArgument, failures.Fail) as error:
-        raise ModelStoreError(f"the emotion model {title} is no ONNX network that can run: {error}") from error
+        raise ModelStoreError(f"the emotion model {title} is not an ONNX network that can run: {error}") from error
     inputs = [(value.type, value.shape[1:]) for value in session.get_inputs()]
     outputs = [(value.type, value.shape[1:]) for value in session.get_outputs()]
     expected = [("tensor(float)", [1, SIZE_PX, SIZE_PX])], [("tensor(float)", [len(EMOTIONS)])]

@@ -1,7 +1,7 @@
 """From a box to the pixels that a classifier sees.
 
 The way a face is cut out changes an emotion score as much as the detector does, so it is a value with a name: part of
-every result's key, and swept. Detectors frame faces differently; `dx`, `dy` and `scale` bring a detector's boxes to the
+every result's key, and swept. Detectors frame faces differently; `dx`, `dy` and `scale` move a detector's boxes to the
 place where the classifier expects a face.
 
 A crop keeps the image's resolution: it is the classifier that resizes, by area, once. What lies outside the image
@@ -250,7 +250,7 @@ def as_policy(policy: CropPolicy | str) -> CropPolicy:
     """Return a policy that was given as itself or as text.
 
     Raises:
-        UsageError: the text is no policy.
+        UsageError: the text is not a policy.
     """
     return CropPolicy.parse(policy) if isinstance(policy, str) else policy
 

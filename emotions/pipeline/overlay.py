@@ -22,7 +22,7 @@ COLOURS = MappingProxyType(
         "surprise": (230, 159, 0),
     }
 )
-"""RGB of every emotion: the colours of Okabe and Ito (Color Universal Design, 2008), told apart by the colour-blind."""
+"""RGB of every emotion: the colours of Okabe and Ito (Color Universal Design, 2008), safe for the colour-blind."""
 
 # At scale 1 capitals of OpenCV's font are 22 pixels high; 0.4 is the smallest that can be read.
 _SMALLEST_TEXT = 0.4

@@ -120,7 +120,7 @@ class EmotionPipeline:
             clock: nanoseconds.
 
         Raises:
-            UsageError: the text is no crop policy.
+            UsageError: the text is not a crop policy.
         """
         self.detector = detector
         self.policy = as_policy(crop)

@@ -198,7 +198,7 @@ class VideoWriter:
             check = cv2.VideoCapture(str(self.path), cv2.CAP_FFMPEG)
             there = int(check.get(cv2.CAP_PROP_FRAME_COUNT)) if check.isOpened() else 0
             check.release()
-        # An interrupt may come after a frame was written and before it was counted: one more is no fault.
+        # An interrupt may come after a frame was written and before it was counted: one more is not a fault.
         if there < self.frames_written:
             raise VideoError(
                 f"cannot write {self.path}: {there} of {self.frames_written} frames arrived. Free some space or choose "
@@ -246,8 +246,8 @@ def _open_file(path: Path) -> cv2.VideoCapture:
         capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
     if not capture.isOpened():
         raise VideoError(
-            f"cannot read the video {path}: {path.stat().st_size:,} bytes that begin with {begin!r} are no video that "
-            "FFmpeg knows, or are cut off before the index; expected a whole video file, such as MP4, MKV, WebM or AVI"
+            f"cannot read the video {path}: {path.stat().st_size:,} bytes that begin with {begin!r} are not a video "
+            "that FFmpeg knows, or are cut off before the index; expected a whole video file: MP4, MKV, WebM or AVI"
         )
     return capture
 

@@ -100,7 +100,7 @@ def read(path: Path) -> dict[str, Any]:
     """Return the content of a file.
 
     Raises:
-        ResultsError: it cannot be read or is no such file.
+        ResultsError: it cannot be read or is not such a file.
         SchemaVersionError: another version of the format wrote it.
     """
     document = read_document(path, SCHEMA, SCHEMA_VERSION, _REMEDY)

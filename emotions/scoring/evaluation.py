@@ -95,7 +95,7 @@ def measure_shared_classes(
 ) -> ClassificationReport:
     """Score a classifier on images that show only some of `EMOTIONS`, such as CK+, which has no neutral ones.
 
-    Classes that no image shows are no possible answer: the probabilities of the others are scaled to a sum of 1.
+    Classes that no image shows are not a possible answer: the probabilities of the others are scaled to a sum of 1.
 
     Args:
         classifier: any.

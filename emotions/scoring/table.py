@@ -68,7 +68,7 @@ class EndToEndTable:
             alarms has no row of equal alarms.
         differences: keys of two rows -> end-to-end accuracy of the first less that of the second: all pairs of
             a variant, and every other row against the same detector's row of the variant "same".
-        tied: variant -> keys of the best row and those that not significantly worse.
+        tied: variant -> keys of the best row and those not significantly worse.
         first: key -> share of the draws in which it is best among its variant.
         resampled: how images were drawn.
     """

@@ -26,7 +26,7 @@ CONTRAST_FLOOR = 4.0
 
 
 class Standardise(nn.Module):
-    """Bring each image (n, 1, h, w) of grey levels 0..255 to mean 0 and standard deviation 1."""
+    """Scale each image (n, 1, h, w) of grey levels 0..255 to mean 0 and standard deviation 1."""
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the standardised images; one below `CONTRAST_FLOOR` is only centred and scaled by that floor."""

@@ -47,7 +47,7 @@ _PUPIL: MappingProxyType[str, Any] = MappingProxyType(
 
 
 def require_torch() -> None:
-    """Say how to bring PyTorch where it is missing.
+    """Say how to fetch PyTorch where it is missing.
 
     Raises:
         UnavailableError: it is not installed.

@@ -296,7 +296,7 @@ class _State:
         """Go on from a file.
 
         Raises:
-            UsageError: it belongs to another training or is no checkpoint.
+            UsageError: it belongs to another training or is not a checkpoint.
         """
         try:
             content = torch.load(path, map_location=self.device, weights_only=True)
@@ -311,7 +311,7 @@ class _State:
                     "give the same ones to go on, or another file to begin again"
                 )
         except (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, UnpicklingError) as error:
-            raise UsageError(f"{path} is no checkpoint of a training ({error}); remove it to begin again") from error
+            raise UsageError(f"{path} is not a checkpoint of a training ({error}); remove it to begin again") from error
         for name, value in content.get("running", {}).items():
             self._running()[name].load_state_dict(value)
         self.best = {name: value.cpu() for name, value in content["best"].items()}

@@ -56,7 +56,7 @@ class Panel:
 
     Attributes:
         title: one line or several.
-        dots: at least one, told apart by colour, mark and height within the row.
+        dots: at least one, distinguished by colour, mark and height within the row.
     """
 
     title: str

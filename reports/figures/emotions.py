@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PARTS = ("right", "lost by the crop", "lost by a miss", "the classifier's own errors")
-# blue, orange and vermilion of Okabe and Ito, told apart by all; the last one stays behind
+# blue, orange and vermilion of Okabe and Ito, distinguished by all; the last one stays behind
 _COLOURS = ("#0072b2", "#e69f00", "#d55e00", "#8a929b")
 _ON_COLOUR = ("#ffffff", "#000000", "#000000", "#000000")
 _BAR_PX = 50
@@ -41,7 +41,7 @@ class BarParts:
 
 
 def what_is_lost(bars: Sequence[BarParts], width_px: int = 900) -> str:
-    """Draw a bar a detector: right, lost by the crop, lost by a miss, and wrong on the annotated box too.
+    """Draw one bar per detector: right, lost by the crop, lost by a miss, and wrong on the annotated box too.
 
     Args:
         bars: at least one, best first.

@@ -82,7 +82,7 @@ class EmotionsSection:
         equal_alarms: false alarms per image, at most, in the last columns of the table.
         demo: the images show two people and measure nothing.
         rows: the table, best first.
-        losses: at which thresholds, and by width where the faces go, a bar a detector.
+        losses: at which thresholds, and by width where the faces go, one bar per detector.
         standings: at which thresholds, and every detector against every other.
         by_emotion: right of all by emotion, the annotated boxes first.
         by_size: the same by height of the face.
@@ -245,7 +245,7 @@ def answer(table: Mapping[str, Any]) -> str:
 def _gain(table: Mapping[str, Any], best: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     """Say by how much one row is better than another, and where that comes from."""
     gain = difference(differences_of(table), best["key"], other["key"])
-    shown = ", which not significantly different from nothing" if gain.holds_zero else ""
+    shown = ", not significantly different from none" if gain.holds_zero else ""
     one, two, faces = best["totals"], other["totals"], best["totals"]["faces"]
     misses = two["missed_right"] - one["missed_right"]
     crops = (two["crop_lost"] - two["crop_gained"]) - (one["crop_lost"] - one["crop_gained"])

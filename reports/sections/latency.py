@@ -210,7 +210,7 @@ def _rounds(medians_ms: Sequence[float]) -> str:
 
 def _drift(timing: LatencyDetails) -> str:
     if timing.drift.flagged and len(timing.rounds_p50_ms) == 1:
-        return f"{timing.drift.text}; of one round: the later images may be dearer"
+        return f"{timing.drift.text}; of one round: the later images may be costlier"
     return timing.drift.text
 
 

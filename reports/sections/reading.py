@@ -29,8 +29,8 @@ READING = (
     ),
     (
         "Which of two is better: the paired difference,",
-        "taken on the same draws; overlapping intervals decide nothing. Where its interval includes 0 these images "
-        "cannot tell, which is not the same as equal. Of a hundred pairs a few look clear by chance.",
+        "taken on the same draws; overlapping intervals decide nothing. Where its interval includes 0 they are not "
+        "significantly different, which is not the same as equal. Of a hundred pairs a few look clear by chance.",
     ),
     (
         "To use a detector: its operating point.",

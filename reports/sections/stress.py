@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 ORDER = 140
 WHAT_IT_IS_NOT = (
-    "The degradations are made by formula, one at a time, from images as they are: they are no real night, fog or "
+    "The degradations are made by formula, one at a time, from images as they are: they are not real night, fog or "
     "mask, and who is robust here need not be so there."
 )
 

@@ -106,7 +106,7 @@ def _named(names: Sequence[str]) -> str:
 
 
 def reasons(result: GateResult) -> list[str]:
-    """Return a sentence for each judgement that is no pass, the failed ones first."""
+    """Return a sentence for each judgement that is not a pass, the failed ones first."""
     return [
         f"{WORDS[outcome]} {one.detector}, {one.criterion}: {one.verdict.reason}."
         for outcome in ("fail", "inconclusive")

@@ -45,12 +45,12 @@ def answer(summary: Summary) -> ReportAnswer:
     best = next(row for row in done if row is winner or not left_out[row_label(row)])
     if winner is best:
         sentence = (
-            f"{row_label(winner)} has the best exact AP ({summary.primary}), and no detector that these images "
-            f"cannot tell from it is faster: {_figures(winner, summary)}."
+            f"{row_label(winner)} has the best exact AP ({summary.primary}), and no detector that is not "
+            f"significantly different from it is faster: {_figures(winner, summary)}."
         )
     else:
         sentence = (
-            f"{row_label(winner)} is the fastest detector that not significantly different from the best in exact AP "
+            f"{row_label(winner)} is the fastest of those not significantly different from the best in exact AP "
             f"({summary.primary}): {_figures(winner, summary)}. "
             f"The best is {row_label(best)}: {_figures(best, summary)}."
         )

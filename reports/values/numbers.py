@@ -36,7 +36,7 @@ def signed(value: float, digits: int = 3) -> str:
 
 
 def plain(value: float, digits: int = 2) -> str:
-    """Write a number that is no share.
+    """Write a number that is not a share.
 
     >>> plain(1234.5, 1)
     '1,234.5'
@@ -45,7 +45,7 @@ def plain(value: float, digits: int = 2) -> str:
 
 
 def brief(value: float) -> str:
-    """Write a number that is no share to three figures, but no decimal beyond the third.
+    """Write a number that is not a share to three figures, but no decimal beyond the third.
 
     >>> brief(0.05123), brief(13.34), brief(9.999), brief(1234.5), brief(0.0), brief(float("nan"))
     ('0.051', '13.3', '10.0', '1,234', '0', '–')
@@ -58,7 +58,7 @@ def brief(value: float) -> str:
 
 
 def between_brief(interval: Interval) -> str:
-    """Write the ends of the interval of a number that is no share, to three figures; empty where there is none.
+    """Write the ends of the interval of a number that is not a share, to three figures; empty where there is none.
 
     >>> between_brief(Interval(9.0, 0.844, 12.06, 0.95, 1000))
     '0.844–12.1'
@@ -78,7 +78,7 @@ def between(interval: Interval, digits: int = 2) -> str:
 
 
 def between_plain(interval: Interval) -> str:
-    """Write the ends of the interval of a number that is no share, to three digits or more; empty where there is none.
+    """Write the ends of an interval that is not of a share, to three digits or more; empty where there is none.
 
     >>> between_plain(Interval(9.0, 8.84, 9.06, 0.95, 1000)), between_plain(Interval(1e3, 99.9, 1234.5, 0.95, 1000))
     ('8.8–9.1', '100–1,234')

@@ -12,7 +12,12 @@ from .numbers import NONE, between_signed, signed
 
 Verdict = Literal["better", "worse", "unclear", "none"]
 MARKS: dict[Verdict, str] = {"better": "▲", "worse": "▼", "unclear": "≈", "none": ""}
-WORDS: dict[Verdict, str] = {"better": "clearly better", "worse": "clearly worse", "unclear": "cannot tell", "none": ""}
+WORDS: dict[Verdict, str] = {
+    "better": "clearly better",
+    "worse": "clearly worse",
+    "unclear": "not significantly different",
+    "none": "",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ class Column:
         text: a row's cell; an interval stands in brackets on a second line, which keeps columns narrow.
         number: a row's sort value; nan where there is none. None for a text column.
         interval: of that number over resampled images; None for a row that has none. None for a column whose numbers
-            are no estimates from images: they were measured once.
+            are not estimates from images: they were measured once.
         digits: decimals of the number where it is shown.
     """
 

@@ -75,7 +75,7 @@ def test_pick_refuses_a_demonstration_and_takes_it_when_told(run_folder, tmp_pat
     file = tmp_path / "default_detector.json"
     refused = facebench("pick", run_folder, "-o", file)
     assert (refused.returncode, file.exists()) == (2, False)
-    assert "its winner is no default" in refused.stderr
+    assert "its winner is not a default" in refused.stderr
     done = facebench("pick", run_folder, "-o", file, "--demo", "--accept-noise")
     assert done.returncode == 0, done.stderr
     assert json.loads(file.read_text())["setting"]["spec"] in done.stdout
@@ -189,7 +189,7 @@ def test_the_table_of_detectors_leaves_extras_in_the_commands_that_remedy(monkey
 
     monkeypatch.setitem(sys.modules, "mtcnn", None)
     done = CliRunner().invoke(app, ["detectors", "list"])
-    assert "'facebench[mtcnn]'" in done.stdout, "what is in brackets is no markup"
+    assert "'facebench[mtcnn]'" in done.stdout, "what is in brackets is not markup"
 
 
 def test_offline_run_goes_on_with_what_is_there(tmp_path):

@@ -22,7 +22,7 @@ def made(tmp_path):
 
 @pytest.fixture
 def one(tmp_path, monkeypatch):
-    """A catalogue of one small data set, whose archive is at hand."""
+    """A catalogue of one small data set, whose archive is available."""
     path = zipped(tmp_path / "set.zip", ("pictures/a.jpg", b"a"))
     file = DataFile("set.zip", "pictures", ("http://127.0.0.1:9/set.zip",), {}, path.stat().st_size, "us", 1 << 20)
     entry = DataSetEntry("fddb", "My set", "http://home", "Be kind.", "mine", (file,))

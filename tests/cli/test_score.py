@@ -35,7 +35,7 @@ def test_score_prints_one_row_without_latency(facebench, perfect):
     assert (code, table["scope"]) == (0, "scenes?count=3, 3 images; a demonstration on two people, not a comparison")
     (row,) = table["rows"]
     assert (row["spec"], row["AP_overall"], row["threshold"]) == ("perfect.jsonl", 1.0, 0.5)
-    assert {row[name] for name in ("p50_ms", "p90_ms", "pictures_per_s", "start_s", "peak_MB", "device")} == {None}
+    assert {row[name] for name in ("p50_ms", "p90_ms", "images_per_s", "start_s", "peak_MB", "device")} == {None}
     assert row["predictions"] == {
         "format": "jsonl",
         "pictures": 3,

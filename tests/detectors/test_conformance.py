@@ -43,7 +43,7 @@ CHECKS = [
     "no silent fall back from cuda",
 ]
 
-# --- the detectors that facebench brings
+# --- the detectors that facebench gives
 
 
 def check_in_child(spec: str) -> tuple[int, list[dict[str, object]], str]:
@@ -174,12 +174,12 @@ TABLE: list[tuple[str, set[str], str]] = [
         "not the same",
     ),
     # an image that is not taken as it is; one that may not be written into raises
-    ("WritesIntoThePicture", {"image is not modified", "read-only image"}, "read-only"),
-    ("WritesIntoThePictureIfItMay", {"image is not modified"}, "the image given was changed; work on a copy"),
+    ("WritesIntoTheImage", {"image is not modified", "read-only image"}, "read-only"),
+    ("WritesIntoTheImageIfItMay", {"image is not modified"}, "the image given was changed; work on a copy"),
     ("NeedsAWritableBuffer", {"read-only image"}, "raised TypeError: underlying buffer is not writable"),
     ("IgnoresStrides", {"non-contiguous image"}, "not the same; expected equal results"),
     ("FailsOnOnePixel", {"1×1 image"}, "raised RuntimeError: image too small"),
-    ("FailsOnThinPictures", {"1×1 image", "1×300 image", "300×1 image"}, "raised error: OpenCV"),
+    ("FailsOnThinImages", {"1×1 image", "1×300 image", "300×1 image"}, "raised error: OpenCV"),
     ("FailsOnOddSizes", {"odd size"}, "raised ValueError: cannot reshape"),
     # a false claim
     ("LiesAboutItsDevice", {"device claim"}, r"asked for cpu, device_used\(\) says cuda"),

@@ -42,7 +42,7 @@ BUILT_IN = sorted({resolve(spec).name for spec in default_specs()})
 
 
 class Typed(Detector):
-    """One parameter of each kind; the three that every detector has are no parameters of a spec string."""
+    """One parameter of each kind; the three that every detector has are not parameters of a spec string."""
 
     info = DetectorInfo("typed", "none", "facebench", "MIT", "margin", ("cpu",), False, (), "")
 

@@ -200,7 +200,7 @@ def test_an_ap_that_is_not_a_number_is_a_dash(tmp_path):
 
 
 def test_a_detector_without_an_ap_is_named_under_the_figure(page):
-    assert "Not drawn, for want of numbers: absent; broken." in page.sections["figure"]
+    assert "Not drawn, for lack of numbers: absent; broken." in page.sections["figure"]
 
 
 @pytest.mark.usefixtures("one_width")
@@ -471,9 +471,9 @@ def test_the_fastest_that_cannot_be_told_from_the_best_is_named_with_the_best(tm
     sentence = answer(summarise_run(run)).sentence.replace("\u00a0", " ")
     slow = "AP 1.000, p50 62.0 ms, p90 71.6 ms"
     expected = {
-        "quick": "quick is the fastest detector that not significantly different from the best in exact AP (overall): "
+        "quick": "quick is the fastest of those not significantly different from the best in exact AP (overall): "
         f"AP .992, p50 22.0 ms, p90 31.6 ms. The best is slow: {slow}.",
-        "slow": "slow has the best exact AP (overall), and no detector that not significantly worse is "
+        "slow": "slow has the best exact AP (overall), and no detector that is not significantly different from it is "
         f"faster: {slow}.",
     }
     assert sentence == expected[winner]

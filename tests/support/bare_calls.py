@@ -350,7 +350,7 @@ def detect_with(spec: str, models: Path | None = None) -> Detections:
 
 
 def write_state(file: Path, kind: str) -> None:
-    """Write a file that is no state of this network."""
+    """Write a file that is not a state of this network."""
     import torch
     from facebench.detectors.adapters._retinaface_network import build_network
 

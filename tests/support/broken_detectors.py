@@ -76,7 +76,7 @@ def forced(found: Detections, **arrays: object) -> Detections:
     return found
 
 
-# --- the answer is no valid result
+# --- the answer is not a valid result
 
 
 class ReturnsList(Good):

@@ -173,7 +173,7 @@ class ChangesThreadsInDetect(Good):
 
 
 class FinishesLater(Good):
-    """Returns at once and lets a thread do the work: its time would be a lie."""
+    """Returns at once and lets a thread do the work: its time would be invalid."""
 
     def detect(self, image):
         found = super().detect(image)

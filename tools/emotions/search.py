@@ -5,7 +5,7 @@ own complete one-cycle schedule, with the same seed, the same images and the sam
 PublicTest accuracy of its averaged weights after the last epoch. First the networks compete under one recipe, then the
 recipes on the network that won. In each round the highest accuracy wins; of equal ones, the one that stands first.
 
-Mixup, label smoothing and the strength of augmentation are no part of the search: they pay in long trainings and cost
+Mixup, label smoothing and the strength of augmentation are not part of the search: they pay in long trainings and cost
 in short ones, so short trials would choose too little of them. They are set as the papers that `training` cites set
 them. What long trainings taught about them stands in docs/emotions.md.
 
@@ -141,7 +141,7 @@ def read_table(table: Path) -> tuple[Trial, ...]:
     """Return the trials of a table in their order; none where the file is not there.
 
     Raises:
-        DataError: a line is no trial.
+        DataError: a line is not a trial.
     """
     trials = []
     lines = table.read_text(encoding="utf-8").splitlines() if table.exists() else []

@@ -43,7 +43,7 @@ class StudyClaim:
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """What can be recomputed, and why the claim was no accuracy."""
+        """What can be recomputed, and why the claim was not an accuracy."""
         accuracy, claimed, macro_f1, best, low, high = (
             f"{100 * value:.1f}"
             for value in (self.accuracy, self.claimed, self.macro_f1, self.best_accuracy, *self.interval)
@@ -57,7 +57,7 @@ class StudyClaim:
             f"{self.images:,} images (95 % interval {low} to {high} %), and a macro-F1 of {macro_f1} %; an "
             f"accuracy of {claimed} % would be {self.right_as_claimed:,} images, "
             f"{self.right - self.right_as_claimed} fewer.",
-            f"The best of its 32 models had {best} % on the same images. The matrix itself is not at hand, so its "
+            f"The best of its 32 models had {best} % on the same images. The matrix itself is not available, so its "
             "recalls and the interval of its macro-F1 cannot be recomputed here.",
         )
 

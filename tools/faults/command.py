@@ -92,7 +92,7 @@ class Command:
         return self.process.poll() is None
 
     def kill(self) -> None:
-        """End it as the system does for want of memory."""
+        """End it as the system does for lack of memory."""
         self.process.send_signal(signal.SIGKILL)
 
     def end(self) -> Ended:

@@ -24,7 +24,7 @@ def write_small(folder: Path, count: int = 24, seed: int = 0) -> Path:
         for number in range(count)
     }
     whole = images["picture-000.png"]
-    images |= {"cut.png": whole[: len(whole) // 2], "text.png": b"this is no image"}
+    images |= {"cut.png": whole[: len(whole) // 2], "text.png": b"this is not an image"}
     boxes = dict.fromkeys(images, (8.0, 8.0, 40.0, 40.0))
     boxes["picture-001.png"] = (500.0, 8.0, 540.0, 40.0)
     return write_folder(folder, images, boxes)

@@ -57,7 +57,7 @@ def nodes(scratch: Path, *, times: int = 3, seed: int = 1) -> list[Row]:
     os.environ |= {
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-        # a machine that does much else starts nodes slowly, and its full memory is no fault of ours
+        # a machine that does much else starts nodes slowly, and its full memory is not a fault of ours
         "RAY_gcs_server_port_wait_time_s": str(int(LONGEST_S)),
         "RAY_memory_monitor_refresh_ms": "0",
     }

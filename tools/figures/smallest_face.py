@@ -47,7 +47,7 @@ def measure() -> Mapping[str, Sequence[float]]:
 
 
 def draw() -> Figure:
-    """A bar a detector and image size; whoever finds the smallest faces comes first."""
+    """One bar per detector and image size; whoever finds the smallest faces comes first."""
     found = dict(sorted(measure().items(), key=lambda item: np.nan_to_num(item[1], nan=np.inf).tolist()))
     figure, (axes,) = panels(1, 8, 4.2)
     places = np.arange(len(found))[::-1]

@@ -90,7 +90,7 @@ class LocalExecutor:
                 if pending.attempts > ATTEMPTS:
                     raise WorkerDiedError(
                         f"a worker process ended {ATTEMPTS} times, last while it had {_names(pending.chunk)}; the "
-                        "system may have ended it for want of memory: use fewer workers"
+                        "system may have ended it for lack of memory: use fewer workers"
                     )
 
     def close(self) -> None:

@@ -64,7 +64,7 @@ class RayExecutor:
         cpus, gpus = self._cpus or threads, self._gpus if gpu else 0.0
         workers = self.workers or _room(ray, cpus, gpus)
         actor_class = ray.remote(num_cpus=cpus, num_gpus=gpus, max_restarts=0)(_Actor)
-        pool = _Crew(ray, lambda index: actor_class.remote(make, WorkerSlot(index)), workers)
+        pool = _ActorPool(ray, lambda index: actor_class.remote(make, WorkerSlot(index)), workers)
         try:
             yield from pool.work(chunks)
         finally:
@@ -113,7 +113,7 @@ class _Actor:
         return self._worker(chunk)
 
 
-class _Crew:
+class _ActorPool:
     """The actors of one `map` and what each of them has in hand.
 
     An actor gets work once it has its place on a node: one that waits for a place holds up nobody.

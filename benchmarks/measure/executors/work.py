@@ -71,7 +71,7 @@ class ChunkAnswer:
 
     Attributes:
         records: of the images that it answered, their times nan.
-        put_aside: image -> why the detector failed on it for good.
+        skipped: image -> why the detector failed on it for good.
         deaths: (image, why) for each child that ended.
         starts: of the children, what they said of themselves; times are left out.
         fatal: why the detector cannot be used at all, or "".
@@ -96,7 +96,7 @@ class ImageReader:
     """Decodes images and says what they are."""
 
     def __init__(self, slot: WorkerSlot) -> None:
-        """Need nothing of the seat."""
+        """Need nothing of the slot."""
 
     def __call__(self, chunk: Sequence[Item]) -> list[Look]:
         """Return what each image of the chunk is."""
@@ -117,7 +117,7 @@ def look(image_id: str, source: Source) -> tuple[Look, Decoded]:
 
 @dataclass(frozen=True, slots=True)
 class DetectorTask:
-    """Everything a worker needs to make its detector; called with a seat, it makes the worker.
+    """Everything a worker needs to make its detector; called with a slot, it makes the worker.
 
     Attributes:
         spec: spec string; it is resolved in the worker.

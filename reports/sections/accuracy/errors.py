@@ -21,7 +21,7 @@ def section(page: Page) -> Section | None:
 
 
 def error_grid(summary: Summary, analysis: Analysis) -> Grid:
-    """Return what fixing each kind of error would bring in exact AP, a row for each detector."""
+    """Return what fixing each kind of error would add in exact AP, a row for each detector."""
     rows = []
     for label, cell in analysed(summary, analysis):
         gains = [cell.errors.kinds[kind].delta_ap for kind in ERRORS]

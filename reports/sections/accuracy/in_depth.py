@@ -43,7 +43,7 @@ _RATES = {
 
 @dataclass(frozen=True, slots=True)
 class ErrorLine:
-    """One kind of error: what it is, how often in all, how often at the threshold, what fixing it would bring."""
+    """One kind of error: what it is, how often in all, how often at the threshold, what fixing it would add."""
 
     name: str
     count: str
@@ -72,9 +72,9 @@ class InDepth:
         operating: rate, value with its interval.
         curve: where and how the curve ends.
         is_cut: a score floor ends it.
-        choices: thresholds for a wish and those of the best F1 and F2, one sentence each.
-        habit: how boxes differ from the annotation's, and what taking that out brings, one sentence each.
-        errors: kinds of error, dearest first.
+        choices: thresholds for a target and those of the best F1 and F2, one sentence each.
+        habit: how boxes differ from the annotation's, and what taking that out adds, one sentence each.
+        errors: kinds of error, costliest first.
         misses: the faces not found at the threshold, by group.
         unfound: the same in one line.
         calibration: a sentence; why there is none, where scores do not claim to be probabilities.

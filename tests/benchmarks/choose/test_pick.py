@@ -46,7 +46,7 @@ def row(
     }
     cell = stored(name, **usual | changes)
     latency = replace(summarise([p50]), p90_ms=p90 or p50)
-    timing = noise and SimpleNamespace(noise=noise, warnings=["its core was shared"])
+    timing = noise and SimpleNamespace(noise=noise, warnings=["had 49 % of its core"])
     return Row(cell, latency, RowIntervals(exact=estimate, official=estimate), timing=timing)
 
 
@@ -194,7 +194,7 @@ def test_the_runner_up_is_the_next_by_the_same_rule(tmp_path):
 
 def test_a_demonstration_is_no_default_unless_said(tmp_path):
     shown = summary(tmp_path, row("a", 0.9, 50), demo=True)
-    with pytest.raises(UsageError, match=r"its winner is no default.*--demo"):
+    with pytest.raises(UsageError, match=r"its winner is not a default.*--demo"):
         pick(shown, Rule())
     assert pick(shown, Rule(), demo=True)["demo"] is True
 
@@ -265,8 +265,8 @@ def test_noise_that_leaves_the_choice_open_is_refused(tmp_path):
     """b would take 6 ms on a core of its own: it may be the faster one."""
     shown = summary(tmp_path, row("a", 0.9, 10), row("b", 0.895, 12, noise=(0.5, 1.0)))
     words = (
-        r"do not decide between a \(p50 10.0 ms, p90 10.0 ms\) and b \(p50 12.0 ms, p90 12.0 ms, noisy: its core was "
-        r"shared\).*again.*quiet.*--accept-noise"
+        r"do not decide between a \(p50 10.0 ms, p90 10.0 ms\) and b \(p50 12.0 ms, p90 12.0 ms, noisy: had 49 % "
+        r"of its core\).*again.*quiet.*--accept-noise"
     )
     with pytest.raises(InconclusiveError, match=words):
         pick(shown, WITHIN)
@@ -279,7 +279,7 @@ def test_noise_that_does_not_matter_is_said_and_not_refused(tmp_path):
     shown = summary(tmp_path, row("a", 0.9, 10, noise=(0.9, 1.0)), row("b", 0.895, 12))
     choice = pick(shown, WITHIN)
     assert choice["undecided"] == []
-    assert "p50 10.0 ms, noisy: its core was shared, the lowest of all" in choice["reasons"][1]
+    assert "p50 10.0 ms, noisy: had 49 % of its core, the lowest of all" in choice["reasons"][1]
 
 
 def test_an_unfinished_run_decides_nothing_while_others_could_be_chosen(tmp_path):
@@ -313,10 +313,10 @@ def test_a_choice_that_flips_is_called_unstable_and_names_the_others(tmp_path, c
     assert stability["others_on_resamples"] == {"b": pytest.approx(1 - stability["same_on_resamples"])}
     (said,) = [reason for reason in choice["reasons"] if "resamples" in reason]
     share = f"{1 - stability['same_on_resamples']:.0%}"
-    assert said.startswith("unstable: ") and said.endswith(f"of the resamples of the images (200), b in {share}")
+    assert said.startswith("unstable: ") and said.endswith(f"of bootstrap resamples (200), b in {share}")
     candidates[0] = 0.0
     (said,) = [reason for reason in pick(shown, Rule(tie=0))["reasons"] if "resamples" in reason]
-    assert said == "the rule chooses it in 100% of the resamples of the images (200)"
+    assert said == "the rule chooses it in 100% of bootstrap resamples (200)"
 
 
 @pytest.mark.parametrize(("timed_from", "said"), [(0.25, False), (0.5, True)])

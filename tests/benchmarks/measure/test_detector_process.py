@@ -24,7 +24,7 @@ LIMITS = Limits(memory_mb=512)
         ("EatsMemory", WorkerMemoryError, "the limit is 512 MB"),
         ("ReturnsNan", DetectorRaisedError, "ContractError: boxes must be finite"),
         ("ReturnsList", DetectorRaisedError, "must return facebench.Detections, got list"),
-        ("WritesIntoPicture", DetectorRaisedError, "read-only"),
+        ("WritesIntoImage", DetectorRaisedError, "read-only"),
     ],
 )
 def test_a_hostile_image_is_one_error(tmp_path, name, error, words):

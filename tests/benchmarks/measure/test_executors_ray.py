@@ -6,7 +6,7 @@ import importlib.util
 import os
 
 import pytest
-from facebench.benchmarks.measure.executors.ray import _Crew
+from facebench.benchmarks.measure.executors.ray import _ActorPool
 from facebench.errors import ResultsError, WorkerDiedError
 from facebench.tools import faults
 from facebench.tools.faults.nodes import nodes
@@ -33,7 +33,7 @@ class Remote:
 
 
 class OneNode:
-    """Ray as the crew sees it, in this process: answers may be errors."""
+    """Ray as the pool sees it, in this process: answers may be errors."""
 
     def __init__(self, answers):
         import ray.exceptions
@@ -71,7 +71,7 @@ def lost(name: str) -> Exception:
 def test_a_chunk_whose_answer_is_lost_is_worked_on_again(name):
     """ObjectLostError: a large answer stays on its node until it is fetched."""
     here = OneNode([lost(name)])
-    pool = _Crew(here, here.hire, 1)
+    pool = _ActorPool(here, here.hire, 1)
     assert sorted(pool.work(iter([["a"], ["b"]]))) == [["a"], ["b"]]
     assert here.hired == 2
 
@@ -80,7 +80,7 @@ def test_a_chunk_whose_answer_is_lost_is_worked_on_again(name):
 def test_a_chunk_that_is_lost_again_and_again_is_an_error():
     here = OneNode([lost("ObjectLostError")] * 3)
     with pytest.raises(WorkerDiedError, match="a chunk of 1 images lost 3 actors"):
-        list(_Crew(here, here.hire, 1).work(iter([["a"]])))
+        list(_ActorPool(here, here.hire, 1).work(iter([["a"]])))
 
 
 @pytest.mark.usefixtures("ray")
@@ -89,7 +89,7 @@ def test_an_error_of_the_worker_arrives_as_it_was_raised():
 
     here = OneNode([RayTaskError("answer", "Traceback of Ray", ResultsError("no room"))])
     with pytest.raises(ResultsError, match=r"^no room$"):
-        list(_Crew(here, here.hire, 1).work(iter([["a"]])))
+        list(_ActorPool(here, here.hire, 1).work(iter([["a"]])))
 
 
 @pytest.mark.slow

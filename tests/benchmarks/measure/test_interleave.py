@@ -91,7 +91,7 @@ def test_what_a_side_raises_is_kept_and_leaves_no_time(fake, small):
 
 def test_a_child_whose_times_would_be_a_lie_is_refused(fake, small):
     FakeProcess.problems = ["cv2 uses 7 threads, asked for 1"]
-    with pytest.raises(WorkerError, match=r"base \(base\): its times would be a lie: cv2 uses 7 threads"):
+    with pytest.raises(WorkerError, match=r"base \(base\): its times would be invalid: cv2 uses 7 threads"):
         interleave(Side("base"), Side("head"), NAMES, Images(small.samples))
 
 

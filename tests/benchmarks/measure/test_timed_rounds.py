@@ -1,4 +1,4 @@
-"""Rounds, sizes and thread counts of a run; children whose times would be a lie; the harness's own cost."""
+"""Rounds, sizes and thread counts of a run; children whose times would be invalid; the harness's own cost."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ def unfound(matches: Matches, counted: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def copied(originals: list[Image], held: Held, weights: list[int]) -> dict[str, float]:
-    """The same numbers by plain functions on the repeated images; groups and wishes that vanish are left out."""
+    """The same numbers by plain functions on the repeated images; groups and targets that vanish are left out."""
     faces, boxes, _, counted, matches, labels = laid_out(repeat(originals, weights))
 
     def exact_ap(some: Matches, counts: NDArray[np.bool_], iou: float = 0.5) -> float:

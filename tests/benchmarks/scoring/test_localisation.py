@@ -73,7 +73,7 @@ def fits(faces: ImageBoxes, detections: ImageBoxes) -> tuple[BoxBias, BoxBias]:
 
 
 def test_overlap_of_hits_by_hand() -> None:
-    """Boxes of the full width and of 60, 80, 80 and 100 of 100 rows; a second box on the last face is no hit."""
+    """Boxes of the full width and of 60, 80, 80 and 100 of 100 rows; a second box on the last face is not a hit."""
     images = [[FACE]] * 4
     found = [[(100.0, 100.0, 200.0, 100.0 + rows)] for rows in (60, 80, 80)] + [[FACE, FACE]]
     faces, detections = ImageBoxes.from_images(images), ImageBoxes.from_images(found)

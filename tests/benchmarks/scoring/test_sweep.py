@@ -1,4 +1,4 @@
-"""The threshold sweep, the end of the curve, and thresholds chosen for a wish."""
+"""The threshold sweep, the end of the curve, and thresholds chosen for a target."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_end_of_a_curve_by_hand() -> None:
     assert end.average_precision_bound == pytest.approx(expected + 0.25 * 0.75)
     assert end.is_cut
     assert end.statement == (
-        "the curve ends at recall 0.75 with precision 0.75, where the lowest-scored tenth still brings 0.037 of AP: "
+        "the curve ends at recall 0.75 with precision 0.75, where the lowest-scored tenth still adds 0.037 of AP: "
         "scores below 0.1 were not returned, AP 0.706 is a lower bound (0.893 if all other faces followed at that "
         "precision)"
     )

@@ -60,7 +60,7 @@ def test_a_machine_that_slows_down_is_told(rounds):
     )
     assert slower.drift.flagged
     assert [warning for warning in slower.warnings if "drifted" in warning] == slower.warnings
-    assert len(slower.warnings) == (rounds > 1), "one round cannot tell a drift from dearer images"
+    assert len(slower.warnings) == (rounds > 1), "one round cannot tell a drift from costlier images"
     low, high = slower.noise
     # the last third is 1.42 over 1.08 times as slow as the first
     assert high == (pytest.approx(1.31, abs=0.05) if rounds > 1 else 1) and low == pytest.approx(1 / high)

@@ -18,7 +18,7 @@ FACES = faces_at((10, 10, 30, 40), (40, 12, 52, 30), ignore=(1,))
 
 def dataset(*sources: bytes, name: str = "small") -> Dataset:
     samples = tuple(Sample(f"{number}.png", source, FACES) for number, source in enumerate(sources))
-    return Dataset(name, samples, len(samples), ("hard",), False, "Pictures.", "none", "f" * 32, ("a note",))
+    return Dataset(name, samples, len(samples), ("hard",), False, "Images.", "none", "f" * 32, ("a note",))
 
 
 def grey_png(value: int = 0, width: int = 64, height: int = 48) -> bytes:

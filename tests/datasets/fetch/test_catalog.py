@@ -1,4 +1,4 @@
-"""Data sets brought from a server on this machine, or from a file at hand: each fault with its reason."""
+"""Data sets fetched from a server on this machine, or from a file available: each fault with its reason."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def test_what_was_first_fetched_must_come_again_where_nothing_is_published(serve
     one = data_set(server.source("/set.zip", whole(packed), whole(other)))
     home = fetch_file(one, tmp_path)
     (home / "pictures").rename(home / "away")
-    with pytest.raises(TamperedDataError, match="as they were when first brought"):
+    with pytest.raises(TamperedDataError, match="as they were when first fetched"):
         fetch_file(one, tmp_path)
     assert not (home / "pictures").exists()
 

@@ -59,6 +59,6 @@ def test_files_that_are_not_there() -> None:
 
 
 def test_another_image_under_the_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(portraits, "package_picture", lambda package, path: np.zeros((5, 5, 3), np.uint8))
+    monkeypatch.setattr(portraits, "package_image", lambda package, path: np.zeros((5, 5, 3), np.uint8))
     with pytest.raises(DataError, match=r"has 5x5 pixels, the boxes of `scenes` were marked in 512x600"):
         load_portraits()

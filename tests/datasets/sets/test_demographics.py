@@ -96,7 +96,7 @@ def test_files_that_are_refused(tmp_path: Path) -> None:
 
 
 def test_labels_of_wider_face_val(shared: Path) -> None:
-    """Every labelled face is there, and is no tiny one: the rows are rows of the official annotation."""
+    """Every labelled face is there, and is not a tiny one: the rows are rows of the official annotation."""
     root = shared / "data" / "wider_face"
     labelled = read_demographics(root / "demographics_val.csv")
     faces = read_faces(root / "wider_face_split" / "wider_face_val_bbx_gt.txt")

@@ -160,7 +160,7 @@ class SaysCuda(Good):
 
 @pytest.mark.parametrize(("seconds", "message"), [(0.001, "finished"), (0.02, r"the GPU went on working for 0\.020 s")])
 def test_a_gpu_that_goes_on_working(seconds: float, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stand-in for PyTorch whose synchronisation takes so long."""
+    """A placeholder for PyTorch whose synchronisation takes so long."""
     machine = Machine(call=0)
     cuda = SimpleNamespace(is_initialized=lambda: True, synchronize=lambda: setattr(machine, "now", seconds))
     monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))

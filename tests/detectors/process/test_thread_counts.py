@@ -1,4 +1,4 @@
-"""Thread counts told by OpenCV itself, and by stand-ins for libraries that this process does not load."""
+"""Thread counts told by OpenCV itself, and by placeholders for libraries that this process does not load."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_nothing_is_imported_for_the_answer() -> None:
 
 
 def test_a_blas_pool_follows_the_environment() -> None:
-    """NumPy's wheel brings OpenBLAS, whose number is set before the import."""
+    """NumPy's wheel gives OpenBLAS, whose number is set before the import."""
     pools = child("import numpy", OPENBLAS_NUM_THREADS="1")
     assert [threads for name, threads in pools.items() if "openblas" in name] == [1]
 

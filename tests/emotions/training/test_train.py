@@ -174,7 +174,7 @@ def test_recorded_kernels_train_as_others_do(monkeypatch: pytest.MonkeyPatch, ta
 def test_a_broken_checkpoint_is_told(tmp_path: Path, content: bytes) -> None:
     checkpoint = tmp_path / "c"
     checkpoint.write_bytes(content)
-    with pytest.raises(UsageError, match="is no checkpoint"):
+    with pytest.raises(UsageError, match="is not a checkpoint"):
         train(PLAN, stripes(), stripes(9), checkpoint=checkpoint)
 
 

@@ -213,7 +213,7 @@ def test_the_answer_says_what_the_better_detector_buys_and_by_what():
     # missed 22 less 3; crops 6 - 2 less 4 - 1: together the 20 faces
     assert f"Over {HOSTILE}, the last, that is +.200 (+.110 to +.290): +.190 by faces found, +.010 by crops." in text
     assert f"At thresholds for at most 0.1 false alarms per image, {HOSTILE} is first with .550 (.50–.60)" in text
-    assert "+.050 (−.020 to +.120), which not significantly different from nothing: +.040 by faces found" in text
+    assert "+.050 (−.020 to +.120), not significantly different from none: +.040 by faces found" in text
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def test_every_number_of_the_matrix_is_row_less_column(summary, analysis):
     assert (good.versus[1].text, good.versus[1].verdict, good.versus[1].mark) == ("+.667", "better", "▲")
     assert (fair.versus[0].text, fair.versus[0].verdict, fair.versus[0].mark) == ("−.667", "worse", "▼")
     assert (fair.versus[2].text, fair.versus[2].verdict, fair.versus[2].mark) == (".000", "unclear", "≈")
-    assert fair.versus[2].words == f"fair less {HOSTILE}: .000, 95 % interval .000 to .000: cannot tell"
+    assert fair.versus[2].words == f"fair less {HOSTILE}: .000, 95 % interval .000 to .000: not significantly different"
     # detectors that tie share a draw
     shares = [float(row.first.rstrip("%")) for row in rows.values()]
     assert shares[1] == shares[2]
@@ -101,7 +101,7 @@ def test_the_matrix_says_in_words_what_it_shows_in_colour(page):
     cells = [a for tag, a in page.elements if tag == "td" and str(a.get("class", "")).startswith("versus ")]
     assert len(cells) == 6
     for attributes in cells:
-        verdict = {"better": "clearly better", "worse": "clearly worse", "unclear": "cannot tell"}
+        verdict = {"better": "clearly better", "worse": "clearly worse", "unclear": "not significantly different"}
         assert str(attributes["title"]).endswith(verdict[str(attributes["class"]).split()[1]])
         assert str(attributes["title"]) in page.sections["pairs"]
     # beside the cell of each pair the list that needs no pointer, once for each pair

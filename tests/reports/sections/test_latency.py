@@ -190,7 +190,7 @@ def test_a_drift_seen_in_one_round_is_no_certain_one(tmp_path, rounds, hedged):
     row = replace(summary.rows[0], timing=replace(summary.rows[0].timing, drift=flagged))
     section = latency_section(replace(summary, rows=[row]))
     assert section is not None and section.conditions[0].drift.startswith("not stationary: 1.5")
-    assert section.conditions[0].drift.endswith("may be dearer") is hedged
+    assert section.conditions[0].drift.endswith("may be costlier") is hedged
 
 
 def test_p99_stands_where_calls_suffice_and_is_a_dash_beside_it(tmp_path):

@@ -78,7 +78,7 @@ def test_json_holds_every_number_and_no_nan(scores):
 
 def test_the_section_stands_in_the_report(page):
     text = " ".join(page.sections["stress"].split())
-    assert "steady keeps most of its AP" in text and "they are no real night, fog or mask" in text
+    assert "steady keeps most of its AP" in text and "they are not real night, fog or mask" in text
     assert "out of focus, a disc of radius 3, 10 px (ImageNet-C)" in text
     assert "One face of 0.jpg" in text
     assert "failing<b>" in text and ("b", {}) not in page.elements

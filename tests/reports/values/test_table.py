@@ -21,7 +21,7 @@ ESTIMATES = {
     **{name: name for name in ("IoU", "precision", "recall")},
     "p50 ms": "p50_ms",
     "p90 ms": "p90_ms",
-    "images/s": "pictures_per_s",
+    "images/s": "images_per_s",
 }
 """Title -> key in the JSON."""
 MEASURED_ONCE = ["start s", "peak MB"]
