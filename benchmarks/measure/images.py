@@ -130,7 +130,7 @@ def _count_outside(faces: pd.DataFrame, images: pd.DataFrame) -> int:
 def new_document(dataset: Dataset) -> RunDocument:
     """Return run.json as it begins."""
     created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    return RunDocument(environment.describe(), describe_dataset(dataset), created)
+    return RunDocument(environment.describe(), describe_dataset(dataset), created, cells=())
 
 
 def describe_dataset(dataset: Dataset) -> DatasetInfo:

@@ -321,7 +321,7 @@ class RunDocument(Record):
     environment: Environment
     dataset: DatasetInfo
     created: str
-    cells: tuple[StoredCell, ...] = ()
+    cells: tuple[StoredCell, ...]
     excluded: tuple[tuple[str, str, str], ...] | None = field(default=None, metadata=LEFT_OUT)
     floor: Floor | None = field(default=None, metadata=LEFT_OUT)
 

@@ -32,7 +32,8 @@ PREDICTIONS = {"format": "jsonl", "pictures": 3, "missing": 0, "extra": 0, "outs
 
 def document(*, dataset: dict[str, Any] | None = None, **changes: Any) -> RunDocument:
     """A run without cells; `changes` as run.json has them."""
-    plain = {"environment": ENVIRONMENT, "dataset": DATASET | (dataset or {}), "created": "2026-01-02T03:04:05+00:00"}
+    created = "2026-01-02T03:04:05+00:00"
+    plain = {"environment": ENVIRONMENT, "dataset": DATASET | (dataset or {}), "created": created, "cells": []}
     return RunDocument.from_json(plain | changes)
 
 
