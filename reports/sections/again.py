@@ -7,6 +7,7 @@ import shlex
 from ...benchmarks.analysis.table import Summary
 from ...benchmarks.store.records import DatasetInfo, PredictionsInfo, Protocol, StoredCell
 from ...benchmarks.store.run_folder import RunFolder
+from ..text.commands import command
 from .base import Page, Section
 from .emotions import scores_of
 
@@ -58,23 +59,17 @@ def reproduce(
 
 
 def _measure_again(run: RunFolder, name: str) -> list[str]:
-    document = run.document
+    dataset = run.document.dataset
     cells = [cell for cell in run.cells if cell.predictions is None]
-    commands = [_score_again(one, one.predictions, document.dataset) for one in run.cells if one.predictions]
+    commands = [_score_again(one, one.predictions, dataset) for one in run.cells if one.predictions]
     for protocol, device, threads in dict.fromkeys(_setting(cell) for cell in cells):
         alike = [cell for cell in cells if _setting(cell) == (protocol, device, threads)]
-        size, score_floor = protocol.size, protocol.score_floor
-        rounds = max(cell.rounds for cell in alike)
+        rounds = max(1, *(cell.rounds for cell in alike))
         # a threshold of its own is that of a default_detector.json, which FACEBENCH_DEFAULT names
         specs = ",".join("default" if cell.threshold is not None else cell.spec for cell in alike)
-        parts = ["facebench", "run", "--detectors", specs, "--dataset", document.dataset.name]
-        parts += [] if document.dataset.demo else ["--data", "DIR"]
-        parts += [] if size == "original" else ["--size", size]
-        parts += [] if score_floor is None else ["--score-floor", f"{score_floor:g}"]
-        parts += [] if device == "cpu" else ["--device", device]
-        parts += [] if threads == 1 else ["--threads", str(threads)]
-        parts += [] if rounds <= 1 else ["--rounds", str(rounds)]
-        commands.append(shlex.join([*parts, "--out", name]))
+        floor = None if protocol.score_floor is None else f"{protocol.score_floor:g}"
+        options = {"--size": protocol.size, "--score-floor": floor, "--device": device, "--threads": threads}
+        commands.append(command("run", ["--detectors", specs], dataset, options | {"--rounds": rounds}, name))
     return commands
 
 
@@ -83,7 +78,5 @@ def _setting(cell: StoredCell) -> tuple[Protocol, str, int]:
 
 
 def _score_again(cell: StoredCell, predictions: PredictionsInfo, dataset: DatasetInfo) -> str:
-    parts = ["facebench", "score", cell.spec, "--dataset", dataset.name]
-    parts += [] if dataset.demo else ["--data", "DIR"]
-    parts += ["--allow-missing"] if predictions.missing or predictions.extra else []
-    return shlex.join([*parts, "--threshold", repr(cell.operating_threshold), "--out", "RUN"])
+    allowed = ["--allow-missing"] if predictions.missing or predictions.extra else []
+    return command("score", [cell.spec, *allowed], dataset, {"--threshold": repr(cell.operating_threshold)})

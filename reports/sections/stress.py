@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from ...benchmarks.stress.strips import FOLDER as STRIPS
 from ...datasets.degraded.degradations import KINDS
 from ..figures.stress import average_precision_by_severity
 from ..figures.svg import wide_and_narrow
+from ..text.commands import command
 from ..values.grids import Grid, GridCell, Heading
 from ..values.numbers import NONE, between, between_signed, number_of, share, signed, with_interval
 from ..values.standings import Standing, standings
@@ -274,13 +274,14 @@ def _run_again(run: RunFolder, scores: StressScores) -> list[str]:
         for size, device in dict.fromkeys((cell.protocol.size, cell.device) for cell in cells):
             alike = (cell for cell in cells if (cell.protocol.size, cell.device) == (size, device))
             specs = ",".join(dict.fromkeys(cell.spec for cell in alike))
-            parts = ["facebench", "stress", "--detectors", specs, "--dataset", dataset.name]
-            parts += [] if dataset.demo else ["--data", "DIR"]
-            parts += ["--kinds", ",".join(kinds), "--severities", ",".join(map(str, severities))]
-            parts += ["--seed", str(index.seed)] if index is not None and index.seed else []
-            parts += [] if size == "original" else ["--size", size]
-            parts += [] if device == "cpu" else ["--device", device]
-            commands.append(shlex.join([*parts, "--out", "RUN"]))
+            options = {
+                "--kinds": ",".join(kinds),
+                "--severities": ",".join(map(str, severities)),
+                "--seed": 0 if index is None else index.seed,
+                "--size": size,
+                "--device": device,
+            }
+            commands.append(command("stress", ["--detectors", specs], dataset, options))
     return commands
 
 
