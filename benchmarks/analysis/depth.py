@@ -15,7 +15,8 @@ from ..resampling.bootstrap import (
     paired_difference,
     tied_with_best,
 )
-from .detector_depth import CellAnalysis, CellScorer, ListIntervals, SliceScore
+from .detector_depth import CellAnalysis, CellScorer, ListIntervals
+from .slice_scores import SliceScore
 from .table import Resampling, Summary, one_blas_thread
 
 __all__ = ["Analysis", "CellAnalysis", "ListIntervals", "SliceScore", "analyse"]

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...datasets.manage.statistics import HEIGHTS_PX, in_bins
-from ...datasets.sets.demographics import LABELS as PERCEIVED
-from ..resampling.average_precision import CocoAP, ExactAP
+from ..resampling.average_precision import CocoAP
 from ..resampling.bands import SweepBands, sweep_bands
-from ..resampling.bootstrap import Gap, Interval, Resampled, gap, interval, resample
+from ..resampling.bootstrap import Gap, Interval, Resampled, interval, resample
 from ..resampling.boxes import (
     BoxHabit,
     HitOverlap,
@@ -29,26 +28,17 @@ from ..resampling.errors import (
     threshold_choice_interval,
 )
 from ..resampling.official import OfficialAP
-from ..resampling.statistics import operating_ratios, share_of_faces
+from ..resampling.statistics import operating_ratios
 from ..scoring import count
 from ..scoring.calibration import Calibration, calibration
 from ..scoring.coco import Overlaps, coco_overlaps
-from ..scoring.matching import Matches
-from ..scoring.slices import (
-    HEIGHT,
-    LABELS,
-    Slice,
-    event_parts,
-    label_slices,
-    slice_matches,
-    slice_weights,
-    standard_slices,
-)
+from ..scoring.slices import HEIGHT
 from ..scoring.sweep import CurveEnd, Sweep, curve_end, sweep
 from ..scoring.thresholds import ThresholdChoice, choose_threshold
 from ..scoring.verdicts import faces_not_hit, verdicts
 from .intervals import OFFICIAL_DRAWS, exact_draws
-from .table import Row, Summary, event_of
+from .slice_scores import SliceScore, SliceScorer
+from .table import Row, Summary
 
 _WANTED_PRECISION = 0.95
 _WANTED_FALSE_ALARMS = 0.1
@@ -74,27 +64,6 @@ class ListIntervals:
     coco: Interval
     coco50: Interval
     coco75: Interval
-
-
-@dataclass(frozen=True, slots=True)
-class SliceScore:
-    """One detector on one slice.
-
-    Attributes:
-        group: such as "height in px".
-        name: such as "16–32".
-        faces: that count.
-        images: that hold one of these faces. Of one image every draw is the same: no width, and no meaning.
-        exact: exact AP.
-        recall: at the operating threshold.
-    """
-
-    group: str
-    name: str
-    faces: int
-    images: int
-    exact: Interval
-    recall: Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +122,8 @@ class CellScorer:
         self._weights = weights
         self._counted = truth.masks[summary.primary]
         self._primary = summary.primary
-        self._boxes, self._scores, self._matches, self._threshold = (
-            found.boxes,
-            found.scores,
-            found.matches,
-            found.threshold,
-        )
+        self._boxes, self._scores = found.boxes, found.scores
+        self._matches, self._threshold = found.matches, found.threshold
         hit = verdicts(self._matches, self._counted).hit & (self._matches.scores >= self._threshold)
         self._unfound = faces_not_hit(self._matches, self._counted, hit)
         if as_summary and row.exact_draws:
@@ -177,7 +142,7 @@ class CellScorer:
         primary = self._exact[self._primary]
         counts = count(matches, counted)
         thinned = _thinned(sweep(counts))
-        groups = self._demographic_slices()
+        slices = SliceScorer(truth, matches, counted, self._unfound, weights)
         overlaps = coco_overlaps(truth.faces, boxes, self._scores)
         choices = (
             choose_threshold(matches, counted, precision=_WANTED_PRECISION),
@@ -189,12 +154,8 @@ class CellScorer:
                 name: interval(resample(ratio, weights))
                 for name, ratio in operating_ratios(matches, truth.masks["overall"], threshold).items()
             },
-            slices=[
-                *(self._slice(part) for part in self._slices()),
-                *self._events(),
-                *(self._slice(part) for parts in groups.values() for part in parts),
-            ],
-            gaps={name: found for name, parts in groups.items() if (found := self._gap(parts)) is not None},
+            slices=slices.scores(),
+            gaps=slices.gaps(),
             sweep=thinned,
             bands=sweep_bands(matches, counted, thinned.thresholds, weights),
             curve_end=curve_end(counts),
@@ -222,60 +183,6 @@ class CellScorer:
             for some in (slice(None), slice(0, 1), slice(5, 6))
         )
         return ListIntervals(interval(self._exact[name]), self._official[name], coco, coco50, coco75)
-
-    def _slices(self) -> tuple[Slice, ...]:
-        truth = self._truth
-        attributes = {name: truth.labels(name) for name in LABELS if name in truth.table}
-        return standard_slices(truth.faces, self._counted, truth.image_sizes, attributes=attributes)
-
-    def _slice(self, part: Slice) -> SliceScore:
-        inside = np.repeat(part.images, np.diff(self._matches.face_offsets))
-        weights = slice_weights(part, self._weights)
-        return self._scored(part.group, part.name, *slice_matches(self._matches, part), inside, weights)
-
-    def _events(self) -> Iterator[SliceScore]:
-        events = [event_of(name) for name in self._truth.image_ids]
-        if any(events):
-            for name, part in event_parts(self._matches, self._counted, events):
-                weights = np.ascontiguousarray(self._weights[:, part.images])
-                yield self._scored("event", name, part.matches, part.counted, part.faces, weights)
-
-    def _scored(
-        self,
-        group: str,
-        name: str,
-        matches: Matches,
-        counted: NDArray[np.bool_],
-        inside: NDArray[np.bool_] | NDArray[np.int64],
-        weights: NDArray[np.integer],
-    ) -> SliceScore:
-        """Score a slice; `inside` says which faces of all are those of `matches`.
-
-        Which box hits a face does not depend on slices.
-        """
-        recall = share_of_faces(matches.face_offsets, ~self._unfound[inside], counted)
-        return SliceScore(
-            group=group,
-            name=name,
-            faces=int(np.count_nonzero(counted)),
-            images=int(np.count_nonzero(recall.whole)),
-            exact=interval(resample(ExactAP(matches, counted), weights)),
-            recall=interval(resample(recall, weights)),
-        )
-
-    def _demographic_slices(self) -> dict[str, tuple[Slice, ...]]:
-        truth = self._truth
-        return {
-            column.replace("_", " "): label_slices(
-                truth.faces, self._counted, column.replace("_", " "), truth.labels(column), values
-            )
-            for column, values in PERCEIVED.items()
-            if column in truth.table
-        }
-
-    def _gap(self, parts: Sequence[Slice]) -> Gap | None:
-        recalls = {part.name: share_of_faces(self._matches.face_offsets, ~self._unfound, part.faces) for part in parts}
-        return gap({name: resample(recall, self._weights) for name, recall in recalls.items()})
 
     def _miss_labels(self) -> dict[str, NDArray[np.generic]]:
         truth = self._truth

@@ -12,7 +12,6 @@ from facebench.benchmarks.analysis.table import Resampling, Row, Summary, summar
 from facebench.benchmarks.resampling.bootstrap import Interval, draw_weights
 from facebench.benchmarks.scoring import score
 from facebench.benchmarks.store.run_folder import RunFolder
-from facebench.benchmarks.store.truth import RunReader, by_image
 from facebench.benchmarks.timing.latency import summarise
 from facebench.errors import UsageError
 from facebench.tests.support import depth_run, oracle, runs
@@ -103,15 +102,13 @@ def test_latency_of_repeated_images(summary, name):
     )
 
 
-def test_every_value_is_that_of_the_plain_functions(summary, run):
-    truth = RunReader(run).truth
+def test_every_value_is_that_of_the_plain_functions(summary):
+    truth = summary.reader.truth
     lists = {name: truth.masks[name] for name in ("easy", "hard")}
     for row in summary.rows[:3]:
-        boxes, table = by_image(run.detections(row.cell), truth.image_ids)
+        read = summary.reader.matched(row.cell)
         ignore, threshold = ~truth.masks["overall"], row.cell.operating_threshold
-        found = score(
-            truth.faces, boxes, table["score"].to_numpy(), score_threshold=threshold, ignore=ignore, lists=lists
-        )
+        found = score(truth.faces, read.boxes, read.scores, score_threshold=threshold, ignore=ignore, lists=lists)
         plain = {**found.lists, "overall": found.overall}
         ends = row.intervals
         pairs = {
