@@ -120,8 +120,9 @@ def coco_area(verdicts: list[int], faces: int) -> float:
     for verdict in verdicts:
         hits, false_alarms = hits + (verdict == 1), false_alarms + (verdict == 0)
         points += [(hits / faces, hits / (hits + false_alarms))] if verdict == 1 else []
-    levels = [max((p for r, p in points if r >= level / 100), default=0.0) for level in range(101)]
-    return sum(levels) / 101
+    # as pycocotools has them, to the last bit
+    recalls = np.linspace(0.0, 1.0, 101).tolist()
+    return sum(max((p for r, p in points if r >= recall), default=0.0) for recall in recalls) / 101
 
 
 def at_threshold(images: list[Image], threshold: float) -> dict[str, float]:
