@@ -184,7 +184,9 @@ def data_convert(
     output: Annotated[Path, typer.Option("-o", "--output", help="The folder to make.")],
     file_format: Annotated[Format, typer.Option("--format", help="How to write it.")],
     data: Data = None,
-    images: Annotated[Literal["link", "copy"], typer.Option(help="Link to image files, or copy them.")] = "link",
+    images: Annotated[
+        Literal["link", "copy"], typer.Option("--images", "--pictures", help="Link to image files, or copy them.")
+    ] = "link",
     as_json: Json = False,
 ) -> None:
     """Write annotated images in another format, as a folder that the data set `folder` reads."""

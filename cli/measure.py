@@ -68,7 +68,9 @@ def run_command(
     score_floor: Annotated[
         float | None, typer.Option(help="Keep probabilities down to this; else each detector's own floor.")
     ] = None,
-    image_timeout: Annotated[float, typer.Option(help="Seconds a detector may take for an image.")] = 120.0,
+    image_timeout: Annotated[
+        float, typer.Option("--image-timeout", "--picture-timeout", help="Seconds a detector may take for an image.")
+    ] = 120.0,
     memory_limit: Annotated[float, typer.Option(help="Resident memory a detector may hold, MB.")] = 6144.0,
     as_json: Json = False,
 ) -> None:

@@ -22,7 +22,7 @@ def report_command(
         Path | None, typer.Option(help="Run whose emotion scores to show; by default those of the run itself.")
     ] = None,
     no_images: Annotated[
-        bool, typer.Option("--no-pictures", help="Embed no image of the data set, to pass the file on.")
+        bool, typer.Option("--no-images", "--no-pictures", help="Embed no image of the data set, to pass the file on.")
     ] = False,
     by_event: ByEvent = False,
     seed: Seed = 0,

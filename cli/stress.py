@@ -40,7 +40,9 @@ def stress_command(
     executor: Annotated[
         str, typer.Option(help="Who does the work: local, local:4 for so many processes, or ray; no time is taken.")
     ] = "local",
-    image_timeout: Annotated[float, typer.Option(help="Seconds a detector may take for an image.")] = 120.0,
+    image_timeout: Annotated[
+        float, typer.Option("--image-timeout", "--picture-timeout", help="Seconds a detector may take for an image.")
+    ] = 120.0,
     memory_limit: Annotated[float, typer.Option(help="Resident memory a detector may hold, MB.")] = 6144.0,
     by_event: ByEvent = False,
     as_json: Json = False,

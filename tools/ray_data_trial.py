@@ -1,6 +1,6 @@
 """Ray Data beside the actors of `--executor ray`: the same images and detector, as many workers, one cluster.
 
-    python -m facebench.tools.ray_data_trial --dataset folder --data DIR --pictures 5000 --workers 2
+    python -m facebench.tools.ray_data_trial --dataset folder --data DIR --images 5000 --workers 2
 
 Ray Data is used as its documentation shows: a stage that decodes, and one of stateful actors with a detector each. Both
 ask for one core, and so Ray Data fuses them: an actor decodes and detects in one process, and no pixels go through the

@@ -1,6 +1,6 @@
 """How a run grows: throughput by workers, memory over time, bytes and time an image, from a thousand images on.
 
-    python -m facebench.tools.scale --pictures 1000,10000 --executors 'local:1;local:2' -o scale.json
+    python -m facebench.tools.scale --images 1000,10000 --executors 'local:1;local:2' -o scale.json
 
 Images of the data set are repeated under new names until there are as many as asked for; each is read and decoded
 again each time. Every measurement is a process of its own, whose memory is watched from outside, and that of its
@@ -197,7 +197,7 @@ def measure(dataset: str, data: Path | None, images: int, detector: str, executo
     """Measure one run in a process of its own."""
     command = [sys.executable, "-m", "facebench.tools.scale", "--one", "--dataset", dataset]
     command += ["--data", str(data)] if data else []
-    command += ["--pictures", str(images), "--detector", detector, "--executors", executor, "-o", str(out)]
+    command += ["--images", str(images), "--detector", detector, "--executors", executor, "-o", str(out)]
     printed, seconds, memory = _watched(command)
     return Measurement(images, executor, whole_s=seconds, memory=memory, **json.loads(printed.splitlines()[-1]))
 

@@ -124,7 +124,7 @@ class Found:
         """
         if not shares:
             return []
-        draws = f"resamples of the images ({len(self.chosen) - 1:,})"
+        draws = f"bootstrap resamples ({len(self.chosen) - 1:,})"
         same = shares.get(winner, 0.0)
         others = [
             f"{'nobody' if place < 0 else self.name(place)} in {share:.0%}"

@@ -54,7 +54,7 @@ def reproduce(
     if scored:
         data = [] if (emotion_run or summary.run).document.dataset.demo else ["--data", "DIR"]
         commands.append(shlex.join(["facebench", "emotions", "score", emotions, *data]))
-    report += [] if images else ["--no-pictures"]
+    report += [] if images else ["--no-images"]
     return [*commands, shlex.join([*report, "-o", "report.html"])]
 
 

@@ -145,7 +145,7 @@ def test_two_detectors_measured_in_turn(facebench, good):
     assert document["interleaved"] and (document["base"], document["head"]) == (good, "hostile_detectors:Nothing")
     found, latency = cell["detections"], cell["latency"]
     assert (found["identical"], found["differing"], found["base_only"], found["head_boxes"]) == (False, 2, 2, 0)
-    assert (latency["rounds"], latency["pictures"]) == (2, 2) and latency["floor"] > 0
+    assert (latency["rounds"], latency["images"]) == (2, 2) and latency["floor"] > 0
     assert [change["what"] for change in cell["changed"]] == ["spec"] and cell["indicative"] == []
 
 

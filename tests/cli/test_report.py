@@ -35,7 +35,7 @@ def test_the_resampling_asked_for_is_that_of_the_comparison_too(facebench, pair,
     assert "AP over 1,000 resamples of the events" in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("options", "images"), [((), 1), (("--no-pictures",), 0)])
+@pytest.mark.parametrize(("options", "images"), [((), 1), (("--no-images",), 0)])
 def test_images_are_embedded_unless_told(facebench, pair, tmp_path, options, images):
     report = tmp_path / "r.html"
     code, _, err = facebench("report", pair[0].path, *options, "-o", report)

@@ -503,7 +503,7 @@ def test_an_install_is_advised_only_where_it_helps(
     monkeypatch.delitem(sys.modules, "dlib", raising=False)
     with pytest.raises(kind) as caught:
         create("hog")
-    assert getattr(caught.value, "mend", None) == remedy
+    assert getattr(caught.value, "remedy", None) == remedy
 
 
 @pytest.fixture

@@ -65,9 +65,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     run = runs.make_run(tmp_path_factory.mktemp("run"), excluded=[("torn<i>.jpg", "truncated", "ends after 7 bytes")])
     run.save(dataset=replace(run.document.dataset, images=4))
     runs.add_cell(run, "exact", runs.EXACT, ms=20)
-    runs.add_cell(run, "poor:size=2", runs.POOR, ms=5, failed_images={runs.HOSTILE: "ValueError: <u>no</u>"})
+    runs.add_cell(run, "poor:size=2", runs.POOR, ms=5, failed_pictures={runs.HOSTILE: "ValueError: <u>no</u>"})
     runs.add_cell(run, "broken", status="failed", reason=FAILURE, start=None)
-    runs.add_cell(run, "absent", status="unavailable", reason="no package", remedy="pip install absent", start=None)
+    runs.add_cell(run, "absent", status="unavailable", reason="no package", mend="pip install absent", start=None)
     write_previews(run, runs.image)
     return run
 
@@ -370,7 +370,7 @@ def test_without_images_none_is_embedded_and_the_report_says_so(run):
     assert "data:image" not in text and "img" not in {tag for tag, _ in page.elements}
     assert "holds no image of the data set" in page.sections["gallery"]
     assert runs.HOSTILE not in page.sections["gallery"]
-    assert "facebench report RUN --no-pictures -o report.html" in page.sections["again"]
+    assert "facebench report RUN --no-images -o report.html" in page.sections["again"]
 
 
 def test_without_images_no_preview_is_read(tmp_path):
@@ -405,10 +405,10 @@ ONE_MISS = {"group.jpg": runs.EXACT["group.jpg"][:1], runs.HOSTILE: runs.EXACT[r
 @pytest.mark.parametrize(
     ("cells", "sentence", "note"),
     [
-        ([("a", runs.EXACT, 20, {})], "a has the best exact AP (overall), and no detector that these images", ""),
+        ([("a", runs.EXACT, 20, {})], "a has the best exact AP (overall), and no detector that is not", ""),
         (
             [("a", runs.EXACT, 20, {}), ("b", runs.EXACT, 5, {"threads": 2})],
-            "b, 2 threads has the best exact AP (overall), and no detector that these images",
+            "b, 2 threads has the best exact AP (overall), and no detector that is not",
             "",
         ),
         ([("a", runs.EXACT, 20, {}), ("b", ONE_MISS, 5, {})], "a has the best", ""),

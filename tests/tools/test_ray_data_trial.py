@@ -47,7 +47,7 @@ def test_both_ways_give_the_same_detections(available):
         pytest.skip(reason)
     # a process of its own: Ray Data warns of deprecations inside itself
     command = [sys.executable, "-m", "facebench.tools.ray_data_trial", "--dataset", "scenes?count=3"]
-    command += ["--pictures", "70", "--workers", "1", "--detector", str(available("yunet"))]
+    command += ["--images", "70", "--workers", "1", "--detector", str(available("yunet"))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "over 6 images" in done.stdout and "detections are equal on 70 images" in done.stdout

@@ -345,7 +345,7 @@ def test_faulty_coco_entries(change, detail, dataset, tmp_path):
 @pytest.mark.parametrize(
     ("content", "detail"),
     [
-        ('[\n{"image_id": "a"\n', "no JSON at line 3, column 1"),
+        ('[\n{"image_id": "a"\n', "not JSON at line 3, column 1"),
         ('{"images": [], "annotations": []}', "an object with images, annotations"),
         ("[" * 100_000, "cannot be read"),
         (b"[\xff", "not UTF-8 text"),

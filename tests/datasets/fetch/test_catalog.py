@@ -123,7 +123,7 @@ BAD = [
     pytest.param(lambda c: HTML, "a page of HTML", id="HTML with status 200"),
     pytest.param(tampered, r"bytes with sha256 \w{64}, expected", id="tampered"),
     pytest.param(lambda c: c + b"\0", "expected 200", id="longer"),
-    pytest.param(lambda c: b"", "no archive", id="empty"),
+    pytest.param(lambda c: b"", "not an archive", id="empty"),
 ]
 
 

@@ -164,7 +164,7 @@ FAULTS = [
     pytest.param({"f.csv": "image,x1,y1,x2,y2\na.png,9,2,3,4\n"}, r"f\.csv:2: .*-6 x 2", id="csv: negative side"),
     pytest.param({"f.csv": "image,x1,y1,x2,y2,ignore\na.png,1,2,3,4,maybe\n"}, "ignore 'maybe'", id="csv: ignore"),
     pytest.param(
-        {"t.json": '[{"image": "a.png", "bbox": [1, 1, 2, 2]},\n{"bbox": [1, 1, 2, 2]}]'}, r":2: got the pic", id="rows"
+        {"t.json": '[{"image": "a.png", "bbox": [1, 1, 2, 2]},\n{"bbox": [1, 1, 2, 2]}]'}, r":2: got the ima", id="rows"
     ),
     pytest.param({"t.txt": f"a.png\n2\n1 1 2 2 {ROW}\n"}, r"t\.txt:4", id="wider: count"),
 ]
@@ -265,7 +265,7 @@ def test_choices_that_do_not_fit(tmp_path, files, choice, message):
         ),
         pytest.param({"a.json": coco()}, (), Choice(), "none of the 2 images", id="no image"),
         pytest.param({"a.json": coco()}, ("x/a.png", "y/a.png"), Choice(), "in 2 folders, x/, y/", id="twice"),
-        pytest.param({"x.md": "hello"}, IMAGES, Choice(annotations="x.md"), "no annotation that is known", id="named"),
+        pytest.param({"x.md": "hello"}, IMAGES, Choice(annotations="x.md"), "not a known annotation", id="named"),
         pytest.param({"labels/a.txt": "0 .5 .5 1 1\n"}, (), Choice(), "no image below", id="labels alone"),
         pytest.param({"a.json": coco(images=[], annotations=[])}, IMAGES, Choice(), "without any image", id="no image"),
     ],

@@ -91,9 +91,9 @@ def test_classify_grey_wants_what_prepare_gives() -> None:
 @pytest.mark.parametrize(
     ("content", "error", "says"),
     [
-        pytest.param(b"", ModelStoreError, "no ONNX network", id="empty"),
-        pytest.param(b"not a model", ModelStoreError, "no ONNX network", id="text"),
-        pytest.param(model()[:-40], ModelStoreError, "no ONNX network", id="cut"),
+        pytest.param(b"", ModelStoreError, "not an ONNX network", id="empty"),
+        pytest.param(b"not a model", ModelStoreError, "not an ONNX network", id="text"),
+        pytest.param(model()[:-40], ModelStoreError, "not an ONNX network", id="cut"),
         pytest.param(model(side=64), ModelStoreError, "64", id="another size"),
         pytest.param(model(classes=8), ModelStoreError, "8", id="another number of classes"),
         pytest.param(model(kind=TensorProto.DOUBLE), ModelStoreError, "double", id="another type"),

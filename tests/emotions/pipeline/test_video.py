@@ -222,10 +222,10 @@ def index_first(content: bytes) -> bytes:
 
 BROKEN = [
     pytest.param(lambda whole: b"", "is empty", id="empty"),
-    pytest.param(lambda whole: b"This is not a video.\n" * 50, "begin with b'This is ' are not video", id="text"),
+    pytest.param(lambda whole: b"This is not a video.\n" * 50, "begin with b'This is ' are not a video", id="text"),
     pytest.param(lambda whole: whole[: len(whole) // 2], "cut off before the index", id="cut, index at the end"),
     pytest.param(lambda whole: whole[:1], "1 bytes", id="one byte"),
-    pytest.param(lambda whole: np.random.default_rng(0).bytes(5000), "no video", id="noise"),
+    pytest.param(lambda whole: np.random.default_rng(0).bytes(5000), "not a video", id="noise"),
 ]
 
 
