@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
 from facebench.detectors import default_specs, resolve
+from facebench.tests.support import runs
 from facebench.tests.support.contributed import changed_copy, python
+from facebench.tests.support.page import Page
 from facebench.tests.support.paths import ROOT
 
 KEYS = """
@@ -94,3 +97,24 @@ def test_a_detectors_key_changes_with_its_file_and_no_other(with_lbp):
     file.write_text(code, encoding="utf-8")
     assert (before["lbp"] != after["lbp"], before["haar"] == after["haar"]) == (True, True)
     assert not (ROOT / "detectors/adapters/lbp.py").exists()
+
+
+def report_of_a_copy(folder: Path, heading: str) -> Page:
+    """Return the report of a small run, as a copy with the page's change writes it."""
+    copy = changed_copy(folder, heading)
+    run = runs.make_run(folder / "run")
+    runs.add_cell(run, "exact", runs.EXACT)
+    python(copy, "-m", "facebench.cli", "report", str(run.path), "-o", str(folder / "report.html"))
+    return Page((folder / "report.html").read_text(encoding="utf-8"))
+
+
+def test_a_section_is_one_file_and_its_template(tmp_path):
+    page = report_of_a_copy(tmp_path, "Add a report section")
+    assert "At most 3 faces in an image" in page.sections["crowds"]
+    anchors = [value for value in page.values("href") if value.startswith("#")]
+    assert anchors.index("#table") < anchors.index("#crowds") < anchors.index("#reading")
+
+
+def test_a_metric_is_one_file_and_the_section_that_shows_it(tmp_path):
+    page = report_of_a_copy(tmp_path, "Add a metric with an interval")
+    assert re.search(r"exact: \.\d+ \(\.\d+.\d?\.\d+\)", page.sections["empty"]), page.sections["empty"]

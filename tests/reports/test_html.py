@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import re
-import shutil
-import subprocess
-import sys
-from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
-from facebench.benchmarks import resampling
 from facebench.benchmarks.analysis.depth import analyse
 from facebench.benchmarks.analysis.table import Resampling, summarise_run
 from facebench.benchmarks.compare.runs import compare_runs
 from facebench.benchmarks.measure.previews import write_previews
-from facebench.benchmarks.scoring import Matches, matching
-from facebench.benchmarks.store import run_folder, sealed_tables, truth
 from facebench.benchmarks.store.run_folder import RunFolder
 from facebench.errors import ResultsError
 from facebench.reports.figures import svg
@@ -34,29 +23,9 @@ from facebench.reports.values.answer import answer
 from facebench.reports.values.table import columns
 from facebench.tests.support import runs
 from facebench.tests.support.page import Page
-from facebench.tests.support.paths import ROOT
 
 COVERAGE = "3 of 1,234 images"
 FAILURE = 'failed on "<b>all</b>" images'
-
-NEW_SECTION = '''
-"""How many faces the fullest image has."""
-
-from .base import Page, Section
-
-ORDER = 25
-
-
-def section(page: Page) -> Section:
-    """Count them."""
-    faces = page.summary.run.faces()
-    return Section("largest", "largest.html.j2", {"most": int(faces["image_id"].value_counts().max())}, "fullest")
-'''
-NEW_TEMPLATE = """<section aria-labelledby="largest">
-<h2 id="largest">The fullest image</h2>
-<p>{{ most }} faces at most, on {{ summary.scope }}.</p>
-</section>
-"""
 
 
 @pytest.fixture(scope="module")
@@ -515,49 +484,3 @@ def test_thirteen_detectors_stay_well_under_six_megabytes(tmp_path, monkeypatch)
     write_previews(run, lambda name: noise)
     summary = summarise_run(run)
     assert len(render(summary, analyse(summary, Resampling(draws=20))).encode()) < 6e6
-
-
-def test_a_section_is_one_file_and_its_template(run, tmp_path):
-    """A copy of the package with two files more shows the new section, in its place and in the contents."""
-    copy = tmp_path / "facebench"
-    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "tests", "docs", "tools", "runs", "__pycache__"))
-    (copy / "reports" / "sections" / "largest.py").write_text(NEW_SECTION, encoding="utf-8")
-    (copy / "reports" / "templates" / "largest.html.j2").write_text(NEW_TEMPLATE, encoding="utf-8")
-    report = tmp_path / "report.html"
-    command = [sys.executable, "-P", "-m", "facebench.cli", "report", str(run.path), "-o", str(report)]
-    done = subprocess.run(
-        command, env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, cwd=tmp_path
-    )
-    assert done.returncode == 0, done.stderr
-    page = Page(report.read_text(encoding="utf-8"))
-    assert "3 faces at most" in page.sections["largest"]
-    anchors = [value for value in page.values("href") if value.startswith("#")]
-    assert anchors.index("#table") < anchors.index("#largest") < anchors.index("#reading")
-
-
-def test_every_table_is_read_once_and_every_detector_matched_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A second matching of each is that of its boxes without their habit."""
-    run = runs.make_run(tmp_path / "run")
-    for place, found in enumerate((runs.EXACT, runs.POOR, runs.EXACT)):
-        runs.add_cell(run, f"detector-{place}", found)
-    write_previews(run, runs.image)
-    read: list[str] = []
-    matched: list[str] = []
-
-    def read_table(path: Path) -> pd.DataFrame:
-        read.append(path.name)
-        return sealed_tables.read_table(path)
-
-    def match(*boxes: Any) -> Matches:
-        matched.append("")
-        return matching.match(*boxes)
-
-    monkeypatch.setattr(run_folder, "read_table", read_table)
-    for module in (truth, resampling.boxes):
-        monkeypatch.setattr(module, "match", match)
-    write_report(summarise_run(run), tmp_path / "report.html")
-    tables = {"pictures.parquet": 1, "faces.parquet": 1, "detections.parquet": 3, "timings.parquet": 3}
-    assert Counter(read) == tables
-    assert 3 <= len(matched) <= 6
