@@ -382,7 +382,7 @@ ONE_MISS = {"group.jpg": runs.EXACT["group.jpg"][:1], runs.HOSTILE: runs.EXACT[r
         ),
         ([("a", runs.EXACT, 20, {}), ("b", ONE_MISS, 5, {})], "a has the best", ""),
         (
-            [("a", runs.EXACT, 20, {"failed_pictures": {"empty.jpg": "boom"}}), ("b", ONE_MISS, 5, {})],
+            [("a", runs.EXACT, 20, {"failed_images": {"empty.jpg": "boom"}}), ("b", ONE_MISS, 5, {})],
             "b has the best",
             "Left out of the choice: a (failed on 1 image).",
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 from facebench.benchmarks.store.records import RunDocument, StoredCell
@@ -38,7 +39,7 @@ def document(*, dataset: dict[str, Any] | None = None, **changes: Any) -> RunDoc
 
 
 def plain_cell(spec: str = "haar", **changes: Any) -> dict[str, Any]:
-    """A finished cell as run.json has it; what `info`, `start` and `predictions` do not say is as usual."""
+    """A finished cell as run.json has it; changes are named as its fields; parts that they leave out are as usual."""
     info = {
         "name": spec,
         "family": "single-stage CNN",
@@ -51,6 +52,8 @@ def plain_cell(spec: str = "haar", **changes: Any) -> dict[str, Any]:
         "trained_on": ["WIDER FACE"],
         "reference": "nobody",
     }
+    keys = {field.name: field.metadata.get("key", field.name) for field in fields(StoredCell)}
+    changes = {keys[name]: value for name, value in changes.items()}
     for name, usual in (("info", info), ("start", THRESHOLDS), ("predictions", PREDICTIONS)):
         if changes.get(name) is not None:
             changes[name] = usual | changes[name]

@@ -40,7 +40,7 @@ def row(
     usual: dict[str, object] = {
         "key": name,
         "device": device,
-        "failed_pictures": {str(index): "" for index in range(failed)},
+        "failed_images": {str(index): "" for index in range(failed)},
         "info": {"trained_on": [trained], "licence": licence, "weights_licence": weights},
         "peak_rss_mb": memory,
     }

@@ -82,11 +82,11 @@ SLOWED = {"ms": times(factor=1.3, seed=5)}
             {"completed": "pass", "accuracy": "pass", "latency": "inconclusive"}, 3,
         ),
         (
-            {}, {"failed_pictures": {IMAGES[2]: "broke"}},
+            {}, {"failed_images": {IMAGES[2]: "broke"}},
             {"completed": "fail", "accuracy": "pass", "latency": "pass"}, 1,
         ),
         (
-            {"failed_pictures": {IMAGES[2]: "broke"}}, {"failed_pictures": {IMAGES[2]: "broke"}},
+            {"failed_images": {IMAGES[2]: "broke"}}, {"failed_images": {IMAGES[2]: "broke"}},
             {"completed": "pass", "accuracy": "pass", "latency": "pass"}, 0,
         ),
         ({}, NOT_TIMED, {"completed": "pass", "accuracy": "pass", "latency": "inconclusive"}, 3),

@@ -76,7 +76,7 @@ def test_unknown_keys_are_ignored_and_missing_ones_are_as_usual():
         ("cells.1.protocol.size", "long=", "cells[1].protocol: size 'long=': expected original"),
         ("cells.1.predictions.remarks.0", 7, "cells[1].predictions.remarks[0]: got 7, expected text"),
         ("dataset.demo", 1, "dataset.demo: got 1, expected true or false"),
-        ("dataset.pictures", ..., "dataset.images is missing, expected a whole number"),
+        ("dataset.pictures", ..., "dataset.pictures is missing, expected a whole number"),
         ("excluded.0", ["b.jpg"], "excluded[0]: got 1 values, expected 3"),
         ("environment", "Linux", "environment: got 'Linux', expected an object"),
     ],
