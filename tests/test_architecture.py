@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from facebench.benchmarks.store import records
+from facebench.benchmarks.store.run_document import RunDocument
 from facebench.tests.support.paths import ROOT
 
 ORDER = (
@@ -253,7 +254,7 @@ RECORDS = {
     "cell": records.StoredCell,
     "stored": records.StoredCell,
     "start": records.Start,
-    ".document": records.RunDocument,
+    ".document": RunDocument,
 }
 """Variable or attribute -> the record behind it. Other files are documents too, so that only the attribute tells."""
 

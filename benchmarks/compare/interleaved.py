@@ -23,7 +23,8 @@ from ..measure.images import Images, decode_all, describe_dataset, faces_table, 
 from ..measure.interleave import Interleaved, RoundObserver, Side, interleave
 from ..measure.plan import NullObserver
 from ..store.journal import ImageRecord
-from ..store.records import Environment, Protocol, Start, StoredCell
+from ..store.records import Protocol, Start, StoredCell
+from ..store.run_document import Environment
 from ..store.run_folder import detections_table
 from ..store.truth import Truth
 from .pair import Measured

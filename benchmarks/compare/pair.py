@@ -21,7 +21,8 @@ from ..resampling.bootstrap import CONFIDENCE, Interval, paired_difference, resa
 from ..resampling.statistics import Statistic, faces_per_image, operating_ratios
 from ..scoring import ListScore
 from ..scoring.front import score_matches
-from ..store.records import Environment, StoredCell
+from ..store.records import StoredCell
+from ..store.run_document import Environment
 from ..store.truth import Truth
 from ..timing.change import LatencyChange, latency_change
 from ..timing.latency import LatencySummary, summarise

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from ...errors import UsageError, did_you_mean
 from ..analysis.table import Resampling
-from ..store.records import DatasetInfo, StoredCell
+from ..store.records import StoredCell
+from ..store.run_document import DatasetInfo
 from ..store.run_folder import RunFolder
 from ..store.truth import Truth, decoded_ids
 from .pair import CellComparer, CellComparison, Measured

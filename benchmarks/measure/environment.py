@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ...errors import UsageError
-from ..store.records import Environment
+from ..store.run_document import Environment
 
 _ENGINES = (
     "facebench",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...detectors import Detections, Detector, DetectorInfo
-from ..store.records import Floor
+from ..store.run_document import Floor
 from .detector_process import DetectorProcess, Limits
 
 if TYPE_CHECKING:

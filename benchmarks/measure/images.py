@@ -13,7 +13,7 @@ import pandas as pd
 from ...datasets import Dataset, Sample, decode
 from ...detectors import RGBImage
 from ...errors import ResultsError, UsageError
-from ..store.records import DatasetInfo, RunDocument
+from ..store.run_document import DatasetInfo, RunDocument
 from ..store.run_folder import RunFolder
 from ..store.truth import decoded, decoded_ids
 from . import environment

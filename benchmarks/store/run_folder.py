@@ -38,7 +38,8 @@ from ...detectors import Detections
 from ...errors import ResultsError, RunLockedError, SchemaVersionError
 from .documents import json_text
 from .journal import ImageRecord, JournalContent, Repeat
-from .records import RunDocument, StoredCell, upgraded
+from .records import StoredCell
+from .run_document import RunDocument, upgraded
 from .sealed_tables import read_table, table_bytes, write_parts
 
 SCHEMA = "facebench.run"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 
 from ...benchmarks.analysis.table import Summary
-from ...benchmarks.store.records import DatasetInfo, PredictionsInfo, Protocol, StoredCell
+from ...benchmarks.store.records import PredictionsInfo, Protocol, StoredCell
+from ...benchmarks.store.run_document import DatasetInfo
 from ...benchmarks.store.run_folder import RunFolder
 from ..text.commands import command
 from .base import Page, Section

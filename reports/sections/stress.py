@@ -11,7 +11,7 @@ import numpy as np
 
 from ...benchmarks.resampling.bootstrap import Interval
 from ...benchmarks.store.documents import finite
-from ...benchmarks.store.records import DatasetInfo
+from ...benchmarks.store.run_document import DatasetInfo
 from ...benchmarks.store.run_folder import RunFolder
 from ...benchmarks.stress.run import FOLDER, read_index
 from ...benchmarks.stress.scores import StressRow, StressScores, score_stress

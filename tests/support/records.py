@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from facebench.benchmarks.store.records import RunDocument, StoredCell
+from facebench.benchmarks.store.records import StoredCell
+from facebench.benchmarks.store.run_document import RunDocument
 
 ENVIRONMENT = {
     "machine": "Abacus <2 cores>",

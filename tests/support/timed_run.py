@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from facebench.benchmarks.store.journal import ImageRecord, Repeat
-from facebench.benchmarks.store.records import Floor
+from facebench.benchmarks.store.run_document import Floor
 from facebench.benchmarks.store.run_folder import RunFolder
 from facebench.detectors import Detections
 from facebench.tests.support import runs

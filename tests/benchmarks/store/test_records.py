@@ -9,7 +9,8 @@ import math
 
 import pytest
 from facebench.benchmarks.store.documents import json_text
-from facebench.benchmarks.store.records import Protocol, RunDocument, StoredCell, upgraded
+from facebench.benchmarks.store.records import Protocol, StoredCell
+from facebench.benchmarks.store.run_document import RunDocument, upgraded
 from facebench.detectors.setting import Setting
 from facebench.errors import ResultsError, UsageError
 from facebench.tests.support.records import PREDICTIONS, START, document, plain_cell, stored
