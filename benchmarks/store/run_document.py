@@ -1,4 +1,4 @@
-"""The content of run.json, checked when it is read. Attributes are named as keys are, but for those that say otherwise."""
+"""The content of run.json, checked when it is read. Attributes have the names of its keys, or say otherwise."""
 
 from __future__ import annotations
 

@@ -22,7 +22,8 @@ OPTIONS = (*CHOICES, "sample", "seed")
 
 def choice_of(options: Mapping[str, str]) -> Choice:
     """Return what the options of a name say of a folder."""
-    return Choice(**{key: options[key] for key in CHOICES if key in options})
+    given = {key: options[key] for key in CHOICES if key in options}
+    return Choice(**{"images" if key == "pictures" else key: value for key, value in given.items()})
 
 
 def load(place: str | Path, options: Mapping[str, str], name: str, *, annotation_only: bool = False) -> Dataset:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 
-from ...benchmarks.store.records import DatasetInfo
+from ...benchmarks.store.run_document import DatasetInfo
 
 _USUAL = {"--size": "original", "--device": "cpu", "--threads": 1, "--rounds": 1, "--seed": 0}
 

@@ -34,9 +34,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     run = runs.make_run(tmp_path_factory.mktemp("run"), excluded=[("torn<i>.jpg", "truncated", "ends after 7 bytes")])
     run.save(dataset=replace(run.document.dataset, images=4))
     runs.add_cell(run, "exact", runs.EXACT, ms=20)
-    runs.add_cell(run, "poor:size=2", runs.POOR, ms=5, failed_pictures={runs.HOSTILE: "ValueError: <u>no</u>"})
+    runs.add_cell(run, "poor:size=2", runs.POOR, ms=5, failed_images={runs.HOSTILE: "ValueError: <u>no</u>"})
     runs.add_cell(run, "broken", status="failed", reason=FAILURE, start=None)
-    runs.add_cell(run, "absent", status="unavailable", reason="no package", mend="pip install absent", start=None)
+    runs.add_cell(run, "absent", status="unavailable", reason="no package", remedy="pip install absent", start=None)
     write_previews(run, runs.image)
     return run
 

@@ -79,7 +79,7 @@ def faults_of_result(run: Path, undisturbed: Path) -> list[str]:
     for name, value in _plain(there).items():
         if _plain(here)[name] != value:
             found.append(f"other {name} in run.json: {_plain(here)[name]!r}, undisturbed {value!r}")
-    found += _compare("pictures", here.images(), there.images())
+    found += _compare("images", here.images(), there.images())
     found += _compare("faces", here.faces(), there.faces())
     for mine, theirs in zip(here.cells, there.cells, strict=False):
         if mine.done and theirs.done:
@@ -105,7 +105,7 @@ def _identity(line: bytes) -> str:
     """Return what may stand in a journal once, or ""."""
     event = json.loads(line)
     if event["event"] in ("picture", "put_aside"):
-        return f"{event['event']} {event['image_id']}"
+        return f"image {event['image_id']}"
     if event["event"] == "repeat":
         return f"round {event['round']} of {event['image_id']}"
     return ""

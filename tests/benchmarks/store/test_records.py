@@ -30,7 +30,7 @@ FULL_START = START | {
 def whole() -> dict:
     """A run that has everything, as JSON gives it."""
     cells = [
-        plain_cell("haar:size=3", threshold=0.3, start=FULL_START, failed_pictures={"a.jpg": "boom"}),
+        plain_cell("haar:size=3", threshold=0.3, start=FULL_START, failed_images={"a.jpg": "boom"}),
         plain_cell("found.jsonl", predictions={"remarks": ["few scores"]}, rounds=0),
         plain_cell("broken", status="failed", reason="it broke", start=None, rounds_started=[1.5, None]),
     ]
