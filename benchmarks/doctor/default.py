@@ -68,7 +68,7 @@ def _loaded(machine: Machine, detector: str, offline: bool) -> Finding:
         return _without_model(detector, absent, offline)
     reason = fault or str(said["fault"])
     found = reason if reason.startswith(detector) else f"{detector} cannot be loaded: {reason}"
-    return _finding("load", "problem", found, _FAILS, "" if fault else said["mend"])
+    return _finding("load", "problem", found, _FAILS, "" if fault else said["remedy"])
 
 
 def _without_model(detector: str, absent: Sequence[ModelFile], offline: bool) -> Finding:

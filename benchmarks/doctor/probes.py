@@ -69,7 +69,7 @@ def default() -> dict[str, Any]:
     """Build the picked detector, and let it look at a grey image.
 
     Returns:
-        "faces": how many it saw; "fault" and "mend": why it cannot be used and the command for it, or empty; "absent":
+        "faces": how many it saw; "fault" and "remedy": why it cannot be used and the command for it, or empty; "absent":
         the models that are not on this machine, where that is why.
     """
     import numpy as np
@@ -80,7 +80,7 @@ def default() -> dict[str, Any]:
 
     # a detector named package.module:Class may lie in the working folder; last, so that it hides no library
     sys.path.append(os.getcwd())  # noqa: PTH109
-    answer: dict[str, Any] = {"faces": 0, "fault": "", "mend": "", "absent": []}
+    answer: dict[str, Any] = {"faces": 0, "fault": "", "remedy": "", "absent": []}
     try:
         return answer | {"faces": len(load_default().detect(np.full((240, 320, 3), 128, np.uint8)))}
     except OfflineError as error:
@@ -88,7 +88,7 @@ def default() -> dict[str, Any]:
         absent = [name for name in needed if model_store.locate(name) is None]
         return answer | {"fault": _first_line(error), "absent": absent}
     except FacebenchError as error:
-        return answer | {"fault": str(error), "mend": getattr(error, "remedy", "")}
+        return answer | {"fault": str(error), "remedy": getattr(error, "remedy", "")}
 
 
 def data(root: str) -> dict[str, Any]:

