@@ -69,7 +69,7 @@ def default() -> dict[str, Any]:
     """Build the picked detector, and let it look at a grey image.
 
     Returns:
-        "faces": how many it saw; "fault" and "remedy": why it cannot be used and the command for it, or empty; "absent":
+        "faces": how many it saw; "fault" and "remedy": why it cannot be used and the command, or empty; "absent":
         the models that are not on this machine, where that is why.
     """
     import numpy as np

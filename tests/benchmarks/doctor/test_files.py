@@ -137,7 +137,7 @@ PICK = {
     "schema": SCHEMA, "schema_version": SCHEMA_VERSION, "setting": Setting("yunet", 0.9, "long=640").to_json(),
     "demo": False, "measured_on": "wider-face:val", "run": {"machine": this_machine()},
 }  # fmt: skip
-WELL = {"faces": 0, "fault": "", "mend": "", "absent": []}
+WELL = {"faces": 0, "fault": "", "remedy": "", "absent": []}
 GONE = WELL | {"fault": "model file yunet is not on this machine", "absent": ["yunet"]}
 DEFAULTS = {
     "all is well": (PICK, says(**WELL), False, "load", "ok", ("yunet can be loaded",)),
@@ -152,7 +152,7 @@ DEFAULTS = {
         ("picked on wider-face:val, a demonstration", "facebench pick"),
     ),
     "a package is missing": (
-        PICK, says(**WELL | {"fault": "yunet needs cv2", "mend": "pip install x"}), False, "load", "problem",
+        PICK, says(**WELL | {"fault": "yunet needs cv2", "remedy": "pip install x"}), False, "load", "problem",
         ("yunet needs cv2", "pip install x", "load_default(),"),
     ),
     "a model is missing": (
