@@ -31,6 +31,8 @@ _DRAWS_PER_BLOCK = 32
 """Draws computed together where there are more points: what an image weighs in all is two lines of the cache."""
 _LARGEST_BLOCK = 1 << 22
 """Points (or images) times draws computed together at most: 32 MB an array."""
+_DENSE = 8
+"""Numbers in a matrix for each detection, up to which it is faster to multiply them all than to skip the zeros."""
 _STEPS = 32
 """Points in a lane at most, see `DrawnCounts`."""
 _WHOLE_IN_FLOAT32 = 1 << 24
@@ -101,7 +103,7 @@ class CocoAP:
                 recall = counts.in_order(counts.hits_before / np.maximum(counts.faces, 1.0))
                 precision = counts.in_order(counts.precision_envelope(float(np.spacing(1))))
                 # Each level of recall takes the precision of the first point that reaches it, and 0 where none does.
-                reached = [np.searchsorted(one, RECALLS) for one in recall]
+                reached = [one.searchsorted(RECALLS) for one in recall]
                 levels = np.take_along_axis(np.pad(precision, ((0, 0), (0, 1))), np.array(reached), axis=1)
                 values[some] = np.where(counts.faces > 0, levels.mean(axis=1), np.nan)
         return found
@@ -170,12 +172,14 @@ class DrawnCurve:
     """Counts at the points of a curve that hold a hit, for any weights.
 
     Attributes:
-        rows: sparse (2 * points + 1, images): hits at each point, highest score first, then the false alarms between
-            the hits of the point before and those of each, at last nothing.
+        rows: (2 * points + 1, images), sparse where it is large: hits at each point, highest score first, then the
+            false alarms between the hits of the point before and those of each, at last nothing.
+        detections: how many are counted in it.
         faces: float64 (images,): faces that count.
     """
 
     rows: Any
+    detections: int
     faces: NDArray[np.float64]
 
     def blocks(self, weights: NDArray[np.integer]) -> Iterator[tuple[slice, DrawnCounts]]:
@@ -189,7 +193,7 @@ class DrawnCurve:
         draws = max(1, _NUMBERS_PER_BLOCK // numbers, min(_DRAWS_PER_BLOCK, _LARGEST_BLOCK // numbers))
         for first in range(0, len(weights), draws):
             drawn = weights[first : first + draws]
-            fits = self.rows.nnz * int(drawn.max(initial=0)) <= _WHOLE_IN_FLOAT32
+            fits = self.detections * int(drawn.max(initial=0)) <= _WHOLE_IN_FLOAT32
             columns = np.ascontiguousarray(drawn.T, dtype=np.float32 if fits else np.float64)
             hits, false_alarms = (self.rows @ columns).take(lanes, axis=0)
             hits_before = hits.copy()
@@ -214,7 +218,7 @@ class Ranked:
         hits: int64 (h,): the places of the hits among the detections, rising.
         false_alarms: int64 (f,): those of the false alarms.
         hit_image: int32 (h,): the image of each hit.
-        false_alarm_picture: int32 (f,): that of each false alarm.
+        false_alarm_image: int32 (f,): that of each false alarm.
         faces: int64 (images,): faces that count.
     """
 
@@ -248,6 +252,12 @@ class Ranked:
         of_hits = self.hit_image[: hits[-1:].sum()]
         images = np.concatenate([of_hits, self.false_alarm_image[: false_alarms[-1:].sum()]])
         ends_of_rows = np.concatenate([[0], hits, len(of_hits) + false_alarms, [len(images)]]).astype(np.int32)
-        ones, shape = np.ones(len(images), dtype=np.float32), (2 * len(ends) + 1, len(self.faces))
-        rows = csr_array((ones, images, ends_of_rows), shape=shape)
-        return DrawnCurve(rows, self.faces.astype(np.float64))
+        shape = 2 * len(ends) + 1, len(self.faces)
+        rows: Any
+        if shape[0] * shape[1] <= _DENSE * len(images):
+            row = np.repeat(np.arange(shape[0]), np.diff(ends_of_rows))
+            cells = np.bincount(row * shape[1] + images, minlength=shape[0] * shape[1])
+            rows = cells.reshape(shape).astype(np.float32)
+        else:
+            rows = csr_array((np.ones(len(images), dtype=np.float32), images, ends_of_rows), shape=shape)
+        return DrawnCurve(rows, len(images), self.faces.astype(np.float64))

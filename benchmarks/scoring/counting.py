@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import UsageError
 from .matching import Matches
+from .verdicts import verdicts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,46 +40,17 @@ class Counts:
 
 
 def count(matches: Matches, counted: NDArray[np.bool_], *, iou_threshold: float = 0.5) -> Counts:
-    """Count hits and false alarms by the rules of the WIDER FACE evaluation (`evaluation.m`, `image_evaluation`).
-
-    - Best IoU below the threshold: a false alarm.
-    - Best face is one that does not count: dropped, neither hit nor false alarm.
-    - Best face counts: the detection of highest score is the hit, every later one a false alarm. There is no second
-      choice for a detection that comes too late.
-
-    Args:
-        matches: from `match`.
-        counted: bool (faces,): the faces of the list; all others are ignored.
-        iou_threshold: in (0, 1], against the IoU with the plus-one rule.
-
-    Raises:
-        UsageError: on a mask of another dtype or length, or a threshold out of range.
-    """
-    if counted.dtype != np.bool_ or counted.shape != (matches.faces,):
-        raise UsageError(f"counted must be bool ({matches.faces},), one a face, got {counted.dtype} {counted.shape}")
-    if not 0.0 < iou_threshold <= 1.0:
-        raise UsageError(f"iou_threshold must be above 0 and at most 1, got {iou_threshold}")
-
-    landed = np.flatnonzero(matches.iou >= iou_threshold)
-    face = matches.best_face[landed]
-    first = np.full(matches.faces, -1, dtype=np.int64)
-    # Of repeated indices NumPy keeps the last value: backwards, the detection of highest score.
-    first[face[::-1]] = landed[::-1]
-    hit = np.zeros(len(matches), dtype=np.bool_)
-    hit[first[counted & (first >= 0)]] = True
-
-    false_alarm = ~hit
-    false_alarm[landed[~counted[face]]] = False
+    """Count hits and false alarms at every score threshold; rules, arguments and errors are those of `verdicts`."""
+    judged = verdicts(matches, counted, iou_threshold=iou_threshold)
     on_empty = (np.diff(matches.face_offsets) == 0)[matches.image]
-
     scores = matches.scores
     last_of_score = np.flatnonzero(np.append(scores[1:] != scores[:-1], True)[: len(scores)])
     return Counts(
         thresholds=scores[last_of_score],
-        hits=np.cumsum(hit, dtype=np.int64)[last_of_score],
-        false_alarms=np.cumsum(false_alarm & ~on_empty, dtype=np.int64)[last_of_score],
+        hits=np.cumsum(judged.hit, dtype=np.int64)[last_of_score],
+        false_alarms=np.cumsum(judged.false_alarm & ~on_empty, dtype=np.int64)[last_of_score],
         false_alarms_on_empty=np.cumsum(on_empty, dtype=np.int64)[last_of_score],
-        hit_iou=np.cumsum(np.where(hit, matches.plain_iou, 0.0))[last_of_score],
+        hit_iou=np.cumsum(np.where(judged.hit, matches.plain_iou, 0.0))[last_of_score],
         faces=int(np.count_nonzero(counted)),
         images=matches.images,
     )

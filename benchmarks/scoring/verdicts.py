@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import UsageError
-from .counting import count
 from .matching import Matches
 
 
@@ -33,24 +32,35 @@ class Verdicts:
 
 
 def verdicts(matches: Matches, counted: NDArray[np.bool_], *, iou_threshold: float = 0.5) -> Verdicts:
-    """Judge each detection by the rules of `count`.
+    """Judge each detection by the rules of the WIDER FACE evaluation (`evaluation.m`, `image_evaluation`).
 
-    The verdicts are the steps of the counts when every detection has a score of its own, so there is one set of rules.
+    - Best IoU below the threshold: a false alarm.
+    - Best face is one that does not count: dropped, neither hit nor false alarm.
+    - Best face counts: the detection of highest score is the hit, every later one a false alarm. There is no second
+      choice for a detection that comes too late.
 
     Args:
         matches: from `match`.
-        counted: bool (faces,): the faces of the list.
+        counted: bool (faces,): the faces of the list; all others are ignored.
         iou_threshold: in (0, 1], against the IoU with the plus-one rule.
 
     Raises:
         UsageError: on a mask of another dtype or length, or a threshold out of range.
     """
-    ranks = -np.arange(len(matches), dtype=np.float64)
-    counts = count(replace(matches, scores=ranks), counted, iou_threshold=iou_threshold)
-    return Verdicts(
-        hit=np.diff(counts.hits, prepend=0) > 0,
-        false_alarm=np.diff(counts.false_alarms + counts.false_alarms_on_empty, prepend=0) > 0,
-    )
+    if counted.dtype != np.bool_ or counted.shape != (matches.faces,):
+        raise UsageError(f"counted must be bool ({matches.faces},), one a face, got {counted.dtype} {counted.shape}")
+    if not 0.0 < iou_threshold <= 1.0:
+        raise UsageError(f"iou_threshold must be above 0 and at most 1, got {iou_threshold}")
+    landed = np.flatnonzero(matches.iou >= iou_threshold)
+    face = matches.best_face[landed]
+    first = np.full(matches.faces, -1, dtype=np.int64)
+    # Of repeated indices NumPy keeps the last value: backwards, the detection of highest score.
+    first[face[::-1]] = landed[::-1]
+    hit = np.zeros(len(matches), dtype=np.bool_)
+    hit[first[counted & (first >= 0)]] = True
+    false_alarm = ~hit
+    false_alarm[landed[~counted[face]]] = False
+    return Verdicts(hit, false_alarm)
 
 
 def faces_not_hit(matches: Matches, counted: NDArray[np.bool_], hit: NDArray[np.bool_]) -> NDArray[np.bool_]:
