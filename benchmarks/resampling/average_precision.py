@@ -245,14 +245,16 @@ class Ranked:
         """Return the curve of the thresholds that accept the first so many detections, int64 (m,), never falling."""
         from scipy.sparse import csr_array
 
-        ends = ends[np.diff(np.searchsorted(self.hits, ends), prepend=0) > 0]
+        hits, false_alarms = self.hits.searchsorted(ends), self.false_alarms.searchsorted(ends)
+        point = np.diff(hits, prepend=0) > 0
+        hits, false_alarms = hits[point], false_alarms[point]
         # of the points with no false alarm between them the last is enough
-        ends = ends[np.diff(np.searchsorted(self.false_alarms, ends), append=len(self.false_alarms) + 1) > 0]
-        hits, false_alarms = (np.searchsorted(some, ends) for some in (self.hits, self.false_alarms))
+        point = np.diff(false_alarms, append=len(self.false_alarms) + 1) > 0
+        hits, false_alarms = hits[point], false_alarms[point]
         of_hits = self.hit_image[: hits[-1:].sum()]
         images = np.concatenate([of_hits, self.false_alarm_image[: false_alarms[-1:].sum()]])
         ends_of_rows = np.concatenate([[0], hits, len(of_hits) + false_alarms, [len(images)]]).astype(np.int32)
-        shape = 2 * len(ends) + 1, len(self.faces)
+        shape = 2 * len(hits) + 1, len(self.faces)
         rows: Any
         if shape[0] * shape[1] <= _DENSE * len(images):
             row = np.repeat(np.arange(shape[0]), np.diff(ends_of_rows))

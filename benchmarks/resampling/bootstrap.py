@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,6 +121,9 @@ def draw_weights(
         clusters: one label an image, such as its event: whole clusters are drawn, as many as there are. The number of
             images then differs between draws.
 
+    Returns:
+        Read-only unless there are clusters.
+
     Raises:
         UsageError: on a negative number, or labels of another length.
 
@@ -136,10 +140,17 @@ def draw_weights(
         number = {label: i for i, label in enumerate(dict.fromkeys(clusters))}
         of_image = np.array([number[label] for label in clusters], dtype=np.int64)
         return draw_weights(len(number), draws=draws, seed=seed)[:, of_image]
+    return _draw(images, draws, seed)
+
+
+@lru_cache(maxsize=1)
+def _draw(images: int, draws: int, seed: int) -> NDArray[np.int8]:
+    """Make the weights, which a report asks for again and again: read-only."""
     stream = np.random.PCG64(seed)
     weights = np.zeros((draws, images), dtype=np.int8)
     for draw in range(draws if images else 0):
         weights[draw] = np.bincount((uniform(stream, images) * images).astype(np.int64), minlength=images)
+    weights.setflags(write=False)
     return weights
 
 

@@ -109,21 +109,21 @@ def fit_cost(
         nans = (math.nan, math.nan, math.nan)
         return CostModel(nothing, nothing, nothing, math.nan, math.nan, images, note, nans, blind)
     relative = design / times[:, None]
-    fitted = _fit(relative, np.ones((1, images)))
-    known = fitted.known[0]
-    redrawn = _fit(relative, draw_weights(images, draws=draws, seed=seed))
+    weights = np.concatenate([np.ones((1, images), np.int8), draw_weights(images, draws=draws, seed=seed)])
+    fits = _fit(relative, weights)
     # a draw of images that are more alike than all of them has no answer of its own
-    redrawn.solutions[redrawn.rank < fitted.rank[0]] = np.nan
+    fits.solutions[fits.rank < fits.rank[0]] = np.nan
+    solution, redrawn = fits.solutions[0], fits.solutions[1:]
     of_base, of_megapixel, of_face = (
-        percentile_interval(float(fitted.solutions[0, term]), redrawn.solutions[:, term]) if known[term] else _UNKNOWN
+        percentile_interval(float(solution[term]), redrawn[:, term]) if fits.known[term] else _UNKNOWN
         for term in range(3)
     )
-    errors = relative @ fitted.solutions[0] - 1.0
+    errors = relative @ solution - 1.0
     inverse = relative[:, 0]
     constant = inverse * (inverse.sum() / (inverse @ inverse)) - 1.0
     around = float(constant @ constant)
     explained = max(1.0 - float(errors @ errors) / around, 0.0) if around > images * _EXACT else math.nan
-    base, megapixel, face = fitted.solutions[0].tolist()
+    base, megapixel, face = solution.tolist()
     return CostModel(
         base_ms=of_base,
         per_megapixel_ms=of_megapixel,
@@ -131,30 +131,30 @@ def fit_cost(
         explained=explained,
         median_relative_error=float(np.median(np.abs(errors))),
         images=images,
-        note=_note(size, found, known),
+        note=_note(size, found, fits.known),
         solution=(base, megapixel, face),
-        blind=tuple((one, two, three) for one, two, three in fitted.blind[0].tolist()),
+        blind=tuple((one, two, three) for one, two, three in fits.blind.tolist()),
     )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Fit:
+class _Fits:
     """Fits under each of several weights.
 
     Attributes:
         solutions: float64 (draws, 3).
         rank: int64 (draws,), how many of the three terms the images distinguish.
-        known: bool (draws, 3), which terms they determine.
-        blind: for each, float64 (3 - rank, 3), the directions in which they determine nothing.
+        known: bool (3,), which terms they determine under the first weights.
+        blind: float64 (3 - rank, 3), the directions in which they determine nothing there.
     """
 
     solutions: NDArray[np.float64]
     rank: NDArray[np.int64]
     known: NDArray[np.bool_]
-    blind: tuple[NDArray[np.float64], ...]
+    blind: NDArray[np.float64]
 
 
-def _fit(relative: NDArray[np.float64], weights: NDArray[np.floating | np.integer]) -> _Fit:
+def _fit(relative: NDArray[np.float64], weights: NDArray[np.integer]) -> _Fits:
     """Solve relative @ x = 1 by least squares with x >= 0, once for each row of weights (draws, n).
 
     The 3 x 3 products of the columns hold all that a fit needs to know, so that its cost does not grow with n.
@@ -176,9 +176,9 @@ def _fit(relative: NDArray[np.float64], weights: NDArray[np.floating | np.intege
     # the answer where no term is negative and the images tell all three apart
     for draw in np.flatnonzero(~(kept & (solutions > 0)).all(axis=1)):
         solutions[draw] = nnls(matrices[draw], targets[draw])[0]
-    blind = tuple(vectors[i][:, ~kept[i]].T for i in range(len(vectors)))
-    known = np.array([np.abs(directions).max(axis=0, initial=0.0) < _TOLERANCE for directions in blind])
-    return _Fit(solutions / length, kept.sum(axis=1), known, tuple(directions / length for directions in blind))
+    blind = vectors[0][:, ~kept[0]].T
+    known = np.abs(blind).max(axis=0, initial=0.0) < _TOLERANCE
+    return _Fits(solutions / length, kept.sum(axis=1), known, blind / length)
 
 
 def _note(size: NDArray[np.float64], faces: NDArray[np.float64], known: NDArray[np.bool_]) -> str:
