@@ -227,7 +227,7 @@ def _checked(
         wrong = ~(np.isnan(side) | (np.isfinite(side) & (side > 0)))
         if bool(wrong.any()):
             place = tuple(np.argwhere(wrong)[0].tolist())
-            raise UsageError(f"latency must be above 0 ms and finite, or nan: {name} includes {side[place]} at {place}")
+            raise UsageError(f"latency must be above 0 ms and finite, or nan: {name} has {side[place]} at {place}")
     shapes = {name: side.shape for name, side in zip(named, sides, strict=True)}
     if len({shape[1] for shape in shapes.values()}) > 1 or (paired and len(set(shapes.values())) > 1):
         equal = "rounds and images" if paired else "images"

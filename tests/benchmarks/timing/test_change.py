@@ -131,8 +131,8 @@ def test_the_floor_is_no_less_than_what_the_repetition_showed() -> None:
         ([np.ones((1, 3)), np.ones((1, 4))], {}, "must have the same images"),
         ([np.ones((2, 3)), np.ones((3, 3))], {"paired": True}, "must have the same rounds and images"),
         ([np.ones((2, 3))] * 3, {}, "an A/A measurement belongs to interleaved rounds"),
-        ([np.ones((1, 2)), np.array([[1.0, 0.0]])], {}, r"head includes 0\.0 at \(0, 1\)"),
-        ([np.array([[np.inf]]), np.ones((1, 1))], {}, r"base holds inf at \(0, 0\)"),
+        ([np.ones((1, 2)), np.array([[1.0, 0.0]])], {}, r"head has 0\.0 at \(0, 1\)"),
+        ([np.array([[np.inf]]), np.ones((1, 1))], {}, r"base has inf at \(0, 0\)"),
     ],
 )
 def test_wrong_input(sides: list[Times], options: dict[str, Any], message: str) -> None:
