@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+_LARGEST = float(np.finfo(np.float32).max)
 _SHOWN = 8
 """Faults of a kind that are written out; the others are counted."""
 
@@ -158,11 +159,11 @@ class Intake:
             where: names the place of a row.
         """
         # beyond float32 lies infinity for most programs, and areas that overflow
-        finite = np.abs(rows) <= np.finfo(np.float32).max
-        negative = (rows[:, 2] < rows[:, 0]) | (rows[:, 3] < rows[:, 1])
-        if finite.all() and not negative.any():
+        finite = np.abs(rows) <= _LARGEST
+        if finite.all() and (rows[:, 2:4] >= rows[:, :2]).all():
             self.rows[image_id] = rows
             return
+        negative = (rows[:, 2:4] < rows[:, :2]).any(axis=1)
         for index in np.flatnonzero(~finite.all(axis=1)).tolist():
             self.faults.add(Fault.NOT_FINITE, f"{where(index)}: {_short(rows[index])}")
         for index in np.flatnonzero(negative & finite.all(axis=1)).tolist():

@@ -18,7 +18,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import chain
+from itertools import chain, compress
 from pathlib import Path
 
 import numpy as np
@@ -90,8 +90,8 @@ def _is_litter(name: str) -> bool:
 def _read_image(text: str, name: str, image_id: str, intake: Intake) -> None:
     """Read one file; blank lines and spaces at the ends of lines say nothing."""
     lines = text.split("\n")
-    rows = [line.split() for line in lines]
-    places = [place for place, row in enumerate(rows) if row]
+    rows = list(map(str.split, lines))
+    places = list(compress(range(len(rows)), rows))
     faults = intake.faults
     if len(places) < 2:
         got = "an empty file" if not places else f"only the line {lines[places[0]].strip()[:60]!r}"
@@ -105,7 +105,7 @@ def _read_image(text: str, name: str, image_id: str, intake: Intake) -> None:
     if not (count_text.isascii() and count_text.isdigit() and len(count_text) <= 9):
         faults.add(Fault.COUNT, f"{name}:{count_line}: got {count_text[:60]!r}, expected the number of rows")
         return
-    count, rows = int(count_text), [rows[place] for place in places]
+    count, rows = int(count_text), list(compress(rows, rows))[2:]
     if count == 0 and len(rows) == 1 and all(value in ("0", "0.0") for value in rows[0]):
         # the annotation writes one row of zeros under the count 0, and some programs do the same
         return
@@ -124,13 +124,13 @@ def _read_image(text: str, name: str, image_id: str, intake: Intake) -> None:
 
 def _numbers(rows: list[list[str]]) -> NDArray[np.float64] | None:
     """Return rows of numbers as float64 (n, 5), or None where a row is something else."""
-    if not {len(row) for row in rows} <= {_COLUMNS}:
+    if set(map(len, rows)) - {_COLUMNS}:
         return None
     words = list(chain.from_iterable(rows))
     # Python reads 1_0 as 10; no other program writes or reads that
     if "_" in "".join(words):
         return None
     try:
-        return np.array(list(map(float, words)), dtype=np.float64).reshape(-1, _COLUMNS)
+        return np.fromiter(map(float, words), np.float64, len(words)).reshape(-1, _COLUMNS)
     except ValueError:
         return None

@@ -17,6 +17,7 @@ from ...errors import AnnotationError, DataError
 
 #: Columns 4 to 9 of a row and the largest label in each; columns 0 to 3 are x, y, width, height in whole pixels.
 LABELS = {"blur": 2, "expression": 1, "illumination": 1, "invalid": 1, "occlusion": 2, "pose": 1}
+_LARGEST_LABELS = np.array(list(LABELS.values()))
 _COLUMNS = 4 + len(LABELS)
 # Far above any image's side, and exact in float32.
 _LARGEST = 10**6
@@ -184,9 +185,9 @@ def _row(lines: list[str], at: int, path: Path | str, announced: str) -> list[in
 
 def _check_labels(rows: NDArray[np.int32], path: Path | str, first: int) -> None:
     labels = rows[:, 4:]
-    bad = np.argwhere((labels < 0) | (labels > np.array(list(LABELS.values()))))
-    if len(bad):
-        row, column = bad[0]
+    bad = (labels < 0) | (labels > _LARGEST_LABELS)
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
         label, most = list(LABELS.items())[column]
         raise AnnotationError(f"{path}:{first + row + 1}: got {label} {labels[row, column]}, expected 0 to {most}.")
 

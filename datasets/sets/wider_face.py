@@ -198,7 +198,7 @@ def _faces(
 ) -> Faces:
     boxes = rows[:, :4].astype(np.float32)
     boxes[:, 2:] += boxes[:, :2]
-    attributes = {label: rows[:, 4 + i].astype(np.int8) for i, label in enumerate(LABELS)}
+    attributes = dict(zip(LABELS, np.ascontiguousarray(rows[:, 4:].T, dtype=np.int8), strict=True))
     ignore = (attributes["invalid"] == 1) | _of_zero_size(rows)
     attributes |= {difficulty: members[name] for difficulty, members in flags.items()}
     if perceived is not None:
