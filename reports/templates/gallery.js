@@ -1,8 +1,8 @@
-// Show the boxes of the chosen detector, on the pictures of the chosen kind; say how many they are.
+// Show the boxes of the chosen detector, on the images of the chosen kind; say how many they are.
 {
   const detector = document.getElementById("boxes-of");
   const kind = document.getElementById("kind");
-  const pictures = document.getElementById("pictures");
+  const images = document.getElementById("images");
   const isOfKind = {
     all: () => true,
     missed: (figure) => figure.querySelector(`.found[data-layer="${detector.value}"]`).dataset.missed > 0,
@@ -10,10 +10,10 @@
     differs: (figure) => "differs" in figure.dataset,
   };
   const show = () => {
-    for (const layer of pictures.querySelectorAll("[data-layer]")) {
+    for (const layer of images.querySelectorAll("[data-layer]")) {
       layer.toggleAttribute("hidden", layer.dataset.layer !== detector.value);
     }
-    const figures = Array.from(pictures.children);
+    const figures = Array.from(images.children);
     for (const figure of figures) figure.hidden = !isOfKind[kind.value](figure);
     const shown = figures.filter((figure) => !figure.hidden).length;
     const name = detector.selectedOptions[0].text;
@@ -23,22 +23,22 @@
       alarms: `those with false alarms of ${name}`,
       differs: `those where the detectors differ in the faces found, with the boxes of ${name}`,
     }[kind.value];
-    document.getElementById("pictures-shown").textContent = `${shown} of ${figures.length} pictures shown, ${which}.`;
+    document.getElementById("images-shown").textContent = `${shown} of ${figures.length} images shown, ${which}.`;
   };
   const turnTo = (step) => {
     detector.selectedIndex = (detector.selectedIndex + step + detector.length) % detector.length;
     show();
   };
-  if (pictures) {
+  if (images) {
     detector.addEventListener("change", show);
     kind.addEventListener("change", show);
     document.getElementById("previous").addEventListener("click", () => turnTo(-1));
     document.getElementById("next").addEventListener("click", () => turnTo(1));
     document.getElementById("annotation").addEventListener("change", (event) => {
-      pictures.classList.toggle("bare", !event.target.checked);
+      images.classList.toggle("bare", !event.target.checked);
     });
     document.getElementById("large").addEventListener("change", (event) => {
-      pictures.classList.toggle("large", event.target.checked);
+      images.classList.toggle("large", event.target.checked);
     });
     show();
   }

@@ -300,9 +300,9 @@ def test_the_gallery_shows_images_of_a_kind(
     browser.choose("#kind", kind)
     shown = len(browser.shown("#images figure"))
     assert shown == GALLERY[spec, kind]
-    (said,) = browser.texts("#pictures-shown")
+    (said,) = browser.texts("#images-shown")
     assert said.startswith(f"{shown} of 4 images shown, ") and name in said
-    assert browser.one("#pictures-shown").get_attribute("aria-live") == "polite"
+    assert browser.one("#images-shown").get_attribute("aria-live") == "polite"
     layers = {layer.get_attribute("data-layer") for layer in browser.shown("#images [data-layer]")}
     assert layers == ({browser.one("#boxes-of").get_attribute("value")} if shown else set())
 
@@ -332,9 +332,9 @@ def test_keys_alone_reach_and_work_the_controls_and_the_focus_is_seen(browser: B
     assert tag == "BODY", "the focus comes to the end of the page"
     assert wanted | {"family", "device", "csv", "markdown", "boxes-of", "previous", "next", "kind", "large"} <= reached
     assert browser.texts("#rows-shown") == ["3 of 5 rows shown: family single-stage CNN."]
-    assert "those with faces that" in browser.texts("#pictures-shown")[0]
+    assert "those with faces that" in browser.texts("#images-shown")[0]
     assert browser.one("#boxes-of").get_attribute("value") == "1"
-    assert browser.run("return document.getElementById('pictures').className") == "images large"
+    assert browser.run("return document.getElementById('images').className") == "images large"
 
 
 @pytest.mark.parametrize(("scheme", "is_dark"), [("light", False), ("dark", True)])
@@ -475,7 +475,7 @@ def test_paper_gets_no_controls_and_nothing_is_cut_off(browser: Browser, page: P
     browser.open(page, width=1032, media="print", scheme="dark")
     assert browser.shown(".bar button, select, input, nav") == []
     assert browser.texts("#rows-shown") == ["5 of 5 rows shown."]
-    assert browser.texts("#pictures-shown")[0].startswith("4 of 4 images shown, with the boxes of good")
+    assert browser.texts("#images-shown")[0].startswith("4 of 4 images shown, with the boxes of good")
     assert browser.run("const page = document.documentElement; return page.scrollWidth - page.clientWidth") == 0
     assert browser.run("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
 
