@@ -41,6 +41,7 @@ def images(spec: str) -> list[RGBImage]:
         found, scale = [face[48:188, 170:280], face[400:440, 300:350], face[300:360, 300:340], face[:30, :70]], 0.75
     elif spec.partition(":")[0] in SMALL:
         found = [face[48:188, 170:280], face[40:200, 160:290], face[30:190, 150:300], face[400:, 300:430]]
+        scale = 1.0 if spec.startswith("face-recognition") else 0.5
     else:
         found = [face[30:220, 130:320], face[:260, 90:350], face[:301, :277], face[400:, 300:430]]
     found = [cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) for image in found]
