@@ -305,7 +305,7 @@ def _archive_at_hand(scratch: Path, random: Generator) -> Row:
     published = next(file for file in entry(DATA_SET).files if file.name == DATA_FILE)
     at_hand, size = scratch / published.name, published.bytes or 1000
     for data, size_now, words in (
-        (random.bytes(1000), 1000, "no archive"),
+        (random.bytes(1000), 1000, "not an archive"),
         (b"PK\x03\x04" + random.bytes(996), 1000, f"1,000 bytes, expected {size:,}"),
         (b"PK\x03\x04" + random.bytes(996), size, published.hashes["sha256"]),
     ):
