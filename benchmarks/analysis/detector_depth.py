@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ...datasets.manage.statistics import HEIGHTS_PX, in_bins
 from ..resampling.average_precision import CocoAP
 from ..resampling.bands import SweepBands, sweep_bands
-from ..resampling.bootstrap import Gap, Interval, Resampled, interval, resample
+from ..resampling.bootstrap import Gap, Interval, Resampled, interval
 from ..resampling.boxes import (
     BoxHabit,
     HitOverlap,
@@ -27,8 +27,6 @@ from ..resampling.errors import (
     misses_by_group,
     threshold_choice_interval,
 )
-from ..resampling.official import OfficialAP
-from ..resampling.statistics import operating_ratios
 from ..scoring import count
 from ..scoring.calibration import Calibration, calibration
 from ..scoring.coco import Overlaps, coco_overlaps
@@ -36,7 +34,7 @@ from ..scoring.slices import HEIGHT
 from ..scoring.sweep import CurveEnd, Sweep, curve_end, sweep
 from ..scoring.thresholds import ThresholdChoice, choose_threshold
 from ..scoring.verdicts import faces_not_hit, verdicts
-from .intervals import OFFICIAL_DRAWS, exact_draws
+from .intervals import exact_draws, row_intervals
 from .slice_scores import SliceScore, SliceScorer
 from .table import Row, Summary
 
@@ -127,13 +125,10 @@ class CellScorer:
         hit = verdicts(self._matches, self._counted).hit & (self._matches.scores >= self._threshold)
         self._unfound = faces_not_hit(self._matches, self._counted, hit)
         if as_summary and row.exact_draws:
-            self._exact, self._official = row.exact_draws, row.intervals.official
+            self._exact, self._known = row.exact_draws, row.intervals
         else:
             self._exact = exact_draws(self._matches, truth.masks, weights)
-            self._official = {
-                name: interval(resample(OfficialAP(self._matches, mask), weights[:OFFICIAL_DRAWS]))
-                for name, mask in truth.masks.items()
-            }
+            self._known = row_intervals(self._matches, truth.masks, self._threshold, None, weights, self._exact)
 
     def analysis(self) -> tuple[CellAnalysis, Resampled]:
         """Return the analysis, and the resampled exact AP on the primary list."""
@@ -150,10 +145,7 @@ class CellScorer:
         )
         found = CellAnalysis(
             lists={name: self._list(name, mask, overlaps) for name, mask in truth.masks.items()},
-            operating={
-                name: interval(resample(ratio, weights))
-                for name, ratio in operating_ratios(matches, truth.masks["overall"], threshold).items()
-            },
+            operating=self._known.operating,
             slices=slices.scores(),
             gaps=slices.gaps(),
             sweep=thinned,
@@ -182,7 +174,7 @@ class CellScorer:
             interval(Resampled(float(plain[some].mean()), drawn[some].mean(axis=0)))
             for some in (slice(None), slice(0, 1), slice(5, 6))
         )
-        return ListIntervals(interval(self._exact[name]), self._official[name], coco, coco50, coco75)
+        return ListIntervals(self._known.exact[name], self._known.official[name], coco, coco50, coco75)
 
     def _miss_labels(self) -> dict[str, NDArray[np.generic]]:
         truth = self._truth

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..resampling.average_precision import ExactAP
-from ..resampling.bootstrap import Interval, Resampled, interval, percentile_interval, resample
+from ..resampling.bootstrap import Interval, Resampled, interval, percentile_interval, resample, resample_ratios
 from ..resampling.boxes import weighted_quantiles
 from ..resampling.official import OfficialAP
 from ..resampling.statistics import Ratio, operating_ratios
@@ -82,7 +82,7 @@ def row_intervals(
             name: interval(resample(OfficialAP(matches, mask), weights[:OFFICIAL_DRAWS]))
             for name, mask in lists.items()
         },
-        operating={name: interval(resample(one, weights)) for name, one in operating.items()},
+        operating=dict(zip(operating, map(interval, resample_ratios(list(operating.values()), weights)), strict=True)),
         latency={} if calls is None else latency_intervals(calls, weights),
     )
 

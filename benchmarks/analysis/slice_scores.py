@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from ...datasets.sets.demographics import LABELS as PERCEIVED
 from ..resampling.average_precision import ExactAP
-from ..resampling.bootstrap import Gap, Interval, gap, interval, resample
-from ..resampling.statistics import share_of_faces
+from ..resampling.bootstrap import Gap, Interval, Resampled, gap, interval, resample, resample_ratios
+from ..resampling.statistics import Ratio, share_of_faces
 from ..scoring.matching import Matches
 from ..scoring.slices import LABELS, Slice, event_parts, label_slices, slice_matches, slice_weights, standard_slices
 from ..store.truth import Truth
@@ -73,46 +73,37 @@ class SliceScorer:
         attributes = {name: truth.labels(name) for name in LABELS if name in truth.table}
         standard = standard_slices(truth.faces, self._counted, truth.image_sizes, attributes=attributes)
         perceived = [part for parts in self._perceived.values() for part in parts]
-        return [*map(self._of_slice, standard), *self._of_events(), *map(self._of_slice, perceived)]
+        return [*self._of_slices(standard), *self._of_events(), *self._of_slices(perceived)]
 
     def gaps(self) -> dict[str, Gap]:
         """Return the gap in recall between the best and the worst group of each perceived label with two or more."""
         found = {}
         for label, parts in self._perceived.items():
-            recalls = {part.name: share_of_faces(self._matches.face_offsets, self._found, part.faces) for part in parts}
-            between = gap({name: resample(recall, self._weights) for name, recall in recalls.items()})
+            recalls = [share_of_faces(self._matches.face_offsets, self._found, part.faces) for part in parts]
+            names = [part.name for part in parts]
+            between = gap(dict(zip(names, resample_ratios(recalls, self._weights), strict=True)))
             if between is not None:
                 found[label] = between
         return found
 
-    def _of_slice(self, part: Slice) -> SliceScore:
-        inside = np.repeat(part.images, np.diff(self._matches.face_offsets))
-        weights = slice_weights(part, self._weights)
-        return self._scored(part.group, part.name, *slice_matches(self._matches, part), inside, weights)
+    def _of_slices(self, parts: Sequence[Slice]) -> Iterator[SliceScore]:
+        recalls = [share_of_faces(self._matches.face_offsets, self._found, part.faces) for part in parts]
+        drawn = resample_ratios(recalls, self._weights)
+        for part, recall, of_draws in zip(parts, recalls, drawn, strict=True):
+            exact = ExactAP(*slice_matches(self._matches, part))
+            weights = slice_weights(part, self._weights)
+            yield _score(part.group, part.name, recall, of_draws, resample(exact, weights))
 
     def _of_events(self) -> Iterator[SliceScore]:
         events = [event_of(name) for name in self._truth.image_ids]
         if any(events):
             for name, part in event_parts(self._matches, self._counted, events):
                 weights = np.ascontiguousarray(self._weights[:, part.images])
-                yield self._scored("event", name, part.matches, part.counted, part.faces, weights)
+                recall = share_of_faces(part.matches.face_offsets, self._found[part.faces], part.counted)
+                exact = ExactAP(part.matches, part.counted)
+                yield _score("event", name, recall, resample(recall, weights), resample(exact, weights))
 
-    def _scored(
-        self,
-        group: str,
-        name: str,
-        matches: Matches,
-        counted: NDArray[np.bool_],
-        inside: NDArray[np.bool_] | NDArray[np.int64],
-        weights: NDArray[np.integer],
-    ) -> SliceScore:
-        """Score a slice; `inside` says which faces of all are those of `matches`."""
-        recall = share_of_faces(matches.face_offsets, self._found[inside], counted)
-        return SliceScore(
-            group=group,
-            name=name,
-            faces=int(np.count_nonzero(counted)),
-            images=int(np.count_nonzero(recall.whole)),
-            exact=interval(resample(ExactAP(matches, counted), weights)),
-            recall=interval(resample(recall, weights)),
-        )
+
+def _score(group: str, name: str, recall: Ratio, of_draws: Resampled, exact: Resampled) -> SliceScore:
+    faces, images = int(recall.whole.sum()), int(np.count_nonzero(recall.whole))
+    return SliceScore(group, name, faces, images, interval(exact), interval(of_draws))

@@ -23,10 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import UsageError
-from .statistics import Statistic, checked_weights
+from .statistics import Ratio, Statistic, checked_weights, ratio, weighted_sums
 
 CONFIDENCE = 0.95
 DRAWS = 1000
+_LARGE = 1 << 22
+"""Bytes of weights from which they are not copied to put one more row before them."""
+_RATIOS_TOGETHER = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +165,24 @@ def uniform(stream: np.random.BitGenerator, draws: int) -> NDArray[np.float64]:
 def resample(statistic: Statistic, weights: NDArray[np.integer]) -> Resampled:
     """Compute a statistic on the images as they are and under each draw of `draw_weights`."""
     weights = checked_weights(weights, statistic.images)
-    values = statistic(np.concatenate([np.ones((1, statistic.images), weights.dtype), weights]))
+    once = np.ones((1, statistic.images), weights.dtype)
+    if weights.nbytes > _LARGE:
+        return Resampled(float(statistic(once)[0]), statistic(weights))
+    values = statistic(np.concatenate([once, weights]))
     return Resampled(float(values[0]), values[1:])
+
+
+def resample_ratios(ratios: Sequence[Ratio], weights: NDArray[np.integer]) -> list[Resampled]:
+    """Do what `resample` does with each, in one look at the weights for many of them."""
+    found = []
+    for first in range(0, len(ratios), _RATIOS_TOGETHER):
+        some = ratios[first : first + _RATIOS_TOGETHER]
+        table = np.column_stack([values for one in some for values in (one.part, one.whole)])
+        (drawn,) = weighted_sums(weights, table)
+        sums = np.concatenate([table.sum(axis=0, keepdims=True), drawn])
+        values = np.array([ratio(part, whole) for part, whole in zip(sums.T[::2], sums.T[1::2], strict=True)])
+        found += [Resampled(float(one[0]), one[1:]) for one in values]
+    return found
 
 
 def percentile_interval(value: float, samples: NDArray[np.float64]) -> Interval:

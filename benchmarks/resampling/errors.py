@@ -21,7 +21,7 @@ from ..scoring.matching import Matches
 from ..scoring.thresholds import ThresholdChoice
 from ..scoring.verdicts import first_half, select_detections
 from .average_precision import ExactAP
-from .bootstrap import Interval, Resampled, interval, paired_difference, resample
+from .bootstrap import Interval, Resampled, interval, paired_difference, resample, resample_ratios
 from .statistics import Ratio, checked_weights, operating_ratios, share_of_faces
 
 
@@ -159,9 +159,9 @@ def misses_by_group(
     checked_weights(weights, len(face_offsets) - 1)
     if labels.shape != counted.shape:
         raise UsageError(f"expected a label for each of {len(counted)} faces, got labels of shape {labels.shape}")
-    found = {}
-    for name in np.unique(labels).tolist():
-        group = np.asarray(labels == name) & counted
-        share = interval(resample(share_of_faces(face_offsets, unfound, group), weights))
-        found[name] = GroupMisses(int(group.sum()), int((unfound & group).sum()), share)
-    return found
+    groups = {name: np.asarray(labels == name) & counted for name in np.unique(labels).tolist()}
+    shares = resample_ratios([share_of_faces(face_offsets, unfound, group) for group in groups.values()], weights)
+    return {
+        name: GroupMisses(int(group.sum()), int((unfound & group).sum()), interval(share))
+        for (name, group), share in zip(groups.items(), shares, strict=True)
+    }
