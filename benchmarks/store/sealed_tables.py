@@ -80,6 +80,13 @@ def read_table(path: Path) -> pd.DataFrame:
     return table
 
 
+def release_memory() -> None:
+    """Give back what tables took that are gone: Arrow keeps it for others."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
+
+
 def _sealable(table: pa.Table) -> pa.Table:
     return table.replace_schema_metadata({**(table.schema.metadata or {}), _KEY: _EMPTY})
 

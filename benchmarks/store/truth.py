@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..scoring import ImageBoxes, Matches, match
 from ..scoring.operating_point import as_scores
+from .sealed_tables import release_memory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +51,7 @@ class Truth:
         image_ids: of the images, in the order of the run.
         image_sizes: int64 (images, 2): width and height in pixels, 0 where they are not known.
         faces: all annotated boxes.
-        table: faces.parquet in the order of `faces`.
+        table: the other columns of faces.parquet, in the order of `faces`.
         masks: list name, or "overall" for all that are not ignored -> bool (faces,): the faces that count.
     """
 
@@ -68,12 +69,16 @@ class Truth:
         boxes, table = by_image(faces, image_ids)
         sizes = scored[["width", "height"]].to_numpy(dtype=np.int64)
         masks = {name: table[name].to_numpy() > 0 for name in lists}
+        table = table.drop(columns=["image_id", *_BOX])
         return cls(image_ids, sizes, boxes, table, {**masks, "overall": ~table["ignore"].to_numpy(dtype=bool)})
 
     def matched(self, cell: StoredCell, detections: pd.DataFrame) -> Matched:
         """Match what a finished cell found, a table as in detections.parquet."""
         boxes, table = by_image(detections, self.image_ids)
-        scores = table["score"].to_numpy()
+        scores = table["score"].to_numpy(copy=True)
+        # the tables of a large run go before matching needs as much
+        del detections, table
+        release_memory()
         threshold = as_scores(cell.operating_threshold, scores)
         return Matched(boxes, scores, threshold, match(self.faces, boxes, scores))
 
@@ -133,8 +138,9 @@ def by_image(table: pd.DataFrame, image_ids: Sequence[str]) -> tuple[ImageBoxes,
     # a name is looked up once, not once a box
     number, names = pd.factorize(table["image_id"], use_na_sentinel=False)
     place = pd.Index(list(image_ids), dtype="object").get_indexer(pd.Index(names, dtype="object"))[number]
-    order = np.argsort(place, kind="stable")[np.count_nonzero(place < 0) :]
-    table = table.iloc[order]
-    counts = np.bincount(place[order], minlength=len(image_ids))
+    if len(place) and (place[0] < 0 or (np.diff(place) < 0).any()):
+        order = np.argsort(place, kind="stable")[np.count_nonzero(place < 0) :]
+        table, place = table.iloc[order], place[order]
+    counts = np.bincount(place, minlength=len(image_ids))
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     return ImageBoxes(table[_BOX].to_numpy(dtype=np.float64), offsets), table
