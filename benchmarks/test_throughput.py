@@ -51,4 +51,4 @@ def test_batch_throughput(name: str, benchmark: Any, say: list[str], pytestconfi
     shown = ", ".join(
         f"batches of {rate.batch}: {rate.images_per_second / one.images_per_second:.2f} times" for rate in larger
     )
-    say.append(f"{name} on {device}: {one.images_per_second:.1f} pictures/s one by one; {shown}")
+    say.append(f"{name} on {device}: {one.images_per_second:.1f} images/s one by one; {shown}")

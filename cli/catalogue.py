@@ -28,7 +28,7 @@ def detectors_list(as_json: Json = False) -> None:
             spec = resolve(name)
         except FacebenchError as error:
             # a package of somebody else's that cannot be imported; the others can be listed all the same
-            nothing = dict.fromkeys(("family", "package", "licence", "weights_licence", "scores", "mend", "note"), "")
+            nothing = dict.fromkeys(("family", "package", "licence", "weights_licence", "scores", "remedy", "note"), "")
             empty: dict[str, Any] = {"devices": [], "trained_on": [], "parameters": {}}
             rows.append({"detector": name, **nothing, **empty, "state": f"broken: {error}"})
             continue
@@ -45,7 +45,7 @@ def detectors_list(as_json: Json = False) -> None:
                 "trained_on": list(info.trained_on),
                 "parameters": {name: str(value) for name, value in spec.parameters.items()},
                 "state": spec.state(),
-                "mend": missing.remedy if missing else "",
+                "remedy": missing.remedy if missing else "",
                 "note": info.note,
             }
         )
@@ -62,8 +62,8 @@ def detectors_list(as_json: Json = False) -> None:
         table.add_row(*map(escape, texts))
     stdout().print(table)
     # below the table: each command once, in a line that can be copied
-    for command in dict.fromkeys(row["mend"] for row in rows if row["mend"]):
-        which = ", ".join(row["detector"] for row in rows if row["mend"] == command)
+    for command in dict.fromkeys(row["remedy"] for row in rows if row["remedy"]):
+        which = ", ".join(row["detector"] for row in rows if row["remedy"] == command)
         typer.echo(f"To fix {which}: {command}")
 
 

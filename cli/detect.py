@@ -30,7 +30,10 @@ def detect_command(
         list[str] | None, typer.Argument(help="Images, folders of images, a video, or the number of a camera.")
     ] = None,
     sample: Annotated[
-        bool, typer.Option("--sample", help="No image available: write sample.png to the folder of -o and look at it.")
+        bool,
+        typer.Option(
+            "--sample", help="Without an image of yours: write sample.png to the folder of -o and look at it."
+        ),
     ] = False,
     detector: Annotated[str, typer.Option(help="A detector, or default: the picked one.")] = "default",
     device: Annotated[
@@ -56,7 +59,7 @@ def detect_command(
     if sample == bool(sources) or (sample and output is None):
         got = "no image" if not sample else "--sample and images" if sources else "--sample without -o"
         raise UsageError(
-            f"got {got}, expected images, a folder, a video or a camera; or, where you have none available: "
+            f"got {got}, expected images, a folder, a video or a camera; or, where you have none: "
             "facebench detect --sample -o out"
         )
     sources = sources or []

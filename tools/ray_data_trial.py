@@ -187,7 +187,7 @@ def main(
         ray_data = try_ray_data(once.samples, task, workers)
     for name, trial in (("actors", actors), ("Ray Data", ray_data)):
         typer.echo(
-            f"{name:>8}: {trial.images_per_second:.1f} pictures/s over {trial.worked_on:,} images, after a start "
+            f"{name:>8}: {trial.images_per_second:.1f} images/s over {trial.worked_on:,} images, after a start "
             f"of {trial.start_s:.1f} s"
         )
     typer.echo(f"Ray Data is {ray_data.images_per_second / actors.images_per_second:.2f} times as fast as actors")

@@ -161,10 +161,10 @@ def _watched(command: Sequence[str]) -> tuple[str, float, list[tuple[float, floa
     with TemporaryFile("w+") as printed, subprocess.Popen(command, stdout=printed) as process:
         watched = psutil.Process(process.pid)
         while process.poll() is None:
-            own = _resident_mb(watched)
-            if own > 0:  # one that has ended holds nothing before it is gone
+            own = round(_resident_mb(watched), 1)
+            if own > 0:  # one that starts or has just ended holds next to nothing
                 children = sum(map(_resident_mb, _children(watched)))
-                memory.append((round(time.perf_counter() - began, 1), round(own, 1), round(own + children, 1)))
+                memory.append((round(time.perf_counter() - began, 1), own, round(own + children, 1)))
             with suppress(subprocess.TimeoutExpired):
                 process.wait(_SAMPLE_S)
         seconds = time.perf_counter() - began
@@ -257,7 +257,7 @@ def _line(found: Measurement) -> str:
     table, journal = found.table_bytes / found.images, found.journal_bytes / found.images
     return (
         f"{found.images:>9,} images, {found.executor}: look {found.look_s:.1f} s, detect {found.detect_s:.1f} s, "
-        f"{found.images_per_second:.1f} pictures/s; {table:.0f} bytes an image in the table, {journal:.0f} in the "
+        f"{found.images_per_second:.1f} images/s; {table:.0f} bytes an image in the table, {journal:.0f} in the "
         f"journal; in the second half the process held {min(half):.0f} to {max(half):.0f} MB"
     )
 

@@ -90,7 +90,7 @@ def to_json(findings: Sequence[Finding]) -> dict[str, Any]:
                 "level": finding.level,
                 "found": finding.found,
                 "meaning": finding.meaning,
-                "mend": finding.remedy,
+                "remedy": finding.remedy,
             }
             for finding in findings
         ],

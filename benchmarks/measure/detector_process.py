@@ -208,7 +208,7 @@ class DetectorProcess:
 
         Raises:
             DetectorRaisedError: the detector raised; the child lives on.
-            WorkerDiedError, WorkerTimeoutError, WorkerMemoryError: the child is gone; `start` collects a new one.
+            WorkerDiedError, WorkerTimeoutError, WorkerMemoryError: the child is gone; `start` makes a new one.
         """
         _, boxes, scores, landmarks, measured = self._ask("detect", image)
         return Answer(Detections(boxes, scores, landmarks), **measured)
@@ -352,7 +352,7 @@ class DetectorProcess:
             "TF_NUM_INTEROP_THREADS": "1",
             "TF_CPP_MIN_LOG_LEVEL": "2",
             "GLOG_minloglevel": "2",
-            # models are collected before a run: a download must never be part of a measured load
+            # models are fetched before a run: a download must never be part of a measured load
             "FACEBENCH_OFFLINE": "1",
             **({"CUDA_VISIBLE_DEVICES": ""} if self._config["device"] == "cpu" else {}),
         }

@@ -64,7 +64,7 @@ class Plan:
             later ones show how far the same code differs from process to process. 0, with an executor: no image is
             timed.
         executor: collects the detections of all cells by several workers first; then nothing runs beside the child
-            that is timed. None: a pass of one child at the score floor collects them, before the timed rounds.
+            that is timed. None: a pass of one child at the score floor finds them, before the timed rounds.
         settings: further rows, each exactly as it stands, such as the picked default; protocols, device and threads
             are not for them, but the score floor of the first protocol is.
     """

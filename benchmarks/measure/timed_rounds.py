@@ -37,7 +37,7 @@ class CellRun:
     So a pass at the floor, untimed, comes before the timed rounds, each of which is a fresh child at the threshold and
     counts where its detections differ from those of the pass that reach the threshold. Where an accuracy pass of an
     executor collected the detections, that is the first pass. A detector whose floor is its threshold needs none:
-    its first round collects detections and times.
+    its first round gives detections and times.
     """
 
     def __init__(

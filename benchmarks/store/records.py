@@ -45,7 +45,7 @@ class Start(Record):
 
     Attributes:
         round: that it was made for.
-        timed: whether the calls after it are timed at the threshold; else they collect detections alone.
+        timed: whether the calls after it are timed at the threshold; else they give detections alone.
         started: seconds since the epoch.
         spawn_s: from the call until the child's first word.
         import_s: importing facebench's detectors (NumPy and OpenCV with it).

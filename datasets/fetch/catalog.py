@@ -1,4 +1,4 @@
-"""catalog.toml -> a verified local folder: downloaded or taken from a file available, checked, unpacked, recorded.
+"""catalog.toml -> a verified local folder: downloaded or taken from a file that is here, checked, unpacked, recorded.
 
 Beside the data stands `.facebench/record.json`: when their terms were accepted, and of each archive what was fetched,
 from where, when, with which sha256; and `.facebench/<folder>.sha256`, a list that `sha256sum -c` reads too.
@@ -162,7 +162,7 @@ def fetch(
     Raises:
         TermsError: the terms are not accepted.
         DataFetchError: an archive cannot be had, or the folder not be written.
-        TamperedDataError: other bytes were sent, or are available, than those published or recorded.
+        TamperedDataError: other bytes were sent, or lie here, than those published or recorded.
         ArchiveError: an archive must not be unpacked.
     """
     home = home_of(data_set, root)

@@ -16,14 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base import Dataset, Faces, Sample
-from ..fingerprints import fingerprint
-from ..query import check_options, whole_number
 from .backgrounds import draw_background, load_backgrounds
+from .composed import composed, seed_and_count
 from .layers import encode_jpeg, paste
 from .portraits import Portrait, load_portraits
 from .scenes import LICENCE
 
-OPTIONS = ("seed", "count")
 _SHARES = (0.05, 0.9)
 _MEGAPIXELS = (0.3, 12.0)
 _WIDEST = 16 / 9
@@ -49,26 +47,20 @@ def load(options: Mapping[str, str], name: str) -> Dataset:
         UsageError: on an unknown option or a bad value.
         UnavailableError: where an installed package lacks its image.
     """
-    check_options(options, OPTIONS, "close-ups")
-    seed = whole_number(options, "seed", 0, least=0)
-    count = whole_number(options, "count", 40, least=1, most=500)
+    seed, count = seed_and_count(options, "close-ups", usual=40, most=500)
     portraits, backgrounds = load_portraits(), load_backgrounds()
     samples = []
     for number in range(count):
         image, faces = compose(seed, number, portraits, backgrounds)
         samples.append(Sample(f"close-up-{number:04d}.jpg", encode_jpeg(image), faces))
-    return Dataset(
-        name=name,
-        samples=tuple(samples),
-        total=count,
-        lists=(),
-        demo=True,
-        description=(
+    return composed(
+        name,
+        samples,
+        (
             "Demonstration on two people: their portraits, mostly enlarged, faces on 5 to 90 % of the image; "
             "shows who misses large faces, no comparison of detectors."
         ),
-        licence=LICENCE,
-        fingerprint=fingerprint(samples, ()),
+        LICENCE,
     )
 
 

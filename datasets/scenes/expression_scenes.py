@@ -21,17 +21,14 @@ from ..base import Dataset, Faces, Sample
 from ..faces.duplicates import is_blank
 from ..faces.fer import EMOTIONS, FerImages, load_fer
 from ..faces.fer_dataset import LICENCE
-from ..fingerprints import fingerprint
-from ..query import check_options, whole_number
 from .backgrounds import draw_background, draw_clutter, load_backgrounds
+from .composed import composed, seed_and_count
 from .layers import covers, encode_png, overlap, paste, relight
 from .placeholders import placeholder
 from .portraits import load_portraits
 from .scenes import LICENCE as SCENES_LICENCE
 from .scenes import compose as compose_scene
 
-OPTIONS = ("split", "count", "seed", "classes")
-DEMO_OPTIONS = ("count", "seed")
 SMALLEST, LARGEST = 32.0, 300.0
 
 _CLASSES = ("natural", "balanced")
@@ -68,9 +65,7 @@ def load(root: Path, options: Mapping[str, str], name: str) -> Dataset:
         DataError: where FER2013 is missing or cannot be read.
         UnavailableError: where an installed package lacks a background.
     """
-    check_options(options, OPTIONS, "expression-scenes")
-    seed = whole_number(options, "seed", 0, least=0)
-    count = whole_number(options, "count", 200, least=1, most=2000)
+    seed, count = seed_and_count(options, "expression-scenes", usual=200, most=2000, others=("split", "classes"))
     classes, split = options.get("classes", "natural"), options.get("split", "test")
     if classes not in _CLASSES:
         raise UsageError(f"Got classes={classes}, expected {' or '.join(_CLASSES)}. {did_you_mean(classes, _CLASSES)}")
@@ -89,16 +84,13 @@ def load(root: Path, options: Mapping[str, str], name: str) -> Dataset:
     notes = [f"{int(blank.sum())} blank images of the split were left out."] if blank.any() else []
     if count * _SLOTS > len(order):
         notes.append(f"The {len(order):,} faces to draw from do not suffice for {count:,} images; some come again.")
-    return Dataset(
-        name=name,
-        samples=tuple(samples),
-        total=count,
-        lists=(),
+    return composed(
+        name,
+        samples,
+        f"Composed scenes: FER2013 faces ({split}) with drawn heads; for emotions, not to rank detectors.",
+        f"{LICENCE}; backgrounds CC0 or public domain",
+        notes=notes,
         demo=False,
-        description=f"Composed scenes: FER2013 faces ({split}) with drawn heads; for emotions, not to rank detectors.",
-        licence=f"{LICENCE}; backgrounds CC0 or public domain",
-        fingerprint=fingerprint(samples, ()),
-        notes=tuple(notes),
     )
 
 
@@ -113,9 +105,7 @@ def load_demo(options: Mapping[str, str], name: str) -> Dataset:
         UsageError: on an unknown option or a bad value.
         UnavailableError: where an installed package lacks its image.
     """
-    check_options(options, DEMO_OPTIONS, "expression-scenes:demo")
-    seed = whole_number(options, "seed", 0, least=0)
-    count = whole_number(options, "count", 30, least=1, most=500)
+    seed, count = seed_and_count(options, "expression-scenes:demo", usual=30, most=500)
     portraits, backgrounds = load_portraits(), load_backgrounds()
     samples: list[Sample] = []
     number = 0
@@ -127,15 +117,11 @@ def load_demo(options: Mapping[str, str], name: str) -> Dataset:
             judged = Faces(faces.boxes, faces.ignore, faces.attributes, emotions)
             samples.append(Sample(f"scene-{number:04d}.png", encode_png(image), judged))
         number += 1
-    return Dataset(
-        name=name,
-        samples=tuple(samples),
-        total=count,
-        lists=(),
-        demo=True,
-        description="Demonstration on two portraits, judged neutral and happy: shows the chain, measures nothing.",
-        licence=SCENES_LICENCE,
-        fingerprint=fingerprint(samples, ()),
+    return composed(
+        name,
+        samples,
+        "Demonstration on two portraits, judged neutral and happy: shows the chain, measures nothing.",
+        SCENES_LICENCE,
         notes=("Emotions: the portrait of Hopper judged neutral, that of Collins happy, by the authors alone.",),
     )
 

@@ -16,13 +16,11 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from ..base import Dataset, Faces, Sample
-from ..fingerprints import fingerprint
-from ..query import check_options, whole_number
 from .backgrounds import draw_background, draw_clutter, load_backgrounds
+from .composed import composed, seed_and_count
 from .layers import covers, encode_png, overlap, paste, relight
 from .portraits import Portrait, load_portraits
 
-OPTIONS = ("seed", "count")
 ATTRIBUTES = ("blur", "illumination", "occlusion", "pose", "person")
 LICENCE = "public domain portraits (U.S. Navy, NASA); backgrounds CC0 or public domain"
 
@@ -51,23 +49,17 @@ def load(options: Mapping[str, str], name: str) -> Dataset:
         UsageError: on an unknown option or a bad value.
         UnavailableError: where an installed package lacks its image.
     """
-    check_options(options, OPTIONS, "scenes")
-    seed = whole_number(options, "seed", 0, least=0)
-    count = whole_number(options, "count", 60, least=1, most=2000)
+    seed, count = seed_and_count(options, "scenes", usual=60, most=2000)
     portraits, backgrounds = load_portraits(), load_backgrounds()
     samples = []
     for number in range(count):
         image, faces = compose(seed, number, portraits, backgrounds)
         samples.append(Sample(f"scene-{number:04d}.png", encode_png(image), faces))
-    return Dataset(
-        name=name,
-        samples=tuple(samples),
-        total=count,
-        lists=(),
-        demo=True,
-        description="Demonstration on two people: scenes composed of two portraits; no comparison of detectors.",
-        licence=LICENCE,
-        fingerprint=fingerprint(samples, ()),
+    return composed(
+        name,
+        samples,
+        "Demonstration on two people: scenes composed of two portraits; no comparison of detectors.",
+        LICENCE,
     )
 
 

@@ -177,9 +177,9 @@ def to_json(summary: Summary) -> dict[str, Any]:
     for row in summary.rows:
         cell, start = row.cell, row.cell.start
         plain = cell.to_json()
-        copied = ("spec", "key", "status", "reason", "mend", "protocol", "device", "threads", "rounds")
+        copied = ("spec", "key", "status", "reason", "protocol", "device", "threads", "rounds")
         found: dict[str, Any] = {name: plain[name] for name in copied}
-        found["failed_pictures"] = len(cell.failed_images)
+        found |= {"remedy": cell.remedy, "failed_images": len(cell.failed_images)}
         if cell.predictions is not None:
             found |= {"predictions": plain["predictions"], "device": None, "threads": None}
         found["threshold"] = None if start is None else start.operating_threshold

@@ -176,8 +176,8 @@ def test_detectors_list_says_what_is_missing_and_how_to_remedy_it(tmp_path):
     assert set(default_specs()) <= set(rows)
     assert rows["haar"]["state"] == "available"
     assert rows["yunet"]["state"] == "model not fetched yet: fetched on first use"
-    assert rows["yunet"]["mend"] == "facebench models fetch yunet"
-    assert rows["ssd"]["mend"] == "facebench models fetch ssd-net ssd-weights"
+    assert rows["yunet"]["remedy"] == "facebench models fetch yunet"
+    assert rows["ssd"]["remedy"] == "facebench models fetch ssd-net ssd-weights"
     offline = facebench("detectors", "list", "--json", FACEBENCH_OFFLINE="1", **settings)
     states = {row["detector"]: row["state"] for row in json.loads(offline.stdout)}
     assert states["haar"] == "available" and states["yunet"].startswith("unavailable: yunet needs the model file")

@@ -82,7 +82,7 @@ def test_detectors_list(place):
     assert whom == f"To fix {', '.join(needing)}" and command.endswith(INSTALL)
     rows = {row["detector"]: row for row in json.loads(facebench(place, "detectors", "list", "--json").stdout)}
     assert rows["yunet"]["state"].startswith("unavailable: yunet needs cv2, which cannot be loaded: ImportError: ")
-    assert rows["yunet"]["mend"] == command and rows["hog"]["state"] == "available"
+    assert rows["yunet"]["remedy"] == command and rows["hog"]["state"] == "available"
 
 
 def test_models_list(place):
@@ -96,8 +96,8 @@ def test_doctor(place):
     assert done.returncode == 1, done.stderr
     found = {(one["subject"], one["check"]): one for one in json.loads(done.stdout)["findings"]}
     opencv = found["packages", "opencv"]
-    assert opencv["level"] == "problem" and LIBRARY in opencv["found"] and opencv["mend"].endswith(INSTALL)
-    assert found["detectors", "haar"]["mend"] == opencv["mend"] == found["default", "load"]["mend"]
+    assert opencv["level"] == "problem" and LIBRARY in opencv["found"] and opencv["remedy"].endswith(INSTALL)
+    assert found["detectors", "haar"]["remedy"] == opencv["remedy"] == found["default", "load"]["remedy"]
     assert found["default", "load"]["level"] == "problem"
 
 

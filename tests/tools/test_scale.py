@@ -39,14 +39,14 @@ def test_a_run_is_measured_with_its_memory_and_what_comes_after_it(tmp_path, cap
     main("scenes?count=3", None, "7", "haar", "local:1", output)
     main("scenes?count=3", None, "4", "haar", "local:1", output)
     document = json.loads(output.read_text(encoding="utf-8"))
-    assert [run["pictures"] for run in document["measurements"]] == [7, 4]
+    assert [run["images"] for run in document["measurements"]] == [7, 4]
     first, second = document["measurements"]
     assert 0 < first["look_s"] < first["whole_s"] and 0 < first["detect_s"] < first["whole_s"]
     assert first["detections"] > second["detections"] > 0 and first["journal_bytes"] > second["journal_bytes"] > 0
     # the first samples come before the program is loaded
     assert all(whole >= own > 0 for _, own, whole in first["memory"]) and len(first["memory"]) >= 2
     assert max(own for _, own, _ in first["memory"]) > 20
-    assert [one["pictures"] for one in document["afterwards"]] == [7, 4]
+    assert [one["images"] for one in document["afterwards"]] == [7, 4]
     assert all(one["report_bytes"] > 100_000 and one["table_s"] > 0 for one in document["afterwards"])
     assert "7 images, local:1" in capsys.readouterr().out
 
