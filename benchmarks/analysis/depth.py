@@ -8,13 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..resampling.bootstrap import (
-    Difference,
-    Resampled,
-    first_shares,
-    paired_difference,
-    tied_with_best,
-)
+from ..resampling.bootstrap import Difference, Resampled, paired_difference
+from ..resampling.ranking import first_shares, tied_with_best
 from .detector_depth import CellAnalysis, CellScorer, ListIntervals
 from .slice_scores import SliceScore
 from .table import Resampling, Summary, one_blas_thread

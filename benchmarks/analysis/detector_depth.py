@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ...datasets.manage.statistics import HEIGHTS_PX, in_bins
 from ..resampling.average_precision import CocoAP
 from ..resampling.bands import SweepBands, sweep_bands
-from ..resampling.bootstrap import Gap, Interval, Resampled, interval
+from ..resampling.bootstrap import Interval, Resampled, interval
 from ..resampling.boxes import (
     BoxHabit,
     HitOverlap,
@@ -20,6 +20,7 @@ from ..resampling.boxes import (
     hit_overlap,
     unbiased_average_precision,
 )
+from ..resampling.effective import by_unit, effective_mass
 from ..resampling.errors import (
     ErrorAnalysis,
     GroupMisses,
@@ -27,6 +28,7 @@ from ..resampling.errors import (
     misses_by_group,
     threshold_choice_interval,
 )
+from ..resampling.ranking import Gap
 from ..scoring import count
 from ..scoring.calibration import Calibration, calibration
 from ..scoring.coco import Overlaps, coco_overlaps
@@ -168,10 +170,20 @@ class CellScorer:
 
     def _list(self, name: str, counted: NDArray[np.bool_], overlaps: Overlaps) -> ListIntervals:
         fewer = self._weights[:_COCO_DRAWS]
-        found = CocoAP(overlaps, counted).by_threshold(np.insert(fewer, 0, 1, axis=0))
-        plain, drawn = found[:, 0], found[:, 1:]
+        statistic = CocoAP(overlaps, counted)
+        found = statistic.by_threshold(np.insert(fewer, 0, 1, axis=0))
+        plain, drawn, moved = found[:, 0], found[:, 1:], by_unit(statistic.influences().T, fewer).T
+        mass = float(effective_mass(by_unit(statistic.mass, fewer)))
         coco, coco50, coco75 = (
-            interval(Resampled(float(plain[some].mean()), drawn[some].mean(axis=0)))
+            interval(
+                Resampled(
+                    value=float(plain[some].mean()),
+                    samples=drawn[some].mean(axis=0),
+                    influence=moved[some].mean(axis=0),
+                    mass=mass,
+                    limits=statistic.limits,
+                )
+            )
             for some in (slice(None), slice(0, 1), slice(5, 6))
         )
         return ListIntervals(self._known.exact[name], self._known.official[name], coco, coco50, coco75)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from ...datasets.sets.demographics import LABELS as PERCEIVED
 from ..resampling.average_precision import ExactAP
-from ..resampling.bootstrap import Gap, Interval, Resampled, gap, interval, resample, resample_ratios
+from ..resampling.bootstrap import Interval, Resampled, interval, resample, resample_ratios
+from ..resampling.ranking import Gap, gap, gap_by_chance
 from ..resampling.statistics import Ratio, share_of_faces
 from ..scoring.matching import Matches
 from ..scoring.slices import LABELS, Slice, event_parts, label_slices, slice_matches, slice_weights, standard_slices
@@ -80,8 +81,10 @@ class SliceScorer:
         found = {}
         for label, parts in self._perceived.items():
             recalls = [share_of_faces(self._matches.face_offsets, self._found, part.faces) for part in parts]
-            names = [part.name for part in parts]
-            between = gap(dict(zip(names, resample_ratios(recalls, self._weights), strict=True)))
+            group = np.select([part.faces for part in parts], range(len(parts)), -1)
+            labelled = group >= 0
+            drawn = dict(zip([part.name for part in parts], resample_ratios(recalls, self._weights), strict=True))
+            between = gap(drawn, gap_by_chance(self._found[labelled], group[labelled]))
             if between is not None:
                 found[label] = between
         return found

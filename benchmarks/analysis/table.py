@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..resampling.bootstrap import DRAWS, Resampled, draw_weights, first_shares, tied_with_best
+from ..resampling.bootstrap import DRAWS, Resampled, draw_weights
+from ..resampling.ranking import first_shares, tied_with_best
 from ..store.records import StoredCell
 from ..store.run_folder import RunFolder
 from ..store.truth import RunReader

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..analysis.table import Row, Summary
+from ..resampling import ranking
 from ..resampling.average_precision import ExactAP
+from ..resampling.bootstrap import resample
 from ..resampling.boxes import weighted_quantiles
 from ..scoring.thresholds import ThresholdChoice, choose_threshold
 from ..store.truth import Truth
@@ -44,17 +46,20 @@ def load_candidates(summary: Summary, rows: Sequence[Row], metric: str) -> tuple
     half = halves(len(truth.image_ids), draws=HALVES, seed=summary.resampled.seed)
     weights = np.concatenate([np.ones((1, len(truth.image_ids)), np.int8), drawn, half])
     ap, p50, p90 = (np.full((len(weights), len(rows)), np.nan) for _ in range(3))
+    resampled = []
     for place, row in enumerate(rows):
         exact_ap = ExactAP(summary.reader.matched(row.cell).matches, counted)
         known = None if metric == SMALL_FACES else row.exact_draws.get(metrics(summary)[metric])
-        ap[:, place] = (
-            exact_ap(weights) if known is None else np.concatenate([[known.value], known.samples, exact_ap(half)])
-        )
+        resampled.append(known or resample(exact_ap, drawn))
+        ap[:, place] = np.concatenate([[resampled[-1].value], resampled[-1].samples, exact_ap(half)])
         if row.calls is not None:
             quantiles = weighted_quantiles(row.calls.detect_ms, row.calls.image, weights, (0.5, 0.9))
             p50[:, place], p90[:, place] = quantiles
-    on_draws = Candidates(*(one[: 1 + len(drawn)] for one in (ap, p50, p90)))
-    on_halves = Candidates(*(np.concatenate([one[:1], one[1 + len(drawn) :]]) for one in (ap, p50, p90)))
+    by_chance = ranking.reach(resampled)
+    on_draws, on_halves = (
+        Candidates(ap[rows_of], p50[rows_of], p90[rows_of], by_chance)
+        for rows_of in (slice(1 + len(drawn)), np.r_[0, 1 + len(drawn) : len(ap)])
+    )
     return on_draws, on_halves
 
 

@@ -41,7 +41,7 @@ class Found:
     @classmethod
     def by_rule(cls, rows: Sequence[Row], metric: str, measured: Candidates, rule: Rule) -> Found:
         """Apply the rule."""
-        within = reach(measured.ap, rule)
+        within = reach(measured, rule)
         equal = np.flatnonzero(tied(measured, rule, within)[0]).tolist()
         return cls(rows, metric, measured, within, equal, winners(measured, rule, within))
 

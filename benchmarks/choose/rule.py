@@ -1,9 +1,9 @@
 """The rule that chooses a default detector, as arrays: on all images, and on resamples of them.
 
 The fastest of all detectors not significantly different from the best one. Which those are is read from the paired
-95 % intervals of `scoring.bootstrap`: a detector's accuracy may fall short of the best one's by as much as that
-difference scatters (its reach), and by no more than `Rule.most_given_up`, since few images distinguish nothing from
-anything.
+differences on the same resamples, all pairs judged together (`resampling.ranking`): a detector's accuracy may fall
+short of the best one's by as much as chance explains (its reach), and by no more than `Rule.most_given_up`, since few
+images distinguish nothing from anything.
 
 Stability says how often other images of the kind would choose the same. Each draw is judged by the same rule, with
 the accuracies and the latencies of that draw. On bootstrap draws, which are as large as the data set, the reach is that
@@ -25,7 +25,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...detectors import Device
-from ..resampling.bootstrap import CONFIDENCE
 from ..scoring.verdicts import random_order
 from .requirement import Requirement
 
@@ -120,30 +119,27 @@ class Candidates:
         ap: float64 (1 + draws, k); nan where no face counts.
         p50_ms: the same.
         p90_ms: the same.
+        by_chance: float64 (k, k): AP by which each may fall short of each other one without being told apart on all
+            images, from `ranking.reach`.
     """
 
     ap: _Floats
     p50_ms: _Floats
     p90_ms: _Floats
+    by_chance: _Floats
 
 
-def reach(ap: _Floats, rule: Rule, *, scatter: float = 1.0) -> _Floats:
+def reach(candidates: Candidates, rule: Rule, *, scatter: float = 1.0) -> _Floats:
     """Return by how much each detector may fall short of each other one and still be tied: float64 (k, k), from 0 on.
 
     Args:
-        ap: float64 (1 + draws, k), all images first, then bootstrap draws.
+        candidates: k detectors.
         rule: with a number for `tie`, that number stands everywhere.
         scatter: how many times as much differences scatter where the reach is used; never beyond `most_given_up`.
     """
-    k = ap.shape[1]
     if rule.tie is not None:
-        return np.full((k, k), rule.tie)
-    short = ap[:, :, None] - ap[:, None, :]
-    defined = ~np.isnan(short[1:]).all(axis=0)
-    # undefined in every draw: only equal ones tie
-    low = np.where(np.isnan(short[0]), 0.0, short[0])
-    low[defined] = np.nanquantile(short[1:, defined], (1 - CONFIDENCE) / 2, axis=0)
-    within: _Floats = np.clip(scatter * (short[0] - low), 0, rule.most_given_up)
+        return np.full_like(candidates.by_chance, rule.tie)
+    within: _Floats = np.clip(scatter * candidates.by_chance, 0, rule.most_given_up)
     return within
 
 
@@ -188,13 +184,13 @@ def also_possible(candidates: Candidates, rule: Rule, within: _Floats, noise: _F
         within: from `reach`.
         noise: float64 (k, 2): lowest and highest factor by which the latency of a quiet machine may differ.
     """
-    whole = Candidates(candidates.ap[:1], candidates.p50_ms[:1], candidates.p90_ms[:1])
+    whole = Candidates(candidates.ap[:1], candidates.p50_ms[:1], candidates.p90_ms[:1], candidates.by_chance)
     chosen = int(winners(whole, rule, within)[0])
     others = []
     for place in range(len(noise)):
         factors = np.ones(len(noise))
         factors[place], factors[chosen] = noise[place, 0], noise[chosen, 1]
-        noisy = Candidates(whole.ap, whole.p50_ms * factors, whole.p90_ms * factors)
+        noisy = dataclasses.replace(whole, p50_ms=whole.p50_ms * factors, p90_ms=whole.p90_ms * factors)
         others.append(int(winners(noisy, rule, within)[0]))
     return sorted(set(others) - {chosen, -1})
 

@@ -63,6 +63,20 @@ class ExactAP:
         """Return exact AP under each draw: float64 (draws,)."""
         return self._curve.average_precision(checked_weights(weights, self.images))
 
+    @property
+    def mass(self) -> NDArray[np.float64]:
+        """Faces that count."""
+        return self._curve.faces
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """0 and 1."""
+        return 0.0, 1.0
+
+    def influence(self) -> NDArray[np.float64]:
+        """Return the derivative by each image's weight: float64 (images,)."""
+        return self._curve.influence()
+
 
 class CocoAP:
     """COCO-style AP of weighted images, the mean over IoU thresholds; nan where no face counts.
@@ -93,6 +107,24 @@ class CocoAP:
     def __call__(self, weights: NDArray[np.integer]) -> NDArray[np.float64]:
         """Return the mean AP over the thresholds under each draw: float64 (draws,)."""
         return np.asarray(self.by_threshold(weights).mean(axis=0))
+
+    @property
+    def mass(self) -> NDArray[np.float64]:
+        """Faces that count."""
+        return self._faces.astype(np.float64)
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """0 and 1."""
+        return 0.0, 1.0
+
+    def influence(self) -> NDArray[np.float64]:
+        """Return the derivative of the area under the envelope, which 101 recalls sample: float64 (images,)."""
+        return np.asarray(self.influences().mean(axis=0))
+
+    def influences(self) -> NDArray[np.float64]:
+        """Return `influence` at each threshold: float64 (t, images)."""
+        return np.array([curve.influence() for curve in self._curves])
 
     def by_threshold(self, weights: NDArray[np.integer]) -> NDArray[np.float64]:
         """Return the AP at each threshold under each draw: float64 (t, draws)."""
@@ -203,6 +235,30 @@ class DrawnCurve:
             some = slice(first, first + len(drawn))
             faces = (self.faces.astype(columns.dtype) @ columns).astype(np.float64)
             yield some, DrawnCounts(hits, hits_before, hits_before + false_alarms, faces)
+
+    def influence(self) -> NDArray[np.float64]:
+        """Return the derivative of the average precision by each image's weight, at weights of 1: float64 (images,).
+
+        The highest precision from a hit on is that of one later point j, H / N. An image moves it by its own hits and
+        false alarms up to j, (h (1 - H / N) - f H / N) / N. Summed over the hits, each row of the table has one factor.
+        """
+        total = float(self.faces.sum())
+        points = self.rows.shape[0] // 2
+        if not total > 0 or not points:
+            return np.zeros(len(self.faces))
+        counts = np.asarray(self.rows.sum(axis=1), dtype=np.float64).ravel()
+        hits, false_alarms = counts[:points], counts[points : 2 * points]
+        proposals = np.cumsum(hits + false_alarms)
+        precision = np.cumsum(hits) / np.maximum(proposals, 1.0)
+        envelope = np.maximum.accumulate(precision[::-1])[::-1]
+        # the last point from each on that has the highest precision
+        place = np.minimum.accumulate(np.where(precision == envelope, np.arange(points), points)[::-1])[::-1]
+        per_proposal = np.bincount(place, hits, points) / np.maximum(proposals, 1.0)
+        of_hits = np.cumsum((per_proposal * (1.0 - precision))[::-1])[::-1]
+        of_false_alarms = np.cumsum((per_proposal * precision)[::-1])[::-1]
+        factors = np.concatenate([envelope + of_hits, -of_false_alarms, [0.0]])
+        value = float(hits @ envelope) / total
+        return np.asarray(self.rows.T @ factors - value * self.faces, dtype=np.float64) / total
 
     def average_precision(self, weights: NDArray[np.integer]) -> NDArray[np.float64]:
         """Return `DrawnCounts.average_precision` under each draw: float64 (draws,)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 from ...errors import UsageError
 from ..scoring.matching import Matches
 from ..scoring.verdicts import verdicts
-from .bootstrap import CONFIDENCE, percentile_interval
+from .bootstrap import percentile_interval
+from .effective import CONFIDENCE, Basis, by_unit, effective_mass, effective_number
 from .statistics import blocks_of_draws, checked_weights, faces_per_image, weighted_sums
 
 _NUMBERS_PER_BLOCK = 1 << 18
@@ -63,25 +65,65 @@ def sweep_bands(
     proposal = judged.hit | judged.false_alarm
     hit_table, proposal_table = (_accepted(matches, thresholds, chosen) for chosen in (judged.hit, proposal))
     each = np.ones(matches.images)
-    faces, images = weighted_sums(weights, faces_per_image(matches.face_offsets, counted), each)
-    hits_before, proposals_before = np.zeros(len(weights)), np.zeros(len(weights))
+    of_images = faces_per_image(matches.face_offsets, counted).astype(np.float64)
+    drawn = _Running(*weighted_sums(weights, of_images, each))
+    plain = _Running(of_images, each)
     bands = np.empty((len(SweepBands._fields), 2, len(thresholds)))
-    rows = max(1, _NUMBERS_PER_BLOCK // max(len(weights), 1))
+    rows = max(1, _NUMBERS_PER_BLOCK // max(len(weights), matches.images, 1))
     for start in range(0, len(thresholds), rows):
         some = slice(start, start + rows)
-        hits = hits_before + np.cumsum(_weighted(hit_table[some], weights), axis=0)
-        proposals = proposals_before + np.cumsum(_weighted(proposal_table[some], weights), axis=0)
-        hits_before, proposals_before = hits[-1], proposals[-1]
-        fractions = (
+        rates = drawn.rates(_weighted(hit_table[some], weights), _weighted(proposal_table[some], weights))
+        here = plain.rates(hit_table[some].toarray(), proposal_table[some].toarray())
+        for place, ((part, whole), of_image) in enumerate(zip(rates, here, strict=True)):
+            # false alarms an image have no upper end
+            limits = (0.0, math.inf if place == len(bands) - 1 else 1.0)
+            value, basis = _basis(*of_image, weights, limits)
+            bands[place][:, some] = basis.widen(value, _percentiles(_rate(part, whole)))
+    return SweepBands(*(Band(low, high) for low, high in bands))
+
+
+class _Running:
+    """Counts at falling thresholds, block by block, for each draw or for each image.
+
+    Args:
+        faces: float64 (n,), of the draw or the image, that count.
+        images: float64 (n,).
+    """
+
+    def __init__(self, faces: NDArray[np.float64], images: NDArray[np.float64]) -> None:
+        self._faces, self._images = faces, images
+        self._hits, self._proposals = np.zeros(len(faces)), np.zeros(len(faces))
+
+    def rates(
+        self, hits: NDArray[np.float64], proposals: NDArray[np.float64]
+    ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """Return numerator and denominator of each rate of `SweepBands`, (m, n) each.
+
+        Args:
+            hits: float64 (m, n), accepted at each threshold of the block and not before.
+            proposals: float64 (m, n), likewise.
+        """
+        hits = self._hits + np.cumsum(hits, axis=0)
+        proposals = self._proposals + np.cumsum(proposals, axis=0)
+        self._hits, self._proposals = hits[-1], proposals[-1]
+        faces, images = (np.broadcast_to(one, hits.shape) for one in (self._faces, self._images))
+        return [
             (hits, proposals),
             (hits, faces),
             (2 * hits, proposals + faces),
             (5 * hits, proposals + 4 * faces),
             (proposals - hits, images),
-        )
-        for band, (part, whole) in zip(bands, fractions, strict=True):
-            band[:, some] = _percentiles(_rate(part, whole))
-    return SweepBands(*(Band(low, high) for low, high in bands))
+        ]
+
+
+def _basis(
+    part: NDArray[np.float64], whole: NDArray[np.float64], weights: NDArray[np.integer], limits: tuple[float, float]
+) -> tuple[NDArray[np.float64], Basis]:
+    """Return a rate at each threshold, float64 (m,), and what it rests on, for what images add to it, (m, images)."""
+    value = _rate(part.sum(axis=1), whole.sum(axis=1))
+    influence = by_unit((part - np.nan_to_num(value)[:, None] * whole).T, weights)
+    mass = effective_mass(by_unit(whole.T, weights))
+    return value, Basis(len(influence), effective_number(influence), mass, limits)
 
 
 def _weighted(table: Any, weights: NDArray[np.integer]) -> NDArray[np.float64]:

@@ -17,6 +17,7 @@ from ..scoring.matching import ImageBoxes, Matches, match
 from ..scoring.verdicts import first_half, verdicts
 from .average_precision import ExactAP
 from .bootstrap import Interval, Resampled, interval, paired_difference, percentile_interval, resample
+from .effective import Basis, by_unit, effective_number
 from .statistics import checked_weights, operating_ratios
 
 _NUMBERS_PER_BLOCK = 1 << 18
@@ -63,7 +64,9 @@ def hit_overlap(
     return HitOverlap(
         hits=len(overlap),
         mean=interval(resample(operating_ratios(matches, counted, score_threshold)["mean_iou"], weights)),
-        median=percentile_interval(median, weighted_quantiles(overlap, image, weights, 0.5)),
+        median=percentile_interval(
+            median, weighted_quantiles(overlap, image, weights, 0.5), quantile_basis(overlap, image, weights)
+        ),
         p05=p05,
         p95=p95,
     )
@@ -112,9 +115,10 @@ def box_habit(
     hits = len(differences)
     plain = np.median(differences, axis=0) if hits else np.full(4, np.nan)
     drawn = np.array([weighted_quantiles(values, image, weights, 0.5) for values in differences.T])
+    rests_on = [quantile_basis(values, image, weights) for values in differences.T]
     # sizes were compared by logarithms
     plain[2:], drawn[2:] = np.exp(plain[2:]), np.exp(drawn[2:])
-    return BoxHabit(hits, *map(percentile_interval, plain.tolist(), drawn))
+    return BoxHabit(hits, *map(percentile_interval, plain.tolist(), drawn, rests_on))
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +180,28 @@ def unbiased_average_precision(
     found = {}
     for iou, known in ((0.5, average_precision), (0.75, None)):
         before = known or resample(ExactAP(matches, counted, iou_threshold=iou), weights)
-        after = Resampled(math.nan, np.full(len(weights), np.nan))
+        after = Resampled(math.nan, np.full(len(weights), np.nan), np.zeros_like(before.influence))
         if again is not None:
             after = resample(ExactAP(again, counted, iou_threshold=iou), weights)
         found[iou] = UnbiasedPrecision(before.value, after.value, paired_difference(after, before).interval)
     return found
+
+
+def quantile_basis(
+    values: NDArray[np.float64], image: NDArray[np.int64], weights: NDArray[np.integer], level: float = 0.5
+) -> Basis:
+    """Return what a quantile of the values rests on: an image moves it by its values above less those below.
+
+    Args:
+        values: float64 (n,).
+        image: int64 (n,): the image of each value.
+        weights: int (draws, images).
+        level: of the quantile, 0 to 1.
+    """
+    below = values < np.quantile(values, level) if len(values) else np.zeros(0, dtype=np.bool_)
+    side = np.where(below, level - 1.0, level)
+    influence = by_unit(np.bincount(image, side, weights.shape[1]).astype(np.float64), weights)
+    return Basis(len(influence), float(effective_number(influence)))
 
 
 def weighted_quantiles(

@@ -53,6 +53,23 @@ class OfficialAP:
             found[some] = self._ranked.curve(accepted).average_precision(weights[some])
         return found
 
+    @property
+    def mass(self) -> NDArray[np.float64]:
+        """Faces that count."""
+        return self._ranked.faces.astype(np.float64)
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """0 and 1."""
+        return 0.0, 1.0
+
+    def influence(self) -> NDArray[np.float64]:
+        """Return the derivative by each image's weight, with the thresholds of all images: float64 (images,)."""
+        if not len(self._scores):
+            return np.zeros(self.images)
+        accepted = accepted_by_official(self._scores, float(self._lowest.min()), float(self._highest.max()))
+        return self._ranked.curve(accepted).influence()
+
 
 def _lowest_drawn(weights: NDArray[np.integer], values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the lowest of the values, (images,), of the images drawn: float64 (draws,); infinity of none."""

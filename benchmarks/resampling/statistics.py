@@ -11,6 +11,7 @@ draws are worked through in blocks, of which only one is ever laid out as floats
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -38,6 +39,20 @@ class Statistic(Protocol):
         """Return the value under each draw, float64 (draws,), for weights of (draws, images); nan where undefined."""
         ...
 
+    @property
+    def mass(self) -> NDArray[np.float64]:
+        """What each image weighs in the number, such as its faces: float64 (images,)."""
+        ...
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Between which ends the value lies whatever the images."""
+        ...
+
+    def influence(self) -> NDArray[np.float64]:
+        """Return how the value moves when an image counts more, its derivative by the weight: float64 (images,)."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ratio:
@@ -60,6 +75,24 @@ class Ratio:
         """Return the ratio under each draw: float64 (draws,)."""
         part, whole = weighted_sums(checked_weights(weights, self.images), self.part, self.whole)
         return ratio(part, whole)
+
+    @property
+    def mass(self) -> NDArray[np.float64]:
+        """The denominator."""
+        return self.whole
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """0 and 1 for a share, -1 and 1 for one that can be negative, 0 and infinity for another rate."""
+        lowest = 0.0 if bool((self.part >= 0).all()) else -1.0
+        return lowest, 1.0 if bool((np.abs(self.part) <= self.whole).all()) else math.inf
+
+    def influence(self) -> NDArray[np.float64]:
+        """Return (part - ratio * whole) / sum of whole: float64 (images,)."""
+        part, whole = float(self.part.sum()), float(self.whole.sum())
+        if not whole > 0:
+            return np.zeros(self.images)
+        return (self.part - part / whole * self.whole) / whole
 
 
 def operating_ratios(matches: Matches, counted: NDArray[np.bool_], score_threshold: float) -> Mapping[str, Ratio]:

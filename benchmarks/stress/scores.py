@@ -23,16 +23,8 @@ from numpy.typing import NDArray
 from ...datasets.degraded.degradations import Degradation
 from ..analysis.table import Resampling, one_blas_thread
 from ..resampling.average_precision import ExactAP
-from ..resampling.bootstrap import (
-    Difference,
-    Interval,
-    Resampled,
-    first_shares,
-    interval,
-    paired_difference,
-    resample,
-    tied_with_best,
-)
+from ..resampling.bootstrap import Difference, Interval, Resampled, interval, paired_difference, resample
+from ..resampling.ranking import first_shares, tied_with_best
 from ..resampling.statistics import ratio
 from ..store.records import StoredCell
 from ..store.run_folder import RunFolder
@@ -209,7 +201,7 @@ def _row(
     mean_ap: Mapping[str, Resampled],
 ) -> StressRow:
     clean, wanted = draws[CLEAN], [one for of in by_kind.values() for one in of]
-    nothing = Resampled(math.nan, np.full(len(clean.samples), math.nan))
+    nothing = Resampled(math.nan, np.full(len(clean.samples), math.nan), np.zeros_like(clean.influence))
     return StressRow(
         key=key,
         label=label,
@@ -231,12 +223,16 @@ def _row(
 
 
 def _mean(of: Sequence[Resampled]) -> Resampled:
-    return Resampled(float(np.mean([one.value for one in of])), np.mean([one.samples for one in of], axis=0))
+    value, samples, influence = (
+        np.mean([getattr(one, name) for one in of], axis=0) for name in ("value", "samples", "influence")
+    )
+    return Resampled(float(value), samples, influence, of[0].mass, of[0].limits)
 
 
 def _share(part: Resampled, whole: Resampled) -> Resampled:
     values = ratio(np.append(part.value, part.samples), np.append(whole.value, whole.samples))
-    return Resampled(float(values[0]), values[1:])
+    influence = part.influence - np.nan_to_num(values[0]) * whole.influence
+    return Resampled(float(values[0]), values[1:], influence, limits=(0.0, math.inf))
 
 
 def _shared_images(folders: Iterable[RunFolder]) -> list[str]:

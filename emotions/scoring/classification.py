@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...benchmarks.resampling.bootstrap import DRAWS, Interval, draw_weights, percentile_interval
+from ...benchmarks.resampling.effective import Basis, effective_mass, effective_number
+from ...benchmarks.resampling.statistics import Ratio
 from ...errors import DataError
 
 CALIBRATION_BINS = 15
@@ -27,7 +29,7 @@ _Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassificationReport:
-    """All numbers of one classification, each with its interval over resampled images.
+    """All numbers of one classification, each but the last with its interval over resampled images.
 
     Attributes:
         classes: names, c of them.
@@ -39,7 +41,8 @@ class ClassificationReport:
         precision: of each class, c of them.
         recall: of each class, c of them.
         f1: of each class, c of them.
-        calibration_error: ECE of the highest probability, over `CALIBRATION_BINS` bins of equal width.
+        calibration_error: ECE of the highest probability, over `CALIBRATION_BINS` bins of equal width. An absolute
+            value, which chance alone makes larger, the more the fewer images; so resampling can give it no interval.
     """
 
     classes: tuple[str, ...]
@@ -51,7 +54,7 @@ class ClassificationReport:
     precision: tuple[Interval, ...]
     recall: tuple[Interval, ...]
     f1: tuple[Interval, ...]
-    calibration_error: Interval
+    calibration_error: float
 
     @property
     def confusion_rows(self) -> _Floats:
@@ -86,27 +89,29 @@ def classification_report(
     answers = probabilities.argmax(axis=1)
     cells = labels.astype(np.int64) * count + answers
     weights = np.concatenate([np.ones((1, len(labels)), np.int32), draw_weights(len(labels), draws=draws, seed=seed)])
-    confusions = _per_bin(weights, cells, count * count).reshape(-1, count, count)
-    rates = rates_of(confusions)
-    rates["calibration_error"] = _calibration_errors(weights, probabilities.max(axis=1), answers == labels)
+    columns = np.zeros((len(labels), count * count))
+    columns[np.arange(len(labels)), cells] = 1.0
+    confusions = (weights.astype(np.float64) @ columns).reshape(-1, count, count)
+    rates, rests_on = rates_of(confusions), _bases(labels, answers, count)
 
-    def interval(values: _Floats) -> Interval:
-        return percentile_interval(float(values[0]), values[1:])
+    def interval(name: str) -> Interval:
+        return percentile_interval(float(rates[name][0]), rates[name][1:], rests_on[name][0])
 
-    def intervals(values: _Floats) -> tuple[Interval, ...]:
-        return tuple(interval(column) for column in values.T)
+    def intervals(name: str) -> tuple[Interval, ...]:
+        of_classes = zip(rates[name].T, rests_on[name], strict=True)
+        return tuple(percentile_interval(float(values[0]), values[1:], basis) for values, basis in of_classes)
 
     return ClassificationReport(
         classes=tuple(classes),
         images=len(labels),
         confusion=confusions[0].astype(np.int64),
-        accuracy=interval(rates["accuracy"]),
-        balanced_accuracy=interval(rates["balanced_accuracy"]),
-        macro_f1=interval(rates["macro_f1"]),
-        precision=intervals(rates["precision"]),
-        recall=intervals(rates["recall"]),
-        f1=intervals(rates["f1"]),
-        calibration_error=interval(rates["calibration_error"]),
+        accuracy=interval("accuracy"),
+        balanced_accuracy=interval("balanced_accuracy"),
+        macro_f1=interval("macro_f1"),
+        precision=intervals("precision"),
+        recall=intervals("recall"),
+        f1=intervals("f1"),
+        calibration_error=_calibration_error(probabilities.max(axis=1), answers == labels),
     )
 
 
@@ -134,28 +139,42 @@ def rates_of(confusions: NDArray[np.integer[Any]] | _Floats) -> dict[str, _Float
     }
 
 
-def _calibration_errors(
-    weights: NDArray[np.int32], confidences: NDArray[np.floating[Any]], right: NDArray[np.bool_]
-) -> _Floats:
-    """Return the ECE (Guo et al., ICML 2017) under each draw: mean of |mean confidence - accuracy| over the bins.
+def _calibration_error(confidences: NDArray[np.floating[Any]], right: NDArray[np.bool_]) -> float:
+    """Return the ECE (Guo et al., ICML 2017): mean of |mean confidence - accuracy| over the bins.
 
     A bin holds its upper edge.
     """
     bins = CALIBRATION_BINS
     bin_of = np.clip(np.ceil(confidences.astype(np.float64) * bins) - 1, 0, bins - 1).astype(np.int64)
     # In each bin |sum of (confidence - right)| is its weight times |mean confidence - accuracy|.
-    excess = _per_bin(weights, bin_of, bins, confidences.astype(np.float64) - right)
-    return _ratio(np.abs(excess).sum(axis=1), weights.sum(axis=1).astype(np.float64))
+    return float(np.abs(np.bincount(bin_of, confidences.astype(np.float64) - right)).sum() / len(right))
 
 
-def _per_bin(
-    weights: NDArray[np.int32], bin_of: NDArray[np.int64], bins: int, values: _Floats | None = None
-) -> _Floats:
-    """Sum weights, or weighted values, (draws, n) over the images of each bin: float64 (draws, bins)."""
-    columns = np.zeros((len(bin_of), bins))
-    columns[np.arange(len(bin_of)), bin_of] = 1.0 if values is None else values
-    product: _Floats = weights.astype(np.float64) @ columns
-    return product
+def _bases(labels: NDArray[np.integer[Any]], answers: NDArray[np.integer[Any]], count: int) -> dict[str, list[Basis]]:
+    """Return what each rate rests on, of one or of each class."""
+    shown, answered = (one[:, None] == np.arange(count) for one in (labels, answers))
+    per_class = {
+        "precision": (shown & answered, answered),
+        "recall": (shown & answered, shown),
+        "f1": (2 * (shown & answered), shown.astype(np.int64) + answered),
+    }
+    ratios = {
+        name: [Ratio(*one) for one in zip(*(columns.T.astype(np.float64) for columns in pair), strict=True)]
+        for name, pair in per_class.items()
+    }
+    accuracy = Ratio((labels == answers).astype(np.float64), np.ones(len(labels)))
+
+    def basis(*averaged: Ratio) -> Basis:
+        influence = np.mean([one.influence() for one in averaged], axis=0)
+        mass = effective_mass(np.sum([one.mass for one in averaged], axis=0))
+        return Basis(len(labels), float(effective_number(influence)), float(mass), (0.0, 1.0))
+
+    return {
+        "accuracy": [basis(accuracy)],
+        "balanced_accuracy": [basis(*ratios["recall"])],
+        "macro_f1": [basis(*ratios["f1"])],
+        **{name: [basis(one) for one in of_classes] for name, of_classes in ratios.items()},
+    }
 
 
 def _ratio(part: _Floats, whole: _Floats) -> _Floats:

@@ -216,10 +216,8 @@ def write_evaluation(evaluations: Sequence[Evaluation], path: Path) -> None:
 
 def as_json(report: ClassificationReport) -> dict[str, Any]:
     """Return a report as plain values: intervals as [value, low, high], None where undefined, classes by name."""
-    names = {
-        name: _plain(getattr(report, name))
-        for name in ("accuracy", "balanced_accuracy", "macro_f1", "calibration_error")
-    }
+    names = {name: _plain(getattr(report, name)) for name in ("accuracy", "balanced_accuracy", "macro_f1")}
+    names["calibration_error"] = [finite(round(report.calibration_error, 5)), None, None]
     per_class = {
         name: dict(zip(report.classes, map(_plain, getattr(report, name)), strict=True))
         for name in ("precision", "recall", "f1")

@@ -28,7 +28,8 @@ def _overall(evaluations: Sequence[Evaluation]) -> str:
             TITLES[name],
             one.classifier,
             f"{report.images:,}",
-            *map(percent, (report.accuracy, report.balanced_accuracy, report.macro_f1, report.calibration_error)),
+            *map(percent, (report.accuracy, report.balanced_accuracy, report.macro_f1)),
+            f"{100 * report.calibration_error:.1f}",
             percent(one.mean_precision[name].mean),
             percent(one.mean_precision[name].less_accuracy, sign="+"),
         ]

@@ -29,10 +29,11 @@ from ...benchmarks.resampling.bootstrap import (
     Difference,
     Interval,
     Resampled,
+    interval,
     paired_difference,
-    percentile_interval,
+    resample_ratios,
 )
-from ...benchmarks.resampling.statistics import checked_weights
+from ...benchmarks.resampling.statistics import Ratio, checked_weights
 from ...datasets.faces.fer import EMOTIONS
 from ...datasets.manage.statistics import in_bins
 from ...errors import DataError
@@ -297,23 +298,23 @@ def count_images(
     return np.stack([np.ones(known.images), *per_image, alarms], axis=1).astype(np.int64)
 
 
-def rates_of(sums: NDArray[np.integer[Any]] | _Floats) -> dict[str, _Floats]:
-    """Return the rates of sums of counts (..., 9): name in `RATES` -> float64 (...), nan without a denominator.
+def ratios_of(counts: NDArray[np.integer[Any]]) -> dict[str, Ratio]:
+    """Return the rates of counts (images, 9), columns as in `COUNTS`, for any weights of the images; keys are `RATES`.
 
-    >>> sums = np.array([2, 10, 8, 5, 7, 1, 2, 1, 3])
-    >>> {name: round(float(value), 3) for name, value in rates_of(sums).items()}["crop_loss"]
-    0.1
+    >>> sums = ratios_of(np.array([[2, 10, 8, 5, 7, 1, 2, 1, 3]]))
+    >>> sums["crop_loss"](np.array([[1]])).tolist()
+    [0.1]
     """
-    of = dict(zip(COUNTS, np.moveaxis(np.asarray(sums, dtype=np.float64), -1, 0), strict=True))
+    of = dict(zip(COUNTS, counts.T.astype(np.float64), strict=True))
     faces = of["faces"]
     return {
-        "oracle_accuracy": _ratio(of["oracle_right"], faces),
-        "detected_rate": _ratio(of["detected"], faces),
-        "accuracy_when_detected": _ratio(of["right"], of["detected"]),
-        "e2e_accuracy": _ratio(of["right"], faces),
-        "miss_loss": _ratio(of["missed_right"], faces),
-        "crop_loss": _ratio(of["crop_lost"] - of["crop_gained"], faces),
-        "false_alarms_per_picture": _ratio(of["false_alarms"], of["pictures"]),
+        "oracle_accuracy": Ratio(of["oracle_right"], faces),
+        "detected_rate": Ratio(of["detected"], faces),
+        "accuracy_when_detected": Ratio(of["right"], of["detected"]),
+        "e2e_accuracy": Ratio(of["right"], faces),
+        "miss_loss": Ratio(of["missed_right"], faces),
+        "crop_loss": Ratio(of["crop_lost"] - of["crop_gained"], faces),
+        "false_alarms_per_picture": Ratio(of["false_alarms"], of["pictures"]),
     }
 
 
@@ -334,18 +335,10 @@ def differences(scores: Mapping[str, EndToEnd]) -> dict[tuple[str, str], Differe
 def _score(
     counts: NDArray[np.int64], weights: NDArray[np.integer[Any]]
 ) -> tuple[Totals, dict[str, Interval], Resampled]:
-    # float64 holds these whole numbers exactly, and multiplies them much faster
-    drawn = rates_of(weights.astype(np.float64) @ counts.astype(np.float64))
-    sums = counts.sum(axis=0)
-    plain = {name: float(value) for name, value in rates_of(sums).items()}
-    rates = {name: percentile_interval(plain[name], drawn[name]) for name in RATES}
-    return Totals(*map(int, sums)), rates, Resampled(plain["e2e_accuracy"], drawn["e2e_accuracy"])
-
-
-def _ratio(part: _Floats, whole: _Floats) -> _Floats:
-    undefined = np.full(np.shape(whole), np.nan)
-    quotient: _Floats = np.divide(part, whole, out=undefined, where=whole > 0)
-    return quotient
+    ratios = ratios_of(counts)
+    drawn = dict(zip(ratios, resample_ratios(list(ratios.values()), weights), strict=True))
+    rates = {name: interval(one) for name, one in drawn.items()}
+    return Totals(*map(int, counts.sum(axis=0))), rates, drawn["e2e_accuracy"]
 
 
 def _check(

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...benchmarks.analysis.table import Resampling
-from ...benchmarks.resampling.bootstrap import Difference, first_shares, paired_difference, tied_with_best
+from ...benchmarks.resampling.bootstrap import Difference, paired_difference
+from ...benchmarks.resampling.ranking import first_shares, tied_with_best
 from ...benchmarks.store.records import StoredCell
 from ...datasets.faces.fer import EMOTIONS
 from ..pipeline.crops import CropPolicy

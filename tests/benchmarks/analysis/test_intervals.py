@@ -15,6 +15,7 @@ from facebench.benchmarks.store.run_folder import RunFolder
 from facebench.benchmarks.timing.latency import summarise
 from facebench.errors import UsageError
 from facebench.tests.support import depth_run, oracle, runs
+from facebench.tests.support.plain_ends import plain_ends  # noqa: F401
 from numpy.typing import NDArray
 
 DRAWS, OFFICIAL_DRAWS, SEED, THRESHOLD = 60, 25, 3, 0.5

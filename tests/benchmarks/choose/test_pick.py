@@ -13,7 +13,8 @@ from facebench.benchmarks.analysis.table import Row, Summary
 from facebench.benchmarks.choose import pick as ranking
 from facebench.benchmarks.choose.pick import pick
 from facebench.benchmarks.choose.rule import PRESETS, Candidates, Rule
-from facebench.benchmarks.resampling.bootstrap import CONFIDENCE, Interval
+from facebench.benchmarks.resampling.bootstrap import CONFIDENCE, Interval, Resampled
+from facebench.benchmarks.resampling.ranking import reach
 from facebench.benchmarks.store.run_folder import RunFolder
 from facebench.benchmarks.store.truth import RunReader
 from facebench.benchmarks.timing.latency import summarise
@@ -77,7 +78,9 @@ def candidates(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         p50, p90 = (
             np.repeat([[getattr(one.latency, name) for one in rows]], len(ap), axis=0) for name in ("p50_ms", "p90_ms")
         )
-        found = Candidates(ap, p50, p90)
+        images = np.tile([1.0, -1.0], 500)
+        resampled = [Resampled(of[0], of[1:], images * place) for place, of in enumerate(ap.T)]
+        found = Candidates(ap, p50, p90, reach(resampled))
         return found, found
 
     monkeypatch.setattr(ranking, "load_candidates", load)

@@ -131,7 +131,9 @@ def test_the_fastest_that_meets_the_requirement_is_picked(tmp_path: Path) -> Non
     said = "recall[share>=0.2] is 0.5 (95 %: 0 to 1) on 2 faces of made-up:val?sample=3&seed=1 at threshold 0.5"
     assert choice["setting"]["spec"] == "all"
     assert choice["left_out"] == {"half": f"{said}, demanded is >= 0.95"}
-    assert any(reason.startswith("recall[share>=0.2] is 1 on 2 faces") for reason in choice["reasons"])
+    assert any(
+        reason.startswith("recall[share>=0.2] is 1 (95 %: 0.158 to 1) on 2 faces") for reason in choice["reasons"]
+    )
     assert choice["rule"]["requirements"] == ["recall[share>=0.2] >= 0.95"]
     assert choice["rule"]["text"].endswith("among those with recall[share>=0.2] >= 0.95")
     assert {name: [one["met"] for one in had] for name, had in choice["required"].items()} == {
@@ -146,7 +148,7 @@ def test_it_is_judged_at_the_threshold_that_is_handed_over(tmp_path: Path) -> No
     """At its own threshold of 0.5 it finds no face; at the one that a precision of 0.95 leads to, all."""
     low = {name: [(box, 0.3) for box, _ in faces] for name, faces in FACES.items()}
     summary = summarise_run(make_run(tmp_path, low=low))
-    with pytest.raises(UsageError, match="is 0 on 2 faces"):
+    with pytest.raises(UsageError, match=r"is 0 \(95 %: 0 to 0.842\) on 2 faces"):
         pick(summary, CLOSE)
     choice = pick(summary, Rule(requirements=CLOSE.requirements, precision=0.95))
     assert choice["setting"]["threshold"] == choice["required"]["low"][0]["threshold"] == pytest.approx(0.3)

@@ -32,6 +32,7 @@ from facebench.benchmarks.scoring.verdicts import faces_not_hit, first_half, ver
 from facebench.errors import UsageError
 from facebench.tests.support import oracle
 from facebench.tests.support.oracle import Image
+from facebench.tests.support.plain_ends import plain_ends  # noqa: F401
 from facebench.tests.support.scored_images import DEGENERATE, A, B, images_with_ties, ones, repeat, scene, seeds
 from hypothesis import given, settings
 from hypothesis import strategies as st

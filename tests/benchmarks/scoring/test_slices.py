@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from facebench.benchmarks.resampling.average_precision import ExactAP
-from facebench.benchmarks.resampling.bootstrap import draw_weights, gap, resample
+from facebench.benchmarks.resampling.bootstrap import draw_weights, resample
+from facebench.benchmarks.resampling.ranking import gap
 from facebench.benchmarks.resampling.statistics import operating_ratios
 from facebench.benchmarks.scoring import ImageBoxes, count, match, score
 from facebench.benchmarks.scoring.slices import (
@@ -208,10 +209,12 @@ def test_gap_between_groups_in_recall() -> None:
         part.name: resample(operating_ratios(matches, part.faces, 0.5)["recall"], slice_weights(part, weights))
         for part in slices
     }
-    found_gap = gap(recalls)
+    found_gap = gap(recalls, by_chance=0.0)
     assert found_gap is not None
     assert (found_gap.best, found_gap.worst) == ("young", "old")
-    assert [found_gap.interval.value, found_gap.interval.low, found_gap.interval.high] == pytest.approx([0.4] * 3)
+    assert found_gap.interval.value == pytest.approx(0.4)
+    # all images are alike, but 30 say only so much of others
+    assert 0 < found_gap.interval.low < 0.4 < found_gap.interval.high < 0.7
 
 
 def test_the_caveat_is_one_sentence_that_names_both_sides() -> None:

@@ -16,6 +16,7 @@ from facebench.datasets.degraded.degradations import Degradation
 from facebench.errors import UsageError
 from facebench.tests.support.small_dataset import make_dataset
 from facebench.tests.support.watched_runs import plan
+from numpy.typing import NDArray
 
 BLUR = [Degradation("blur", severity) for severity in (1, 2, 3)]
 NOISE = Degradation("noise", 1)
@@ -28,7 +29,12 @@ def conditions(*degradations: Degradation) -> list[Condition]:
 
 
 def steady(value: float, draws: int = 4) -> Resampled:
-    return Resampled(value, np.full(draws, value))
+    return of_images(value, np.full(draws, value))
+
+
+def of_images(value: float, samples: NDArray[np.float64]) -> Resampled:
+    """A number that rests on many images alike."""
+    return Resampled(value, samples, value * np.tile([1.0, -1.0], 500))
 
 
 def ranked(measured, *degradations: Degradation):
@@ -49,8 +55,8 @@ def test_the_figures_by_hand():
 
 def test_shares_and_changes_are_paired():
     """Draws in which everything is easy or hard move AP and leave the share kept where it is."""
-    clean = Resampled(0.6, np.array([0.2, 0.4, 0.6, 0.8]))
-    half = Resampled(0.3, clean.samples / 2)
+    clean = of_images(0.6, np.array([0.2, 0.4, 0.6, 0.8]))
+    half = of_images(0.3, clean.samples / 2)
     row = ranked({"a": {CLEAN: clean, NOISE: half}}, NOISE).rows[0]
     assert row.clean.high - row.clean.low > 0.5
     assert (row.kept.value, row.kept.low, row.kept.high) == pytest.approx((0.5, 0.5, 0.5))

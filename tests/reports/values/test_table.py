@@ -86,7 +86,7 @@ def test_the_fewer_draws_of_the_official_rule_are_said(summary):
 def test_a_number_that_is_undefined_is_a_dash_without_ends(summary):
     cells = cells_of(summary, "blind")
     assert (cells["precision"], cells["IoU"]) == (NONE, NONE)
-    assert cells["recall"] == ".000\n(.00–.00)"
+    assert cells["recall"].startswith(".000\n(.00–.")
     assert all(cells_of(summary, "broken")[title] == NONE for title in ESTIMATES)
 
 
@@ -121,7 +121,7 @@ def test_without_lists_overall_stands_once(tmp_path):
 def test_markdown_keeps_a_row_on_a_line(summary):
     lines = markdown_table(summary).splitlines()
     good = next(line for line in lines if line.startswith("| good |"))
-    assert good.split(" | ")[1:3] == ["1.000 (1.00–1.00)", "1.000 (1.00–1.00)"]
+    assert all(cell.startswith("1.000 (.") and cell.endswith("–1.00)") for cell in good.split(" | ")[1:3])
     assert {line.count(" | ") for line in lines if line.startswith("| ")} == {len(columns(summary)) - 1}
 
 
