@@ -118,7 +118,7 @@ def print_summary(summary: Summary, as_json: bool) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from ..reports.values.table import columns, floor_sentence, parts, remarks, standing, to_json
+    from ..reports.values.table import basis, columns, floor_sentence, parts, remarks, standing, to_json
 
     if as_json:
         typer.echo(json.dumps(to_json(summary), indent=2))
@@ -136,13 +136,13 @@ def print_summary(summary: Summary, as_json: bool) -> None:
     for row in summary.rows:
         if not row.done:
             typer.echo(f"{row.cell.spec}: {remarks(row)}")
-    for sentence in filter(None, (standing(summary), floor_sentence(summary))):
+    for sentence in filter(None, (standing(summary), basis(summary), floor_sentence(summary))):
         typer.echo(sentence)
     for note in summary.run.document.dataset.notes:
         typer.echo(f"note: {note}")
     typer.echo(
         "AP is exact (every distinct score a threshold) at IoU 0.5; p50 is one detect call. "
-        f"In brackets: 95 % intervals over resampled {summary.resampled.unit}."
+        f"In brackets: 95 % intervals for other {summary.resampled.unit} of the kind."
     )
 
 

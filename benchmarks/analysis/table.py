@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..resampling.bootstrap import DRAWS, Resampled, draw_weights
-from ..resampling.ranking import first_shares, tied_with_best
+from ..resampling.ranking import tied_with_best
 from ..store.records import StoredCell
 from ..store.run_folder import RunFolder
 from ..store.truth import RunReader
@@ -97,9 +97,8 @@ class Summary:
         primary: the list that ranks: the last, which is the hardest.
         images: images scored.
         excluded: images that could not be decoded.
-        tied: cell keys of the best and of those not significantly worse, best first: the interval of
-            their paired difference, in exact AP on `primary`, includes 0.
-        first: cell key -> share of bootstrap resamples in which it has the highest exact AP on `primary`.
+        tied: cell keys of the best and of those not told apart from it in exact AP on `primary`, best first; see
+            `tied_with_best`.
         resampled: how the images were drawn for every interval.
     """
 
@@ -110,13 +109,18 @@ class Summary:
     images: int
     excluded: int
     tied: Sequence[str] = ()
-    first: Mapping[str, float] = field(default_factory=dict)
     resampled: Resampling = field(default_factory=Resampling)
 
     @property
     def run(self) -> RunFolder:
         """The folder."""
         return self.reader.run
+
+    @property
+    def drawn(self) -> str:
+        """What every interval draws again, in words: "the 130 images", or "the 11 events"."""
+        events = {event_of(name) for name in self.reader.truth.image_ids}
+        return f"the {len(events) if self.resampled.by_event else self.images:,} {self.resampled.unit}"
 
     @property
     def scope(self) -> str:
@@ -157,7 +161,6 @@ def summarise_run(run: RunFolder, resampling: Resampling | None = None) -> Summa
         images=images,
         excluded=len(reader.images) - images,
         tied=tied_with_best(resampled),
-        first=first_shares(resampled),
         resampled=resampling,
     )
 

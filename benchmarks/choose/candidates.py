@@ -12,6 +12,7 @@ from ..resampling import ranking
 from ..resampling.average_precision import ExactAP
 from ..resampling.bootstrap import resample
 from ..resampling.boxes import weighted_quantiles
+from ..resampling.errors import threshold_choice_interval
 from ..scoring.thresholds import ThresholdChoice, choose_threshold
 from ..store.truth import Truth
 from .rule import SMALL_FACES, SMALL_PX, Candidates, halves
@@ -85,6 +86,15 @@ def threshold_for(summary: Summary, row: Row, precision: float) -> ThresholdChoi
     """
     matches, counted = summary.reader.matched(row.cell).matches, summary.reader.truth.masks["overall"]
     return choose_threshold(matches, counted, precision=precision, seed=summary.resampled.seed)
+
+
+def aimed_at(summary: Summary, row: Row, target: ThresholdChoice) -> str:
+    """Say what the threshold was chosen for and gives on the other half, with the interval of that."""
+    truth, matches = summary.reader.truth, summary.reader.matched(row.cell).matches
+    weights = summary.resampled.weights(truth.image_ids)
+    seed = summary.resampled.seed
+    ends = threshold_choice_interval(target, matches, truth.masks["overall"], weights, seed=seed)
+    return target.statement + ("" if ends is None else f"; 95 %: {ends.low:.3g} to {ends.high:.3g}")
 
 
 def _counted(summary: Summary, metric: str, truth: Truth) -> NDArray[np.bool_]:

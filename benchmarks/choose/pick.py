@@ -12,7 +12,7 @@ from ..analysis.table import Row, Summary
 from ..scoring.thresholds import ThresholdChoice
 from ..store.run_folder import RunFolder
 from ..store.truth import RunReader
-from .candidates import accuracy, load_candidates, metrics, threshold_for
+from .candidates import accuracy, aimed_at, load_candidates, metrics, threshold_for
 from .default import SCHEMA, SCHEMA_VERSION
 from .left_out import UNFINISHED, why_not
 from .reasons import Found
@@ -123,10 +123,10 @@ def pick(
         },
         "reasons": [
             *found.reasons(order, rule, among=len(fitting) if left_out else 0, beaten_by=beaten_by),
-            *found.stability(order[0], on_draws),
+            *found.stability(order[0], on_half_draws),
             *(one.sentence for one in required[found.name(order[0])]),
             *found.card(order[0], rule),
-            *([] if target is None else [target.statement]),
+            *([] if target is None else [aimed_at(summary, winner, target)]),
             *found.timed_at(order[0], threshold),
             *found.rounds(),
             *(f"the run is unfinished: {name} had no result yet and could be chosen with one" for name in unfinished),

@@ -15,7 +15,7 @@ from .left_out import not_published
 from .rule import Candidates, Rule, also_possible, reach, tied, winners
 
 FLIPS = 0.2
-"""The share of the resamples from which on another choice in them is called unstable."""
+"""The share of the halves from which on another choice in them is called unstable."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,22 +116,23 @@ class Found:
         ]
 
     def stability(self, winner: int, shares: Mapping[int, float]) -> list[str]:
-        """Say how often resamples of the images choose the same, and whom else.
+        """Say how often halves of the images choose the same, and whom else.
+
+        Resamples would flatter: they are of the very images on which the winner is ahead.
 
         Args:
             winner: its place.
-            shares: from `shares`.
+            shares: from `shares`, on halves.
         """
         if not shares:
             return []
-        draws = f"bootstrap resamples ({len(self.chosen) - 1:,})"
         same = shares.get(winner, 0.0)
         others = [
             f"{'nobody' if place < 0 else self.name(place)} in {share:.0%}"
             for place, share in shares.items()
             if place != winner and share >= 0.005
         ]
-        said = ", ".join([f"the rule chooses it in {same:.0%} of the {draws}", *others])
+        said = ", ".join([f"the rule chooses it on {same:.0%} of random halves of the images", *others])
         return [f"unstable: other images of the kind may well choose another; {said}" if 1 - same > FLIPS else said]
 
     def card(self, winner: int, rule: Rule) -> list[str]:

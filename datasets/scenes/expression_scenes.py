@@ -75,15 +75,21 @@ def load(root: Path, options: Mapping[str, str], name: str) -> Dataset:
     if not len(images):
         raise DataError(f"Got only blank images in the split {split}, expected faces.")
     order = _order(images.labels, seed, balanced=classes == "balanced")
+    most = _new_faces(order) // _SLOTS
+    if "count" not in options:
+        count = min(count, most)
+    if not 0 < count <= most:
+        raise UsageError(
+            f"Got count={count}, expected at most {most}: of the split {split}, classes={classes}, faces would come "
+            "again after that, and intervals take each for a new one."
+        )
     backgrounds = load_backgrounds()
     samples = []
     for number in range(count):
-        slots = order[np.arange(number * _SLOTS, (number + 1) * _SLOTS) % len(order)]
+        slots = order[number * _SLOTS : (number + 1) * _SLOTS]
         image, faces = compose(seed, number, images.where_at(slots), backgrounds)
         samples.append(Sample(f"expression-{number:04d}.png", encode_png(image), faces))
     notes = [f"{int(blank.sum())} blank images of the split were left out."] if blank.any() else []
-    if count * _SLOTS > len(order):
-        notes.append(f"The {len(order):,} faces to draw from do not suffice for {count:,} images; some come again.")
     return composed(
         name,
         samples,
@@ -92,6 +98,14 @@ def load(root: Path, options: Mapping[str, str], name: str) -> Dataset:
         notes=notes,
         demo=False,
     )
+
+
+def _new_faces(order: NDArray[np.int64]) -> int:
+    """Return how many faces come in an order before the first comes again."""
+    _, first = np.unique(order, return_index=True)
+    again = np.ones(len(order), dtype=np.bool_)
+    again[first] = False
+    return int(np.flatnonzero(np.append(again, True))[0])
 
 
 def load_demo(options: Mapping[str, str], name: str) -> Dataset:

@@ -56,8 +56,8 @@ def answer(summary: Summary) -> ReportAnswer:
         )
     stable = choice["stability"]
     notes = [
-        f"The same rule chooses it in {stable['same_on_resamples']:.0%} of {stable['resamples']:,} resamples of the "
-        f"images, and in {stable['same_on_halves']:.0%} of random halves of them."
+        f"On {stable['same_on_halves']:.0%} of random halves of the images the same rule chooses it: so often would "
+        "half as many other images of the kind."
     ]
     if choice["undecided"]:
         others = ", ".join(choice["undecided"])

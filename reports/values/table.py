@@ -104,13 +104,23 @@ def standing(summary: Summary) -> str:
         return ""
     labels = {row.cell.key: row_label(row) for row in summary.rows}
     best, *others = (labels[key] for key in summary.tied)
-    drawn = f"{summary.resampled.draws:,} resamples of the {summary.resampled.unit}"
-    share = f"{summary.first[summary.tied[0]]:.0%} of {drawn}"
+    found = f"{best} has the best AP ({summary.primary}) on {summary.drawn}"
     if not others:
-        return f"{best} has the best AP ({summary.primary}) in {share}; every other detector is below it (95 % paired)."
+        return f"{found}; every other detector is below it (95 %, all pairs judged together)."
+    return f"{found}; they do not tell it from {', '.join(others)} (95 %, all pairs judged together)."
+
+
+def basis(summary: Summary) -> str:
+    """Say on how many images alike the number that ranks rests; empty without a finished cell."""
+    rows = [row for row in summary.rows if row.done and row.intervals.exact[summary.primary].effective > 0]
+    if not rows:
+        return ""
+    rests = [row.intervals.exact[summary.primary].effective for row in rows]
+    lowest, highest = round(min(rests)), round(max(rests))
+    alike = f"{lowest:,}" if lowest == highest else f"{lowest:,} to {highest:,}"
     return (
-        f"{best} has the best AP ({summary.primary}), in {share}; "
-        f"not significantly different from {', '.join(others)} (95 % paired interval includes 0)."
+        f"AP ({summary.primary}) rests on {summary.drawn} as on {alike} that all matter alike: where a few crowded "
+        "ones decide, intervals are wide."
     )
 
 
@@ -191,7 +201,6 @@ def to_json(summary: Summary) -> dict[str, Any]:
                 found[key] = finite(column.number(row))
                 if column.interval is not None:
                     found[f"{key}_interval"] = _ends(column.interval(row))
-        found["first_share"] = summary.first.get(cell.key)
         rows.append(found)
     return {
         "dataset": summary.run.document.dataset.name,

@@ -412,7 +412,7 @@ def test_the_answer(tmp_path, cells, sentence, note):
     found = answer(summarise_run(run))
     assert found.sentence.startswith(sentence)
     stable, *others = found.notes
-    assert stable.startswith("The same rule chooses it in ")
+    assert stable.startswith("On ")
     assert note in " ".join(others)
     assert bool(others) is bool(note)
 

@@ -86,6 +86,7 @@ def candidates(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     monkeypatch.setattr(ranking, "load_candidates", load)
     choice = SimpleNamespace(reached=True, score_threshold=0.25, statement="precision of at least 0.95: threshold 0.25")
     monkeypatch.setattr(ranking, "threshold_for", lambda *_: choice)
+    monkeypatch.setattr(ranking, "aimed_at", lambda *of: of[-1].statement)
     return spread
 
 
@@ -314,12 +315,12 @@ def test_a_choice_that_flips_is_called_unstable_and_names_the_others(tmp_path, c
     choice = pick(shown, Rule(tie=0))
     stability = choice["stability"]
     assert stability["others_on_resamples"] == {"b": pytest.approx(1 - stability["same_on_resamples"])}
-    (said,) = [reason for reason in choice["reasons"] if "resamples" in reason]
-    share = f"{1 - stability['same_on_resamples']:.0%}"
-    assert said.startswith("unstable: ") and said.endswith(f"of the bootstrap resamples (200), b in {share}")
+    (said,) = [reason for reason in choice["reasons"] if "random halves" in reason]
+    share = f"{1 - stability['same_on_halves']:.0%}"
+    assert said.startswith("unstable: ") and said.endswith(f"of random halves of the images, b in {share}")
     candidates[0] = 0.0
-    (said,) = [reason for reason in pick(shown, Rule(tie=0))["reasons"] if "resamples" in reason]
-    assert said == "the rule chooses it in 100% of the bootstrap resamples (200)"
+    (said,) = [reason for reason in pick(shown, Rule(tie=0))["reasons"] if "random halves" in reason]
+    assert said == "the rule chooses it on 100% of random halves of the images"
 
 
 @pytest.mark.parametrize(("timed_from", "said"), [(0.25, False), (0.5, True)])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from facebench.datasets import Dataset, decode, load
 from facebench.datasets.faces.fer import EMOTIONS, load_fer
-from facebench.datasets.scenes.expression_scenes import _order
+from facebench.datasets.scenes.expression_scenes import _new_faces, _order
 from facebench.errors import DataError, UsageError
 
 from ...support.small_fer import some_images, write_folder
@@ -16,7 +16,7 @@ from ...support.small_fer import some_images, write_folder
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_folder(tmp_path_factory.mktemp("data") / "fer2013", some_images(each=6)).parent
+    return write_folder(tmp_path_factory.mktemp("data") / "fer2013", some_images(each=46)).parent
 
 
 @pytest.fixture(scope="module")
@@ -98,8 +98,18 @@ def test_determined_by_seed_split_and_number(composed: Dataset, root: Path) -> N
     assert len({again.fingerprint, *others}) == 4
 
 
-def test_few_faces_come_again_and_it_is_said(composed: Dataset) -> None:
-    assert any("42 faces to draw from do not suffice for 40 images" in note for note in composed.notes)
+@pytest.mark.parametrize(("classes", "most"), [("natural", 40), ("balanced", 40)])
+def test_no_face_comes_twice(root: Path, classes: str, most: int) -> None:
+    assert len(load(f"expression-scenes?classes={classes}", root=root).samples) == most, (
+        "as many as there are faces for"
+    )
+    with pytest.raises(UsageError, match=f"Got count={most + 1}, expected at most {most}: .* come again"):
+        load(f"expression-scenes?count={most + 1}&classes={classes}", root=root)
+
+
+def test_of_a_rare_emotion_faces_come_again_sooner() -> None:
+    order = _order(np.repeat(np.arange(7), (50, 5, 40, 90, 60, 60, 40)).astype(np.int8), 3, balanced=True)
+    assert 5 * 7 <= _new_faces(order) < 6 * 7
 
 
 def test_every_face_comes_before_any_comes_again() -> None:
@@ -125,7 +135,7 @@ def test_without_the_data(tmp_path: Path) -> None:
 
 
 def test_blank_images_are_left_out(tmp_path: Path) -> None:
-    images = some_images({"test": "PublicTest"})
+    images = some_images({"test": "PublicTest"}, each=2)
     blank = {name: np.zeros((48, 48), np.uint8) for name in images}
     half = {**images, "test/sad/PublicTest_0.png": np.full((48, 48), 9, np.uint8)}
     assert "1 blank images" in load("expression-scenes?count=1", root=write_folder(tmp_path / "half", half)).notes[0]
