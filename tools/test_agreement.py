@@ -110,7 +110,7 @@ def test_agreement(name: str, measured: tuple[list[RGBImage], Path], benchmark: 
     benchmark.pedantic(lambda: one_round(next(numbers)), rounds=ROUNDS)
     if benchmark.disabled:
         return
-    ratio = latency_change(ms[0], ms[1], paired=True).ratio
+    ratio = latency_change(ms[0], ms[1], paired=True).median.ratio
     benchmark.extra_info |= {"facebench_over_bare_loop": [ratio.value, ratio.low, ratio.high], "pictures": len(images)}
     agrees = "agrees" if abs(ratio.value - 1) <= AGREED else f"DIFFERS by more than {AGREED:.0%}"
     say.append(f"{name}: {ratio.value:.3f} times the bare loop (95 %: {ratio.low:.3f} to {ratio.high:.3f}): {agrees}")

@@ -19,7 +19,7 @@ from facebench.datasets import load
 from facebench.detectors.models import store as model_store
 
 if TYPE_CHECKING:
-    from facebench.benchmarks.timing.change import Verdict
+    from facebench.benchmarks.timing.latency_verdict import Verdict
 
 SLOWED = "facebench.tools.slowed:Slowed"
 IMAGES = 18

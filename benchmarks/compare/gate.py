@@ -20,7 +20,7 @@ from typing import Literal
 
 from ...errors import UsageError
 from ..store.records import StoredCell
-from ..timing.change import Verdict, latency_verdict
+from ..timing.latency_verdict import Verdict, latency_verdict, ratios_in_words
 from .limits import DetectorLimits, GateLimits
 from .pair import AccuracyChange, CellComparison
 from .runs import Comparison
@@ -207,10 +207,9 @@ def _latency(cell: CellComparison, max_slowdown: float) -> Verdict:
         why = "one side has no timings: predictions from a file, or a run by an executor; measure it: facebench run"
         return Verdict("inconclusive", why, "measurement")
     if cell.indicative:
-        ratio = cell.latency.ratio.value
         return Verdict(
             "inconclusive",
-            f"{ratio:.3f} times the time is indicative only: {differences_in_words(cell)}. Measure both in one job",
+            f"{ratios_in_words(cell.latency)}, indicative only: {differences_in_words(cell)}. Measure both in one job",
             "one machine",
         )
     if cell.in_turn:
@@ -219,12 +218,13 @@ def _latency(cell: CellComparison, max_slowdown: float) -> Verdict:
     verdict = latency_verdict(dataclasses.replace(cell.latency, floor=None), max_slowdown)
     if verdict.outcome == "pass":
         return verdict
-    found = cell.latency.ratio
+    base, head = cell.base.rounds, cell.head.rounds
     return Verdict(
         "inconclusive",
-        f"{found.value:.3f} times the time ({100 * found.confidence:.4g} %: {found.low:.3f} to {found.high:.3f}), but "
-        "base and head were measured one after the other: what changed on the machine in between looks the same. Add a "
-        "round to each in turn (facebench run --rounds 2, …), or use --interleave",
+        f"{ratios_in_words(cell.latency)}, but base and head were measured one after the other: what changed on the "
+        "machine in between looks the same. Rounds measured at once do not count, however many. Add three or more to "
+        f"each, one of base and one of head at a time (facebench run --rounds {base + 1} and --rounds {head + 1}, then "
+        f"{base + 2} and {head + 2}, …), or use --interleave",
         "turns",
     )
 

@@ -27,6 +27,7 @@ from ..store.truth import Truth
 from ..timing.change import LatencyChange, latency_change
 from ..timing.latency import LatencySummary, summarise
 from .detections import DetectionChange, detection_change
+from .turns import FEWEST_TURNS, rounds_in_turn
 
 RATES = ("precision", "recall", "false_alarms_per_image")
 _SAME_MACHINE = ("machine", "system", "memory_gb", "boot")
@@ -126,7 +127,7 @@ class CellComparison:
         head_latency: of all calls of the head.
         changed: inputs that differ.
         indicative: why the latencies do not compare; empty where they do, or where there are none.
-        in_turn: whether rounds of both sides alternated in time; see `in_turn`.
+        in_turn: whether the rounds that `latency` is of were measured in turn; see `rounds_in_turn`.
     """
 
     base: StoredCell
@@ -190,7 +191,11 @@ class CellComparer:
         sides = _Scored(self._truth, base), _Scored(self._truth, head)
         latency = None
         if base.ms is not None and head.ms is not None:
-            latency = latency_change(base.ms, head.ms, again, paired=paired, seed=self._seed)
+            times = base.ms, head.ms
+            if not paired and len(turns := _turns(base, head)) >= FEWEST_TURNS:
+                rows = np.array(turns).T
+                times, paired = (base.ms[rows[0]], head.ms[rows[1]]), True
+            latency = latency_change(*times, again, paired=paired, seed=self._seed)
         return CellComparison(
             base=base.cell,
             head=head.cell,
@@ -202,7 +207,7 @@ class CellComparer:
             head_latency=_summary(head.ms),
             changed=changed_inputs(base, head),
             indicative=() if latency is None else other_machine(base, head),
-            in_turn=paired or in_turn(base.cell, head.cell),
+            in_turn=paired,
         )
 
     def _accuracy(self, name: str, base: _Scored, head: _Scored, *, same: bool) -> AccuracyChange:
@@ -246,14 +251,12 @@ class _Scored:
         return self._scores.overall if name == "overall" else self._scores.lists[name]
 
 
-def in_turn(base: StoredCell, head: StoredCell) -> bool:
-    """Whether the rounds of two stored cells overlap in time: each side began before the other's last round.
-
-    Otherwise whatever changed on the machine between them looks like a change of the detector, and no number of rounds
-    shows it.
-    """
-    first, second = ([time for time in cell.rounds_started if time is not None] for cell in (base, head))
-    return bool(first and second) and min(first) < max(second) and min(second) < max(first)
+def _turns(base: Measured, head: Measured) -> list[tuple[int, int]]:
+    """Return rows of the times of both sides that were measured in turn."""
+    for side in (base, head):
+        if side.ms is None or len(side.cell.rounds_started) != len(side.ms):
+            return []
+    return rounds_in_turn(base.cell.rounds_started, head.cell.rounds_started)
 
 
 def changed_inputs(base: Measured, head: Measured) -> tuple[Change, ...]:

@@ -187,6 +187,12 @@ def _notes(cell: CellComparison) -> list[str]:
             found.append(f"{cell.label}: {side} gave other detections in {differ} of its own repeated calls")
         if failed:
             found.append(f"{cell.label}: {side} failed on {failed} of its repeated calls")
+    measured = max(cell.base.rounds, cell.head.rounds)
+    if cell.latency is not None and cell.in_turn and cell.latency.rounds < measured:
+        found.append(
+            f"{cell.label}: of {measured} rounds {cell.latency.rounds} were measured in turn with the other side's; "
+            "the others do not count for the change of latency"
+        )
     timed_from = [_timed_from(stored) for stored in (cell.base, cell.head)]
     if cell.latency is not None and timed_from[0] != timed_from[1]:
         base, head = timed_from

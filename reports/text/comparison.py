@@ -10,7 +10,7 @@ from ...benchmarks.compare.gate import Criterion, GateResult, differences_in_wor
 from ...benchmarks.compare.pair import AccuracyChange, CellComparison
 from ...benchmarks.compare.runs import Comparison
 from ...benchmarks.resampling.bootstrap import Interval
-from ...benchmarks.timing.change import Need, Verdict
+from ...benchmarks.timing.latency_verdict import Need, Verdict
 from ..values.numbers import NONE, between_signed, number_of, share, signed
 
 _NAMED = 6
@@ -26,7 +26,7 @@ _ADVICE: Mapping[tuple[Criterion, Need | None], str] = {
     ),
     ("latency", "measurement"): "Latency: measure both sides with `facebench run`.",
     ("latency", "turns"): (
-        "Latency: measure base and head in turn, a round of each at a time (`facebench run --rounds 2`, then 3, …), or "
+        "Latency: measure base and head in turn, a round of each at a time (the reason says with which `--rounds`), or "
         "with `--interleave`, which is the most precise."
     ),
     ("latency", "rounds"): (
@@ -183,10 +183,16 @@ def _detections(cell: CellComparison) -> tuple[str, ...]:
 def _time(cell: CellComparison) -> tuple[str, ...]:
     if cell.latency is None or cell.base_latency is None or cell.head_latency is None:
         return ("not measured",)
-    ratio = cell.latency.ratio
     base, head = cell.base_latency.p50_ms, cell.head_latency.p50_ms
+    change = cell.latency
     beside = ("indicative only",) if cell.indicative else ()
-    return (_ratio(ratio), f"p50 {base:,.1f} → {head:,.1f} ms", *beside)
+    return (
+        f"p50 {_ratio(change.median.ratio)}",
+        f"total {_ratio(change.total.ratio)}",
+        f"p90 {_factor(change.p90)}",
+        f"p50 {base:,.1f} → {head:,.1f} ms",
+        *beside,
+    )
 
 
 def _cost(cell: CellComparison) -> tuple[str, ...]:
@@ -264,9 +270,11 @@ def _time_details(cell: CellComparison) -> str:
     assert change is not None and base is not None and head is not None
     noise = "not measured (one round)" if change.floor is None else f"{change.floor:.1%}"
     left = f", {number_of(change.left_out, 'image')} left out" if change.left_out else ""
+    turns = " in turn" if cell.in_turn else ""
     return (
-        f"{_ratio(change.ratio, 3)}; p90 {base.p90_ms:,.1f} → {head.p90_ms:,.1f} ms; same-code noise {noise}; "
-        f"{number_of(change.rounds, 'round')}, {number_of(change.images, 'image')}{left}"
+        f"p50 {_ratio(change.median.ratio, 3)}; total {_ratio(change.total.ratio, 3)}; p90 {_factor(change.p90)}, "
+        f"{base.p90_ms:,.1f} → {head.p90_ms:,.1f} ms; same-code noise {noise}; "
+        f"{number_of(change.rounds, 'round')}{turns}, {number_of(change.images, 'image')}{left}"
     )
 
 
@@ -278,7 +286,11 @@ def _difference(interval: Interval) -> str:
 def _ratio(interval: Interval, digits: int = 2) -> str:
     if not math.isfinite(interval.value):
         return NONE
-    return f"×{interval.value:.3f} ({interval.low:.{digits}f} to {interval.high:.{digits}f})"
+    return f"{_factor(interval.value)} ({interval.low:.{digits}f} to {interval.high:.{digits}f})"
+
+
+def _factor(value: float) -> str:
+    return f"×{value:.3f}" if math.isfinite(value) else NONE
 
 
 def joined(lines: Sequence[str], separator: str) -> str:

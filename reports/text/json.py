@@ -12,7 +12,7 @@ from ...benchmarks.store.documents import finite
 from ...benchmarks.store.records import StoredCell
 
 SCHEMA = "facebench.comparison"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def comparison_json(comparison: Comparison, result: GateResult | None = None) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 from facebench.benchmarks.compare.gate import GateResult, accuracy_verdict, gate
 from facebench.benchmarks.compare.limits import DetectorLimits, GateLimits, read_limits
@@ -172,9 +173,15 @@ def test_latencies_of_two_machines_are_refused_or_inconclusive_never_judged(tmp_
         ([40, 50, 60, 70], [0, 10, 20, 30], 1.3, "inconclusive"),
         ([0, 10, 20, 30], [40, 50, 60, 70], 0.7, "pass"),
         ([], [], 1.3, "inconclusive"),
+        ([0, 1, 2, 30], [10, 11, 12, 31], 1.3, "inconclusive"),
+        ([0, 1, 20, 30], [10, 11, 25, 35], 1.3, "fail"),
+        ([0, 30, 40, 70], [10, 20, 50, 60], 1.3, "fail"),
     ],
-    ids=["in turn", "base first", "head first", "base first, much faster", "not known"],
-)
+    ids=[
+        "in turn", "base first", "head first", "base first, much faster", "not known", "one more of each in turn",
+        "three in turn after two at once", "swapping",
+    ],
+)  # fmt: skip
 def test_rounds_that_did_not_take_turns_cannot_fail(tmp_path, base, head, factor, expected):
     """A load that comes between two runs slows the later one; no number of rounds shows that."""
     slower = {"ms": times(factor=factor, seed=5), "rounds_started": head}
@@ -182,6 +189,17 @@ def test_rounds_that_did_not_take_turns_cannot_fail(tmp_path, base, head, factor
     assert outcomes(result)["latency"] == expected
     reason = next(one.verdict.reason for one in result.judgements if one.criterion == "latency")
     assert ("one after the other" in reason) == (expected == "inconclusive")
+
+
+def test_rounds_at_once_stay_out_of_the_change_and_are_noted(tmp_path):
+    """After three of each at once, on a machine that then grew 1.3 times as slow, three of each in turn decide."""
+    quiet, slow = times(3, seed=1), 1.3 * times(3, seed=2)
+    sides = {"ms": np.vstack([quiet, slow]), "rounds_started": [0, 1, 2, 20, 22, 24], "rounds": 6}
+    others = {"ms": 1.3 * times(6, seed=3), "rounds_started": [10, 11, 12, 21, 23, 25], "rounds": 6}
+    result = gate(compare_runs(*two(tmp_path, base=sides, head=others)))
+    assert outcomes(result)["latency"] == "pass"
+    [note] = result.notes
+    assert note.startswith("haar: of 6 rounds 3 were measured in turn with the other side's")
 
 
 def test_a_run_without_any_finished_detector_is_wrong_use(tmp_path):

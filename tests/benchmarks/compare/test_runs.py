@@ -143,7 +143,7 @@ def test_swapping_the_runs_turns_the_difference_round(tmp_path):
     ahead, behind = there.accuracy_on("hard").difference, back.accuracy_on("hard").difference
     assert (ahead.value, ahead.low, ahead.high) == (-behind.value, -behind.high, -behind.low)
     assert there.latency is not None and back.latency is not None
-    assert there.latency.ratio.value == pytest.approx(1 / back.latency.ratio.value)
+    assert there.latency.median.ratio.value == pytest.approx(1 / back.latency.median.ratio.value)
 
 
 def test_latency_is_over_the_images_that_every_round_measured(tmp_path):
@@ -151,7 +151,7 @@ def test_latency_is_over_the_images_that_every_round_measured(tmp_path):
     slower[1, 7] = np.nan
     (one,) = compare_runs(*two(tmp_path, base={"ms": times(4)}, head={"ms": slower})).cells
     assert one.latency is not None and one.head_latency is not None
-    assert one.latency.ratio.low < 1.5 < one.latency.ratio.high
+    assert one.latency.median.ratio.low < 1.5 < one.latency.median.ratio.high
     assert (one.latency.rounds, one.latency.images, one.latency.left_out) == (3, 39, 1)
     assert one.head_latency.n == 3 * 40 - 1
 
@@ -271,7 +271,7 @@ def test_interleaved_rounds_are_paired_and_use_the_second_process_of_the_base(tm
     comparison = compare_interleaved(*sides, truth, dataset, again=again)
     (one,) = comparison.cells
     assert comparison.interleaved and one.latency is not None and one.latency.floor is not None
-    ratio = one.latency.ratio
+    ratio = one.latency.median.ratio
     assert 0.98 < ratio.low < 1.0 < ratio.high < 1.02, "a drift of 20 % between rounds cancels out"
     alone = [dataclasses.replace(side, ms=None) for side in sides]
     assert compare_interleaved(*alone, truth, dataset).cells[0].latency is None

@@ -8,7 +8,7 @@ import pytest
 from facebench.benchmarks.compare.gate import GateResult, Judgement
 from facebench.benchmarks.compare.limits import GateLimits
 from facebench.benchmarks.compare.runs import Comparison
-from facebench.benchmarks.timing.change import Verdict
+from facebench.benchmarks.timing.latency_verdict import Verdict
 from facebench.reports.text.junit import junit_xml
 
 NOTHING = Comparison("base", "head", {"name": "made-up"}, 0, "hard", ())

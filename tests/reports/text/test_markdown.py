@@ -8,7 +8,7 @@ import pytest
 from facebench.benchmarks.compare.gate import Criterion, GateResult, Judgement, gate
 from facebench.benchmarks.compare.limits import DetectorLimits, GateLimits
 from facebench.benchmarks.compare.runs import Comparison, compare_runs
-from facebench.benchmarks.timing.change import Need, Verdict
+from facebench.benchmarks.timing.latency_verdict import Need, Verdict
 from facebench.reports.text.comparison import headline, rows, titles, what_to_do
 from facebench.reports.text.json import comparison_json
 from facebench.reports.text.markdown import comparison_markdown
@@ -55,8 +55,8 @@ def test_the_table_has_a_row_for_every_cell_of_either_run(mixed):
     ]  # fmt: skip
     same, slower, lossy, broken, missing, _ = body
     assert same[2:4] == ["1.000<br>no difference", "identical"]
-    ratio = mixed[0].cells[1].latency.ratio
-    assert slower[4].startswith(f"×{ratio.value:.3f} ({ratio.low:.2f} to {ratio.high:.2f})<br>p50 ")
+    ratio = mixed[0].cells[1].latency.median.ratio
+    assert slower[4].startswith(f"p50 ×{ratio.value:.3f} ({ratio.low:.2f} to {ratio.high:.2f})<br>total ×1.")
     assert lossy[2].startswith("1.000 → .988<br>−.01") and lossy[2].endswith(")")
     assert lossy[3] == "differ on 1 of 40<br>−1 +0 boxes"
     assert broken[3] == "base: done<br>head: failed" and missing[3] == "in the base only"
@@ -66,7 +66,7 @@ def test_what_fails_is_told_outside_the_folded_details_and_what_to_do_follows(mi
     text = comparison_markdown(*mixed)
     open_part = text.partition("<details>")[0]
     for words in (
-        "- FAIL slower, latency: 1.", "limit 1.05", "- FAIL missing, completed: done in the base, not in the head at",
+        "- FAIL slower, latency: p50 1.", "limit 1.05", "- FAIL missing, completed: done in the base, not in the head",
         "- inconclusive lossy, accuracy: AP (hard) 1.0000 → 0.9875", "images with a face would decide it",
         "What to do:", "more annotated images", "`--inconclusive-ok`", "new: in the head only (done); not judged",
         "no &lt;script>memory&lt;/script> \\| left",
@@ -169,13 +169,13 @@ def test_rows_without_a_change_are_not_notable(mixed):
 
 def test_json_is_strict_and_complete(mixed):
     document = json.loads(json.dumps(comparison_json(*mixed), allow_nan=False))
-    assert (document["schema"], document["schema_version"], document["outcome"]) == ("facebench.comparison", 1, "fail")
+    assert (document["schema"], document["schema_version"], document["outcome"]) == ("facebench.comparison", 2, "fail")
     assert [cell["label"] for cell in document["cells"]] == ["same", "slower", "lossy", "broken|<b>"]
     lossy = document["cells"][2]
     difference = next(one["difference"] for one in lossy["accuracy"] if one["list_name"] == "hard")
     assert difference["value"] == pytest.approx(-0.0125)
     assert difference["low"] < difference["value"] < 0 < difference["high"], "one image of 40"
-    assert lossy["detections"]["differing"] == 1 and lossy["latency"]["ratio"]["draws"] > 0
+    assert lossy["detections"]["differing"] == 1 and lossy["latency"]["median"]["ratio"]["draws"] > 0
     assert document["cells"][3]["memory_mb"] == [100.0, 100.0] and document["cells"][3]["latency"] is None
     assert len(document["judgements"]) == len(mixed[1].judgements)
     assert comparison_json(mixed[0])["outcome"] is None
