@@ -31,6 +31,8 @@ Outcome = Literal["pass", "fail", "inconclusive"]
 FEWEST_IMAGES = 6
 """Below six images with a face no paired difference can be shown at 95 %: a sign test gives 2 / 2^5 at best."""
 
+_UNSEEN_CHANCE = 0.05
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
@@ -135,12 +137,18 @@ def gate(comparison: Comparison, limits: GateLimits | None = None, *, indicative
 def accuracy_verdict(change: AccuracyChange, max_ap_loss: float, *, identical: bool = False) -> Verdict:
     """Judge the difference in exact AP on the list that decides.
 
-    - *pass*: the detections are identical, or the interval of head less base begins at or above −max_ap_loss;
+    An interval is made of the images that are there. What no image shows, as that head finds nothing on one in fifty,
+    it cannot hold: of n images without it, up to 3 / n of all may have it (the rule of three, see `unseen_share`), and
+    cost that share of AP.
+
+    - *pass*: the detections are identical, or the interval of head less base begins at or above −max_ap_loss, with
+      what the unseen share could cost taken off;
     - *fail*: the whole interval lies below −max_ap_loss;
     - *inconclusive*: neither, or fewer than six images with a face.
     """
+    may_differ = f"up to {100 * unseen_share(change.images):.2g} % of images may differ"
     if identical:
-        return Verdict("pass", "identical detections")
+        return Verdict("pass", f"identical detections{f'; {may_differ}' if change.images else ''}")
     found, name = change.difference, change.list_name
     if not math.isfinite(found.low):
         why = f"AP ({name}) cannot be computed: no face counts. Use annotated images"
@@ -150,23 +158,37 @@ def accuracy_verdict(change: AccuracyChange, max_ap_loss: float, *, identical: b
         f"({100 * found.confidence:.4g} %: {found.low:+.4f} to {found.high:+.4f}), limit −{max_ap_loss:g}"
     ).replace("-", "−")
     needed = _needed_images(change, max_ap_loss)
+    count = f"{change.images:,} image{'s' * (change.images != 1)} with a face"
     if change.images < FEWEST_IMAGES:
         enough = max(FEWEST_IMAGES, needed or 0)
-        count = f"{change.images} image{'s' * (change.images != 1)} with a face"
         few = f"{count} can show nothing, use {FEWEST_IMAGES} or more"
         if enough > FEWEST_IMAGES:
-            few += f"; by the width of this interval about {enough:,} would decide it"
+            few += f"; about {enough:,} would decide it"
         return Verdict("inconclusive", f"{numbers}; {few}", "images")
     if found.high < -max_ap_loss:
         return Verdict("fail", numbers)
+    seen = f"no {'loss' if found.low >= 0 else 'loss beyond it'} seen on {count}; {may_differ}"
+    if found.low - unseen_share(change.images) * change.base >= -max_ap_loss:
+        return Verdict("pass", f"{numbers}; {seen}")
     if found.low >= -max_ap_loss:
-        return Verdict("pass", numbers)
+        numbers += f"; {seen}"
     if needed is None:
         return Verdict(
             "inconclusive", f"{numbers}; the difference is at the limit: more images would hardly decide it", "person"
         )
     about = f"about {needed:,} images with a face would decide it"
     return Verdict("inconclusive", f"{numbers}; {about}", "images")
+
+
+def unseen_share(images: int) -> float:
+    """Return the largest share of all images that may have what none of these has, in 95 of 100 cases.
+
+    Of a share p, no image is among n with a chance of (1 - p)^n; about 3 / n (Hanley and Lippman-Hand 1983).
+
+    >>> round(unseen_share(300), 4), unseen_share(0)
+    (0.0099, 1.0)
+    """
+    return 1.0 - _UNSEEN_CHANCE ** (1.0 / images) if images else 1.0
 
 
 def differences_in_words(cell: CellComparison) -> str:
@@ -238,21 +260,24 @@ def _memory(cell: CellComparison, max_growth: float) -> Verdict:
 
 
 def _needed_images(change: AccuracyChange, max_ap_loss: float) -> int | None:
-    """Say about how many images would decide, as an interval shrinks with the square root of their number.
+    """Say about how many images would decide, should the difference stay where it is.
 
+    An interval shrinks with the square root of their number, what an unseen share could cost with the number itself.
     Where the difference lies so near the limit that a hundred times as many would not, as many as make half of the
     interval as narrow as the limit: before that nobody can say that it is at the limit. None where it already is.
     """
     found = change.difference
     room = found.value + max_ap_loss
     half = found.value - found.low if room > 0 else found.high - found.value
-    if half <= 0:
-        return None
-    if abs(room) * 10 < half:
+    unseen = -math.log(_UNSEEN_CHANCE) * change.base if room > 0 else 0.0
+    if abs(room) * 10 < half or room == 0:
         if half <= max_ap_loss or max_ap_loss == 0:
             return None
         room = max_ap_loss
-    return math.ceil(round(change.images * (half / room) ** 2, 6))
+    # unseen / n + half · √(images / n) = room, solved for √n
+    spread = half * math.sqrt(change.images)
+    root = (spread + math.sqrt(spread**2 + 4 * unseen * abs(room))) / (2 * abs(room))
+    return math.ceil(round(root**2, 6))
 
 
 def _state(side: str, cell: StoredCell) -> str:

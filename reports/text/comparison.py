@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ...benchmarks.compare.gate import Criterion, GateResult, differences_in_words, worst
+from ...benchmarks.compare.gate import Criterion, GateResult, differences_in_words, unseen_share, worst
 from ...benchmarks.compare.pair import AccuracyChange, CellComparison
 from ...benchmarks.compare.runs import Comparison
 from ...benchmarks.resampling.bootstrap import Interval
@@ -140,7 +140,8 @@ def scope(comparison: Comparison) -> str:
     return (
         f"Base {comparison.base}, head {comparison.head} ({how}), {comparison.dataset.name}, "
         f"{number_of(comparison.images, 'image')}. Differences are head less base with 95 % intervals: AP over "
-        f"{drawn.draws:,} resamples of the {drawn.unit}, time over rounds and images."
+        f"{drawn.draws:,} resamples of the {drawn.unit}, time over rounds and images. What none of these images shows, up "
+        f"to {100 * unseen_share(comparison.images):.2g} % of others may."
     )
 
 
