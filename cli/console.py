@@ -118,7 +118,16 @@ def print_summary(summary: Summary, as_json: bool) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from ..reports.values.table import basis, columns, floor_sentence, parts, remarks, standing, to_json
+    from ..reports.values.table import (
+        basis,
+        columns,
+        floor_sentence,
+        latency_scope,
+        parts,
+        remarks,
+        standing,
+        to_json,
+    )
 
     if as_json:
         typer.echo(json.dumps(to_json(summary), indent=2))
@@ -142,7 +151,7 @@ def print_summary(summary: Summary, as_json: bool) -> None:
         typer.echo(f"note: {note}")
     typer.echo(
         "AP is exact (every distinct score a threshold) at IoU 0.5; p50 is one detect call. "
-        f"In brackets: 95 % intervals for other {summary.resampled.unit} of the kind."
+        f"In brackets: 95 % intervals for other {summary.resampled.unit} of the kind. {latency_scope(summary.rows)}".rstrip()
     )
 
 

@@ -17,7 +17,7 @@ import typer
 from facebench import cli
 from facebench.benchmarks.choose.rule import PRESETS
 from facebench.benchmarks.measure.timed_rounds import WARM_UP_CALLS
-from facebench.benchmarks.timing.latency import SAMPLES_FOR_P99
+from facebench.benchmarks.timing.latency import IMAGES_FOR_P99
 from facebench.datasets import known, load
 from facebench.datasets.faces.fer import EMOTIONS
 from facebench.datasets.images import upright_size
@@ -189,7 +189,7 @@ def test_the_thresholds_beside_recall_are_those_of_the_detectors():
 def test_what_else_the_pages_name_exists():
     method = words_of("docs/method.md")
     assert WARM_UP_CALLS == 3 and "Three calls of warm-up" in method
-    assert f"p99 from {SAMPLES_FOR_P99:,} samples on" in method
+    assert f"p99 from {IMAGES_FOR_P99:,} images on" in method
     choosing = words_of("docs/choosing-a-detector.md")
     assert all(preset in choosing for preset in PRESETS)
     assert list(HEIGHTS_PX)[:3] == ["below 16", "16–32", "32–96"], "the columns of the table of recall by height"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ from ..resampling.official import OfficialAP
 from ..resampling.statistics import Ratio, operating_ratios
 from ..scoring import Matches
 from ..timing.latency import LatencySummary
+from ..timing.round_noise import process_error, student_t
 
 OFFICIAL_DRAWS = 400
 """The first of all draws: a thousand of the official rule, which normalises each again, cost more than all the rest."""
@@ -29,8 +31,8 @@ class RowIntervals:
         official: official AP, by list and "overall"; over the first `OFFICIAL_DRAWS` draws at most.
         operating: precision, recall, f1, false_alarms_per_image and mean_iou at the detector's threshold, over all
             faces that are not ignored.
-        latency: p50_ms, p90_ms and images_per_second. They say what other images would change, and nothing of what
-            another machine or another day would.
+        latency: p50_ms, p90_ms and images_per_second. They say what other images would change and, of two rounds or
+            more, what other processes would; nothing of what another machine or another day would.
     """
 
     exact: Mapping[str, Interval] = field(default_factory=dict)
@@ -45,11 +47,13 @@ class Calls:
 
     Attributes:
         image: int64 (calls,): the place of the image, in the order of the draws; one may be timed several times.
+        round: int64 (calls,): of which round, each a fresh process.
         detect_ms: float64 (calls,): milliseconds.
         summary: of `detect_ms`.
     """
 
     image: NDArray[np.int64]
+    round: NDArray[np.int64]
     detect_ms: NDArray[np.float64]
     summary: LatencySummary
 
@@ -97,7 +101,9 @@ def exact_draws(
 def latency_intervals(calls: Calls, weights: NDArray[np.integer]) -> dict[str, Interval]:
     """Return the intervals of p50_ms, p90_ms and images_per_second of `LatencySummary`.
 
-    An image is drawn with all its calls.
+    An image is drawn with all its calls. A whole process is faster or slower than the next, which no images show: from
+    two rounds on, each draw is moved by what Student's t says of that (`process_error`). Of one round the interval
+    holds for this process alone.
 
     Args:
         calls: timed.
@@ -108,4 +114,16 @@ def latency_intervals(calls: Calls, weights: NDArray[np.integer]) -> dict[str, I
     seconds = np.bincount(calls.image, calls.detect_ms / 1000, images).astype(np.float64)
     p50, p90 = weighted_quantiles(calls.detect_ms, calls.image, weights, (0.5, 0.9))
     samples = {"p50_ms": p50, "p90_ms": p90, "images_per_second": Ratio(times, seconds)(weights)}
-    return {name: percentile_interval(getattr(calls.summary, name), one) for name, one in samples.items()}
+    error, freedom = _between_processes(calls, images)
+    # evenly spaced quantiles stand for the draws of t: those of the images are random already
+    draws = (np.arange(len(weights)) + 0.5) / len(weights)
+    moved = np.exp(error * student_t(freedom, draws)) if freedom else 1.0
+    return {name: percentile_interval(getattr(calls.summary, name), one * moved) for name, one in samples.items()}
+
+
+def _between_processes(calls: Calls, images: int) -> tuple[float, float]:
+    rounds, number = np.unique(calls.round, return_inverse=True)
+    logs = np.full((len(rounds), images), np.nan)
+    logs[number, calls.image] = np.log(calls.detect_ms)
+    everywhere = logs[:, ~np.isnan(logs).any(axis=0)]
+    return process_error(everywhere, np.ones(everywhere.shape[1])) if everywhere.size else (math.nan, 0.0)

@@ -210,5 +210,7 @@ def _rank(row: Row, primary: str) -> tuple[bool, float, float, str]:
 def calls_of(timings: pd.DataFrame, image_ids: Sequence[str]) -> Calls:
     """Lay the timed calls out; those of images that are not among `image_ids` are dropped, as their boxes are."""
     place = pd.Index(image_ids).get_indexer(pd.Index(timings["image_id"]))
-    detect_ms = timings["detect_ms"].to_numpy(dtype=np.float64)[place >= 0]
-    return Calls(place[place >= 0].astype(np.int64), detect_ms, summarise(detect_ms))
+    known = timings[place >= 0]
+    image, detect_ms = place[place >= 0].astype(np.int64), known["detect_ms"].to_numpy(dtype=np.float64)
+    summary = summarise(detect_ms, len(np.unique(image)))
+    return Calls(image, known["round"].to_numpy(dtype=np.int64), detect_ms, summary)

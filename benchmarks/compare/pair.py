@@ -290,7 +290,7 @@ def _differences(words: str, base: Mapping[str, Any], head: Mapping[str, Any]) -
 
 
 def _summary(ms: NDArray[np.float64] | None) -> LatencySummary | None:
-    return None if ms is None else summarise(ms[~np.isnan(ms)])
+    return None if ms is None else summarise(ms[~np.isnan(ms)], ms.shape[1])
 
 
 def _no_difference(value: float) -> Interval:

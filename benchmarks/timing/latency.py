@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from ...errors import UsageError
 from ..resampling.bootstrap import uniform
 
-SAMPLES_FOR_P99 = 1000
-"""A percentile p is worth printing from n >= 10 / (1 - p) on: ten samples beyond it."""
+IMAGES_FOR_P99 = 1000
+"""A percentile p is worth printing from n >= 10 / (1 - p) images on: ten beyond it. Calling one again adds none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class LatencySummary:
         n: samples.
         p50_ms: median, the primary figure; nan without samples, as p90_ms and mean_ms are.
         p90_ms: 90th percentile.
-        p99_ms: 99th percentile, or None below 1,000 samples, where one outlier would decide it.
+        p99_ms: 99th percentile, or None below 1,000 images, where one costly image would decide it.
         mean_ms: arithmetic mean.
         images_per_second: n images over the sum of the samples, one call after the other; nan without samples.
         max_ms: the slowest sample, nan without samples. No sample is left out, here or above.
@@ -40,8 +40,12 @@ class LatencySummary:
     max_ms: float
 
 
-def summarise(samples_ms: ArrayLike) -> LatencySummary:
+def summarise(samples_ms: ArrayLike, images: int | None = None) -> LatencySummary:
     """Summarise samples (n,) in milliseconds, in any order.
+
+    Args:
+        samples_ms: of each call.
+        images: how many different ones were called; by default each call had its own.
 
     Raises:
         UsageError: on samples that are not a flat list of finite numbers above zero.
@@ -64,7 +68,7 @@ def summarise(samples_ms: ArrayLike) -> LatencySummary:
         n=len(samples),
         p50_ms=p50,
         p90_ms=p90,
-        p99_ms=p99 if len(samples) >= SAMPLES_FOR_P99 else None,
+        p99_ms=p99 if (len(samples) if images is None else images) >= IMAGES_FOR_P99 else None,
         mean_ms=mean,
         images_per_second=1000.0 / mean,
         max_ms=float(samples.max()),

@@ -49,8 +49,23 @@ def round_error(logs: Logs, weights: NDArray[np.float64], *, paired: bool) -> tu
     found = _welch(logs, weights)
     if not paired:
         return found
-    pairs = math.sqrt(float(_levels(head - base, weights).var(ddof=1)) / rounds), rounds - 1.0
-    return min(pairs, found, key=lambda one: one[0] * float(student_t(one[1])))
+    return min(process_error(head - base, weights), found, key=lambda one: one[0] * float(student_t(one[1])))
+
+
+def process_error(logs: NDArray[np.float64], weights: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the standard error that the scatter between processes leaves in the mean of rounds, and its degrees.
+
+    Args:
+        logs: log milliseconds (rounds, images) of one side, or the differences of two.
+        weights: as in `round_error`.
+
+    Returns:
+        (nan, 0) for a single round.
+    """
+    rounds = len(logs)
+    if rounds < 2:
+        return math.nan, 0.0
+    return math.sqrt(float(_levels(logs, weights).var(ddof=1)) / rounds), rounds - 1.0
 
 
 def same_code_noise(logs: Logs, weights: NDArray[np.float64], error: float, freedom: float) -> float:

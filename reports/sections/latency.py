@@ -19,7 +19,7 @@ from ..figures.latency import DOTS, latency_strips, strips
 from ..figures.svg import wide_and_narrow
 from ..values.grids import Grid, GridCell, Heading
 from ..values.numbers import NONE, between_brief, brief, number_of, row_label
-from ..values.table import floor_sentence
+from ..values.table import floor_sentence, latency_scope
 from .base import Page, Section
 
 ORDER = 50
@@ -65,12 +65,14 @@ class LatencySection:
 
     Attributes:
         costs: a row for each detector: whole call, stages, cost model, cold start.
+        intervals: what the intervals of whole calls hold for.
         unknown: why terms of a cost model cannot be told, and of which detectors that holds.
         conditions: of each detector.
         not_timed: detectors with a result and no latency.
     """
 
     costs: Grid
+    intervals: str
     unknown: Sequence[tuple[str, str]]
     conditions: Sequence[Conditions]
     not_timed: Sequence[str]
@@ -116,6 +118,7 @@ def latency_section(summary: Summary) -> LatencySection | None:
             unknown.setdefault(timing.cost.note, []).append(row_label(row))
     return LatencySection(
         costs=_costs(timed),
+        intervals=latency_scope(summary.rows),
         unknown=[(note, "; ".join(labels)) for note, labels in unknown.items()],
         conditions=[_conditions(row, timing) for row, timing in timed],
         not_timed=[row_label(row) for row in summary.rows if row.done and row.timing is None],

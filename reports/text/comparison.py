@@ -140,8 +140,8 @@ def scope(comparison: Comparison) -> str:
     return (
         f"Base {comparison.base}, head {comparison.head} ({how}), {comparison.dataset.name}, "
         f"{number_of(comparison.images, 'image')}. Differences are head less base with 95 % intervals: AP over "
-        f"{drawn.draws:,} resamples of the {drawn.unit}, time over rounds and images. What none of these images shows, up "
-        f"to {100 * unseen_share(comparison.images):.2g} % of others may."
+        f"{drawn.draws:,} resamples of the {drawn.unit}, time over rounds and images. What none of these images shows, "
+        f"up to {100 * unseen_share(comparison.images):.2g} % of others may."
     )
 
 

@@ -136,6 +136,16 @@ def floor_sentence(summary: Summary) -> str:
     )
 
 
+def latency_scope(rows: Sequence[Row]) -> str:
+    """Say what the intervals of latency hold for; empty where nothing was timed."""
+    rounds = [row.cell.rounds for row in rows if row.latency is not None]
+    if not rounds:
+        return ""
+    if min(rounds) > 1:
+        return "Those of latency are over images and processes."
+    return "Those of latency hold for these images, this process; with --rounds 3, for other processes too."
+
+
 def remarks(row: Row) -> str:
     """Say what a reader must know beside the numbers of a row."""
     cell, info = row.cell, row.cell.info

@@ -156,7 +156,8 @@ def test_a_float32_score_reaches_its_threshold_in_every_draw(tmp_path):
 
 def calls(*timed: tuple[int, float]) -> Calls:
     image, times = ([one[part] for one in timed] for part in (0, 1))
-    return Calls(np.array(image, np.int64), np.array(times, np.float64), summarise(times))
+    number = [image[:place].count(one) for place, one in enumerate(image)]
+    return Calls(np.array(image, np.int64), np.array(number, np.int64), np.array(times, np.float64), summarise(times))
 
 
 def samples_of(found: dict[str, Interval]) -> NDArray[np.float64]:
@@ -178,6 +179,33 @@ def test_latency_of_weighted_images(timed, weights, expected):
     found = latency_intervals(calls(*timed), np.array([weights]))
     of = summarise(expected)
     assert samples_of(found) == pytest.approx([of.p50_ms, of.p90_ms, of.images_per_second], abs=1e-12)
+
+
+@pytest.mark.parametrize(("rounds", "apart"), [(2, 0.015), (3, 0.005), (3, 0.05), (5, 0.015)])
+def test_latency_intervals_hold_what_other_processes_take(rounds, apart):
+    """Images that all take 20 ms, by processes that differ: nothing else moves the median or the mean from there."""
+    random = np.random.default_rng(rounds)
+    weights = draw_weights(30, draws=200, seed=1)
+    image, number = np.tile(np.arange(30), rounds), np.repeat(np.arange(rounds), 30)
+    held = []
+    for _ in range(300):
+        process = random.normal(0, apart, rounds)
+        ms = 20 * np.exp(process[number] + random.normal(0, 0.002, rounds * 30))
+        found = latency_intervals(Calls(image, number, ms, summarise(ms)), weights)
+        held += [
+            found[name].low <= truth <= found[name].high for name, truth in (("p50_ms", 20), ("images_per_second", 50))
+        ]
+    assert np.mean(held) >= 0.92
+
+
+def test_of_one_round_a_latency_interval_is_that_of_its_process():
+    ms = 20 * np.exp(np.random.default_rng(1).normal(0, 0.01, 60))
+    one = Calls(np.arange(60), np.zeros(60, np.int64), ms, summarise(ms))
+    again = Calls(np.tile(np.arange(60), 2), np.repeat([0, 1], 60), np.append(ms, ms * 1.02), summarise(ms))
+    weights = draw_weights(60, draws=200, seed=1)
+    narrow, wide = (latency_intervals(calls, weights)["p50_ms"] for calls in (one, again))
+    assert narrow.high / narrow.low < 1.02
+    assert wide.high / wide.low > 1.1
 
 
 @pytest.mark.parametrize(("timed", "weights"), [([], [1, 1]), ([(0, 5.0)], [0, 2])], ids=["no call", "none drawn"])

@@ -193,13 +193,35 @@ def test_a_drift_seen_in_one_round_is_no_certain_one(tmp_path, rounds, hedged):
     assert section.conditions[0].drift.endswith("may be costlier") is hedged
 
 
-def test_p99_stands_where_calls_suffice_and_is_a_dash_beside_it(tmp_path):
+def test_p99_stands_where_images_suffice_and_is_a_dash_beside_it(tmp_path):
     run = make_run(tmp_path)
     add_timed(run, "many", slower=[1.0] * 42)
     add_timed(run, "few")
-    section = section_of(run)
+    assert "whole call, ms: p99" not in costs_of(section_of(run), "many"), "1,008 calls of 24 images"
+    summary = summarise_run(run, Resampling(draws=50))
+    rows = [
+        replace(row, latency=replace(row.latency, p99_ms=63.0 if row.cell.spec == "many" else None))
+        for row in summary.rows
+    ]
+    section = latency_section(replace(summary, rows=rows))
+    assert section is not None
     assert float(costs_of(section, "many")["whole call, ms: p99"][0]) == pytest.approx(63, rel=0.05)
     assert costs_of(section, "few")["whole call, ms: p99"][0] == NONE
+
+
+@pytest.mark.parametrize(
+    ("rounds", "words"),
+    [((1,), "these images, this process"), ((2, 1), "these images, this process"), ((2, 3), "images and processes")],
+    ids=str,
+)
+def test_what_the_intervals_of_latency_hold_for_is_said(tmp_path, rounds, words):
+    run = make_run(tmp_path)
+    for number, count in enumerate(rounds):
+        add_timed(run, f"m{number}", slower=[1.0] * count)
+    section, summary = section_of(run), summarise_run(run, Resampling(draws=5))
+    assert words in section.intervals
+    text = Page(render(summary, analyse(summary, Resampling(draws=5)))).sections["latency"]
+    assert section.intervals in " ".join(text.split())
 
 
 def test_a_run_without_latency_has_no_section(tmp_path):
