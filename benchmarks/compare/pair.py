@@ -27,7 +27,7 @@ from ..store.truth import Truth
 from ..timing.change import LatencyChange, latency_change
 from ..timing.latency import LatencySummary, summarise
 from .detections import DetectionChange, detection_change
-from .turns import FEWEST_TURNS, rounds_in_turn
+from .turns import latency_of_runs
 
 RATES = ("precision", "recall", "false_alarms_per_image")
 _SAME_MACHINE = ("machine", "system", "memory_gb", "boot")
@@ -127,7 +127,7 @@ class CellComparison:
         head_latency: of all calls of the head.
         changed: inputs that differ.
         indicative: why the latencies do not compare; empty where they do, or where there are none.
-        in_turn: whether the rounds that `latency` is of were measured in turn; see `rounds_in_turn`.
+        in_turn: whether the rounds that `latency` is of were measured in turn; see `latency_of_runs`.
     """
 
     base: StoredCell
@@ -191,11 +191,11 @@ class CellComparer:
         sides = _Scored(self._truth, base), _Scored(self._truth, head)
         latency = None
         if base.ms is not None and head.ms is not None:
-            times = base.ms, head.ms
-            if not paired and len(turns := _turns(base, head)) >= FEWEST_TURNS:
-                rows = np.array(turns).T
-                times, paired = (base.ms[rows[0]], head.ms[rows[1]]), True
-            latency = latency_change(*times, again, paired=paired, seed=self._seed)
+            if paired:
+                latency = latency_change(base.ms, head.ms, again, paired=True, seed=self._seed)
+            else:
+                started = base.cell.rounds_started, head.cell.rounds_started
+                latency, paired = latency_of_runs(base.ms, head.ms, *started, seed=self._seed)
         return CellComparison(
             base=base.cell,
             head=head.cell,
@@ -249,14 +249,6 @@ class _Scored:
 
     def on(self, name: str) -> ListScore:
         return self._scores.overall if name == "overall" else self._scores.lists[name]
-
-
-def _turns(base: Measured, head: Measured) -> list[tuple[int, int]]:
-    """Return rows of the times of both sides that were measured in turn."""
-    for side in (base, head):
-        if side.ms is None or len(side.cell.rounds_started) != len(side.ms):
-            return []
-    return rounds_in_turn(base.cell.rounds_started, head.cell.rounds_started)
 
 
 def changed_inputs(base: Measured, head: Measured) -> tuple[Change, ...]:

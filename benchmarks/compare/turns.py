@@ -4,8 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-FEWEST_TURNS = 2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..timing.change import LatencyChange, latency_change
+
+_FEWEST_TURNS = 2
 """One round of each tells nothing of the noise between processes."""
+
+
+def latency_of_runs(
+    base: NDArray[np.float64],
+    head: NDArray[np.float64],
+    base_started: Sequence[float | None],
+    head_started: Sequence[float | None],
+    *,
+    seed: int = 0,
+) -> tuple[LatencyChange, bool]:
+    """Compare two runs by their rounds in turn, or by all rounds where fewer than two pairs were.
+
+    Args:
+        base: float64 (rounds, images), milliseconds.
+        head: the same of the other run.
+        base_started: when each round began; of another length than `base` where that is not known.
+        head_started: the same of the other run.
+        seed: as in `latency_change`.
+
+    Returns:
+        The change, and whether it is of rounds in turn.
+    """
+    known = len(base) == len(base_started) and len(head) == len(head_started)
+    turns = rounds_in_turn(base_started, head_started) if known else []
+    if len(turns) < _FEWEST_TURNS:
+        return latency_change(base, head, seed=seed), False
+    rows = np.array(turns)
+    return latency_change(base[rows[:, 0]], head[rows[:, 1]], paired=True, seed=seed), True
 
 
 def rounds_in_turn(base: Sequence[float | None], head: Sequence[float | None]) -> list[tuple[int, int]]:

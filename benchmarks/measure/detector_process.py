@@ -6,6 +6,7 @@ Whatever the detector does (raise, abort, hang, eat memory) reaches the caller a
 from __future__ import annotations
 
 import contextlib
+import math
 import mmap
 import os
 import signal
@@ -65,6 +66,8 @@ class Answer:
         stages_ms: pre, inference and post, where the adapter can tell.
         peak_rss_mb: the child's largest resident memory so far.
         device_memory_mb: its largest device memory so far, where the library can tell.
+        queued_ms: how long its threads could have run during the call and had no core; nan where the system does not
+            tell. A detector that waits for something else does not queue.
     """
 
     detections: Detections
@@ -73,6 +76,7 @@ class Answer:
     stages_ms: tuple[float, float, float] | None
     peak_rss_mb: float
     device_memory_mb: float | None
+    queued_ms: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)

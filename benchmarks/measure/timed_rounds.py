@@ -208,7 +208,8 @@ class CellRun:
                 answer = child.detect(image)
                 found = answer.detections
                 same = _equal(found, first.detections.above(self._threshold(number)))
-                repeat = Repeat(number, name, answer.detect_ms, answer.cpu_ms, answer.stages_ms, len(found), same)
+                spent = answer.detect_ms, answer.cpu_ms, answer.stages_ms
+                repeat = Repeat(number, name, *spent, len(found), same, answer.queued_ms)
                 self._content.see_memory(answer.peak_rss_mb, answer.device_memory_mb)
         except WorkerError as error:
             failure = str(error)
@@ -270,7 +271,8 @@ class CellRun:
     def _keep(self, name: str, answer: Answer, image: RGBImage) -> None:
         pixels = image.shape[0] * image.shape[1]
         found = answer.detections
-        record = ImageRecord(name, found, answer.detect_ms, pixels, answer.cpu_ms, answer.stages_ms)
+        spent = answer.cpu_ms, answer.stages_ms, answer.queued_ms
+        record = ImageRecord(name, found, answer.detect_ms, pixels, *spent)
         if self._untimed:
             # what it takes at the floor is not what it takes as it is used
             record = ImageRecord(name, found, math.nan, pixels)

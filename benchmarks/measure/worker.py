@@ -12,6 +12,7 @@ Messages out: ("hello", PROTOCOL) · ("loaded", report) · ("found", boxes, scor
 from __future__ import annotations
 
 import contextlib
+import math
 import mmap
 import os
 import sys
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from ...detectors import Detector, RGBImage
 
 
-PROTOCOL = 3
+PROTOCOL = 4
 """Version of these messages: the child may be another installed version of facebench."""
 
 
@@ -111,11 +112,13 @@ def _answer(detector: Detector, image: RGBImage) -> tuple[Any, ...]:
     # a third party's detector may do without the constructor of its base
     clock = getattr(detector, "clock", None) or StageClock()
     try:
+        queued = _queued_ns()
         cpu = time.process_time_ns()
         began = clock.start()
         found: object = detector.detect(image)
         end = time.perf_counter_ns()
         cpu = time.process_time_ns() - cpu
+        queued = max(_queued_ns() - queued, 0.0)  # a thread that ends takes its share along
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, the parent is told of it
         return ("raised", _explain(error))
     if not isinstance(found, Detections):
@@ -124,6 +127,7 @@ def _answer(detector: Detector, image: RGBImage) -> tuple[Any, ...]:
     measured = {
         "detect_ms": (end - began) / 1e6,
         "cpu_ms": cpu / 1e6,
+        "queued_ms": queued / 1e6,
         "stages_ms": stages and (stages.pre / 1e6, stages.inference / 1e6, stages.post / 1e6),
         "peak_rss_mb": _peak_memory_mb(),
         "device_memory_mb": detector.device_memory_mb(),
@@ -151,6 +155,18 @@ def _view(arena: mmap.mmap, height: int, width: int) -> RGBImage:
     import numpy as np
 
     return np.frombuffer(arena, dtype=np.uint8, count=height * width * 3).reshape(height, width, 3)
+
+
+def _queued_ns() -> float:
+    """Return how long threads of this process could have run and had no core so far; nan where Linux does not tell."""
+    total = 0
+    try:
+        for task in os.listdir("/proc/self/task"):  # noqa: PTH208
+            with open(f"/proc/self/task/{task}/schedstat", encoding="ascii") as told:  # noqa: PTH123
+                total += int(told.read().split()[1])
+    except (OSError, ValueError, IndexError):
+        return math.nan
+    return float(total)
 
 
 def _peak_memory_mb() -> float:

@@ -32,6 +32,7 @@ class ImageRecord:
         pixels: of the image, before any resizing.
         cpu_ms: processor time of the call; nan where it was not measured.
         stages_ms: pre, inference and post, where the adapter can tell.
+        queued_ms: how long it could have run and had no core; nan where that is not known.
     """
 
     image_id: str
@@ -40,6 +41,7 @@ class ImageRecord:
     pixels: int
     cpu_ms: float = math.nan
     stages_ms: tuple[float, float, float] | None = None
+    queued_ms: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Repeat:
         stages_ms: pre, inference and post, where the adapter can tell.
         detections: how many were found.
         same: whether they equal those of the first round, bit by bit.
+        queued_ms: how long it could have run and had no core; nan where that is not known.
     """
 
     round: int
@@ -63,6 +66,7 @@ class Repeat:
     stages_ms: tuple[float, float, float] | None
     detections: int
     same: bool
+    queued_ms: float = math.nan
 
 
 @dataclass(slots=True)
@@ -206,6 +210,7 @@ class Journal:
             "pixels": record.pixels,
             "cpu_ms": record.cpu_ms,
             "stages_ms": record.stages_ms,
+            "queued_ms": record.queued_ms,
             "peak_rss_mb": round(peak_rss_mb, 1),
             "device_memory_mb": device_memory_mb,
             "boxes": _encode(found.boxes),
@@ -299,6 +304,7 @@ def _record(event: Mapping[str, Any]) -> ImageRecord:
         event["pixels"],
         event.get("cpu_ms", math.nan),
         _stages(event),
+        event.get("queued_ms", math.nan),
     )
 
 

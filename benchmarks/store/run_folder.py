@@ -8,7 +8,7 @@ faces.parquet                one row per annotated face: image_id, x1, y1, x2, y
 cells/<spec>-<key>/
     journal.jsonl            one line per image while the cell runs; what is lost with a crash is the last line at most
     detections.parquet       one row per detection: image_id, x1, y1, x2, y2, score, landmark columns
-    timings.parquet          one row per call: image_id, round (0 first), order, detect_ms, cpu_ms, pre_ms,
+    timings.parquet          one row per call: image_id, round (0 first), order, detect_ms, cpu_ms, queued_ms, pre_ms,
                              inference_ms, post_ms (NaN where the adapter cannot tell), pixels, detections
     worker.log               what the child printed last
 previews/                    a few images for the report, small
@@ -179,7 +179,7 @@ class RunFolder:
     def timings(self, cell: StoredCell) -> pd.DataFrame:
         """One row per call of a finished cell, in the order measured; see the module for the columns."""
         table = self._read(self.cell_path(cell) / "timings.parquet")
-        missing = {"round": 0, **dict.fromkeys(("cpu_ms", *_STAGES), np.nan)}
+        missing = {"round": 0, **dict.fromkeys(("cpu_ms", "queued_ms", *_STAGES), np.nan)}
         return table.assign(**{name: value for name, value in missing.items() if name not in table})
 
     def write_cell(self, cell: StoredCell, records: Sequence[ImageRecord], repeats: Sequence[Repeat] = ()) -> None:
@@ -215,14 +215,14 @@ class RunFolder:
                 content.records[name] = ImageRecord(
                     name, _detections_of(rows.get(name)), math.nan, int(width) * int(height)
                 )
-        for name, number, detect_ms, cpu_ms, *stages, count in timings[
-            ["image_id", "round", "detect_ms", "cpu_ms", *_STAGES, "detections"]
+        for name, number, detect_ms, cpu_ms, queued_ms, *stages, count in timings[
+            ["image_id", "round", "detect_ms", "cpu_ms", "queued_ms", *_STAGES, "detections"]
         ].itertuples(index=False):
             known = None if np.isnan(stages).any() else (stages[0], stages[1], stages[2])
             if number >= cell.rounds:
                 continue  # of a round that the cell does not have yet: a kill came between its tables and run.json
             # whether it was the same is counted in the cell already
-            content.repeats.append(Repeat(number, name, detect_ms, cpu_ms, known, count, True))
+            content.repeats.append(Repeat(number, name, detect_ms, cpu_ms, known, count, True, queued_ms))
         return content
 
     def _read(self, path: Path) -> pd.DataFrame:
@@ -289,6 +289,7 @@ def _timings_table(records: Sequence[ImageRecord], repeats: Sequence[Repeat]) ->
             "order": np.arange(len(calls)),
             "detect_ms": np.array([call.detect_ms for *_, call in calls], dtype=np.float64),
             "cpu_ms": np.array([call.cpu_ms for *_, call in calls], dtype=np.float64),
+            "queued_ms": np.array([call.queued_ms for *_, call in calls], dtype=np.float64),
             **{name: stages[:, column] for column, name in enumerate(_STAGES)},
             "pixels": np.array([pixels[call.image_id] for *_, call in calls], dtype=np.int64),
             "detections": np.array([count for _, count, _ in calls], dtype=np.int64),

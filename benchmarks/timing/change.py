@@ -5,8 +5,8 @@ even that out. A whole process is faster or slower than the next by half a perce
 its neighbours do), and no number of calls within it evens *that* out: only further processes do. A round is therefore
 a fresh process on each side, and the rounds are the sample; see `round_noise`.
 
-The time of an image is the geometric mean over rounds, so that one slow call counts little. Two ratios are judged,
-since each is blind where the other sees:
+The time of an image is the geometric mean over rounds, in which a call counts at most three times the median of its
+image: that machines stall now and then is no news. Two ratios are judged, since each is blind where the other sees:
 
 - the *median* over images of the ratio of head to base: what happens to a usual image, whatever it weighs. A slowdown
   of fewer than about 40 % of the images does not move it. Its interval adds where the median of all images may lie,
@@ -34,7 +34,9 @@ from .latency import median_draws
 from .round_noise import round_error, same_code_noise, student_t
 
 DRAWS = 2000
+_LARGEST_STALL = 3.0
 _FEWEST_EFFECTIVE = 3.0
+"""Fewer effective images than this would give an interval that nobody can use; as many already give a wide one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,7 @@ def latency_change(
         unknown = TimeRatio(Interval(math.nan, math.nan, math.nan, CONFIDENCE, 0), math.nan, 0.0)
         return LatencyChange(unknown, unknown, math.nan, None, rounds, 0, len(measured))
     logs = [np.log(side[:, measured]) for side in sides]
+    logs = [np.minimum(side, np.median(side, axis=0) + math.log(_LARGEST_STALL)) for side in logs]
     old, new = (side.mean(axis=0) for side in logs[:2])
     # the unit does not matter, and times of a wrong clock must not overflow
     costs = [np.exp(one - old.max()) for one in (old, new)]

@@ -15,7 +15,7 @@ from .latency import median_draws
 
 STAGES = ("pre_ms", "inference_ms", "post_ms")
 SHARED_CORE = 0.97
-"""Below this share of processor time in wall time, one thread on the CPU did not have its core for itself."""
+"""Below this share of its core, one thread on the CPU did not have it for itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,8 @@ class LatencyDetails:
         processor_share: processor time of all threads over wall time, of all calls together; nan where not measured.
         rounds_p50_ms: median of each round, each from a fresh process.
         max_ms: the slowest call.
+        core_share: share of the wall time in which it did not queue for its core: it ran, or waited for something of
+            its own. Where queueing was not measured, `processor_share`, which takes any waiting for queueing.
         shared_core: whether something else ran on the core of a cell with one thread on the CPU.
     """
 
@@ -39,6 +41,7 @@ class LatencyDetails:
     processor_share: float
     rounds_p50_ms: tuple[float, ...]
     max_ms: float
+    core_share: float
     shared_core: bool
 
     @property
@@ -49,7 +52,7 @@ class LatencyDetails:
         if self.drift.flagged and len(self.rounds_p50_ms) > 1:
             found.append(f"latency drifted {self.drift.change.value:.2f}×")
         if self.shared_core:
-            found.append(f"had {self.processor_share:.0%} of its core")
+            found.append(f"had {self.core_share:.0%} of its core")
         return found
 
     @property
@@ -62,7 +65,7 @@ class LatencyDetails:
         low = high = 1.0
         if self.drift.flagged and len(self.rounds_p50_ms) > 1:
             low, high = sorted((self.drift.change.value, 1 / self.drift.change.value))
-        return (low * self.processor_share if self.shared_core else low), high
+        return (low * self.core_share if self.shared_core else low), high
 
 
 def latency_details(timings: pd.DataFrame, *, one_thread_on_cpu: bool, seed: int = 0) -> LatencyDetails:
@@ -85,7 +88,10 @@ def latency_details(timings: pd.DataFrame, *, one_thread_on_cpu: bool, seed: int
     else:
         expected = cost.predict(timings["pixels"].to_numpy(np.float64) / 1e6, timings["detections"].to_numpy())
     expected = np.where(expected > 0, expected, np.nan)
-    share = float(timings["cpu_ms"].sum(min_count=1) / timings["detect_ms"].sum())
+    share, queued = (
+        float(timings[name].sum(min_count=1) / timings["detect_ms"].sum()) for name in ("cpu_ms", "queued_ms")
+    )
+    core_share = share if math.isnan(queued) else 1 - queued
     return LatencyDetails(
         cost=cost,
         drift=drift(timings["detect_ms"].to_numpy(), expected, seed=seed),
@@ -93,7 +99,8 @@ def latency_details(timings: pd.DataFrame, *, one_thread_on_cpu: bool, seed: int
         processor_share=share,
         rounds_p50_ms=tuple(rounds.tolist()),
         max_ms=float(timings["detect_ms"].max()),
-        shared_core=one_thread_on_cpu and math.isfinite(share) and share < SHARED_CORE,
+        core_share=core_share,
+        shared_core=one_thread_on_cpu and math.isfinite(core_share) and core_share < SHARED_CORE,
     )
 
 

@@ -27,6 +27,7 @@ def table(rounds: int = 1, **changes) -> pd.DataFrame:
                     "round": number,
                     "detect_ms": ms,
                     "cpu_ms": ms,
+                    "queued_ms": np.nan,
                     "pre_ms": ms / 3,
                     "inference_ms": ms / 2,
                     "post_ms": ms / 6,
@@ -83,6 +84,17 @@ def test_a_shared_core_is_told_where_it_can_be_seen(one_thread, shared):
     assert half.shared_core == shared and half.processor_share == pytest.approx(0.5)
     assert bool(half.warnings) == shared
     assert half.noise == pytest.approx((0.5 if shared else 1.0, 1.0)), "sharing only slows"
+
+
+@pytest.mark.parametrize(("queued", "remarks"), [(0.0, []), (0.01, []), (0.3, ["had 70 % of its core"])])
+def test_waiting_is_not_sharing_where_queueing_is_known(queued, remarks):
+    """The processor worked for half of the time; what it missed is a wait, unless the detector queued for its core."""
+    found = latency_details(
+        table(cpu_ms=lambda whole: whole["cpu_ms"] / 2, queued_ms=lambda whole: whole["detect_ms"] * queued),
+        one_thread_on_cpu=True,
+    )
+    assert [warning.replace("%", " %") for warning in found.warnings] == remarks
+    assert found.noise == pytest.approx((1 - queued if remarks else 1.0, 1.0))
 
 
 def test_what_was_not_measured_is_not_made_up():
