@@ -7,12 +7,16 @@ import os
 import sys
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import pytest
 from facebench.tests.support import two_runs
 from facebench.tests.support.paths import SUPPORT
 from facebench.tests.support.two_runs import found, times, two
 
 SLOWER, LOSS, WITHIN_NOISE = {"ms": times(factor=1.3, seed=5)}, {"boxes": found(range(20))}, {"boxes": found([4])}
+
+LARGEST = np.isin(np.arange(40), times(1, seed=1)[0].argsort()[-12:])
+A_THIRD_TWICE = {"ms": times(seed=5) * np.where(LARGEST, 2.0, 1.0)}
 
 
 @pytest.mark.parametrize(
@@ -27,6 +31,7 @@ SLOWER, LOSS, WITHIN_NOISE = {"ms": times(factor=1.3, seed=5)}, {"boxes": found(
         (WITHIN_NOISE, [], 3, "Inconclusive: these measurements can neither show nor rule out a loss"),
         (WITHIN_NOISE, ["--inconclusive-ok"], 0, "Inconclusive"),
         (LOSS, ["--inconclusive-ok"], 1, "Fail"),
+        (A_THIRD_TWICE, [], 1, "FAIL haar, latency: p50 1.0"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -35,6 +40,22 @@ def test_the_gate_says_it_in_words_and_in_its_exit_code(facebench, tmp_path, hea
     got, out, err = facebench("gate", base.path, changed.path, *options)
     assert got == code, err
     assert words in out
+
+
+@pytest.mark.parametrize("slower", [1.1, 1.3, 1.46])
+def test_one_round_in_turn_does_not_make_up_for_rounds_at_once(facebench, tmp_path, slower):
+    """Five rounds of base, then five of head on a machine that grew slower, then one of each: nothing changed."""
+    machine = np.array([1.0] * 5 + [slower] * 7)[:, None]
+    base, head = [0, 1, 2, 3, 4, 10], [5, 6, 7, 8, 9, 11]
+    changed = two(
+        tmp_path,
+        base={"ms": times(6, seed=1) * machine[base], "rounds_started": base, "rounds": 6},
+        head={"ms": times(6, seed=2) * machine[head], "rounds_started": head, "rounds": 6},
+    )
+    code, out, _ = facebench("gate", *(run.path for run in changed))
+    told = " ".join(out.split())
+    assert code == 3 and "measured one after the other" in told
+    assert "(facebench run --rounds 7 and --rounds 7, then 8 and 8, …)" in told
 
 
 def test_the_gate_writes_markdown_junit_and_json(facebench, tmp_path):

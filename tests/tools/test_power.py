@@ -15,7 +15,7 @@ GATES = 4
 def test_the_same_code_never_fails_and_changes_are_found(rounds: int) -> None:
     table = power.latency_rows(GATES, seed=3, rounds=[rounds])
     assert len(table) == len(latency.NOISES) * len(power.WAYS)
-    for noise, _, way, same_fail, same_pass, all_fail, few_fail, third_fail in table:
+    for noise, way, same_fail, same_pass, all_fail, few_fail, third_fail in table:
         assert float(same_fail) == 0, (noise, way)
         if noise == "processes 1 % apart" and rounds > 2:
             assert min(map(float, (same_pass, all_fail, few_fail, third_fail))) >= 75, (noise, way)

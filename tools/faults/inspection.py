@@ -14,7 +14,7 @@ import pandas as pd
 
 from ...benchmarks.store.run_folder import RunFolder
 
-_DIFFERS = ("decode_ms", "detect_ms", "cpu_ms", "pre_ms", "inference_ms", "post_ms", "order")
+_DIFFERS = ("decode_ms", "detect_ms", "cpu_ms", "queued_ms", "pre_ms", "inference_ms", "post_ms", "order")
 """Columns that are times, and the order in which they were taken."""
 
 

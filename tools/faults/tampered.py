@@ -268,7 +268,9 @@ def _unfinished(folder: Path) -> Path:
     journal.open()
     for call in content.repeats:
         record = content.records[call.image_id]
-        timed = replace(record, detect_ms=call.detect_ms, cpu_ms=call.cpu_ms, stages_ms=call.stages_ms)
+        timed = replace(
+            record, detect_ms=call.detect_ms, cpu_ms=call.cpu_ms, stages_ms=call.stages_ms, queued_ms=call.queued_ms
+        )
         journal.image(timed, 1.0)
     journal.close()
     run_folder.put_cell(replace(cell, status="running", rounds=0))

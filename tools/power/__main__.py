@@ -25,17 +25,20 @@ WAYS = {"--interleave": latency.interleaved, "two runs in turn": latency.two_run
 
 
 def latency_rows(times: int, seed: int, rounds: Sequence[int] = ROUNDS) -> list[list[str]]:
-    """Return a row per noise, number of rounds and way: shares of verdicts, in per cent."""
+    """Return a row per noise and way: shares of verdicts in per cent, in every cell one per number of rounds."""
     rows = []
-    for name, count, way in itertools.product(latency.NOISES, rounds, WAYS):
+    for name, way in itertools.product(latency.NOISES, WAYS):
         cells = []
         for place, (change, slow) in enumerate(latency.CHANGES.items()):
-            random = np.random.default_rng([seed, count, place])
-            found = Counter(WAYS[way](random, latency.NOISES[name], slow, count).outcome for _ in range(times))
-            cells.append(_share(found["fail"], times))
-            if change == "same code":
-                cells.append(_share(found["pass"], times))
-        rows.append([name, str(count), way, *cells])
+            found = []
+            for count in rounds:
+                random = np.random.default_rng([seed, count, place])
+                found.append(
+                    Counter(WAYS[way](random, latency.NOISES[name], slow, count).outcome for _ in range(times))
+                )
+            outcomes = ("fail", "pass") if change == "same code" else ("fail",)
+            cells += [" / ".join(_share(one[outcome], times) for one in found) for outcome in outcomes]
+        rows.append([name, way, *cells])
     return rows
 
 
@@ -84,13 +87,16 @@ def main(
     """Print the power of the gate."""
     slower = [f"{name}: fail" for name in list(latency.CHANGES)[1:]]
     tables = [
-        _table(["noise", "rounds", "measured", "same code: fail", "pass", *slower], latency_rows(times, seed)),
+        _table(["noise", "measured", "same code: fail", "pass", *slower], latency_rows(times, seed)),
         _table(
             ["rounds, in the order measured", "machine from H on", "same code: fail", "pass"], order_rows(times, seed)
         ),
         _table(["images hold", "head loses", "of AP", *map(str, IMAGES)], accuracy_rows(times, seed)),
     ]
-    text = "\n\n".join(tables) + f"\n\nShares in per cent, of {times} gates each."
+    text = (
+        "\n\n".join(tables)
+        + f"\n\nPer cent of {times} gates each; of latency with {', '.join(map(str, ROUNDS))} rounds."
+    )
     typer.echo(text)
     if output is not None:
         output.write_text(text + "\n", encoding="utf-8")
