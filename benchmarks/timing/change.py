@@ -5,8 +5,9 @@ even that out. A whole process is faster or slower than the next by half a perce
 its neighbours do), and no number of calls within it evens *that* out: only further processes do. A round is therefore
 a fresh process on each side, and the rounds are the sample; see `round_noise`.
 
-The time of an image is the geometric mean over rounds, in which a call counts at most three times the median of its
-image: that machines stall now and then is no news. Two ratios are judged, since each is blind where the other sees:
+The time of an image is the geometric mean over rounds, in which a call counts at most three times what is usual for
+its image and round: that machines stall now and then is no news. Two ratios are judged, since each is blind where the
+other sees:
 
 - the *median* over images of the ratio of head to base: what happens to a usual image, whatever it weighs. A slowdown
   of fewer than about 40 % of the images does not move it. Its interval adds where the median of all images may lie,
@@ -109,8 +110,7 @@ def latency_change(
     if images == 0:
         unknown = TimeRatio(Interval(math.nan, math.nan, math.nan, CONFIDENCE, 0), math.nan, 0.0)
         return LatencyChange(unknown, unknown, math.nan, None, rounds, 0, len(measured))
-    logs = [np.log(side[:, measured]) for side in sides]
-    logs = [np.minimum(side, np.median(side, axis=0) + math.log(_LARGEST_STALL)) for side in logs]
+    logs = [_without_stalls(np.log(side[:, measured])) for side in sides]
     old, new = (side.mean(axis=0) for side in logs[:2])
     # the unit does not matter, and times of a wrong clock must not overflow
     costs = [np.exp(one - old.max()) for one in (old, new)]
@@ -125,6 +125,13 @@ def latency_change(
     median, total = figure(np.ones(images), _median_ratio), figure(costs[0], _total_ratio)
     p90 = float(np.percentile(costs[1], 90) / np.percentile(costs[0], 90))
     return LatencyChange(median, total, p90, max(floors, default=None), rounds, images, len(measured) - images)
+
+
+def _without_stalls(logs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Cut log times (rounds, images) where they are far above what image and round let expect."""
+    usual = np.median(logs, axis=0)
+    level = np.median(logs - usual, axis=1, keepdims=True)
+    return np.minimum(logs, usual + level + math.log(_LARGEST_STALL))
 
 
 def effective_number(influences: NDArray[np.float64]) -> float:

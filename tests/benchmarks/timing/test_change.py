@@ -218,6 +218,8 @@ def test_one_outlier_hardly_moves_anything() -> None:
     assert ends(other.median.ratio) == pytest.approx(ends(change.median.ratio), abs=0.004)
     assert other.floor == pytest.approx(change.floor, rel=0.1)
     assert latency_verdict(other, 0.05).outcome != "fail"
+    sides[1][0, 5] *= 1000
+    assert compared(sides, "again") == other, "beyond three times the usual it makes no difference how far"
 
 
 GRID = tuple(itertools.product((0.005, 0.02), (0.01, 0.05), (0.0, 0.1), (20, 130)))
