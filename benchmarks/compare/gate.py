@@ -141,8 +141,8 @@ def accuracy_verdict(change: AccuracyChange, max_ap_loss: float, *, identical: b
     it cannot hold: of n images without it, up to 3 / n of all may have it (the rule of three, see `unseen_share`), and
     cost that share of AP.
 
-    - *pass*: the detections are identical, or the interval of head less base begins at or above −max_ap_loss, with
-      what the unseen share could cost taken off;
+    - *pass*: the detections are identical, or the interval of head less base begins at or above −max_ap_loss, and so
+      does the difference with what the unseen share could cost taken off;
     - *fail*: the whole interval lies below −max_ap_loss;
     - *inconclusive*: neither, or fewer than six images with a face.
     """
@@ -168,7 +168,7 @@ def accuracy_verdict(change: AccuracyChange, max_ap_loss: float, *, identical: b
     if found.high < -max_ap_loss:
         return Verdict("fail", numbers)
     seen = f"no {'loss' if found.low >= 0 else 'loss beyond it'} seen on {count}; {may_differ}"
-    if found.low - unseen_share(change.images) * change.base >= -max_ap_loss:
+    if min(found.low, found.value - unseen_share(change.images) * change.base) >= -max_ap_loss:
         return Verdict("pass", f"{numbers}; {seen}")
     if found.low >= -max_ap_loss:
         numbers += f"; {seen}"
@@ -274,10 +274,8 @@ def _needed_images(change: AccuracyChange, max_ap_loss: float) -> int | None:
         if half <= max_ap_loss or max_ap_loss == 0:
             return None
         room = max_ap_loss
-    # unseen / n + half · √(images / n) = room, solved for √n
-    spread = half * math.sqrt(change.images)
-    root = (spread + math.sqrt(spread**2 + 4 * unseen * abs(room))) / (2 * abs(room))
-    return math.ceil(round(root**2, 6))
+    needed = max(change.images * (half / room) ** 2, unseen / abs(room))
+    return math.ceil(round(needed, 6))
 
 
 def _state(side: str, cell: StoredCell) -> str:

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from ...errors import UsageError
 from ..resampling.bootstrap import CONFIDENCE, Interval, percentile_interval
+from ..resampling.effective import effective_number
 from .latency import median_draws
 from .round_noise import round_error, same_code_noise, student_t
 
@@ -134,17 +135,6 @@ def _without_stalls(logs: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.minimum(logs, usual + level + math.log(_LARGEST_STALL))
 
 
-def effective_number(influences: NDArray[np.float64]) -> float:
-    """Return as how many equal ones influences (n,) count: (Σd²)² / Σd⁴; 0 where all are 0.
-
-    >>> effective_number(np.array([1.0, -1.0, 1.0])), effective_number(np.array([9.0, 0.1, 0.0])).__round__(2)
-    (3.0, 1.0)
-    """
-    squares = influences**2
-    fourth = float((squares**2).sum())
-    return float(squares.sum()) ** 2 / fourth if fourth else 0.0
-
-
 def _median_ratio(
     base: NDArray[np.float64], head: NDArray[np.float64], error: float, freedom: float, seed: int
 ) -> Interval:
@@ -167,7 +157,7 @@ def _total_ratio(
     by_rounds = error**2 if freedom else 0.0
     value, reach = math.log(head.sum() / base.sum()), 0.0
     if by_images + by_rounds > 0:
-        spent = by_images**2 / max(effective_number(influences), _FEWEST_EFFECTIVE)
+        spent = by_images**2 / max(float(effective_number(influences)), _FEWEST_EFFECTIVE)
         spent += by_rounds**2 / freedom if freedom else 0.0
         together = (by_images + by_rounds) ** 2 / spent if spent else freedom
         reach = math.sqrt(by_images + by_rounds) * float(student_t(together))

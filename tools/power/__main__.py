@@ -16,6 +16,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from ...benchmarks.compare.gate import Outcome
 from . import accuracy, latency
 
 ROUNDS = (2, 3, 6)
@@ -36,7 +37,7 @@ def latency_rows(times: int, seed: int, rounds: Sequence[int] = ROUNDS) -> list[
                 found.append(
                     Counter(WAYS[way](random, latency.NOISES[name], slow, count).outcome for _ in range(times))
                 )
-            outcomes = ("fail", "pass") if change == "same code" else ("fail",)
+            outcomes: Sequence[Outcome] = ("fail", "pass") if change == "same code" else ("fail",)
             cells += [" / ".join(_share(one[outcome], times) for one in found) for outcome in outcomes]
         rows.append([name, way, *cells])
     return rows
