@@ -151,7 +151,8 @@ def print_summary(summary: Summary, as_json: bool) -> None:
         typer.echo(f"note: {note}")
     typer.echo(
         "AP is exact (every distinct score a threshold) at IoU 0.5; p50 is one detect call. "
-        f"In brackets: 95 % intervals for other {summary.resampled.unit} of the kind. {latency_scope(summary.rows)}".rstrip()
+        f"In brackets: 95 % intervals for other {summary.resampled.unit} of the kind. "
+        f"{latency_scope(summary.rows)}"
     )
 
 
