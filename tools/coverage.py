@@ -24,7 +24,7 @@ from ..benchmarks.analysis.table import one_blas_thread
 from ..benchmarks.resampling.average_precision import CocoAP, ExactAP
 from ..benchmarks.resampling.bootstrap import Interval, Resampled, draw_weights, interval, resample
 from ..benchmarks.resampling.boxes import box_habit, hit_overlap, unbiased_average_precision
-from ..benchmarks.resampling.errors import analyse_errors, misses_by_group
+from ..benchmarks.resampling.errors import misses_by_group
 from ..benchmarks.resampling.official import OfficialAP
 from ..benchmarks.resampling.ranking import gap, tied_with_best
 from ..benchmarks.resampling.statistics import operating_ratios, share_of_faces
@@ -184,9 +184,6 @@ def _depth(
     yield "median IoU of hits", overlap.median
     habit = box_habit(matches, of.faces, boxes, counted, weights, score_threshold=THRESHOLD)
     yield "width of boxes", habit.width_ratio
-    errors = analyse_errors(matches, counted, weights, average_precision=hard)
-    for kind, cost in errors.kinds.items():
-        yield f"cost of {kind}", cost.delta_ap
     unbiased = unbiased_average_precision(
         matches, of.faces, boxes, counted, weights, score_threshold=THRESHOLD, average_precision=hard
     )

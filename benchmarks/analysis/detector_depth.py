@@ -21,17 +21,12 @@ from ..resampling.boxes import (
     unbiased_average_precision,
 )
 from ..resampling.effective import by_unit, effective_mass
-from ..resampling.errors import (
-    ErrorAnalysis,
-    GroupMisses,
-    analyse_errors,
-    misses_by_group,
-    threshold_choice_interval,
-)
+from ..resampling.errors import GroupMisses, misses_by_group, threshold_choice_interval
 from ..resampling.ranking import Gap
 from ..scoring import count
 from ..scoring.calibration import Calibration, calibration
 from ..scoring.coco import Overlaps, coco_overlaps
+from ..scoring.error_analysis import ErrorAnalysis, analyse_errors
 from ..scoring.slices import HEIGHT
 from ..scoring.sweep import CurveEnd, Sweep, curve_end, sweep
 from ..scoring.thresholds import ThresholdChoice, choose_threshold
@@ -159,7 +154,7 @@ class CellScorer:
             unbiased=unbiased_average_precision(
                 matches, truth.faces, boxes, counted, weights, score_threshold=threshold, average_precision=primary
             ),
-            errors=analyse_errors(matches, counted, weights, score_threshold=threshold, average_precision=primary),
+            errors=analyse_errors(matches, counted, score_threshold=threshold),
             misses={
                 name: misses_by_group(matches.face_offsets, counted, self._unfound, labels, weights)
                 for name, labels in self._miss_labels().items()

@@ -93,7 +93,7 @@ def pick(
             "--accept-noise"
         )
     threshold, target = _threshold(summary, winner, rule)
-    halves_choose = winners(on_halves, rule, reach(measured, rule, scatter=math.sqrt(2)))
+    halves_choose = winners(on_halves, rule, reach(measured, rule))
     on_draws, on_half_draws = shares(measured, found.chosen), shares(on_halves, halves_choose)
     beaten_by = _best_of_all(summary, metric, found, order, left_out)
     return {

@@ -5,10 +5,11 @@ differences on the same resamples, all pairs judged together (`resampling.rankin
 short of the best one's by as much as chance explains (its reach), and by no more than `Rule.most_given_up`, since few
 images distinguish nothing from anything.
 
-Stability says how often other images of the kind would choose the same. Each draw is judged by the same rule, with
-the accuracies and the latencies of that draw. On bootstrap draws, which are as large as the data set, the reach is that
-of the data set; on random halves, whose differences scatter more by the square root of two, it is longer by as much. A
-draw of halves without repetition scatters around the whole as much as a bootstrap draw does (Efron 1982, ch. 8).
+Stability says how often other images of the kind would choose the same. Each draw is judged by the same rule and the
+same reach, with the accuracies and the latencies of that draw. A random half of the images scatters around the whole
+as much as a bootstrap draw does (Efron 1982, ch. 8), but without repetition. In simulation the halves say 46 % where
+another sample of 130 images agrees in 33 %, and 96 % where all of 500 do: they are of the images on which the winner is
+ahead.
 """
 
 from __future__ import annotations
@@ -129,17 +130,16 @@ class Candidates:
     by_chance: _Floats
 
 
-def reach(candidates: Candidates, rule: Rule, *, scatter: float = 1.0) -> _Floats:
+def reach(candidates: Candidates, rule: Rule) -> _Floats:
     """Return by how much each detector may fall short of each other one and still be tied: float64 (k, k), from 0 on.
 
     Args:
         candidates: k detectors.
         rule: with a number for `tie`, that number stands everywhere.
-        scatter: how many times as much differences scatter where the reach is used; never beyond `most_given_up`.
     """
     if rule.tie is not None:
         return np.full_like(candidates.by_chance, rule.tie)
-    within: _Floats = np.clip(scatter * candidates.by_chance, 0, rule.most_given_up)
+    within: _Floats = np.clip(candidates.by_chance, 0, rule.most_given_up)
     return within
 
 

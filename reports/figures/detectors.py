@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...benchmarks.analysis.depth import Analysis, SliceScore
 from ...benchmarks.analysis.table import Summary
+from ...benchmarks.resampling.bootstrap import CONFIDENCE, Interval
 from ...benchmarks.scoring.error_analysis import Kind
 from ...benchmarks.scoring.slices import HEIGHT, SHARE
 from ..values.grids import Metric, analysed, is_few
@@ -98,12 +100,18 @@ def error_figure(summary: Summary, analysis: Analysis) -> RowFigure | None:
     found = analysed(summary, analysis)
     if not found:
         return None
+    shown = found[:MOST_ROWS]
     panels = [
-        Panel(_in_two_lines(title), [Dots("", [cell.errors.kinds[kind].delta_ap for _, cell in found[:MOST_ROWS]])])
+        Panel(_in_two_lines(title), [Dots("", [_alone(cell.errors.kinds[kind].delta_ap) for _, cell in shown])])
         for kind, title in ERRORS.items()
     ]
     what = f"What each kind of error costs in exact AP ({summary.primary})"
     return _figure([label for label, _ in found], panels, what, (len(panels), 2), "linear")
+
+
+def _alone(value: float) -> Interval:
+    """Return a number that has no interval."""
+    return Interval(value, math.nan, math.nan, CONFIDENCE, 0)
 
 
 def cost_figure(summary: Summary) -> RowFigure | None:

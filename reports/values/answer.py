@@ -56,8 +56,8 @@ def answer(summary: Summary) -> ReportAnswer:
         )
     stable = choice["stability"]
     notes = [
-        f"On {stable['same_on_halves']:.0%} of random halves of the images the same rule chooses it: so often would "
-        "half as many other images of the kind."
+        f"On {stable['same_on_halves']:.0%} of random halves of the images the same rule chooses it; on other "
+        "images of the kind it would do so rather less often."
     ]
     if choice["undecided"]:
         others = ", ".join(choice["undecided"])

@@ -7,7 +7,7 @@ from ....benchmarks.analysis.table import Summary
 from ...figures.detectors import ERRORS, error_figure
 from ...figures.svg import wide_and_narrow
 from ...values.grids import Grid, GridCell, Heading, analysed
-from ...values.numbers import between_signed, signed
+from ...values.numbers import signed
 from ..base import Page, Section
 
 ORDER = 100
@@ -25,6 +25,6 @@ def error_grid(summary: Summary, analysis: Analysis) -> Grid:
     rows = []
     for label, cell in analysed(summary, analysis):
         gains = [cell.errors.kinds[kind].delta_ap for kind in ERRORS]
-        rows.append((Heading(label), [GridCell(signed(gain.value), between_signed(gain)) for gain in gains]))
+        rows.append((Heading(label), [GridCell(signed(gain)) for gain in gains]))
     headings = [Heading(title) for title in ERRORS.values()]
     return Grid("detector", [("exact AP gained where fixed", headings)], rows)

@@ -134,9 +134,9 @@ def _describe(row: Row, primary: str, found: CellAnalysis) -> InDepth:
                 ERRORS[kind],
                 f"{cost.count:,}",
                 f"{cost.count_at_threshold:,}",
-                _signed_with_interval(cost.delta_ap),
+                signed(cost.delta_ap),
             )
-            for kind, cost in sorted(errors.kinds.items(), key=lambda item: _dearest(item[1].delta_ap.value))
+            for kind, cost in sorted(errors.kinds.items(), key=lambda item: _dearest(item[1].delta_ap))
         ],
         misses=[(name, lines) for name, groups in found.misses.items() if (lines := _misses(name, groups))],
         unfound=f"{errors.unfound_at_threshold:,} of {number_of(errors.faces, 'face')} not found at {at_threshold}",

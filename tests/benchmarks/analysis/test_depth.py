@@ -264,9 +264,7 @@ def test_recall_of_slices_is_read_at_the_operating_threshold(tmp_path, threshold
 
 
 def test_error_kinds(fair):
-    costs = {
-        kind: (cost.count, cost.count_at_threshold, cost.delta_ap.value) for kind, cost in fair.errors.kinds.items()
-    }
+    costs = {kind: (cost.count, cost.count_at_threshold, cost.delta_ap) for kind, cost in fair.errors.kinds.items()}
     assert costs == {
         "duplicate": (1, 1, pytest.approx(0)),
         # moved onto E it is the third hit among five boxes

@@ -22,9 +22,8 @@ from facebench.benchmarks.resampling.boxes import (
     unbiased_average_precision,
     weighted_quantiles,
 )
-from facebench.benchmarks.resampling.errors import analyse_errors, misses_by_group, threshold_choice_interval
+from facebench.benchmarks.resampling.errors import misses_by_group, threshold_choice_interval
 from facebench.benchmarks.scoring import ImageBoxes, Matches, count, exact_average_precision, match, operating_point
-from facebench.benchmarks.scoring.error_analysis import KINDS, fixed
 from facebench.benchmarks.scoring.localisation import box_bias, without_bias
 from facebench.benchmarks.scoring.sweep import sweep
 from facebench.benchmarks.scoring.thresholds import ThresholdChoice, choose_threshold
@@ -87,7 +86,6 @@ def resampled(images: list[Image], held: Held, weights: NDArray[np.integer]) -> 
     habit = box_habit(matches, faces, boxes, counted, weights, score_threshold=THRESHOLD)
     unbiased = unbiased_average_precision(matches, faces, boxes, counted, weights, score_threshold=0.2)
     groups: dict[str, dict[Any, Interval]] = {
-        "error": {kind: cost.delta_ap for kind, cost in analyse_errors(matches, counted, weights).kinds.items()},
         "bias": {name: getattr(habit, name) for name in BIAS},
         "overlap": {"mean": overlap.mean, "median": overlap.median},
         "gain": {iou: one.gain for iou, one in unbiased.items()},
@@ -122,7 +120,6 @@ def copied(originals: list[Image], held: Held, weights: list[int]) -> dict[str, 
     overlap = matches.plain_iou[verdicts(matches, counted).hit & (matches.scores >= THRESHOLD)]
     missed = unfound(matches, counted)
     return {
-        **{f"error {kind}": exact_ap(*fixed(matches, counted, (kind,))) - exact_ap(matches, counted) for kind in KINDS},
         **{f"bias {name}": getattr(bias, name) for name in BIAS},
         "overlap mean": float(overlap.mean()) if len(overlap) else math.nan,
         "overlap median": float(np.median(overlap)) if len(overlap) else math.nan,
@@ -259,7 +256,7 @@ def test_a_block_of_draws_is_as_good_as_all_of_them(draws_a_block: int, monkeypa
     together = resampled(images, held, weights)
     monkeypatch.setattr(resampling, "NUMBERS_PER_BLOCK", draws_a_block * len(images))
     in_blocks = resampled(images, held, weights)
-    assert {"error missed", "missed large"} <= together.keys()
+    assert {"gain 0.5", "missed large"} <= together.keys()
     for name, one in together.items():
         if name == "overlap mean":
             expected = pytest.approx((one.low, one.high), rel=1e-14, abs=0)
@@ -273,8 +270,6 @@ def test_an_average_precision_that_is_known_changes_nothing() -> None:
     faces, boxes, _, counted, matches, _ = laid_out(images)
     weights = draw_weights(len(images), draws=50)
     known = resample(ExactAP(matches, counted), weights)
-    errors = [analyse_errors(matches, counted, weights, average_precision=one) for one in (known, None)]
-    assert errors[0] == errors[1]
     unbiased = [
         unbiased_average_precision(matches, faces, boxes, counted, weights, average_precision=one)
         for one in (known, None)
@@ -290,9 +285,9 @@ def test_the_same_seed_gives_the_same_intervals_around_the_values() -> None:
     )
     assert first == again
     assert first != other
-    assert {"choice precision", "missed large", "error missed"} <= first.keys()
+    assert {"choice precision", "missed large", "gain 0.5"} <= first.keys()
     for name, one in first.items():
-        assert one.low < one.high or name == "error near_ignored", name
+        assert one.low < one.high, name
         assert one.low <= one.value <= one.high, name
 
 
@@ -301,18 +296,6 @@ def test_no_draws(images: list[Image]) -> None:
     held = Held.of(images)
     for one in resampled(images, held, draw_weights(len(images), draws=0)).values():
         assert (math.isnan(one.low), math.isnan(one.high), one.draws) == (True, True, 0)
-
-
-def test_a_kind_of_error_that_does_not_occur_costs_nothing_in_any_draw() -> None:
-    """AP scatters, the difference does not: both come from the same draws."""
-    images = [Image([A, B], [True, True], [A], [0.9]), Image([A], [True], [A], [0.8])] * 10
-    faces, boxes, scores, counted = oracle.to_arrays(images)
-    kinds = analyse_errors(match(faces, boxes, scores), counted, draw_weights(20, draws=300)).kinds
-    costs = {kind: cost.delta_ap for kind, cost in kinds.items()}
-    for kind in ("duplicate", "badly_placed", "near_ignored", "background"):
-        assert (costs[kind].value, costs[kind].low, costs[kind].high, costs[kind].draws) == (0.0, 0.0, 0.0, 300)
-    assert costs["missed"].value == pytest.approx(1 / 3)
-    assert 0.1 < costs["missed"].low < 1 / 3 < costs["missed"].high < 0.5
 
 
 def test_a_habit_that_all_boxes_share_has_no_width() -> None:
@@ -342,7 +325,6 @@ def by_name(scene: Scene, images: list[Image]) -> dict[str, Callable[[NDArray[np
     held = Held.of(images)
     faces, boxes, _, counted, matches, labels = scene
     return {
-        "errors": lambda w: analyse_errors(matches, counted, w),
         "habit": lambda w: box_habit(matches, faces, boxes, counted, w),
         "overlap": lambda w: hit_overlap(matches, counted, w),
         "unbiased": lambda w: unbiased_average_precision(matches, faces, boxes, counted, w),

@@ -206,7 +206,7 @@ def test_errors_are_those_of_the_analysis_in_figure_and_table(scored):
     assert figure is not None and figure.names == [heading.text for heading, _ in grid.rows] == ["good", "fair"]
     assert [panel.title.replace("\n", " ") for panel in figure.panels] == [one.text for one in grid.groups[0][1]]
     kinds = [analysis.cells[row.cell.key].errors.kinds for row in summary.rows]
-    drawn = {tuple(panel.dots[0].values) for panel in figure.panels}
+    drawn = {tuple(one.value for one in panel.dots[0].values) for panel in figure.panels}
     assert drawn <= {tuple(of[kind].delta_ap for of in kinds) for kind in kinds[0]}
     missed = figure.panels[0].dots[0].values
     assert missed[1].value > missed[0].value == 0

@@ -189,10 +189,9 @@ def test_each_detector_in_depth(summary, analysis):
     assert fair.headline.startswith("AP hard .333 (")
     assert dict(fair.operating)["false alarms per image"].startswith("0.75 (")
     assert dict(fair.operating)["precision"].startswith(".400 (")
-    costs = analysis.cells[str(summary.rows[1].cell.key)].errors.kinds
     assert [(line.name, line.count, line.gain) for line in fair.errors[:2]] == [
-        ("boxes on no face", "1", f"+.167 ({between_signed(costs['background'].delta_ap)})"),
-        ("badly placed boxes", "1", f"+.150 ({between_signed(costs['badly_placed'].delta_ap)})"),
+        ("boxes on no face", "1", "+.167"),
+        ("badly placed boxes", "1", "+.150"),
     ]
     assert [(line.group, line.faces, line.missed, line.share) for line in dict(fair.misses)["height in px"]] == [
         # the bounds of one image: .025 and .975
