@@ -15,7 +15,7 @@ from ..benchmarks.store.run_folder import RunFolder, write_atomically
 from .sections import Page, sections
 from .values.answer import answer
 from .values.numbers import row_label
-from .values.table import standing
+from .values.table import basis, standing
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _SCRIPTS = ("table.js", "gallery.js")
@@ -103,6 +103,7 @@ def render(
         dataset=document.dataset,
         answer=page.answer,
         standing=standing(summary),
+        basis=basis(summary),
         contents=[(one.anchor, one.link) for one in shown if one.link] if analysis.cells else [],
         body=Markup(body),
     )
