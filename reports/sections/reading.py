@@ -24,13 +24,14 @@ READING = (
     ),
     (
         "Every interval",
-        "(95 %, images drawn again with repetition) shows how far a number may move with other images of the same "
-        "kind; it knows nothing of wrong labels or of your images.",
+        "(95 %) is for the number that all images of the same kind would give; it knows nothing of wrong labels or of "
+        "your images. It is wide where few images carry the number, as crowds do.",
     ),
     (
         "Which of two is better: the paired difference,",
         "taken on the same draws; overlapping intervals decide nothing. Where its interval includes 0 they are not "
-        "significantly different, which is not the same as equal. Of a hundred pairs a few look clear by chance.",
+        "significantly different, which is not the same as equal. Ties with the best judge all pairs together; in the "
+        "matrix each pair is judged alone, and of a hundred a few look clear by chance.",
     ),
     (
         "To use a detector: its operating point.",
