@@ -12,9 +12,12 @@ import pandas as pd
 import pytest
 from facebench.benchmarks.store.run_folder import RunFolder
 from facebench.detectors import default_specs, resolve
+from facebench.detectors.probe_images import FACE, small_portrait
 from facebench.detectors.setting import Setting
+from PIL import Image
 
 SCORED = [name for name in default_specs() if resolve(name).adapter.info.score_kind != "none"]
+SIZE = "original+long=200"
 BELOW_THEIR_OWN = {"haar": 2.0, "hog": -0.3, "dlib-cnn": -0.2}
 """Haar's own is that of any window: its margin is above. The others are probabilities."""
 
@@ -31,21 +34,20 @@ def command(*arguments):
         cli.main()
     return printed.getvalue()
 
-data = ["--dataset", "scenes?count=1", "--detectors", "default"]
+data = ["--dataset", "folder:set", "--detectors", "default"]
 command("run", *data, "--out", "run")
 command("stress", *data, "--kinds", "jpeg", "--severities", "1", "--out", "stress")
-command("detect", "--sample", "-o", ".")
-image = decode(Path("sample.png")).image
+image = decode(Path("set/face.png")).image
 with facebench.load_default() as detector, contextlib.closing(facebench.EmotionPipeline.default()) as pipeline:
     answers = {"load_default": detector.detect(image).records(), "pipeline": pipeline.find(image).detections.records()}
-answers["detect"] = json.loads(command("detect", "sample.png"))["faces"]
+answers["detect"] = json.loads(command("detect", "set/face.png"))["faces"]
 print(json.dumps(answers))
 """
 
 
 def kept(folder: RunFolder, threshold: float) -> pd.DataFrame:
     [cell] = folder.cells
-    assert (cell.status, cell.threshold, cell.protocol.size) == ("done", threshold, "original+long=320")
+    assert (cell.status, cell.threshold, cell.protocol.size) == ("done", threshold, SIZE)
     found = folder.detections(cell)
     return found[found["score"] >= found["score"].dtype.type(threshold)].reset_index(drop=True)
 
@@ -60,8 +62,14 @@ def test_every_door_gives_the_boxes_of_the_cell(tmp_path, name):
     if spec.name != "haar":
         assert threshold < spec.adapter.info.operating_threshold
     file = tmp_path / "default.json"
-    setting = Setting(str(spec), threshold, "original+long=320").to_json()
+    setting = Setting(str(spec), threshold, SIZE).to_json()
     file.write_text(json.dumps({"schema": "facebench.default", "schema_version": 3, "setting": setting}))
+    (tmp_path / "set").mkdir()
+    Image.fromarray(small_portrait()).save(tmp_path / "set" / "face.png")
+    left, top, right, bottom = FACE
+    (tmp_path / "set" / "faces.csv").write_text(
+        f"image,x1,y1,x2,y2\nface.png,{left - 64},{top},{right - 64},{bottom}\n"
+    )
     environment = {**os.environ, "FACEBENCH_DEFAULT": str(file)}
     done = subprocess.run(
         [sys.executable, "-c", EVERY_DOOR], env=environment, cwd=tmp_path, capture_output=True, text=True

@@ -18,6 +18,7 @@ from facebench.benchmarks.measure.plan import NullObserver
 from facebench.benchmarks.measure.runner import run
 from facebench.benchmarks.store.run_folder import RunFolder
 from facebench.errors import FacebenchError, ResultsError, RunLockedError, UsageError
+from facebench.tests.support.command import facebench
 from facebench.tests.support.paths import SUPPORT
 from facebench.tests.support.small_dataset import make_dataset, png
 from facebench.tests.support.watched_runs import LIMITS, Counts, Interrupts, plan
@@ -81,12 +82,11 @@ def test_ctrl_c_loses_nothing_that_was_done(tmp_path, small):
 
 def test_kill_minus_nine_half_way_then_again_gives_the_detections_of_an_undisturbed_run(tmp_path):
     """The real command, killed with SIGKILL as soon as half of the images are in the journal."""
-    arguments = ["run", "--dataset", "scenes?count=12", "--detectors", "haar"]
-    command = [sys.executable, "-m", "facebench.cli", *arguments]
+    arguments = ["run", "--dataset", "scenes?count=6", "--detectors", "haar"]
     # by itself: somebody else would have to be quicker than the run
     dying = (
         "import os, signal\nfrom facebench import cli\nfrom facebench.benchmarks.store.journal import Journal\n"
-        "append, left = Journal.image, iter(range(5, -1, -1))\n"
+        "append, left = Journal.image, iter(range(2, -1, -1))\n"
         "def image(*arguments):\n"
         "    place = append(*arguments)\n"
         "    if next(left) == 0: os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -101,15 +101,12 @@ def test_kill_minus_nine_half_way_then_again_gives_the_detections_of_an_undistur
     with journal.open("ab") as file:
         file.write(b'{"event": "picture", "image_id": "torn')
     survived = journal.read_bytes().count(b'"picture"') - 1
-    environment = {**os.environ, "COLUMNS": "200"}
-    again = subprocess.run(
-        [*command, "--out", str(tmp_path / "killed")], env=environment, capture_output=True, text=True
-    )
-    assert again.returncode == 0, again.stderr
-    subprocess.run([*command, "--out", str(tmp_path / "undisturbed")], check=True, capture_output=True)
+    for name in ("killed", "undisturbed"):
+        done = facebench(*arguments, "--out", tmp_path / name)
+        assert done.returncode == 0, done.stderr
     killed, undisturbed = RunFolder.open(tmp_path / "killed"), RunFolder.open(tmp_path / "undisturbed")
-    assert survived == 6
-    assert len(killed.timings(killed.cells[0])) == 12
+    assert survived == 3
+    assert len(killed.timings(killed.cells[0])) == 6
     assert killed.cells[0].starts == 2
     pd.testing.assert_frame_equal(killed.detections(killed.cells[0]), undisturbed.detections(undisturbed.cells[0]))
 
