@@ -27,8 +27,10 @@ demo: setup
 	$(BIN)/facebench emotions score runs/demo-emotions
 	$(BIN)/facebench report runs/demo --emotions runs/demo-emotions --output report.html
 
+# One process more than cores: many tests wait for children of theirs.
 test: setup
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) --maxprocesses 4 \
+		--dist loadfile --no-loadscope-reorder
 
 lint: setup
 	$(BIN)/ruff check .

@@ -19,7 +19,7 @@ from ..errors import DeviceError, UnavailableError
 from . import conformance_answers as answers
 from .base import Detector, Device
 from .conformance_answers import BrokenContractError, detect, require
-from .probe_images import portrait
+from .probe_images import portrait, small_portrait
 from .process import devices, thread_counts
 from .process.finished import unfinished
 from .registry import DetectorSpec, create, resolve
@@ -164,7 +164,7 @@ def _check_threads(detector: Detector, libraries: _Libraries) -> str:
         told is None or told <= detector.threads,
         f"allowed {detector.threads} threads, threads_used() says {told}; set them in __init__",
     )
-    image = portrait()
+    image = small_portrait()
     detector.detect(image)
     more = libraries.exceeding(detector.threads)
     require(not more, f"{'; '.join(more)}: set them in __init__, after the import of the package")

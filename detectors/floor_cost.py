@@ -12,7 +12,7 @@ from .registry import DetectorSpec
 from .setting import Setting
 
 MANY_BOXES = 1000
-_CALLS = 5
+_CALLS = 3
 
 
 def cost_of_floor(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,8 @@ from facebench.datasets import Dataset
 from facebench.detectors import DetectorSpec, resolve
 from facebench.detectors.models import store as model_store
 from facebench.errors import ModelStoreError, UnavailableError
+from facebench.tests.support.command import hostile_importable
 from facebench.tests.support.kinds import Available, Facebench
-from facebench.tests.support.paths import SUPPORT
 from facebench.tests.support.small_dataset import make_dataset
 from hypothesis import HealthCheck, settings
 
@@ -25,6 +27,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put files with slow tests first, so that no process is left alone with one of them at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _floor_measured_once() -> Iterator[None]:
+    """What the harness itself costs is measured by the first run in this process, instead of by each."""
+    from facebench.benchmarks.measure import runner
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runner, "measure_floor", cache(runner.measure_floor))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -76,10 +88,10 @@ def available() -> Available:
 
 
 @pytest.fixture
-def hostile(monkeypatch):
+def hostile() -> Iterator[None]:
     """Make `hostile_detectors:Name` importable here and in children."""
-    monkeypatch.syspath_prepend(str(SUPPORT))
-    monkeypatch.setenv("PYTHONPATH", str(SUPPORT), prepend=os.pathsep)
+    with hostile_importable():
+        yield
 
 
 @pytest.fixture

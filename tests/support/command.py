@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 
@@ -17,6 +18,15 @@ from facebench.tests.support.paths import SUPPORT
 def python_path(first: Path) -> str:
     """A folder before those that are searched already."""
     return os.pathsep.join(filter(None, (str(first), os.environ.get("PYTHONPATH"))))
+
+
+@contextmanager
+def hostile_importable() -> Iterator[None]:
+    """Make `hostile_detectors:Name` importable here and in children."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(SUPPORT))
+        patch.setenv("PYTHONPATH", python_path(SUPPORT))
+        yield
 
 
 def facebench(*arguments: str | Path, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -19,7 +19,7 @@ from facebench.benchmarks.measure.environment import usable_cores
 from facebench.benchmarks.measure.executors import LocalExecutor, RayExecutor, create_executor
 from facebench.benchmarks.measure.executors.base import WorkerSlot
 from facebench.benchmarks.measure.executors.work import DetectorTask, DetectorWorker, Item, _Chunk, _difference
-from facebench.benchmarks.measure.plan import NullObserver
+from facebench.benchmarks.measure.plan import NullObserver, Plan
 from facebench.benchmarks.measure.runner import run
 from facebench.benchmarks.measure.untimed_pass import LARGEST_CHUNK, _Pass
 from facebench.benchmarks.store.journal import JournalContent
@@ -28,6 +28,7 @@ from facebench.benchmarks.store.run_folder import RunFolder
 from facebench.datasets import Decoded, load
 from facebench.detectors import Detections, resolve
 from facebench.errors import ResultsError, UnavailableError, UsageError, WorkerDiedError
+from facebench.tests.support.command import hostile_importable
 from facebench.tests.support.pool_workers import Blocks, Cores, Doubles
 from facebench.tests.support.small_dataset import make_dataset, png
 from facebench.tests.support.watched_runs import LIMITS, Counts, Interrupts, plan
@@ -188,14 +189,21 @@ def tables(folder: RunFolder) -> dict[str, pd.DataFrame]:
     return {cell.spec: folder.detections(cell) for cell in folder.cells if cell.done}
 
 
+@pytest.fixture(scope="module")
+def real(available) -> Plan:
+    images = load("scenes?count=3")
+    return replace(plan(images), detectors=[available(spec) for spec in ("yunet", "haar", "hog")], limits=LIMITS)
+
+
+@pytest.fixture(scope="module")
+def alone(real, tmp_path_factory) -> RunFolder:
+    return run(real, tmp_path_factory.mktemp("alone") / "run")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
-def test_detections_equal_those_of_one_child(available, tmp_path, workers):
-    images = load("scenes?count=5")
-    specs = [available(spec) for spec in ("yunet", "haar", "hog")]
-    one = replace(plan(images), detectors=specs, limits=LIMITS)
-    alone = run(one, tmp_path / "alone")
-    several = run(replace(one, executor=LocalExecutor(workers), rounds=0), tmp_path / "several")
+def test_detections_equal_those_of_one_child(real, alone, tmp_path, workers):
+    several = run(replace(real, executor=LocalExecutor(workers), rounds=0), tmp_path / "several")
     assert list(tables(alone)) == list(tables(several)) == ["yunet", "haar", "hog"]
     for spec, table in tables(alone).items():
         pd.testing.assert_frame_equal(tables(several)[spec], table)
@@ -237,11 +245,17 @@ def test_one_call_fetches_detections_and_then_times(tmp_path, small):
     assert seen == [("done", 1, 6)] * 2
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> RunFolder:
+    with hostile_importable():
+        quick = replace(plan(make_dataset(8), "Good"), executor=LocalExecutor(2), rounds=0)
+        return run(quick, tmp_path_factory.mktemp("whole") / "run")
+
+
 @pytest.mark.parametrize("after", [1, 4, 6])
-def test_an_interrupted_pass_goes_on_by_whichever_way(tmp_path, after):
+def test_an_interrupted_pass_goes_on_by_whichever_way(tmp_path, whole, after):
     images = make_dataset(8)
     quick = replace(plan(images, "Good"), executor=LocalExecutor(2), rounds=0)
-    whole = run(quick, tmp_path / "whole")
     for name in ("again", "alone"):
         with pytest.raises(KeyboardInterrupt):
             run(quick, tmp_path / name, Interrupts(after))

@@ -15,6 +15,8 @@ from facebench.benchmarks.store.run_folder import RunFolder
 from facebench.datasets import decode
 from facebench.detectors.setting import Setting
 from facebench.tests.support import records
+from facebench.tests.support.command import hostile_importable
+from facebench.tests.support.small_dataset import make_dataset
 from facebench.tests.support.watched_runs import Counts, Interrupts, plan
 
 pytestmark = pytest.mark.usefixtures("hostile")
@@ -41,8 +43,14 @@ def test_detections_go_to_the_floor_and_times_stop_at_the_threshold(tmp_path, sm
     assert (rates["precision"].value, rates["recall"].value) == (0.5, 1.0)
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> RunFolder:
+    with hostile_importable():
+        return run(plan(make_dataset(), "Floored"), tmp_path_factory.mktemp("undisturbed") / "run")
+
+
 @pytest.mark.parametrize("after", [2, 6, 8, 12, 15])
-def test_a_run_interrupted_in_either_pass_goes_on(tmp_path, small, after):
+def test_a_run_interrupted_in_either_pass_goes_on(tmp_path, small, undisturbed, after):
     with pytest.raises(KeyboardInterrupt):
         run(plan(small, "Floored", rounds=2), tmp_path / "run", Interrupts(after))
     counts = Counts()
@@ -51,7 +59,6 @@ def test_a_run_interrupted_in_either_pass_goes_on(tmp_path, small, after):
     found, timed, start = stored(folder)
     assert (found, timed, start.timed_from) == ([4] * 6, [2] * 12, 0.5)
     assert start.score_floor == pytest.approx(0.1)
-    undisturbed = run(plan(small, "Floored"), tmp_path / "other")
     pd.testing.assert_frame_equal(folder.detections(folder.cells[0]), undisturbed.detections(undisturbed.cells[0]))
 
 
