@@ -22,7 +22,9 @@ from facebench.datasets import known, load
 from facebench.datasets.faces.fer import EMOTIONS
 from facebench.datasets.images import upright_size
 from facebench.datasets.manage.statistics import HEIGHTS_PX, shares
-from facebench.detectors import check_detector, resolve
+from facebench.detectors import create, resolve
+from facebench.detectors.conformance_answers import BrokenContractError, check_portrait
+from facebench.detectors.probe_images import portrait
 from facebench.emotions.scoring.losses import RATES
 from facebench.reports.sections.reading import READING
 from facebench.tests.support.pages import blocks, commands, parse
@@ -275,8 +277,8 @@ def test_without_its_sorting_the_kit_says_what_the_tutorial_says(tmp_path, monke
     assert without != code
     (tmp_path / "my_unsorted.py").write_text(without, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    failed = {finding.check for finding in check_detector("my_unsorted:MyDetector") if not finding.ok}
-    assert "finds the face" in failed
+    with pytest.raises(BrokenContractError, match="best box"):  # of the check "finds the face"
+        check_portrait(create("my_unsorted:MyDetector").detect(portrait()))
 
 
 @pytest.fixture(scope="module")

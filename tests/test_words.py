@@ -37,6 +37,7 @@ ON_DISK = re.compile(
     r"pictures\.parquet|failed_pictures|picture_(width|height)_px|[\"'`](pictures?|mend|put_aside|brought)[\"'`]|pictures=|"
     r"false_alarms_per_picture|alarm_picture|--(no-)?pictures|pictures\.(sha256|npz|zip)|\.pictures\.|pictures/|picture-|dataset\.pictures"
 )
+ANY = re.compile("|".join(f"(?:{word})" for word in PLAIN), re.IGNORECASE)
 NOT_PROSE = {"CHANGELOG.md", "tests/test_words.py"}
 
 
@@ -50,17 +51,19 @@ def python_text(text: str) -> Iterator[tuple[int, str]]:
 def coined(path: Path) -> list[str]:
     text = path.read_text(encoding="utf-8")
     parts = python_text(text) if path.suffix == ".py" else enumerate(text.splitlines(), start=1)
+    suspect = [(line, ON_DISK.sub("", part)) for line, part in parts if ANY.search(part)]
     return [
         f"{path.relative_to(ROOT)}:{line}: {found[0]}: {plain}"
-        for line, part in parts
+        for line, part in suspect
         for word, plain in PLAIN.items()
-        if (found := re.search(word, ON_DISK.sub("", part), re.IGNORECASE))
+        if (found := re.search(word, part, re.IGNORECASE))
     ]
 
 
 def texts(suffix: str) -> list[Path]:
-    found = [path for path in ROOT.rglob(f"*{suffix}") if not {".venv", "runs", "build", "dist"} & set(path.parts)]
-    return [path for path in found if str(path.relative_to(ROOT)) not in NOT_PROSE and "/." not in str(path)]
+    tops = [top for top in ROOT.iterdir() if top.name not in {"runs", "build", "dist"} and top.name[0] != "."]
+    found = [path for top in tops for path in ([top] if top.is_file() else top.rglob(f"*{suffix}"))]
+    return [path for path in found if path.suffix == suffix and str(path.relative_to(ROOT)) not in NOT_PROSE]
 
 
 @pytest.mark.parametrize("suffix", [".py", ".md", ".j2", ".js", ".css"])
