@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from ..benchmarks.analysis.table import one_blas_thread
 from ..benchmarks.resampling.average_precision import CocoAP, ExactAP
-from ..benchmarks.resampling.bootstrap import Interval, Resampled, draw_weights, interval, resample
-from ..benchmarks.resampling.boxes import box_habit, hit_overlap, unbiased_average_precision
+from ..benchmarks.resampling.bootstrap import Interval, draw_weights, interval, resample
+from ..benchmarks.resampling.boxes import box_habit, hit_overlap
 from ..benchmarks.resampling.errors import misses_by_group
 from ..benchmarks.resampling.official import OfficialAP
 from ..benchmarks.resampling.ranking import gap, tied_with_best
@@ -166,7 +166,7 @@ def numbers(of: Population, draws: int, seed: int) -> dict[str, Interval]:
         rate: interval(resample(one, weights))
         for rate, one in operating_ratios(matches, of.lists["overall"], THRESHOLD).items()
     }
-    found |= dict(_depth(of, matches, boxes, exact[of.hardest], weights))
+    found |= dict(_depth(of, matches, boxes, weights))
     for other in others:
         against = match(of.faces, *of.detectors[other])
         for key, mask in of.lists.items():
@@ -176,7 +176,7 @@ def numbers(of: Population, draws: int, seed: int) -> dict[str, Interval]:
 
 
 def _depth(
-    of: Population, matches: Matches, boxes: ImageBoxes, hard: Resampled, weights: NDArray[np.integer]
+    of: Population, matches: Matches, boxes: ImageBoxes, weights: NDArray[np.integer]
 ) -> Iterator[tuple[str, Interval]]:
     """Yield what the report shows of one detector on the hardest list."""
     counted = of.lists[of.hardest]
@@ -184,10 +184,6 @@ def _depth(
     yield "median IoU of hits", overlap.median
     habit = box_habit(matches, of.faces, boxes, counted, weights, score_threshold=THRESHOLD)
     yield "width of boxes", habit.width_ratio
-    unbiased = unbiased_average_precision(
-        matches, of.faces, boxes, counted, weights, score_threshold=THRESHOLD, average_precision=hard
-    )
-    yield "gain without habit, AP75", unbiased[0.75].gain
     hit = verdicts(matches, counted).hit & (matches.scores >= THRESHOLD)
     unfound = faces_not_hit(matches, counted, hit)
     sizes = np.zeros((of.faces.images, 2), dtype=np.int64)

@@ -12,14 +12,7 @@ from ...datasets.manage.statistics import HEIGHTS_PX, in_bins
 from ..resampling.average_precision import CocoAP
 from ..resampling.bands import SweepBands, sweep_bands
 from ..resampling.bootstrap import Interval, Resampled, interval
-from ..resampling.boxes import (
-    BoxHabit,
-    HitOverlap,
-    UnbiasedPrecision,
-    box_habit,
-    hit_overlap,
-    unbiased_average_precision,
-)
+from ..resampling.boxes import BoxHabit, HitOverlap, box_habit, hit_overlap
 from ..resampling.effective import by_unit, effective_mass
 from ..resampling.errors import GroupMisses, misses_by_group, threshold_choice_interval
 from ..resampling.ranking import Gap
@@ -27,6 +20,7 @@ from ..scoring import count
 from ..scoring.calibration import Calibration, calibration
 from ..scoring.coco import Overlaps, coco_overlaps
 from ..scoring.error_analysis import ErrorAnalysis, analyse_errors
+from ..scoring.localisation import UnbiasedPrecision, unbiased_average_precision
 from ..scoring.slices import HEIGHT
 from ..scoring.sweep import CurveEnd, Sweep, curve_end, sweep
 from ..scoring.thresholds import ThresholdChoice, choose_threshold
@@ -151,9 +145,7 @@ class CellScorer:
             choices=[(one, threshold_choice_interval(one, matches, counted, weights)) for one in choices],
             overlap=hit_overlap(matches, counted, weights, score_threshold=threshold),
             habit=box_habit(matches, truth.faces, boxes, counted, weights, score_threshold=threshold),
-            unbiased=unbiased_average_precision(
-                matches, truth.faces, boxes, counted, weights, score_threshold=threshold, average_precision=primary
-            ),
+            unbiased=unbiased_average_precision(matches, truth.faces, boxes, counted, score_threshold=threshold),
             errors=analyse_errors(matches, counted, score_threshold=threshold),
             misses={
                 name: misses_by_group(matches.face_offsets, counted, self._unfound, labels, weights)

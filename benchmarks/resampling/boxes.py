@@ -1,22 +1,17 @@
-"""How well boxes fit the faces they hit, and exact AP with a detector's own habit of drawing boxes taken out.
-
-Each number lies with its interval over resampled images.
-"""
+"""How well boxes fit the faces they hit, each number with its interval over resampled images."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..scoring.localisation import box_bias, hit_differences, without_bias
-from ..scoring.matching import ImageBoxes, Matches, match
-from ..scoring.verdicts import first_half, verdicts
-from .average_precision import ExactAP
-from .bootstrap import Interval, Resampled, interval, paired_difference, percentile_interval, resample
+from ..scoring.localisation import hit_differences
+from ..scoring.matching import ImageBoxes, Matches
+from ..scoring.verdicts import verdicts
+from .bootstrap import Interval, interval, percentile_interval, resample
 from .effective import Basis, by_unit, effective_number
 from .statistics import checked_weights, operating_ratios
 
@@ -119,72 +114,6 @@ def box_habit(
     # sizes were compared by logarithms
     plain[2:], drawn[2:] = np.exp(plain[2:]), np.exp(drawn[2:])
     return BoxHabit(hits, *map(percentile_interval, plain.tolist(), drawn, rests_on))
-
-
-@dataclass(frozen=True, slots=True)
-class UnbiasedPrecision:
-    """Exact AP before and after a detector's box habit is taken out, on the same images.
-
-    Attributes:
-        before: as detected.
-        after: every image corrected by the habit fitted on the half that it is not in, then all scored together; nan
-            where one half has detections and the other no hit to fit on.
-        gain: what boxing differently costs in AP: after less before.
-    """
-
-    before: float
-    after: float
-    gain: Interval
-
-
-def unbiased_average_precision(
-    matches: Matches,
-    faces: ImageBoxes,
-    detections: ImageBoxes,
-    counted: NDArray[np.bool_],
-    weights: NDArray[np.integer],
-    *,
-    score_threshold: float = -math.inf,
-    average_precision: Resampled | None = None,
-) -> Mapping[float, UnbiasedPrecision]:
-    """Return exact AP with the box habit fitted on each half of the images and removed on the other.
-
-    For the intervals the two fits are held as they were made on the real halves, and so is the half of each image:
-    boxes are corrected once, and the draws weigh the images. How the fits themselves scatter is not in the intervals.
-    Before and after come from the same draws.
-
-    Args:
-        matches: from `match` on the two below.
-        faces: all annotated faces.
-        detections: the boxes found in the same images.
-        counted: bool (faces,): the faces of the list, for the fit and for AP.
-        weights: int (draws, images).
-        score_threshold: lowest score of a hit to fit on, see `box_bias`; AP is over all detections.
-        average_precision: exact AP as detected, at IoU .5 under these draws, where it is known already.
-
-    Returns:
-        IoU of a hit in AP, .5 and .75 -> precision; the habit is fitted at `FIT_IOU`.
-    """
-    checked_weights(weights, matches.images)
-    half = first_half(faces.images)
-    first, second = (
-        box_bias(matches, faces, detections, counted, images=part, score_threshold=score_threshold)
-        for part in (half, ~half)
-    )
-    corrected = without_bias(detections, first, second)
-    again = None
-    if corrected is not None:
-        scores = np.empty(len(matches))
-        scores[matches.detection] = matches.scores
-        again = match(faces, corrected, scores)
-    found = {}
-    for iou, known in ((0.5, average_precision), (0.75, None)):
-        before = known or resample(ExactAP(matches, counted, iou_threshold=iou), weights)
-        after = Resampled(math.nan, np.full(len(weights), np.nan), np.zeros_like(before.influence))
-        if again is not None:
-            after = resample(ExactAP(again, counted, iou_threshold=iou), weights)
-        found[iou] = UnbiasedPrecision(before.value, after.value, paired_difference(after, before).interval)
-    return found
 
 
 def quantile_basis(

@@ -2,7 +2,8 @@
 
 Of a hundred pairs of equal detectors a few look different by chance. So the pairs are judged together: the difference
 of each, over its standard error, is compared with the largest of all pairs under each draw (max |t|; Westfall and Young
-1993, "Resampling-based multiple testing"). With a confidence of 95 % not one pair of equal ones is told apart.
+1993, "Resampling-based multiple testing"). Nor is a pair told apart whose own interval, widened for few images,
+includes 0.
 """
 
 from __future__ import annotations
@@ -89,21 +90,23 @@ def reach(detectors: Sequence[Resampled]) -> NDArray[np.float64]:
         UsageError: where the numbers of draws differ.
     """
     k = len(detectors)
-    errors, widened, largest = np.zeros((k, k)), np.zeros((k, k)), np.zeros(1)
+    errors, alone, largest = np.zeros((k, k)), np.zeros((k, k)), np.zeros(1)
     for one, other in itertools.combinations(range(k), 2):
         difference = detectors[one].less(detectors[other])
         if np.isnan(difference.samples).all():
             continue
-        error, basis = float(np.nanstd(difference.samples)), difference.basis
+        error = float(np.nanstd(difference.samples))
         if error > 0:
             away = np.abs(np.nan_to_num(difference.samples - difference.value)) / error
             largest = np.maximum(largest, away)
-            errors[one, other] = errors[other, one] = error * float(widening(basis.effective, basis.units))
+            errors[one, other] = errors[other, one] = error
+            basis = difference.basis
+            own = _usual_limit() * error * float(widening(basis.effective, basis.units))
         else:
-            unseen = 1.0 - float(seen_share(basis.units))
-            widened[one, other] = widened[other, one] = unseen / (1.0 - unseen)
-    limit = max(_usual_limit(), float(np.quantile(largest, CONFIDENCE)))
-    return np.asarray(limit * errors + widened)
+            seen = float(seen_share(len(difference.influence)))
+            own = (1.0 - seen) / seen
+        alone[one, other] = alone[other, one] = own
+    return np.maximum(float(np.quantile(largest, CONFIDENCE)) * errors, alone)
 
 
 def gap(groups: Mapping[str, Resampled], by_chance: float) -> Gap | None:
@@ -120,11 +123,13 @@ def gap(groups: Mapping[str, Resampled], by_chance: float) -> Gap | None:
     best, worst = ranked[0], ranked[-1]
     within = reach([groups[name] for name in ranked])
     ends = interval(groups[best]), interval(groups[worst])
-    alone = interval(groups[best].less(groups[worst]))
+    difference = groups[best].less(groups[worst])
+    alone, basis = interval(difference), difference.basis
     # The own interval of a group of few images knows of faces that were not seen (Newcombe 1998, method 10).
     few = [Interval(one.value, one.value, one.value, CONFIDENCE, 0) if one.effective >= FEW else one for one in ends]
     of_few = [math.hypot(near.value - near.low, far.high - far.value) for near, far in (few, few[::-1])]
-    low, high = (max(float(within[0, -1]), one) for one in of_few)
+    of_pairs = float(within[0, -1] * widening(basis.effective, basis.units))
+    low, high = (max(of_pairs, one) for one in of_few)
     value = alone.value
     between = Interval(value, max(value - low, -1.0), min(value + high, 1.0), CONFIDENCE, alone.draws, alone.effective)
     return Gap(best, worst, between, by_chance)

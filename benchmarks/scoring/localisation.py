@@ -8,13 +8,16 @@ differently" from "detects worse".
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .matching import ImageBoxes, Matches
+from .counting import count
+from .matching import ImageBoxes, Matches, match
 from .verdicts import first_half, verdicts
+from .wider_protocol import exact_average_precision
 
 FIT_IOU = 0.3
 """Hits at this IoU are looked at for the habit: at 0.5 the habit itself hides the boxes that show it most."""
@@ -130,3 +133,62 @@ def without_bias(detections: ImageBoxes, first: BoxBias, second: BoxBias) -> Ima
 def _centre_and_size(boxes: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return centres (n, 2) and sizes (n, 2) in pixels."""
     return (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
+
+
+@dataclass(frozen=True, slots=True)
+class UnbiasedPrecision:
+    """Exact AP before and after a detector's box habit is taken out, on the same images.
+
+    There is no interval: how the fit scatters would have to be in it.
+
+    Attributes:
+        before: as detected.
+        after: every image corrected by the habit fitted on the half that it is not in, then all scored together; nan
+            where one half has detections and the other no hit to fit on.
+    """
+
+    before: float
+    after: float
+
+    @property
+    def gain(self) -> float:
+        """What boxing differently costs in AP: after less before."""
+        return self.after - self.before
+
+
+def unbiased_average_precision(
+    matches: Matches,
+    faces: ImageBoxes,
+    detections: ImageBoxes,
+    counted: NDArray[np.bool_],
+    *,
+    score_threshold: float = -math.inf,
+) -> Mapping[float, UnbiasedPrecision]:
+    """Return exact AP with the box habit fitted on each half of the images and removed on the other.
+
+    Args:
+        matches: from `match` on the two below.
+        faces: all annotated faces.
+        detections: the boxes found in the same images.
+        counted: bool (faces,): the faces of the list, for the fit and for AP.
+        score_threshold: lowest score of a hit to fit on, see `box_bias`; AP is over all detections.
+
+    Returns:
+        IoU of a hit in AP, .5 and .75 -> precision; the habit is fitted at `FIT_IOU`.
+    """
+    half = first_half(faces.images)
+    first, second = (
+        box_bias(matches, faces, detections, counted, images=part, score_threshold=score_threshold)
+        for part in (half, ~half)
+    )
+    corrected = without_bias(detections, first, second)
+    again = None
+    if corrected is not None:
+        scores = np.empty(len(matches))
+        scores[matches.detection] = matches.scores
+        again = match(faces, corrected, scores)
+
+    def exact_ap(of: Matches | None, iou: float) -> float:
+        return math.nan if of is None else exact_average_precision(count(of, counted, iou_threshold=iou))
+
+    return {iou: UnbiasedPrecision(exact_ap(matches, iou), exact_ap(again, iou)) for iou in (0.5, 0.75)}

@@ -58,8 +58,8 @@ def images(spec: str) -> list[RGBImage]:
         scale = 1.0 if spec.startswith("face-recognition") else 0.5
     else:
         found = [face[30:220, 130:320], face[:260, 90:350], face[:301, :277], face[400:, 300:430]]
-    found = [cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) for image in found]
-    return [np.ascontiguousarray(image) for image in (found[0][:, ::-1], *found)]
+    small = [cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) for image in found]
+    return [np.ascontiguousarray(image, dtype=np.uint8) for image in (small[0][:, ::-1], *small)]
 
 
 def contents(found: Detections) -> Contents:

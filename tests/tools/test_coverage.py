@@ -27,7 +27,7 @@ def covered(population: Population) -> dict[str, Coverage]:
 def test_intervals_hold_the_truth_of_the_population(covered: dict[str, Coverage]) -> None:
     """Of 80 samples 95 % intervals hold it in 71 or more with a chance of 99 %; these are of 40 images with crowds."""
     shares = {name: one.share for name, one in covered.items() if one.held}
-    assert len(shares) >= 30
+    assert len(shares) >= 25
     assert {name: share for name, share in shares.items() if share < 0.85} == {}
     # the truth outside of every interval, or all of them endless, would pass unseen
     assert all(0 < np.median(covered[name].widths) < 0.6 for name in RATES)

@@ -19,7 +19,6 @@ from ....datasets.manage.statistics import HEIGHTS_PX
 from ...figures.curves import ReliabilityDot, reliability_dots
 from ...figures.detectors import ERRORS
 from ...values.numbers import (
-    between_signed,
     number_of,
     plain,
     row_label,
@@ -179,7 +178,7 @@ def _habit(found: CellAnalysis) -> list[str]:
         f"over {number_of(habit.hits, 'hit')})."
     ]
     before_after = [
-        f"AP{100 * iou:.0f} {share(change.before)} → {share(change.after)} ({_signed_with_interval(change.gain)})"
+        f"AP{100 * iou:.0f} {share(change.before)} → {share(change.after)} ({signed(change.gain)})"
         for iou, change in found.unbiased.items()
         if math.isfinite(change.after)
     ]
@@ -207,11 +206,6 @@ def _offset(habit: BoxHabit) -> str:
         bracket = f" ({low} to {high})" if math.isfinite(limits[0]) else ""
         parts.append(f"{plain(100 * abs(by.value), 1)} %{bracket} of the {of} {side}")
     return " and ".join(parts)
-
-
-def _signed_with_interval(interval: Interval) -> str:
-    ends = between_signed(interval)
-    return signed(interval.value) + (f" ({ends})" if ends else "")
 
 
 def _plain_with_interval(interval: Interval) -> str:

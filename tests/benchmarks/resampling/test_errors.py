@@ -13,18 +13,16 @@ from facebench.benchmarks.resampling import average_precision as resampled_curve
 from facebench.benchmarks.resampling import bands as resampled_sweep
 from facebench.benchmarks.resampling import boxes as resampled_boxes
 from facebench.benchmarks.resampling import statistics as resampling
-from facebench.benchmarks.resampling.average_precision import ExactAP
 from facebench.benchmarks.resampling.bands import SweepBands, sweep_bands
-from facebench.benchmarks.resampling.bootstrap import Interval, draw_weights, resample
+from facebench.benchmarks.resampling.bootstrap import Interval, draw_weights
 from facebench.benchmarks.resampling.boxes import (
     box_habit,
     hit_overlap,
-    unbiased_average_precision,
     weighted_quantiles,
 )
 from facebench.benchmarks.resampling.errors import misses_by_group, threshold_choice_interval
 from facebench.benchmarks.scoring import ImageBoxes, Matches, count, exact_average_precision, match, operating_point
-from facebench.benchmarks.scoring.localisation import box_bias, without_bias
+from facebench.benchmarks.scoring.localisation import box_bias
 from facebench.benchmarks.scoring.sweep import sweep
 from facebench.benchmarks.scoring.thresholds import ThresholdChoice, choose_threshold
 from facebench.benchmarks.scoring.verdicts import faces_not_hit, first_half, verdicts
@@ -62,20 +60,14 @@ class Held(NamedTuple):
 
     choices: list[ThresholdChoice]
     thresholds: NDArray[np.float64]
-    corrected: ImageBoxes | None
 
     @classmethod
     def of(cls, images: list[Image]) -> Held:
-        faces, boxes, _, counted, matches, _ = laid_out(images)
+        _, _, _, counted, matches, _ = laid_out(images)
         targets = ({"precision": 0.4}, {"false_alarms_per_image": 0.5})
-        half = first_half(faces.images)
-        first, second = (
-            box_bias(matches, faces, boxes, counted, images=part, score_threshold=0.2) for part in (half, ~half)
-        )
         return cls(
             [choose_threshold(matches, counted, **target, seed=1) for target in targets],
             sweep(count(matches, counted)).thresholds,
-            without_bias(boxes, first, second),
         )
 
 
@@ -84,11 +76,9 @@ def resampled(images: list[Image], held: Held, weights: NDArray[np.integer]) -> 
     faces, boxes, _, counted, matches, labels = laid_out(images)
     overlap = hit_overlap(matches, counted, weights, score_threshold=THRESHOLD)
     habit = box_habit(matches, faces, boxes, counted, weights, score_threshold=THRESHOLD)
-    unbiased = unbiased_average_precision(matches, faces, boxes, counted, weights, score_threshold=0.2)
     groups: dict[str, dict[Any, Interval]] = {
         "bias": {name: getattr(habit, name) for name in BIAS},
         "overlap": {"mean": overlap.mean, "median": overlap.median},
-        "gain": {iou: one.gain for iou, one in unbiased.items()},
         "choice": {
             choice.rate: one
             for choice in held.choices
@@ -123,10 +113,6 @@ def copied(originals: list[Image], held: Held, weights: list[int]) -> dict[str, 
         **{f"bias {name}": getattr(bias, name) for name in BIAS},
         "overlap mean": float(overlap.mean()) if len(overlap) else math.nan,
         "overlap median": float(np.median(overlap)) if len(overlap) else math.nan,
-        **{
-            f"gain {iou}": corrected_ap(originals, held, weights, iou) - exact_ap(matches, counted, iou)
-            for iou in (0.5, 0.75)
-        },
         **{f"choice {choice.rate}": reported(originals, choice, weights) for choice in held.choices if choice.reached},
         **{
             f"missed {name}": float(missed[labels == name].sum() / some) if some else math.nan
@@ -134,15 +120,6 @@ def copied(originals: list[Image], held: Held, weights: list[int]) -> dict[str, 
             for some in [counted[labels == name].sum()]
         },
     }
-
-
-def corrected_ap(originals: list[Image], held: Held, weights: list[int], iou: float) -> float:
-    if held.corrected is None:
-        return math.nan
-    of_image = np.split(held.corrected.boxes, held.corrected.offsets[1:-1]) if originals else []
-    corrected = [p._replace(boxes=b.tolist()) for p, b in zip(originals, of_image, strict=True)]
-    scene = laid_out(repeat(corrected, weights))
-    return exact_average_precision(count(scene.matches, scene.counted, iou_threshold=iou))
 
 
 def reported(originals: list[Image], choice: ThresholdChoice, weights: list[int]) -> float:
@@ -256,25 +233,13 @@ def test_a_block_of_draws_is_as_good_as_all_of_them(draws_a_block: int, monkeypa
     together = resampled(images, held, weights)
     monkeypatch.setattr(resampling, "NUMBERS_PER_BLOCK", draws_a_block * len(images))
     in_blocks = resampled(images, held, weights)
-    assert {"gain 0.5", "missed large"} <= together.keys()
+    assert {"missed large"} <= together.keys()
     for name, one in together.items():
         if name == "overlap mean":
             expected = pytest.approx((one.low, one.high), rel=1e-14, abs=0)
             assert (in_blocks[name].low, in_blocks[name].high) == expected, name
         else:
             assert in_blocks[name] == one, name
-
-
-def test_an_average_precision_that_is_known_changes_nothing() -> None:
-    images = [image for seed in range(8) for image in scene(seed)]
-    faces, boxes, _, counted, matches, _ = laid_out(images)
-    weights = draw_weights(len(images), draws=50)
-    known = resample(ExactAP(matches, counted), weights)
-    unbiased = [
-        unbiased_average_precision(matches, faces, boxes, counted, weights, average_precision=one)
-        for one in (known, None)
-    ]
-    assert unbiased[0] == unbiased[1]
 
 
 def test_the_same_seed_gives_the_same_intervals_around_the_values() -> None:
@@ -285,7 +250,7 @@ def test_the_same_seed_gives_the_same_intervals_around_the_values() -> None:
     )
     assert first == again
     assert first != other
-    assert {"choice precision", "missed large", "gain 0.5"} <= first.keys()
+    assert {"choice precision", "missed large"} <= first.keys()
     for name, one in first.items():
         assert one.low < one.high, name
         assert one.low <= one.value <= one.high, name
@@ -309,8 +274,6 @@ def test_a_habit_that_all_boxes_share_has_no_width() -> None:
     habit = box_habit(matches, faces, detections, counted, weights)
     for one, value in ((habit.dx, 0.1), (habit.dy, 0.0), (habit.width_ratio, 1.0), (habit.height_ratio, 1.5)):
         assert (one.value, one.low, one.high) == pytest.approx((value,) * 3, abs=1e-12)
-    gain = unbiased_average_precision(matches, faces, detections, counted, weights)[0.75].gain
-    assert (gain.value, gain.low, gain.high) == (1.0, 1.0, 1.0)
 
 
 def test_a_target_out_of_reach_has_no_interval() -> None:
@@ -327,7 +290,6 @@ def by_name(scene: Scene, images: list[Image]) -> dict[str, Callable[[NDArray[np
     return {
         "habit": lambda w: box_habit(matches, faces, boxes, counted, w),
         "overlap": lambda w: hit_overlap(matches, counted, w),
-        "unbiased": lambda w: unbiased_average_precision(matches, faces, boxes, counted, w),
         "choice": lambda w: threshold_choice_interval(held.choices[0], matches, counted, w),
         "bands": lambda w: sweep_bands(matches, counted, held.thresholds, w),
         "misses": lambda w: misses(matches, counted, labels, w),

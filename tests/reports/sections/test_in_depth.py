@@ -209,7 +209,7 @@ def test_each_detector_in_depth(summary, analysis):
         "Boxes are 1.00 (1.00–1.00) times as wide and 1.00 (1.00–1.00) times as high as annotated, the centre "
         "0.0 % (0.0 to 0.0) of the width right and 0.0 % (0.0 to 0.0) of the height below (medians over 4 hits)."
     )
-    same = "1.000 → 1.000 (.000 (.000 to .000))"
+    same = "1.000 → 1.000 (.000)"
     assert f"exact AP50 {same}, AP75 {same}" in good.habit[1]
     assert good.habit[2].startswith("IoU of hits at the threshold: mean 1.00 (.25–1.00), median 1.00 (1.00–1.00)")
 
