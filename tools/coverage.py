@@ -20,6 +20,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from ..benchmarks.analysis.intervals import OFFICIAL_DRAWS
 from ..benchmarks.analysis.table import one_blas_thread
 from ..benchmarks.resampling.average_precision import CocoAP, ExactAP
 from ..benchmarks.resampling.bootstrap import Interval, draw_weights, interval, resample
@@ -160,7 +161,7 @@ def numbers(of: Population, draws: int, seed: int) -> dict[str, Interval]:
     found = {f"AP {key}": interval(one) for key, one in exact.items()}
     overlaps = coco_overlaps(of.faces, boxes, scores)
     for key, mask in of.lists.items():
-        found[f"official AP {key}"] = interval(resample(OfficialAP(matches, mask), weights[:400]))
+        found[f"official AP {key}"] = interval(resample(OfficialAP(matches, mask), weights[:OFFICIAL_DRAWS]))
         found[f"COCO AP50 {key}"] = interval(resample(CocoAP(overlaps, mask, COCO_THRESHOLDS[:1]), weights[:200]))
     found |= {
         rate: interval(resample(one, weights))

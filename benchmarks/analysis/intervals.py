@@ -18,7 +18,7 @@ from ..scoring import Matches
 from ..timing.latency import LatencySummary
 from ..timing.round_noise import process_error, student_t
 
-OFFICIAL_DRAWS = 400
+OFFICIAL_DRAWS = 200
 """The first of all draws: a thousand of the official rule, which normalises each again, cost more than all the rest."""
 
 

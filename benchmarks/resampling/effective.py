@@ -149,6 +149,8 @@ class Basis(NamedTuple):
         more = np.abs(ends - value) * (widening(effective, self.units) - 1.0)
         low, high = ends[0] - more[0], ends[1] + more[1]
         bound = (effective < FEW) & ~np.isnan(mass)
+        if not bound.any():
+            return np.asarray(np.clip((low, high), *self.limits), dtype=np.float64)
         seen = seen_share(np.where(bound, mass, 1.0))
         lowest, highest = max(self.limits[0], -1.0), np.minimum(self.limits[1], np.maximum(value, 1.0))
         low = np.where(bound, np.minimum(low, value * seen + (1.0 - seen) * lowest), low)

@@ -21,7 +21,7 @@ from ..scoring.verdicts import random_order
 from .bootstrap import Interval, Resampled, interval
 from .effective import CONFIDENCE, FEW, seen_share, widening
 
-_SHUFFLES = 200
+_SHUFFLES = 50
 
 
 @dataclass(frozen=True, slots=True)

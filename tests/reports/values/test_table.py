@@ -77,7 +77,7 @@ def test_what_is_measured_once_says_so_and_has_none(summary):
 
 def test_the_fewer_draws_of_the_official_rule_are_said(summary):
     helps = {column.title: column.help for column in columns(summary)}
-    assert "interval of 400 resamples" in helps["official hard"]
+    assert "interval of 200 resamples" in helps["official hard"]
     assert "resamples" not in helps["AP hard"]
     few = replace(summary, resampled=replace(summary.resampled, draws=30))
     assert "interval of 30 resamples" in {column.title: column.help for column in columns(few)}["official hard"]
