@@ -83,7 +83,7 @@ def read_source(source: Source) -> bytes:
     return source.read_bytes() if isinstance(source, Path) else source.read()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Sample:
     """One image and its faces.
 
@@ -98,8 +98,13 @@ class Sample:
     source: Source
     faces: Faces
 
+    def __repr__(self) -> str:
+        # the bytes of an image would fill a notebook
+        where = f"{len(self.source):,} bytes" if isinstance(self.source, bytes) else str(self.source)
+        return f"Sample({self.image_id!r}, {where}, {len(self.faces)} faces)"
 
-@dataclass(frozen=True, slots=True, eq=False)
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Dataset:
     """Annotated images under one name.
 
@@ -129,6 +134,10 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.samples)
+
+    def __repr__(self) -> str:
+        faces = sum(len(sample.faces) for sample in self.samples)
+        return f"Dataset({self.name!r}, {self.coverage}, {faces:,} faces)"
 
     @property
     def coverage(self) -> str:

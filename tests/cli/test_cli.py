@@ -213,6 +213,8 @@ def test_version_help_and_lists():
 
     assert facebench_process("--version").stdout.strip() == f"facebench {__version__}"
     assert "run" in facebench("--help").stdout
+    for words in ([], ["run"], ["data", "stats"]):
+        assert (done := facebench(*words, "-h")).stdout == facebench(*words, "--help").stdout and done.returncode == 0
     assert "scenes" in facebench("data", "list").stdout
     assert {"yunet", "dlib-cnn"} <= {row["model"] for row in json.loads(facebench("models", "list", "--json").stdout)}
 

@@ -51,3 +51,11 @@ def test_coverage(there: int, total: int, sentence: str) -> None:
     dataset = Dataset("d", (sample,) * there, total, (), False, "", "", "")
     assert len(dataset) == there
     assert dataset.coverage == sentence
+
+
+def test_a_data_set_and_a_sample_are_shown_in_a_line() -> None:
+    """In a notebook what stands last is shown, and samples may hold megabytes."""
+    sample = Sample("a/b.png", b"x" * 2_000_000, Faces(**GOOD))
+    dataset = Dataset("scenes?count=1", (sample,) * 40, 130, (), True, "", "", "0")
+    assert repr(sample) == "Sample('a/b.png', 2,000,000 bytes, 2 faces)"
+    assert repr(dataset) == "Dataset('scenes?count=1', 40 of 130 images, 80 faces)"
