@@ -151,6 +151,7 @@ def score_command(
         Literal["probability", "margin"] | None, typer.Option(help="What the scores are; else seen from their range.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Keep it as a results folder, for report and compare.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the row; else that of the file.")] = None,
     as_json: Json = False,
 ) -> None:
     """Score detections that any program wrote, on the annotation alone; refuse what is faulty, with all faults."""
@@ -165,7 +166,7 @@ def score_command(
     found = read_predictions(predictions, loaded, format=file_format, images=images, allow_missing=allow_missing)
     with TemporaryDirectory() as scratch:
         folder = store_predictions(
-            found, loaded, out or Path(scratch) / "run", threshold=threshold, score_kind=score_kind
+            found, loaded, out or Path(scratch) / "run", name=name, threshold=threshold, score_kind=score_kind
         )
         print_summary(summarise_run(folder), as_json)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import re
@@ -33,15 +34,20 @@ def store_predictions(
     dataset: Dataset,
     out: Path,
     *,
+    name: str | None = None,
     threshold: float | None = None,
     score_kind: ScoreKind | None = None,
 ) -> RunFolder:
     """Write predictions into a run folder, beside others for the same data set, as one finished cell.
 
+    A cell of the same name from the same source is replaced. From another source it stays: the new one is named by its
+    folder too.
+
     Args:
         predictions: what `read_predictions` returned for `dataset`.
         dataset: the images and their annotation.
         out: a new folder, or one that an earlier call wrote.
+        name: of the row; by default that of the file.
         threshold: score of the operating point; by default 0.5 for probabilities, every box for other scores.
         score_kind: what the scores are; by default probabilities where all lie in 0 to 1, "none" where all are equal.
 
@@ -56,12 +62,26 @@ def store_predictions(
     if threshold is None:
         threshold = 0.5 if kind == "probability" else _EVERY_BOX
     table = _detections_table(predictions)
-    cell = _cell(predictions, dataset, table, threshold, kind)
     with lock(out):
         folder = _open_or_create(dataset, out)
+        if name is None:
+            name = _free_name(predictions, folder)
+        cell = _cell(dataclasses.replace(predictions, name=name), dataset, table, threshold, kind)
         write_atomically(folder.cell_path(cell) / "detections.parquet", table_bytes(table))
         folder.put_cell(cell)
     return folder
+
+
+def _free_name(predictions: Predictions, folder: RunFolder) -> str:
+    """Return the name of the file, with that of its folder where another source has it already."""
+    taken = {cell.spec: cell.predictions.source for cell in folder.cells if cell.predictions is not None}
+    for name in (predictions.name, predictions.source):
+        if taken.get(name, predictions.source) in (predictions.source, ""):
+            return name
+    raise UsageError(
+        f"{folder.path} holds {predictions.name} and {predictions.source} from other folders; say by --name what these "
+        "predictions are to be called"
+    )
 
 
 def _score_kind(predictions: Predictions, wanted: ScoreKind | None) -> ScoreKind:
@@ -130,6 +150,7 @@ def _cell(
         start=Start(operating_threshold=threshold, score_floor=floor),
         predictions=PredictionsInfo(
             format=predictions.format,
+            source=predictions.source,
             images=len(predictions.rows),
             missing=len(predictions.missing),
             extra=len(predictions.extra),

@@ -8,6 +8,10 @@ of images explains:
 {"images": [{"id": 17, "file_name": "0--Parade/0_Parade_marchingband_1_20.jpg"}]}
 ```
 
+Where an entry has a `file_name`, as those of Ultralytics have, that is the image; a number without a file of images is
+the one image whose name is that number, such as 000017.jpg. An object of images and annotations with scores is read as
+both at once.
+
 A list of results cannot say that nothing was found in an image; the file of images can, since it names all that
 were looked at.
 
@@ -48,12 +52,22 @@ def read_coco(path: Path, intake: Intake, images: Path | None) -> None:
     Raises:
         DataError: a file is not JSON, or has another structure.
     """
-    entries = _parse(_text(path), str(path))
-    if not isinstance(entries, list):
+    document = _parse(_text(path), str(path))
+    whole = isinstance(document, dict)
+    entries = document.get("annotations") if whole else document
+    scored = isinstance(entries, list) and any(isinstance(one, dict) and "score" in one for one in entries)
+    if not isinstance(entries, list) or (whole and not scored):
         raise DataError(
-            f"Got {_kind(entries)} in {path}, expected COCO results: a list of "
+            f"Got {_kind(document)} in {path}, expected COCO results: a list of "
             '{"image_id": …, "bbox": [x, y, width, height], "score": …}. '
-            "A file with images and annotations is ground truth; give it by --images"
+            "A file with images and annotations without scores is ground truth; give it by --images"
+        )
+    if whole and images is None:
+        images = path
+    if not entries and images is None:
+        raise DataError(
+            f"Got an empty list in {path}, expected COCO results. That nothing was found in some images only a file "
+            "that names them can say: give it by --images"
         )
     names = _read_images(images, intake) if images is not None else {}
     rows: dict[str, list[list[float]]] = {}
@@ -68,7 +82,7 @@ def read_coco(path: Path, intake: Intake, images: Path | None) -> None:
             continue
         image_id = entry["image_id"]
         if image_id not in ids:
-            ids[image_id] = _claim(image_id, names, images, where, intake)
+            ids[image_id] = _claim(image_id, entry.get("file_name"), names, images, where, intake)
         name = ids[image_id]
         if entry.get("category_id") is not None:
             categories.setdefault(str(entry["category_id"]), index)
@@ -92,9 +106,19 @@ def read_coco(path: Path, intake: Intake, images: Path | None) -> None:
         intake.keep(name, np.array(table), lambda row, at=at: f"{path.name}[{at[row]}]")  # type: ignore[misc]
 
 
-def _claim(image_id: str | int, names: Names, images: Path | None, where: str, intake: Intake) -> str | None:
-    """Return the image of an image_id, whether by the file of images or by its name."""
+def _claim(
+    image_id: str | int, file_name: object, names: Names, images: Path | None, where: str, intake: Intake
+) -> str | None:
+    """Return the image of an image_id: by the entry's file name, the file of images, or its own name."""
     name = names.get(image_id)
+    if isinstance(file_name, str) and intake.find(file_name) is not None:
+        if name is not None and intake.find(name) != intake.find(file_name):
+            got = f"image_id {image_id!r}, which is {name}, with file_name {file_name}"
+            intake.faults.add(Fault.UNREADABLE, f"{where}: got {got}, expected one image")
+            return None
+        name = file_name
+    if name is None and isinstance(image_id, int) and images is None:
+        name = intake.numbered(image_id)
     if name is None and isinstance(image_id, int):
         if images is not None:
             intake.extra[f"image_id {image_id}, which {images.name} lacks"] = None

@@ -84,6 +84,12 @@ class ImageNames:
         bare = [(name.rpartition("/")[2], name) for name in ids]
         self._bare = _unique((key, name) for base, name in bare for key in (base, image_stem(base)))
         self._known: dict[str, str] = {}
+        stems = ((image_stem(base), name) for base, name in bare)
+        self._numbered = _unique((str(int(stem)), name) for stem, name in stems if stem.isdecimal() and stem.isascii())
+
+    def numbered(self, number: int) -> str | None:
+        """Return the one image whose file name is a number, whatever zeros stand before it, or None."""
+        return self._numbered.get(str(number)) or None
 
     def find(self, name: str) -> str | None:
         """Return the image_id, or None where no image or more than one has that name."""
@@ -149,6 +155,10 @@ class Intake:
     def find(self, name: str) -> str | None:
         """Return the image_id that a name means, or None."""
         return self._names.find(name)
+
+    def numbered(self, number: int) -> str | None:
+        """Return the one image whose name is a number, such as 000017.jpg, or None."""
+        return self._names.numbered(number)
 
     def keep(self, image_id: str, rows: NDArray[np.float64], where: Callable[[int], str]) -> None:
         """Keep the boxes of an image unless one of them is faulty.

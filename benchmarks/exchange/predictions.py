@@ -29,6 +29,7 @@ class Predictions:
 
     Attributes:
         name: of the file or folder.
+        source: its name with that of the folder it lies in, which tells two of one name apart.
         format: how it was written.
         rows: image_id -> float64 (n, 5): x1, y1, x2, y2, score, best first, for every image it has, in the data
             set's order. Sizes are not negative; numbers are as written, not rounded.
@@ -38,6 +39,7 @@ class Predictions:
     """
 
     name: str
+    source: str
     format: Format
     rows: Mapping[str, NDArray[np.float64]]
     missing: Sequence[str] = ()
@@ -96,6 +98,7 @@ def read_predictions(
         raise DataError(_refusal(path, chosen, dataset, intake))
     return Predictions(
         name=path.resolve().name,
+        source="/".join(path.resolve().parts[-2:]),
         format=chosen,
         rows={image_id: _best_first(intake.rows[image_id]) for image_id in image_ids if image_id in intake.rows},
         missing=tuple(missing),
@@ -124,12 +127,17 @@ def detect_format(path: Path) -> Format:
     if begin.startswith(b"["):
         return "coco"
     if begin.startswith(b"{"):
-        return "jsonl"
+        return "jsonl" if begin[1:].lstrip()[:1] == b"}" or _is_line(begin) else "coco"
     got = f"a file that begins with {begin[:20]!r}" if begin else "an empty file"
     raise UsageError(
         f"{path}: got {got}, expected the official WIDER FACE tree (a folder or zip of <event>/<image>.txt), COCO "
         f"results (a JSON list) or JSONL (an object a line). Say which by --format {'|'.join(get_args(Format))}"
     )
+
+
+def _is_line(begin: bytes) -> bool:
+    """Say whether a JSON object is that of one image, and not a whole COCO document."""
+    return b'"annotations"' not in begin and (b'"boxes"' in begin or b'"images"' not in begin)
 
 
 def _add_missing(intake: Intake, missing: Sequence[str]) -> None:

@@ -87,6 +87,7 @@ class PredictionsInfo(Record):
 
     Attributes:
         format: "wider", "coco" or "jsonl".
+        source: name of the file with that of its folder; empty in folders of before.
         images: that it has rows for; "pictures" in the file.
         missing: images of the data set that it lacks.
         extra: images that the data set lacks.
@@ -100,6 +101,7 @@ class PredictionsInfo(Record):
     extra: int
     outside: int
     remarks: tuple[str, ...]
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

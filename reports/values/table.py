@@ -118,10 +118,8 @@ def basis(summary: Summary) -> str:
     rests = [row.intervals.exact[summary.primary].effective for row in rows]
     lowest, highest = round(min(rests)), round(max(rests))
     alike = f"{lowest:,}" if lowest == highest else f"{lowest:,} to {highest:,}"
-    return (
-        f"AP ({summary.primary}) rests on {summary.drawn} as on {alike} that all matter alike: where a few crowded "
-        "ones decide, intervals are wide."
-    )
+    few = "one alone" if highest <= 1 else f"{alike} that all matter alike"
+    return f"AP ({summary.primary}) rests on {summary.drawn} as on {few}: where a few decide, intervals are wide."
 
 
 def floor_sentence(summary: Summary) -> str:

@@ -38,6 +38,7 @@ def test_score_prints_one_row_without_latency(facebench, perfect):
     assert {row[name] for name in ("p50_ms", "p90_ms", "images_per_s", "start_s", "peak_MB", "device")} == {None}
     assert row["predictions"] == {
         "format": "jsonl",
+        "source": f"{perfect.parent.name}/perfect.jsonl",
         "pictures": 3,
         "missing": 0,
         "extra": 0,

@@ -136,6 +136,54 @@ def test_coco_numbers_mean_what_the_file_of_images_says(dataset, tmp_path):
     )
 
 
+def numbered(count: int) -> Dataset:
+    faces = Faces(np.array([[10, 10, 40, 40]], np.float32), np.zeros(1, bool))
+    samples = tuple(Sample(f"val/{i:06d}.jpg", b"", faces) for i in range(1, count + 1))
+    return Dataset("numbered", samples, count, (), False, "", "none", "f" * 16)
+
+
+def entry(**changes: object) -> dict[str, object]:
+    return {"category_id": 1, "bbox": [10, 10, 30, 30], "score": 0.9} | changes
+
+
+def test_a_file_name_says_which_image(tmp_path):
+    """As Ultralytics writes them: image_id is a number where the name is one, whatever the annotation's ids are."""
+    found = [entry(image_id=9 - i, file_name=f"{i:06d}.jpg") for i in (1, 2)]
+    assert list(read_predictions(coco(tmp_path / "r", found), numbered(2)).rows) == ["val/000001.jpg", "val/000002.jpg"]
+    images = tmp_path / "images.json"
+    images.write_text(json.dumps({"images": [{"id": 8, "file_name": "000002.jpg"}]}))
+    text = refusal(coco(tmp_path / "r", found), numbered(2), images=images)
+    assert "image_id 8, which is 000002.jpg, with file_name 000001.jpg, expected one image" in text
+
+
+def test_a_number_is_the_one_image_of_that_name(tmp_path):
+    found = coco(tmp_path / "r", [entry(image_id=i) for i in (1, 2)])
+    assert list(read_predictions(found, numbered(2)).rows) == ["val/000001.jpg", "val/000002.jpg"]
+    twice = numbered(2)
+    again = Sample("train/1.jpg", b"", twice.samples[0].faces)
+    both = Dataset("numbered", (*twice.samples, again), 3, (), False, "", "none", "f" * 16)
+    assert "got image_id 1, expected a name, or --images" in refusal(found, both, allow_missing=True)
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_a_coco_document_with_scores_is_results_and_images(tmp_path, indent):
+    document = {
+        "images": [{"id": 7, "file_name": "000001.jpg"}, {"id": 9, "file_name": "000002.jpg"}],
+        "annotations": [entry(image_id=9)],
+        "categories": [{"id": 1, "name": "face"}],
+    }
+    (tmp_path / "r").write_text(json.dumps(document, indent=indent))
+    found = read_predictions(tmp_path / "r", numbered(2))
+    assert {name: len(rows) for name, rows in found.rows.items()} == {"val/000001.jpg": 0, "val/000002.jpg": 1}
+    del document["annotations"][0]["score"]
+    (tmp_path / "r").write_text(json.dumps(document, indent=indent))
+    assert "without scores is ground truth" in refusal(tmp_path / "r", numbered(2))
+
+
+def test_an_empty_list_says_nothing(tmp_path):
+    assert "Got an empty list" in refusal(coco(tmp_path / "r", []), numbered(2))
+
+
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
@@ -399,12 +447,35 @@ def test_score_kind_and_threshold(dataset, tmp_path):
 def test_several_files_share_a_results_folder_of_the_same_data(dataset, tmp_path):
     found = read_predictions(write_tree(tmp_path / "p", TREE), dataset)
     for name in ("one", "two", "one"):
-        store_predictions(Predictions(name, "wider", found.rows), dataset, tmp_path / "run")
+        store_predictions(Predictions(name, f"p/{name}", "wider", found.rows), dataset, tmp_path / "run")
     summary = summarise_run(store_predictions(found, dataset, tmp_path / "run"))
     assert [row.cell.spec for row in summary.rows] == ["one", "p", "two"]
     other = Dataset("other", dataset.samples, 4, ("hard",), False, "", "none", "e" * 16)
     with pytest.raises(UsageError, match="holds a run on made-up"):
         store_predictions(found, other, tmp_path / "run")
+
+
+def test_files_of_one_name_are_kept_apart(dataset, tmp_path):
+    """As `predictions.json` of two trainings; before, the second took the place of the first without a word."""
+    for folder in ("first", "second", "other/second"):
+        (tmp_path / folder).mkdir(parents=True)
+    half = coco(tmp_path / "first/predictions.json", results({A: A, JPG: JPG, GPJ: GPJ})[:1])
+    whole = coco(tmp_path / "second/predictions.json", results({A: A, JPG: JPG, GPJ: GPJ}))
+    images = tmp_path / "images.json"
+    images.write_text(json.dumps({"images": [{"id": i, "file_name": name} for i, name in enumerate(READ)]}))
+
+    def stored(path, **options):
+        found = read_predictions(path, dataset, images=images)
+        run = store_predictions(found, dataset, tmp_path / "run", **options)
+        return {cell.spec: len(run.detections(cell)) for cell in run.cells}
+
+    assert stored(half) == {"predictions.json": 1}
+    assert stored(whole) == {"predictions.json": 1, "second/predictions.json": 4}
+    # the same source again takes its own place
+    coco(half, results({A: A, JPG: JPG, GPJ: GPJ})[:2])
+    assert stored(half) == {"predictions.json": 2, "second/predictions.json": 4}
+    third = coco(tmp_path / "other/second/predictions.json", results({A: A, JPG: JPG, GPJ: GPJ})[:2])
+    assert stored(third, name="third")["third"] == 2
 
 
 FULL = {"official": [0.906958, 0.881579, 0.738286], "exact": [0.907363, 0.881862, 0.738664]}
