@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -22,15 +22,18 @@ class Faces:
         ignore: bool (n,): faces that are neither to be found nor background when all faces are scored.
         attributes: name -> int8 (n,). Membership of an official list ("easy", "medium", "hard") is one of them, 0 or 1.
         emotions: int8 (n,) or None: an index into `fer.EMOTIONS`, -1 for an expression that is none of them.
+        crowd: bool (n,) or None where there are none: regions that hold faces nobody annotated one by one, such as
+            COCO's `iscrowd`. A region is in `ignore` too.
 
     Raises:
-        DataError: on a wrong dtype or shape, or on a box that is not finite.
+        DataError: on a wrong dtype or shape, on a box that is not finite, or a region that is not in `ignore`.
     """
 
     boxes: NDArray[np.float32]
     ignore: NDArray[np.bool_]
     attributes: Mapping[str, NDArray[np.int8]] = field(default_factory=dict)
     emotions: NDArray[np.int8] | None = None
+    crowd: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         n = len(self.boxes)
@@ -40,11 +43,22 @@ class Faces:
             _check(name, values, np.int8, (n,))
         if self.emotions is not None:
             _check("emotions", self.emotions, np.int8, (n,))
+        if self.crowd is not None:
+            _check("crowd", self.crowd, np.bool_, (n,))
+            if (self.crowd & ~self.ignore).any():
+                raise DataError("got a crowd region that is not to be ignored, expected crowd to imply ignore")
         if not np.isfinite(self.boxes).all():
             raise DataError("boxes of annotated faces must be finite")
 
     def __len__(self) -> int:
         return len(self.boxes)
+
+
+def crowd_regions(faces: Sequence[Faces]) -> NDArray[np.bool_] | None:
+    """Return `Faces.crowd` of many images laid end to end, bool (faces,); None where none has a region."""
+    if not any(one.crowd is not None and one.crowd.any() for one in faces):
+        return None
+    return np.concatenate([np.zeros(len(one), np.bool_) if one.crowd is None else one.crowd for one in faces])
 
 
 def _check(name: str, array: NDArray[np.generic], dtype: type[np.generic], shape: tuple[int, ...]) -> None:

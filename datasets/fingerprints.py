@@ -45,6 +45,8 @@ def fingerprint(samples: Iterable[Sample], lists: Iterable[str], *, images: bool
         arrays = {"boxes": faces.boxes, "ignore": faces.ignore, **dict(sorted(faces.attributes.items()))}
         if faces.emotions is not None:
             arrays["emotions"] = faces.emotions
+        if faces.crowd is not None and faces.crowd.any():
+            arrays["crowd"] = faces.crowd
         for name, values in arrays.items():
             add(name.encode())
             add(np.ascontiguousarray(values).tobytes())

@@ -2,8 +2,8 @@
 
 - `wider`: the official text tree, a folder or, where the name ends in .zip, a zip (`predictions_text`).
 - `coco`: results as one JSON list, and beside it NAME.ground_truth.json with images and annotation, to which the
-  numbers in `image_id` refer. Faces to be ignored are `iscrowd`, which COCO evaluators treat a little differently from
-  the WIDER FACE protocol: they take a crowd's overlap over the detection's own area.
+  numbers in `image_id` refer. Crowd regions are `iscrowd`, and so are faces to be ignored, since COCO evaluators know
+  no other mark: they take each for a region, which facebench, by the key `one_face`, does not.
 - `jsonl`: an object a line, one line per image (`predictions_json`).
 
 Images that could not be decoded were scored for no detector, and are left out.
@@ -26,10 +26,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ...datasets.formats.coco import ignored
 from ...errors import ResultsError, UsageError, did_you_mean
 from ..store.records import StoredCell
 from ..store.run_folder import RunFolder, write_atomically
-from ..store.truth import by_image, decoded_ids
+from ..store.truth import CROWD, by_image, crowd_of, decoded_ids
 from .intake import image_stem
 from .predictions import Format
 
@@ -183,8 +184,11 @@ def _ground_truth(run: RunFolder, numbers: Mapping[str, int]) -> bytes:
 
 def _annotations(faces: pd.DataFrame, numbers: Mapping[str, int]) -> Iterator[dict[str, Any]]:
     faces = faces[faces["image_id"].isin(list(numbers))]
-    attributes = [name for name in faces.columns if name not in ("image_id", "ignore", *_BOX)]
-    for number, row in enumerate(faces.to_dict("records"), 1):
+    crowd = crowd_of(faces)
+    regions = np.zeros(len(faces), np.bool_) if crowd is None else crowd
+    left_out = {"image_id", "ignore", *_BOX, *(() if crowd is None else (CROWD,))}
+    attributes = [name for name in faces.columns if name not in left_out]
+    for number, (row, region) in enumerate(zip(faces.to_dict("records"), regions.tolist(), strict=True), 1):
         x1, y1, x2, y2 = (float(row[name]) for name in _BOX)
         width, height = x2 - x1, y2 - y1
         yield {
@@ -193,7 +197,7 @@ def _annotations(faces: pd.DataFrame, numbers: Mapping[str, int]) -> Iterator[di
             "category_id": 1,
             "bbox": [x1, y1, width, height],
             "area": width * height,
-            "iscrowd": int(row["ignore"]),
+            **ignored(bool(row["ignore"]), region),
             "ignore": int(row["ignore"]),
             "attributes": {name: int(row[name]) for name in attributes},
         }

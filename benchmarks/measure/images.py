@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 
 from ...datasets import Dataset, Sample, decode
+from ...datasets.base import crowd_regions
 from ...detectors import RGBImage
 from ...errors import ResultsError, UsageError
 from ..store.run_document import DatasetInfo, RunDocument
 from ..store.run_folder import RunFolder
-from ..store.truth import decoded, decoded_ids
+from ..store.truth import CROWD, decoded, decoded_ids
 from . import environment
 from .executors.base import Executor
 from .executors.work import ImageReader, Item, Look, look
@@ -154,11 +155,13 @@ def faces_table(samples: Sequence[Sample]) -> pd.DataFrame:
     faces = [sample.faces for sample in samples]
     boxes = np.concatenate([some.boxes for some in faces])
     ids = np.array([sample.image_id for sample in samples], dtype=object)
+    crowd = crowd_regions(faces)
     return pd.DataFrame(
         {
             "image_id": np.repeat(ids, [len(some) for some in faces]),
             **{name: boxes[:, column] for column, name in enumerate(("x1", "y1", "x2", "y2"))},
             "ignore": np.concatenate([some.ignore for some in faces]),
             **{name: np.concatenate([some.attributes[name] for some in faces]) for name in faces[0].attributes},
+            **({} if crowd is None else {CROWD: crowd}),
         }
     )

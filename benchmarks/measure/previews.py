@@ -61,7 +61,7 @@ class Outcomes:
         image: int64 (n,): the image of each box.
         hit: bool (n,): the box hits a face that counts.
         false_alarm: bool (n,): the box is on no face, or on one that is hit already. A box that is neither lies on a
-            face to be ignored.
+            face to be ignored or in a crowd region.
         faces: all annotated faces.
         counted: bool (faces,): faces that are to be found; the others are ignored.
         found: bool (faces,): faces that are hit.

@@ -9,6 +9,8 @@ WIDER FACE has images of 700 faces. It differs from the WIDER FACE protocol in f
   count go first, whatever the IoU.
 - Precision is read at 101 recalls; equal scores keep their order (images in order, then rows), each its own point.
 
+A crowd region is a face that does not count, takes any number of detections and overlaps each by the share of its area.
+
 The fourth point makes the value depend on the order of images where scores are equal.
 """
 
@@ -40,9 +42,10 @@ class Overlaps:
         pair_detection: int64 (m,): place of the detection in `scores`, never falling.
         pair_face: int64 (m,): row of the face; pairs of one detection by falling IoU, of equal ones the later face
             first, as pycocotools prefers it.
-        pair_iou: float64 (m,): plain IoU, at least `lowest`.
+        pair_iou: float64 (m,): plain IoU, or the share in a crowd region, at least `lowest`.
         face_offsets: int64 (images + 1,): the faces of image i are the rows face_offsets[i] to face_offsets[i + 1].
         lowest: the lowest IoU threshold that can be asked for.
+        crowd: bool (faces,): the crowd regions, None where there are none.
     """
 
     scores: NDArray[np.float64]
@@ -53,6 +56,7 @@ class Overlaps:
     pair_iou: NDArray[np.float64]
     face_offsets: NDArray[np.int64]
     lowest: float
+    crowd: NDArray[np.bool_] | None = None
 
     @property
     def faces(self) -> int:
@@ -64,7 +68,7 @@ def coco_overlaps(faces: ImageBoxes, detections: ImageBoxes, scores: ArrayLike, 
     """Find all pairs of a detection and a face with a plain IoU of at least `lowest`, once for all lists.
 
     Args:
-        faces: all annotated faces, ignored ones included.
+        faces: all annotated faces, ignored ones and crowd regions included.
         detections: the boxes found in the same images, in the same order of images; within an image in any order.
         scores: (n,) one finite number a detection, higher is surer.
         lowest: in (0, 1].
@@ -91,6 +95,7 @@ def coco_overlaps(faces: ImageBoxes, detections: ImageBoxes, scores: ArrayLike, 
         pair_iou=overlap[pairs],
         face_offsets=faces.offsets.copy(),
         lowest=lowest,
+        crowd=faces.crowd,
     )
 
 
@@ -105,7 +110,7 @@ def coco_verdicts(
 
     Args:
         overlaps: from `coco_overlaps`.
-        counted: bool (faces,): the faces of the list; all others are COCO's "ignore".
+        counted: bool (faces,): the faces of the list; all others, and crowd regions always, are COCO's "ignore".
         thresholds: float64 (t,), IoU, at least `overlaps.lowest` and at most 1.
 
     Returns:
@@ -118,6 +123,8 @@ def coco_verdicts(
         raise UsageError(f"counted must be bool ({overlaps.faces},), one a face, got {counted.dtype} {counted.shape}")
     if not bool(((thresholds >= overlaps.lowest) & (thresholds <= 1)).all()):
         raise UsageError(f"thresholds must be from {overlaps.lowest} to 1, got {thresholds.tolist()}")
+    if overlaps.crowd is not None:
+        counted = counted & ~overlaps.crowd
     detections = len(overlaps.scores)
     verdicts = np.full((len(thresholds), detections), FALSE_ALARM, dtype=np.int8)
     counted_first = np.lexsort((~counted[overlaps.pair_face], overlaps.pair_detection))
@@ -127,11 +134,17 @@ def coco_verdicts(
     pair = counted_first[np.concatenate([np.empty(0, np.int64), *enough])]
     asker = level * detections + overlaps.pair_detection[pair]
     asked = level * overlaps.faces + overlaps.pair_face[pair]
+    places = len(thresholds) * overlaps.faces
+    if overlaps.crowd is not None:
+        # a region sends nobody away: it has a place for every pair
+        of_crowd = np.flatnonzero(overlaps.crowd[overlaps.pair_face[pair]])
+        asked[of_crowd] = places + np.arange(len(of_crowd))
+        places += len(of_crowd)
 
     first = np.flatnonzero(np.diff(asker, prepend=-1))
     choice, end = first.copy(), np.append(first[1:], len(asker))
     nobody = len(first)
-    holder = np.full(len(thresholds) * overlaps.faces, nobody)
+    holder = np.full(places, nobody)
     asking = np.arange(nobody)
     while len(asking):
         face = asked[choice[asking]]
@@ -144,6 +157,6 @@ def coco_verdicts(
         asking = asking[choice[asking] < end[asking]]
 
     taken = choice[holder[holder < nobody]]
-    outcome = np.where(counted[asked[taken] % max(overlaps.faces, 1)], HIT, DROPPED)
+    outcome = np.where(counted[overlaps.pair_face[pair[taken]]], HIT, DROPPED)
     verdicts.reshape(-1)[asker[taken]] = outcome
     return verdicts

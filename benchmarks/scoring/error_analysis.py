@@ -7,8 +7,9 @@ TIDE every error has one owner, so a face with a badly placed box on it is a mat
 - duplicate: a false alarm with IoU of at least 0.5 with a counted face that has its hit. Fixed: taken away.
 - badly_placed: its best face counts, at IoU from 0.1 to below 0.5. Fixed: moved onto that face if nothing else hits it
   (of several the highest-scored), else taken away.
-- near_ignored: its best face does not count, at IoU from 0.1 to below 0.5. Fixed: taken away.
-- background: IoU below 0.1 with every face. Fixed: taken away.
+- near_ignored: its best face does not count, at IoU from 0.1 to below 0.5, or so much of it is in a crowd region.
+  Fixed: taken away.
+- background: IoU below 0.1 with every face, and less than 0.1 of it in a crowd region. Fixed: taken away.
 - missed: a counted face without a hit and without a badly placed box. Fixed: no longer asked for.
 """
 
@@ -70,13 +71,15 @@ def classify_errors(matches: Matches, counted: NDArray[np.bool_]) -> Errors:
     on_face = matches.iou >= HIT_IOU
     unfound = faces_not_hit(matches, counted, verdict.hit)
     badly_placed = verdict.false_alarm & near & ~on_face & on_counted
+    if matches.in_crowd is not None:
+        near = near | (matches.in_crowd >= BACKGROUND_IOU)
     missed = unfound.copy()
     missed[matches.best_face[badly_placed]] = False
     return Errors(
         false_alarms={
             "duplicate": verdict.false_alarm & on_face,
             "badly_placed": badly_placed,
-            "near_ignored": verdict.false_alarm & near & ~on_counted,
+            "near_ignored": verdict.false_alarm & near & ~on_face & ~badly_placed,
             "background": verdict.false_alarm & ~near,
         },
         missed=missed,

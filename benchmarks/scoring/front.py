@@ -58,7 +58,7 @@ def score(
     """Score the detections of all images against the annotated faces.
 
     Args:
-        faces: all annotated faces, ignored ones included.
+        faces: all annotated faces, ignored ones and crowd regions included; regions count in no list.
         detections: the boxes found in the same images, in the same order of images; within an image in any order.
         detection_scores: float (n,), one finite number a detection, higher is surer.
         score_threshold: lowest score accepted at the operating point; minus infinity accepts all. It is rounded to the
@@ -72,7 +72,10 @@ def score(
     scores = np.asarray(detection_scores)
     matches = match(faces, detections, scores)
     counted = np.ones(len(faces), dtype=np.bool_) if ignore is None else ~ignore
-    return score_matches(matches, {**(lists or {}), "overall": counted}, as_scores(score_threshold, scores))
+    masks = {**(lists or {}), "overall": counted}
+    if faces.crowd is not None:
+        masks = {name: mask & ~faces.crowd for name, mask in masks.items()}
+    return score_matches(matches, masks, as_scores(score_threshold, scores))
 
 
 def score_matches(matches: Matches, masks: Mapping[str, NDArray[np.bool_]], score_threshold: float) -> Scores:

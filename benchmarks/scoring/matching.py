@@ -30,6 +30,8 @@ class ImageBoxes:
         boxes: float64 (n, 4): x1, y1, x2, y2 in pixels, finite; copied where rows are not contiguous in memory. Sizes
             may be zero or negative, as those of 11 faces of WIDER FACE val are: annotation is scored as it stands.
         offsets: int64 (images + 1,): image i owns the rows offsets[i] to offsets[i + 1].
+        crowd: bool (n,): regions that hold faces nobody annotated one by one, such as COCO's `iscrowd`; None where
+            there are none, as among detections. They are never to be found.
 
     Raises:
         UsageError: on a wrong dtype or shape, offsets that do not cover the rows, a box that is not finite.
@@ -37,9 +39,10 @@ class ImageBoxes:
 
     boxes: NDArray[np.float64]
     offsets: NDArray[np.int64]
+    crowd: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
-        boxes, offsets = self.boxes, self.offsets
+        boxes, offsets, crowd = self.boxes, self.offsets, self.crowd
         if boxes.dtype != np.float64 or boxes.ndim != 2 or boxes.shape[1] != 4:
             raise UsageError(
                 f"boxes must be float64 (n, 4), got {boxes.dtype} {boxes.shape}; use from_images to convert"
@@ -48,6 +51,8 @@ class ImageBoxes:
             raise UsageError(f"offsets must be int64 (images + 1,), got {offsets.dtype} {offsets.shape}")
         if offsets[0] != 0 or offsets[-1] != len(boxes) or bool((np.diff(offsets) < 0).any()):
             raise UsageError(f"offsets must rise from 0 to the number of boxes, {len(boxes)}")
+        if crowd is not None and (crowd.dtype != np.bool_ or crowd.shape != (len(boxes),)):
+            raise UsageError(f"crowd must be bool ({len(boxes)},), one a box, got {crowd.dtype} {crowd.shape}")
         if not np.isfinite(boxes).all():
             row = int(np.argmin(np.isfinite(boxes).all(axis=1)))
             image = int(np.searchsorted(offsets, row, side="right")) - 1
@@ -93,11 +98,14 @@ class Matches:
     Attributes:
         scores: float64 (n,), never rising.
         image: int64 (n,): the image of each detection.
-        best_face: int64 (n,): row of the face with the highest IoU, the first of equals; -1 where no face overlaps.
+        best_face: int64 (n,): row of the face with the highest IoU, the first of equals; -1 where no face overlaps. A
+            crowd region is no face.
         iou: float64 (n,): IoU with that face, boxes counted as (x2 - x1 + 1) wide and high; 0 where none overlaps.
         plain_iou: float64 (n,): IoU with that same face, boxes counted as (x2 - x1) wide and high.
         detection: int64 (n,): row of each detection in the arrays given to `match`.
         face_offsets: int64 (images + 1,): the faces of image i are the rows face_offsets[i] to face_offsets[i + 1].
+        in_crowd: float64 (n,): share of the detection's own area in the crowd region that covers most of it, boxes
+            counted as for `iou`; None where there are no such regions.
     """
 
     scores: NDArray[np.float64]
@@ -107,14 +115,16 @@ class Matches:
     plain_iou: NDArray[np.float64]
     detection: NDArray[np.int64]
     face_offsets: NDArray[np.int64]
+    in_crowd: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
-            getattr(self, name).setflags(write=False)
+            if getattr(self, name) is not None:
+                getattr(self, name).setflags(write=False)
 
     @property
     def faces(self) -> int:
-        """The number of annotated faces of all images."""
+        """The number of annotated faces of all images, crowd regions included."""
         return int(self.face_offsets[-1])
 
     @property
@@ -138,13 +148,28 @@ def iou(a: NDArray[np.float64], b: NDArray[np.float64], *, plus_one: bool) -> ND
     >>> iou(np.array([0.0, 0, 3, 3]), np.array([0.0, 0, 3, 1]), plus_one=True).item()
     0.5
     """
+    intersection = _intersection(a, b, plus_one)
+    return _share(intersection, _area(a, plus_one) + _area(b, plus_one) - intersection)
+
+
+def _intersection(a: NDArray[np.float64], b: NDArray[np.float64], plus_one: bool) -> NDArray[np.float64]:
     one = 1.0 if plus_one else 0.0
     ax1, ay1, ax2, ay2 = np.moveaxis(a, -1, 0)
     bx1, by1, bx2, by2 = np.moveaxis(b, -1, 0)
-    intersection = np.maximum(np.minimum(ax2, bx2) - np.maximum(ax1, bx1) + one, 0.0)
-    intersection = intersection * np.maximum(np.minimum(ay2, by2) - np.maximum(ay1, by1) + one, 0.0)
-    union = (ax2 - ax1 + one) * (ay2 - ay1 + one) + (bx2 - bx1 + one) * (by2 - by1 + one) - intersection
-    ratio: NDArray[np.float64] = np.divide(intersection, union, out=np.zeros(np.shape(union)), where=union > 0)
+    width = np.maximum(np.minimum(ax2, bx2) - np.maximum(ax1, bx1) + one, 0.0)
+    found: NDArray[np.float64] = width * np.maximum(np.minimum(ay2, by2) - np.maximum(ay1, by1) + one, 0.0)
+    return found
+
+
+def _area(boxes: NDArray[np.float64], plus_one: bool) -> NDArray[np.float64]:
+    one = 1.0 if plus_one else 0.0
+    x1, y1, x2, y2 = np.moveaxis(boxes, -1, 0)
+    area: NDArray[np.float64] = (x2 - x1 + one) * (y2 - y1 + one)
+    return area
+
+
+def _share(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    ratio: NDArray[np.float64] = np.divide(part, whole, out=np.zeros(np.shape(whole)), where=whole > 0)
     return ratio
 
 
@@ -160,7 +185,7 @@ def match(faces: ImageBoxes, detections: ImageBoxes, scores: ArrayLike) -> Match
     """Find the best face of every detection.
 
     Args:
-        faces: all annotated faces, ignored ones included.
+        faces: all annotated faces, ignored ones and crowd regions included.
         detections: the boxes found in the same images, in the same order of images; within an image in any order.
         scores: (n,) one finite number a detection, higher is surer.
 
@@ -174,7 +199,7 @@ def match(faces: ImageBoxes, detections: ImageBoxes, scores: ArrayLike) -> Match
     ([-1, 1], [0.0, 0.9])
     """
     values = checked_scores(faces, detections, scores)
-    best_face, best_iou = _best_faces(faces, detections)
+    best_face, best_iou, in_crowd = _best_faces(faces, detections)
     order = falling_order(values)
     best_face, best_iou = best_face[order], best_iou[order]
     plain_iou = np.zeros(len(order))
@@ -188,6 +213,7 @@ def match(faces: ImageBoxes, detections: ImageBoxes, scores: ArrayLike) -> Match
         plain_iou=plain_iou,
         detection=order,
         face_offsets=faces.offsets.copy(),
+        in_crowd=None if in_crowd is None else in_crowd[order],
     )
 
 
@@ -230,11 +256,19 @@ def _iou_of_rows(
     return iou(a.boxes.take(a_rows, axis=0), b.boxes.take(b_rows, axis=0), plus_one=plus_one)
 
 
-def _best_faces(faces: ImageBoxes, detections: ImageBoxes) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return the first face of highest IoU (-1: none overlaps) and that IoU, for each detection in the order given."""
+def _best_faces(
+    faces: ImageBoxes, detections: ImageBoxes
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64] | None]:
+    """Return the first face of highest IoU (-1: none overlaps), that IoU and `Matches.in_crowd`, in the order given."""
     best_face = np.full(len(detections), -1, dtype=np.int64)
     best_iou = np.zeros(len(detections))
-    for detection, face, overlap in overlapping_pairs(faces, detections, plus_one=True):
+    in_crowd = None if faces.crowd is None else np.zeros(len(detections))
+    for pairs in overlapping_pairs(faces, detections, plus_one=True):
+        detection, face, overlap = pairs
+        if faces.crowd is not None and in_crowd is not None:
+            of_crowd = faces.crowd[face]
+            np.maximum.at(in_crowd, detection[of_crowd], overlap[of_crowd])
+            detection, face, overlap = (column[~of_crowd] for column in pairs)
         if len(overlap) == 0:
             continue
         starts = np.flatnonzero(np.diff(detection, prepend=-1))
@@ -243,15 +277,16 @@ def _best_faces(faces: ImageBoxes, detections: ImageBoxes) -> tuple[NDArray[np.i
         found = detection[starts]
         best_iou[found] = highest
         best_face[found] = np.minimum.reduceat(np.where(is_highest, face, len(faces)), starts)
-    return best_face, best_iou
+    return best_face, best_iou, in_crowd
 
 
 def overlapping_pairs(
     faces: ImageBoxes, detections: ImageBoxes, *, plus_one: bool, lowest: float = 0.0
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]]:
-    """Yield rows of detections and faces of one image, and their IoU where it is at least `lowest` and above 0.
+    """Yield rows of detections and faces of one image, and their overlap where it is at least `lowest` and above 0.
 
-    Detections come in order, and all pairs of one in the same block.
+    The overlap is IoU, and with a crowd region the intersection over the detection's own area (`bbIou` in `maskApi.c`
+    of pycocotools). Detections come in order, and all pairs of one in the same block.
 
     Args:
         faces: all annotated faces.
@@ -261,6 +296,10 @@ def overlapping_pairs(
     """
     for detection, face in pairs_nearby(faces, detections, lowest=lowest):
         overlap = _iou_of_rows(detections, detection, faces, face, plus_one=plus_one)
+        if faces.crowd is not None:
+            of_crowd = np.flatnonzero(faces.crowd[face])
+            found, regions = detections.boxes[detection[of_crowd]], faces.boxes[face[of_crowd]]
+            overlap[of_crowd] = _share(_intersection(found, regions, plus_one), _area(found, plus_one))
         enough = np.flatnonzero((overlap >= lowest) & (overlap > 0))
         yield detection[enough], face[enough], overlap[enough]
 
@@ -268,13 +307,13 @@ def overlapping_pairs(
 def pairs_nearby(
     faces: ImageBoxes, detections: ImageBoxes, *, lowest: float = 0.0
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Yield (detection, face) row pairs of the same image, without most pairs whose IoU is 0 or below `lowest`.
+    """Yield (detection, face) row pairs of the same image, without most pairs whose overlap is 0 or below `lowest`.
 
     Faces are sorted by left edge into the columns of a grid, so those that can reach a detection stand side by side:
     from the column of its left edge less the widest face of the image to the column of its right edge. On WIDER FACE
     val this leaves 1.9 of 29 million pairs, before those apart in height go too. Where an IoU is asked for, a face
-    must reach over that share of the detection, from either side, and is at most so many times as wide. Detections
-    come in order, and all pairs of one in the same block.
+    must reach over that share of the detection, from either side, and is at most so many times as wide, unless there
+    are crowd regions. Detections come in order, and all pairs of one in the same block.
     """
     if len(faces) == 0:
         return
@@ -305,7 +344,9 @@ def pairs_nearby(
         left, top, right, bottom = np.ascontiguousarray(detections.boxes[begin : begin + _DETECTIONS_PER_BLOCK].T)
         # Boxes less than one pixel apart overlap under the plus-one rule; two pixels leave room for rounding.
         across, down = lowest * (right - left) - 2.0, lowest * (bottom - top) - 2.0
-        reach = widest[image] if lowest == 0 else np.minimum(widest[image], (right - left) / lowest + 2.0)
+        reach = widest[image]
+        if lowest > 0 and faces.crowd is None:
+            reach = np.minimum(reach, (right - left) / lowest + 2.0)
         first = faces_before[column(image, left + across - reach)]
         counts = np.maximum(faces_before[column(image, right - across) + 1] - first, 0)
         top, bottom = top + down, bottom - down

@@ -23,7 +23,7 @@ from .verdicts import Part, select_images, split_images
 HEIGHT, SHARE = "height in px", "share of image"
 """Groups of slices: by `HEIGHTS_PX` and by `SHARES`."""
 FACES_A_IMAGE = {"1": (1, 1), "2-5": (2, 5), "6-20": (6, 20), "21-100": (21, 100), "over 100": (101, np.inf)}
-"""Name -> fewest and most annotated faces, ignored ones included."""
+"""Name -> fewest and most annotated faces, ignored ones included, without crowd regions."""
 LABELS = {
     "blur": ("clear", "normal", "heavy"),
     "occlusion": ("none", "partial", "heavy"),
@@ -94,6 +94,8 @@ def standard_slices(
         if group in (attributes or {}):
             slices += label_slices(faces, counted, group, (attributes or {})[group], names)
     per_image = np.diff(faces.offsets)
+    if faces.crowd is not None:
+        per_image = per_image - np.bincount(faces.image[faces.crowd], minlength=faces.images)
     for name, (fewest, most) in FACES_A_IMAGE.items():
         slices.append(_of_images(faces, counted, "faces an image", name, (per_image >= fewest) & (per_image <= most)))
     return tuple(slices)

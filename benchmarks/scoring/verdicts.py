@@ -18,7 +18,7 @@ class Verdicts:
 
     Attributes:
         hit: bool (n,): the first detection on a face that counts.
-        false_alarm: bool (n,): on no face, or too late on one that counts.
+        false_alarm: bool (n,): on no face, or too late on one that counts, and in no crowd region.
     """
 
     hit: NDArray[np.bool_]
@@ -26,7 +26,7 @@ class Verdicts:
 
     @property
     def dropped(self) -> NDArray[np.bool_]:
-        """On a face that does not count, hence neither right nor wrong: bool (n,)."""
+        """On a face that does not count or in a crowd region, hence neither right nor wrong: bool (n,)."""
         dropped: NDArray[np.bool_] = ~(self.hit | self.false_alarm)
         return dropped
 
@@ -38,6 +38,9 @@ def verdicts(matches: Matches, counted: NDArray[np.bool_], *, iou_threshold: flo
     - Best face is one that does not count: dropped, neither hit nor false alarm.
     - Best face counts: the detection of highest score is the hit, every later one a false alarm. There is no second
       choice for a detection that comes too late.
+
+    Crowd regions, which WIDER FACE does not have, come last, as in pycocotools: a false alarm of which one region holds
+    a share of at least the threshold is dropped. A region takes any number.
 
     Args:
         matches: from `match`.
@@ -60,6 +63,8 @@ def verdicts(matches: Matches, counted: NDArray[np.bool_], *, iou_threshold: flo
     hit[first[counted & (first >= 0)]] = True
     false_alarm = ~hit
     false_alarm[landed[~counted[face]]] = False
+    if matches.in_crowd is not None:
+        false_alarm &= matches.in_crowd < iou_threshold
     return Verdicts(hit, false_alarm)
 
 
@@ -80,6 +85,7 @@ def select_detections(matches: Matches, chosen: NDArray[np.bool_] | NDArray[np.i
         iou=matches.iou[chosen],
         plain_iou=matches.plain_iou[chosen],
         detection=matches.detection[chosen],
+        in_crowd=None if matches.in_crowd is None else matches.in_crowd[chosen],
     )
 
 

@@ -4,7 +4,7 @@
 run.json                     schema version, environment, data set, protocol, cells with their state
 pictures.parquet             one row per image: image_id, verdict, detail, width, height, decode_ms (without it where
                              several workers decoded side by side)
-faces.parquet                one row per annotated face: image_id, x1, y1, x2, y2, ignore, attributes
+faces.parquet                one row per annotated face: image_id, x1, y1, x2, y2, ignore, attributes, iscrowd if any
 cells/<spec>-<key>/
     journal.jsonl            one line per image while the cell runs; what is lost with a crash is the last line at most
     detections.parquet       one row per detection: image_id, x1, y1, x2, y2, score, landmark columns

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .run_folder import RunFolder
 
 _BOX = ["x1", "y1", "x2", "y2"]
+CROWD = "iscrowd"
+"""Column of faces.parquet for crowd regions; there where the data set has any."""
 _KEPT_BOXES = 5_000_000
 """As many boxes as a `RunReader` keeps, of some 90 bytes each; the cells beyond are read again."""
 
@@ -67,10 +69,13 @@ class Truth:
         scored = decoded(images)
         image_ids = scored["image_id"].tolist()
         boxes, table = by_image(faces, image_ids)
+        counted, crowd = ~table["ignore"].to_numpy(dtype=bool), crowd_of(table)
+        if crowd is not None:
+            boxes, counted = replace(boxes, crowd=crowd), counted & ~crowd
         sizes = scored[["width", "height"]].to_numpy(dtype=np.int64)
         masks = {name: table[name].to_numpy() > 0 for name in lists}
         table = table.drop(columns=["image_id", *_BOX])
-        return cls(image_ids, sizes, boxes, table, {**masks, "overall": ~table["ignore"].to_numpy(dtype=bool)})
+        return cls(image_ids, sizes, boxes, table, {**masks, "overall": counted})
 
     def matched(self, cell: StoredCell, detections: pd.DataFrame) -> Matched:
         """Match what a finished cell found, a table as in detections.parquet."""
@@ -120,6 +125,14 @@ class RunReader:
             if sum(len(one.boxes) for one in (found, *self._kept.values())) <= _KEPT_BOXES:
                 self._kept[cell.key] = found
         return found
+
+
+def crowd_of(faces: pd.DataFrame) -> NDArray[np.bool_] | None:
+    """Return which rows of faces.parquet are crowd regions, bool (faces,); None where there are none."""
+    # a column of numbers is an attribute that somebody named so
+    if CROWD not in faces or faces[CROWD].dtype != np.bool_:
+        return None
+    return faces[CROWD].to_numpy()
 
 
 def decoded(images: pd.DataFrame) -> pd.DataFrame:

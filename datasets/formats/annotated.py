@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ class AnnotatedImage:
         ignore: bool (n,): neither to be found nor background.
         attributes: name -> int8 (n,); `NOT_LABELLED` where a face has no such label.
         size: width and height as the annotation says, or None where it does not.
+        crowd: bool (n,) or None where there are none: crowd regions, which are in `ignore` too; see `Faces`.
     """
 
     name: str
@@ -37,6 +38,7 @@ class AnnotatedImage:
     ignore: NDArray[np.bool_]
     attributes: Mapping[str, NDArray[np.int8]] = field(default_factory=dict)
     size: tuple[int, int] | None = None
+    crowd: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,11 +64,13 @@ class Box:
         corners: x1, y1, x2, y2 in pixels, continuous.
         ignore: neither to be found nor background.
         labels: attributes of this face.
+        crowd: a region of many faces, to be ignored too.
     """
 
     corners: tuple[float, float, float, float]
     ignore: bool = False
     labels: Mapping[str, int] = field(default_factory=dict)
+    crowd: bool = False
 
 
 class Faults:
@@ -102,6 +106,7 @@ def image_of(name: str, boxes: Sequence[Box], size: tuple[int, int] | None = Non
         np.array([box.ignore for box in boxes], bool),
         {label: np.array([box.labels.get(label, NOT_LABELLED) for box in boxes], np.int8) for label in labels},
         size,
+        np.array([box.crowd for box in boxes], bool) if any(box.crowd for box in boxes) else None,
     )
 
 
@@ -113,7 +118,7 @@ def same_attributes(images: Iterable[AnnotatedImage]) -> list[AnnotatedImage]:
     for image in images:
         nothing = np.full(len(image.boxes), NOT_LABELLED, np.int8)
         attributes = {label: image.attributes.get(label, nothing) for label in labels}
-        whole.append(AnnotatedImage(image.name, image.boxes, image.ignore, attributes, image.size))
+        whole.append(replace(image, attributes=attributes))
     return whole
 
 

@@ -1,8 +1,8 @@
 """COCO object detection JSON: https://cocodataset.org/#format-data, as pycocotools reads it.
 
-A box is x, y, width, height in pixels, continuous, origin top-left (no half pixels, not inclusive). `iscrowd` and
-`ignore` of 1 mean: neither to be found nor background. An image without annotations has no face. Whole-number values in
-`attributes` of an annotation are kept.
+A box is x, y, width, height in pixels, continuous, origin top-left (no half pixels, not inclusive). `iscrowd` of 1 is a
+region of many faces, `ignore` of 1 a face; both are neither to be found nor background. An image without annotations
+has no face. Whole-number values in `attributes` of an annotation are kept.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from .annotated import (
 from .json_lines import line_of
 
 TITLE = "COCO JSON"
+ONE_FACE = "one_face"
+"""Key that we write beside `iscrowd` where it is one face to be ignored, which pycocotools has no other mark for."""
 EXPECTED = "a .json file with images, annotations and categories"
 
 
@@ -104,8 +106,9 @@ def read(tree: Tree, path: str, category: str | None = None) -> Annotation:
         if isinstance(corners, str):
             fault("annotations", index, corners)
             continue
-        crowd = any(entry.get(key) in (1, True) for key in ("iscrowd", "ignore"))
-        boxes[entry["image_id"]].append(Box(corners, crowd, whole_labels(entry.get("attributes"))))
+        iscrowd, ignore, one_face = (entry.get(key) in (1, True) for key in ("iscrowd", "ignore", ONE_FACE))
+        labels = whole_labels(entry.get("attributes"))
+        boxes[entry["image_id"]].append(Box(corners, iscrowd or ignore, labels, iscrowd and not one_face))
     faults.raise_any()
     annotated = tuple(image_of(name, boxes[key], size) for key, (name, size) in images.items())
     folder = posixpath.dirname(path)
@@ -132,12 +135,17 @@ def write(annotated: Sequence[AnnotatedImage], sizes: Sequence[tuple[int, int]])
                     "category_id": 1,
                     "bbox": [x1, y1, x2 - x1, y2 - y1],
                     "area": (x2 - x1) * (y2 - y1),
-                    "iscrowd": int(image.ignore[row]),
+                    **ignored(bool(image.ignore[row]), image.crowd is not None and bool(image.crowd[row])),
                     **({"attributes": labels} if labels else {}),
                 }
             )
     document = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "face"}]}
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def ignored(ignore: bool, crowd: bool) -> dict[str, int]:
+    """Return the keys of an annotation that say whether it is to be ignored, and whether it is a crowd region."""
+    return {"iscrowd": int(ignore), **({ONE_FACE: 1} if ignore and not crowd else {})}
 
 
 def load_json(text: str, where: str) -> Any:

@@ -80,7 +80,7 @@ def folder_of(dataset: Dataset) -> AnnotatedFolder:
             name += ".png" if png else ".jpg"
         faces = sample.faces
         boxes = faces.boxes.astype(np.float64)
-        images.append(AnnotatedImage(name, boxes, faces.ignore, dict(faces.attributes)))
+        images.append(AnnotatedImage(name, boxes, faces.ignore, dict(faces.attributes), crowd=faces.crowd))
         sources[name] = sample.source
     return AnnotatedFolder("", dataset.name, tuple(images), sources, dataset.notes)
 
@@ -158,6 +158,9 @@ def _lost(folder: AnnotatedFolder, there: Sequence[AnnotatedImage], name: str) -
     ignored = sum(int(one.ignore.sum()) for one in there)
     if ignored and name == "yolo":
         lost.append(f"{ignored:,} faces to be ignored are written like any other: the format has no mark for them.")
+    regions = sum(int(one.crowd.sum()) for one in there if one.crowd is not None)
+    if regions and name not in ("coco", "yolo"):
+        lost.append(f"{regions:,} crowd regions are written as faces to be ignored: the format has no mark for them.")
     held = {"wider": set(LABELS), "voc": set(), "yolo": set()}.get(name)
     attributes = [label for label in (there[0].attributes if there else ()) if held is not None and label not in held]
     if attributes:

@@ -72,6 +72,7 @@ def notes_on_boxes(images: Sequence[AnnotatedImage], samples: Sequence[Sample], 
     boxes = [sample.faces.boxes for sample in samples]
     zero = sum(int(_of_zero_size(one.boxes).sum()) for one in images)
     twice = sum(len(some) - len(np.unique(some, axis=0)) for some in boxes)
+    regions = sum(int(one.crowd.sum()) for one in images if one.crowd is not None)
     outside, turned = 0, 0
     for image, sample in zip(images, samples, strict=True) if opened else ():
         if isinstance(sample.source, Address):  # each header would be another download
@@ -85,6 +86,7 @@ def notes_on_boxes(images: Sequence[AnnotatedImage], samples: Sequence[Sample], 
         outside += int(((some[:, :2] < -0.5).any(axis=1) | (some[:, 2:] > np.array(size) + 0.5).any(axis=1)).sum())
     notes = (
         (zero, "Boxes of zero width or height, which are ignored: {:,}."),
+        (regions, "Crowd regions, inside which detections are neither right nor wrong: {:,}."),
         (twice, "Repeated boxes: {:,}."),
         (outside, "Boxes that reach outside their image, kept as annotated: {:,}."),
         (turned, "Images whose upright size is not the one in the annotation (turned by EXIF, or replaced?): {:,}."),
@@ -103,6 +105,7 @@ def _of_zero_size(boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 def _sample(image: AnnotatedImage, folder: AnnotatedFolder) -> Sample:
     boxes = image.boxes.astype(np.float32)
-    faces = Faces(boxes, image.ignore | _of_zero_size(image.boxes), dict(image.attributes))
+    ignore = image.ignore | _of_zero_size(image.boxes)
+    faces = Faces(boxes, ignore, dict(image.attributes), crowd=image.crowd)
     source = folder.sources.get(image.name)
     return Sample(image.name, Path(image.name) if source is None else source, faces)

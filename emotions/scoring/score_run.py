@@ -7,7 +7,7 @@ again, so an interrupted call goes on where it stopped.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from ...benchmarks.store.records import StoredCell
 from ...benchmarks.store.run_folder import RunFolder
 from ...benchmarks.store.truth import by_image, decoded_ids
 from ...datasets import Dataset
+from ...datasets.base import crowd_regions
 from ...datasets.faces.fer import EMOTIONS
 from ...detectors import RGBImage
 from ...errors import DataError, UsageError, did_you_mean
@@ -286,7 +287,7 @@ def _lay_out(run: RunFolder, dataset: Dataset) -> _Material:
         raise UsageError(
             f"{dataset.name} has no emotions, expected a label for each face. Run the detectors on expression-scenes"
         )
-    boxes = ImageBoxes.from_images([one.boxes for one in faces])
+    boxes = replace(ImageBoxes.from_images([one.boxes for one in faces]), crowd=crowd_regions(faces))
     labels = np.concatenate([np.zeros(0, np.int8), *emotions])
     counted = (labels >= 0) & ~np.concatenate([np.zeros(0, np.bool_), *(one.ignore for one in faces)])
     if not counted.any():

@@ -6,6 +6,7 @@ WiderFace-Evaluation (`evaluation.py`). Only `to_arrays` knows anything of faceb
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import nan
 from typing import NamedTuple
 
@@ -17,10 +18,17 @@ Box = tuple[float, float, float, float]
 
 
 class Image(NamedTuple):
+    """Faces, of which some count and some are crowd regions (none of these counts; none at all where left empty)."""
+
     faces: list[Box]
     counted: list[bool]
     boxes: list[Box]
     scores: list[float]
+    crowd: list[bool] = []  # noqa: RUF012 - never changed
+
+    @property
+    def regions(self) -> list[bool]:
+        return self.crowd or [False] * len(self.faces)
 
 
 class Judged(NamedTuple):
@@ -42,13 +50,25 @@ def iou(a: Box, b: Box, one: int) -> float:
     return width * height / (area_a + area_b - width * height)
 
 
+def share_inside(box: Box, region: Box, one: int) -> float:
+    """Intersection over the area of the box alone."""
+    width = min(box[2], region[2]) - max(box[0], region[0]) + one
+    height = min(box[3], region[3]) - max(box[1], region[1]) + one
+    if width <= 0 or height <= 0:
+        return 0.0
+    return width * height / ((box[2] - box[0] + one) * (box[3] - box[1] + one))
+
+
 def judge(image: Image) -> Judged:
     order = sorted(range(len(image.boxes)), key=lambda i: -image.scores[i])
     judged = Judged([], [], [], [])
     hit_already = [False] * len(image.faces)
     for i in order:
-        best, best_iou = -1, 0.0
+        best, best_iou, in_crowd = -1, 0.0, 0.0
         for j, face in enumerate(image.faces):
+            if image.regions[j]:
+                in_crowd = max(in_crowd, share_inside(image.boxes[i], face, 1))
+                continue
             overlap = iou(image.boxes[i], face, 1)
             if overlap > best_iou:
                 best, best_iou = j, overlap
@@ -61,6 +81,8 @@ def judge(image: Image) -> Judged:
         else:
             verdict = "hit"
             hit_already[best] = True
+        if verdict == "false alarm" and in_crowd >= 0.5:
+            verdict = "dropped"
         judged.scores.append(image.scores[i])
         judged.verdicts.append(verdict)
         judged.best_ious.append(best_iou)
@@ -152,8 +174,10 @@ def to_arrays(
     images: list[Image],
 ) -> tuple[ImageBoxes, ImageBoxes, NDArray[np.float64], NDArray[np.bool_]]:
     """Faces, detections, their scores, and the mask of the faces that count."""
+    faces = ImageBoxes.from_images([image.faces for image in images])
+    regions = np.array([region for image in images for region in image.regions], dtype=np.bool_)
     return (
-        ImageBoxes.from_images([image.faces for image in images]),
+        replace(faces, crowd=regions if regions.any() else None),
         ImageBoxes.from_images([image.boxes for image in images]),
         np.array([score for image in images for score in image.scores], dtype=np.float64),
         np.array([counts for image in images for counts in image.counted], dtype=np.bool_),

@@ -76,6 +76,34 @@ def images_with_ties(draw: st.DrawFn) -> list[Image]:
     return images
 
 
+@st.composite
+def images_with_crowds(draw: st.DrawFn) -> list[Image]:
+    """The same with crowd regions: some of the faces that do not count, and a large box more."""
+    images = []
+    for image in draw(images_with_ties()):
+        crowd = [not counts and draw(st.booleans()) for counts in image.counted]
+        x, y, width, height = (draw(st.integers(0, 8)) for _ in range(4))
+        region = (float(x), float(y), float(x + width), float(y + height))
+        place = draw(st.integers(0, len(crowd)))
+        faces, counted = list(image.faces), list(image.counted)
+        for values, value in ((faces, region), (counted, False), (crowd, True)):
+            values.insert(place, value)  # type: ignore[attr-defined]
+        images.append(Image(faces, counted, image.boxes, image.scores, crowd))
+    return images
+
+
+def crowded_scene(seed: int) -> list[Image]:
+    """A `scene` in which about half of the faces that do not count are regions, and each image has a large one more."""
+    rng = np.random.default_rng(seed)
+    images = []
+    for image in scene(seed):
+        crowd = [not counts and rng.random() < 0.5 for counts in image.counted]
+        x, y, width, height = rng.uniform(0, 80, 4).tolist()
+        region = (x, y, x + width, y + height)
+        images.append(Image([*image.faces, region], [*image.counted, False], image.boxes, image.scores, [*crowd, True]))
+    return images
+
+
 def scene(seed: int) -> list[Image]:
     """Up to six images with continuous coordinates and all scores different: no ties of any kind."""
     rng = np.random.default_rng(seed)

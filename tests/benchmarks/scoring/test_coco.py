@@ -22,7 +22,18 @@ from facebench.errors import UsageError
 from facebench.tests.support import oracle
 from facebench.tests.support.oracle import Image
 from facebench.tests.support.reference import load_reference
-from facebench.tests.support.scored_images import DEGENERATE, A, B, C, crowd, images_with_ties, scene, seeds
+from facebench.tests.support.scored_images import (
+    DEGENERATE,
+    A,
+    B,
+    C,
+    crowd,
+    crowded_scene,
+    images_with_crowds,
+    images_with_ties,
+    scene,
+    seeds,
+)
 from hypothesis import given, settings
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval, Params
@@ -38,17 +49,20 @@ def row(number: int, image_id: int, box: oracle.Box, **more: Any) -> dict[str, A
 def pycocotools(given: list[Image]) -> list[float]:
     """AP at each threshold; nan for pycocotools' -1.
 
-    pycocotools overwrites "ignore" by "iscrowd", and a crowd has another IoU; an area out of range ignores a face.
+    pycocotools overwrites "ignore" by "iscrowd", and a crowd has another IoU: an area out of range ignores a face.
     """
     images = [{"id": i} for i in range(len(given))]
-    faces = [(i, box, c) for i, p in enumerate(given) for box, c in zip(p.faces, p.counted, strict=True)]
+    faces = [(i, *face) for i, p in enumerate(given) for face in zip(p.faces, p.counted, p.regions, strict=True)]
     found = [(i, box, s) for i, p in enumerate(given) for box, s in zip(p.boxes, p.scores, strict=True)]
     truth, results = COCO(), COCO()
     category = [{"id": 1, "name": "face"}]
     truth.dataset = {
         "images": images,
         "categories": category,
-        "annotations": [row(k + 1, i, b, area=1.0 if c else 9.0, iscrowd=0) for k, (i, b, c) in enumerate(faces)],
+        "annotations": [
+            row(k + 1, i, b, area=1.0 if counted or region else 9.0, iscrowd=int(region))
+            for k, (i, b, counted, region) in enumerate(faces)
+        ],
     }
     results.dataset = {
         "images": images,
@@ -136,6 +150,43 @@ def test_random_with_ties(images: list[Image]) -> None:
 @given(seeds)
 def test_random_without_ties(seed: int) -> None:
     assert_equal_to_pycocotools(scene(seed))
+
+
+CROWD = Image([B, (0, 0, 100, 100)], [True, False], [B], [0.5], [False, True])
+CROWDS = {
+    "a region takes any number": [CROWD._replace(boxes=[A, C, A, A, B], scores=[0.9, 0.8, 0.7, 0.6, 0.5])],
+    "a counted face in it goes first": [CROWD._replace(boxes=[B, B], scores=[0.9, 0.8])],
+    "part of a box inside": [CROWD._replace(boxes=[(80, 0, 120, 10), (90, 0, 140, 10)], scores=[0.9, 0.8])],
+    "a box around it": [CROWD._replace(boxes=[(0, 0, 200, 200)])],
+    "an ignored face in it stays free for the next": [
+        Image(
+            [(20, 0, 40, 20), (0, 0, 21, 21), C],
+            [False, False, True],
+            [(5, 0, 15, 20), (10, 0, 30, 20), (22, 0, 42, 20), C],
+            [0.9, 0.8, 0.7, 0.6],
+            [False, True, False],
+        )
+    ],
+    "only a region": [Image([A], [False], [A, B], [0.9, 0.8], [True]), CROWD],
+}
+
+
+@pytest.mark.parametrize("images", CROWDS.values(), ids=CROWDS)
+def test_crowds_by_hand(images: list[Image]) -> None:
+    assert_equal_to_pycocotools(images)
+
+
+@pytest.mark.slow
+@settings(max_examples=200, deadline=None)
+@given(images_with_crowds())
+def test_random_crowds_with_ties(images: list[Image]) -> None:
+    assert_equal_to_pycocotools(exact(images))
+
+
+@many
+@given(seeds)
+def test_random_crowds(seed: int) -> None:
+    assert_equal_to_pycocotools(crowded_scene(seed))
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import pytest
 from facebench.benchmarks.scoring import score
 from facebench.tests.support import oracle
 from facebench.tests.support.oracle import Image
-from facebench.tests.support.scored_images import DEGENERATE, crowd, images_with_ties
+from facebench.tests.support.scored_images import DEGENERATE, crowd, crowded_scene, images_with_ties, seeds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -36,6 +36,12 @@ def test_degenerate(images: list[Image]) -> None:
 @given(images_with_ties(), st.sampled_from([-1.0, 0.0, 0.5, 0.75, 1.0]))
 def test_random(images: list[Image], threshold: float) -> None:
     assert_equal_to_oracle(images, threshold)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seeds)
+def test_random_with_crowds(seed: int) -> None:
+    assert_equal_to_oracle(crowded_scene(seed), 0.5)
 
 
 @pytest.mark.slow
