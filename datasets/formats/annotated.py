@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import posixpath
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +17,12 @@ from ...errors import AnnotationError, DataError, UsageError, did_you_mean
 LARGEST = 10**6
 #: The value of an attribute that a face was not labelled with.
 NOT_LABELLED = -1
+#: The attribute in which CVAT keeps the degrees by which a box is turned about its centre.
+ROTATION = "rotation"
 
 _NAMED = 5
 _DEFAULT_CATEGORY = "face"
+_EMPTY = frozenset({"", "nan", "na", "<na>", "none", "null"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,6 +141,85 @@ def fault_of_box(corners: Sequence[float]) -> str:
     return ""
 
 
+def upright_hull(corners: Sequence[float], degrees: float) -> tuple[float, float, float, float]:
+    """Return the smallest upright box around x1, y1, x2, y2 turned about its centre.
+
+    >>> [round(c, 2) for c in upright_hull((30, 10, 40, 60), 90)]
+    [10.0, 30.0, 60.0, 40.0]
+    """
+    x1, y1, x2, y2 = corners
+    cos, sin = abs(math.cos(math.radians(degrees))), abs(math.sin(math.radians(degrees)))
+    width, height = (x2 - x1) * cos + (y2 - y1) * sin, (x2 - x1) * sin + (y2 - y1) * cos
+    x, y = (x1 + x2) / 2, (y1 + y2) / 2
+    return x - width / 2, y - height / 2, x + width / 2, y + height / 2
+
+
+def degrees_of(value: Any) -> float:
+    """Return the angle that a value says; 0 where it says none."""
+    try:
+        degrees = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+    return degrees if math.isfinite(degrees) else 0.0
+
+
+def hulls_taken(count: int, what: str = "Rotated boxes") -> tuple[str, ...]:
+    """Return the note on shapes that are not upright boxes."""
+    return (f"{what}, taken as their upright hull: {count:,}.",) if count else ()
+
+
+def is_empty(value: Any) -> bool:
+    """Tell whether a cell holds nothing, as CSV files and the tables that wrote them say it."""
+    return value is None or (isinstance(value, str | float) and str(value).strip().lower() in _EMPTY)
+
+
+def whole_number_of(value: Any) -> int | None:
+    """Return the whole number that an int, a truth value, a float or a text is; None where it is none.
+
+    >>> whole_number_of("2.0"), whole_number_of(True), whole_number_of("2.5"), whole_number_of([2])
+    (2, 1, None, None)
+    """
+    if type(value) is int:  # the most frequent by far
+        return value
+    text = value.strip().lower() if isinstance(value, str) else value
+    try:
+        number = float({"true": 1, "false": 0}.get(text, text) if isinstance(text, str) else text)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return int(number) if number.is_integer() else None
+
+
+def flag_of(value: Any) -> bool | None:
+    """Return whether 1, 1.0, "1", True or the like is set; what is empty is not; None for anything else.
+
+    >>> flag_of("1"), flag_of(1.0), flag_of("False"), flag_of(None), flag_of([1])
+    (True, True, False, False, None)
+    """
+    number = whole_number_of(value)
+    return False if is_empty(value) else bool(number) if number in (0, 1) else None
+
+
+def label_of(value: Any) -> int | None:
+    """Return the attribute that a value says; `NOT_LABELLED` where it is empty, None where it is not an int8."""
+    if is_empty(value):
+        return NOT_LABELLED
+    number = whole_number_of(value)
+    return number if number is not None and -128 <= number <= 127 else None
+
+
+def identity_of(value: Any) -> str | None:
+    """Return an id so that 1, 1.0 and "1" are the same; None where it is not a text or a whole number."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def size_of(width: Any, height: Any) -> tuple[int, int] | None:
+    """Return the size of an image; None where it is not known, for which some programs write 0."""
+    sides = whole_number_of(width), whole_number_of(height)
+    return (sides[0], sides[1]) if sides[0] and sides[1] and min(sides[0], sides[1]) > 0 else None
+
+
 def clean_name(text: str) -> str | None:
     r"""Return an image's name as its path below the folder of images; None where it leads out of that folder.
 
@@ -150,13 +234,16 @@ def clean_name(text: str) -> str | None:
 BAD_NAME = "expected the path of an image below the folder of images, such as a/1.jpg"
 
 
-def choose_category(wanted: str | None, names: Sequence[str], where: str) -> str | None:
-    """Choose whose boxes count: what was asked for, else the only one, else the one called face.
+def choose_category(
+    wanted: str | None, names: Sequence[str], where: str, used: Collection[str] | None = None
+) -> str | None:
+    """Choose whose boxes count: what was asked for, else the only one, the one called face, or the one with boxes.
 
     Args:
         wanted: the option `category`, or None.
         names: the categories that there are.
         where: how a message names the annotation.
+        used: the categories that have boxes; None where all have.
 
     Returns:
         The category as the annotation spells it; None where there is none at all and none was asked for.
@@ -175,6 +262,9 @@ def choose_category(wanted: str | None, names: Sequence[str], where: str) -> str
     faces = [name for name in known if name.lower() == _DEFAULT_CATEGORY]
     if len(faces) == 1:
         return faces[0]
+    with_boxes = [name for name in known if used is None or name in used]
+    if len(with_boxes) == 1:
+        return with_boxes[0]
     listed = ", ".join(known[:20]) + (", …" if len(known) > 20 else "")
     raise UsageError(f"{where} has {len(known)} categories and none is called face; say category=NAME: {listed}.")
 

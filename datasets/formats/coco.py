@@ -2,7 +2,9 @@
 
 A box is x, y, width, height in pixels, continuous, origin top-left (no half pixels, not inclusive). `iscrowd` of 1 is a
 region of many faces, `ignore` of 1 a face; both are neither to be found nor background. An image without annotations
-has no face. Whole-number values in `attributes` of an annotation are kept.
+has no face. Whole-number values in `attributes` of an annotation are kept, but for `rotation`: degrees by which CVAT
+turned the box about its centre, whose upright hull is read. Ids may be texts. A category that only groups others
+(Roboflow writes one) is none.
 """
 
 from __future__ import annotations
@@ -16,15 +18,24 @@ from ...errors import AnnotationError
 from ..storage.places import Tree
 from .annotated import (
     BAD_NAME,
+    ROTATION,
     AnnotatedImage,
     Annotation,
     Box,
     Faults,
     choose_category,
     clean_name,
+    degrees_of,
     fault_of_box,
+    flag_of,
+    hulls_taken,
+    identity_of,
     image_of,
+    is_empty,
+    label_of,
     others_left_out,
+    size_of,
+    upright_hull,
 )
 from .json_lines import line_of
 
@@ -36,7 +47,7 @@ EXPECTED = "a .json file with images, annotations and categories"
 
 def find(tree: Tree) -> list[str]:
     """Return the files that look like this format."""
-    return [path for path in tree.files if path.lower().endswith(".json") and _fits(tree.text(path))]
+    return [path for path in tree.files if path.lower().endswith(".json") and _fits(tree.text(path, strict=False))]
 
 
 def _fits(text: str) -> bool:
@@ -70,49 +81,69 @@ def read(tree: Tree, path: str, category: str | None = None) -> Annotation:
     def fault(key: str, index: int, what: str) -> None:
         faults.add(lambda: f"{where}:{line_of(text, key, index)}", what)
 
-    names: dict[Any, str] = {}
+    names: dict[str, str] = {}
     for index, entry in enumerate(parts["categories"]):
-        if isinstance(entry, dict) and isinstance(entry.get("id"), int) and isinstance(entry.get("name"), str):
-            names[entry["id"]] = entry["name"]
+        number = identity_of(entry.get("id")) if isinstance(entry, dict) else None
+        if number is not None and isinstance(entry.get("name"), str):
+            names[number] = entry["name"]
         else:
             fault("categories", index, "got no id and name, expected a category")
-    images: dict[Any, tuple[str, tuple[int, int] | None]] = {}
+    images: dict[str, tuple[str, tuple[int, int] | None]] = {}
     taken: set[str] = set()
     for index, entry in enumerate(parts["images"]):
-        name = clean_name(str(entry.get("file_name", ""))) if isinstance(entry, dict) else None
-        if name is None or not isinstance(entry.get("id"), int | str):
+        given = entry.get("file_name") if isinstance(entry, dict) else None
+        name = clean_name(given) if isinstance(given, str) else None
+        number = identity_of(entry.get("id")) if isinstance(entry, dict) else None
+        if name is None or number is None:
             fault("images", index, f"got {_short(entry)}, expected an id and file_name; {BAD_NAME}")
-        elif entry["id"] in images or name in taken:
+        elif number in images or name in taken:
             fault("images", index, f"got the image {name} (id {entry['id']}) twice, expected it once")
         else:
-            images[entry["id"]] = (name, _size(entry))
+            images[number] = (name, size_of(entry.get("width"), entry.get("height")))
             taken.add(name)
     faults.raise_any()
 
-    chosen = choose_category(category, list(names.values()), where)
-    boxes: dict[Any, list[Box]] = {key: [] for key in images}
-    left_out = 0
+    used = {
+        names.get(identity_of(entry.get("category_id")) or "", "")
+        for entry in parts["annotations"]
+        if isinstance(entry, dict)
+    }
+    groups = {str(one.get("supercategory")) for one in parts["categories"] if one["name"] != one.get("supercategory")}
+    known = [name for name in names.values() if category or name in used or name not in groups]
+    chosen = choose_category(category, known, where, used)
+    boxes: dict[str, list[Box]] = {key: [] for key in images}
+    expected = ", ".join(list(names)[:20])
+    left_out, rotated = 0, 0
     for index, entry in enumerate(parts["annotations"]):
-        if not isinstance(entry, dict) or entry.get("image_id") not in images:
+        image = identity_of(entry.get("image_id")) if isinstance(entry, dict) else None
+        if image is None or image not in images:
             fault("annotations", index, f"got {_short(entry)}, expected the image_id of one of the images")
             continue
-        if names and entry.get("category_id") not in names:
-            fault("annotations", index, f"got category_id {entry.get('category_id')!r}, expected one of {list(names)}")
+        of = identity_of(entry.get("category_id")) or ""
+        if names and of not in names:
+            fault("annotations", index, f"got category_id {entry.get('category_id')!r}, expected one of {expected}")
             continue
-        if names and names[entry["category_id"]] != chosen:
+        if names and names[of] != chosen:
             left_out += 1
             continue
         corners = corners_of(entry.get("bbox"))
         if isinstance(corners, str):
             fault("annotations", index, corners)
             continue
-        iscrowd, ignore, one_face = (entry.get(key) in (1, True) for key in ("iscrowd", "ignore", ONE_FACE))
-        labels = whole_labels(entry.get("attributes"))
-        boxes[entry["image_id"]].append(Box(corners, iscrowd or ignore, labels, iscrowd and not one_face))
+        flags = [flag_of(entry.get(one)) for one in ("iscrowd", "ignore")]
+        if None in flags:
+            fault("annotations", index, f"got {_short(entry)}, expected iscrowd and ignore of 0 or 1")
+            continue
+        attributes = entry.get("attributes")
+        if degrees := degrees_of(attributes.get(ROTATION) if isinstance(attributes, dict) else None):
+            corners = upright_hull(corners, degrees)
+            rotated += 1
+        crowd = bool(flags[0]) and not flag_of(entry.get(ONE_FACE))
+        boxes[image].append(Box(corners, any(flags), whole_labels(attributes), crowd))
     faults.raise_any()
     annotated = tuple(image_of(name, boxes[key], size) for key, (name, size) in images.items())
     folder = posixpath.dirname(path)
-    return Annotation(annotated, (folder,), others_left_out(chosen, left_out))
+    return Annotation(annotated, (folder,), others_left_out(chosen, left_out) + hulls_taken(rotated))
 
 
 def write(annotated: Sequence[AnnotatedImage], sizes: Sequence[tuple[int, int]]) -> str:
@@ -179,12 +210,8 @@ def whole_labels(attributes: Any) -> dict[str, int]:
     """Return those values of an object that an attribute can hold: whole numbers from -128 to 127, and truth values."""
     if not isinstance(attributes, dict):
         return {}
-    return {str(k): int(v) for k, v in attributes.items() if isinstance(v, int) and -128 <= v <= 127}
-
-
-def _size(image: dict[str, Any]) -> tuple[int, int] | None:
-    width, height = image.get("width"), image.get("height")
-    return (width, height) if isinstance(width, int) and isinstance(height, int) else None
+    labels = {str(key): label_of(value) for key, value in attributes.items() if key != ROTATION and not is_empty(value)}
+    return {key: value for key, value in labels.items() if value is not None}
 
 
 def _short(value: Any) -> str:

@@ -1,12 +1,13 @@
 """One row per face: CSV with a header, or a JSON list of objects.
 
-The header says what the numbers are. The image is one of `image`, `image`, `file_name`, `filename`, `path`,
-`image_id`, `iname`. The box is `x1, y1, x2, y2` (also `xmin, ymin, xmax, ymax`, `left, top, right, bottom`) or
+The header says what the numbers are. The image is one of `image`, `file_name`, `filename`, `path`, `image_id`,
+`iname`. The box is `x1, y1, x2, y2` (also `xmin, ymin, xmax, ymax`, `left, top, right, bottom`) or
 `x, y, width, height` (also `x, y, w, h`), in pixels, continuous, origin top-left; or, in JSON, a `bbox` of x, y,
 width, height. A row whose box is empty says that the image has no face; images that no row names are not annotated.
 `ignore` 1 means: neither to be found nor background. `label`, `class` or `category` names the category. Other columns
-of whole numbers from -128 to 127 are attributes. Beside corners, `width` and `height` are the image's. Written
-numbers come back as they were.
+of whole numbers from -128 to 127 are attributes. Beside corners, `width` and `height` are the image's. Tables that
+pandas wrote are read: a column without a name is an index, `1.0` and `True` are 1, `NaN` is empty. CSV that is not
+UTF-8 is read as Windows-1252, which is noted. Written numbers come back as they were.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import csv
 import io
 import json
 import posixpath
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ...errors import AnnotationError
+from ...errors import AnnotationError, DataError
 from ..storage.places import Tree
 from .annotated import (
     BAD_NAME,
@@ -30,8 +32,12 @@ from .annotated import (
     choose_category,
     clean_name,
     fault_of_box,
+    flag_of,
     image_of,
+    is_empty,
+    label_of,
     others_left_out,
+    size_of,
 )
 from .coco import corners_of, load_json
 from .json_lines import line_of
@@ -45,6 +51,8 @@ _CORNERS = (("x1", "y1", "x2", "y2"), ("xmin", "ymin", "xmax", "ymax"), ("left",
 _SIDES = (("x", "y", "width", "height"), ("x", "y", "w", "h"))
 _CATEGORY = ("label", "class", "category", "class_name")
 _DELIMITERS = ",;\t"
+_INDEX = re.compile(r"(unnamed: \d+)?")
+"""The name of a column in which pandas keeps the numbers of rows."""
 
 _Place = str | Callable[[], str]
 _Row = tuple[_Place, Mapping[str, Any]]
@@ -55,7 +63,7 @@ def find(tree: Tree) -> list[str]:
     return [
         path
         for path in tree.files
-        if path.lower().endswith((".csv", ".tsv")) and _delimiter(tree.text(path).partition("\n")[0]) is not None
+        if path.lower().endswith((".csv", ".tsv")) and _delimiter(header_of(tree, path)) is not None
     ]
 
 
@@ -64,7 +72,7 @@ def find_json(tree: Tree) -> list[str]:
     found = []
     for path in tree.files:
         if path.lower().endswith(".json"):
-            text = tree.text(path).lstrip()
+            text = tree.text(path, strict=False).lstrip()
             named = any(f'"{column}"' in text for column in _IMAGE)
             if text[:1] == "[" and '"bbox"' in text and named and '"score"' not in text:
                 found.append(path)
@@ -78,11 +86,33 @@ def read(tree: Tree, path: str, category: str | None = None) -> Annotation:
         AnnotationError: with file and line of each fault.
         UsageError: the category is not there, or has to be chosen.
     """
-    where, text = tree.where(path), tree.text(path)
-    delimiter = _delimiter(text.partition("\n")[0])
+    where = tree.where(path)
+    delimiter = _delimiter(header_of(tree, path))
     if delimiter is None:
-        raise AnnotationError(f"{where}:1: got the header {text.partition(chr(10))[0][:100]!r}, expected {EXPECTED}.")
-    reader = csv.DictReader(io.StringIO(text), delimiter=delimiter, restkey="", strict=True)
+        raise AnnotationError(f"{where}:1: got the header {header_of(tree, path)[:100]!r}, expected {EXPECTED}.")
+    columns, rows, notes = table(tree, path, delimiter)
+    found = _read(rows, columns, posixpath.dirname(path), where, category)
+    return Annotation(found.images, found.near, notes + found.notes)
+
+
+def header_of(tree: Tree, path: str) -> str:
+    """Return the first line of a text file."""
+    return tree.text(path, strict=False).partition("\n")[0]
+
+
+def table(tree: Tree, path: str, delimiter: str = ",") -> tuple[list[str], Iterator[_Row], tuple[str, ...]]:
+    """Return the columns of a CSV file in small letters, its rows each with their place, and a note on its encoding.
+
+    Raises:
+        AnnotationError: it is not CSV; when the rows are read.
+    """
+    where, notes = tree.where(path), list[str]()
+    try:
+        text = tree.text(path)
+    except DataError:
+        text = tree.data(path).decode("cp1252", "replace")
+        notes.append(f"{posixpath.basename(path)} is not UTF-8 and is read as Windows-1252 (Latin-1).")
+    reader = csv.DictReader(io.StringIO(text), delimiter=delimiter, strict=True)
     reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
 
     def rows() -> Iterator[_Row]:
@@ -91,7 +121,7 @@ def read(tree: Tree, path: str, category: str | None = None) -> Annotation:
         except csv.Error as error:
             raise AnnotationError(f"{where}:{reader.line_num}: got {error}, expected CSV.") from error
 
-    return _read(rows(), list(reader.fieldnames), posixpath.dirname(path), where, category)
+    return list(reader.fieldnames), rows(), tuple(notes)
 
 
 def read_json(tree: Tree, path: str, category: str | None = None) -> Annotation:
@@ -172,32 +202,33 @@ def _read(rows: Iterator[_Row], columns: Sequence[str], folder: str, where: str,
         raise AnnotationError(f"{where}:1: got the columns {', '.join(columns)}; expected an image and a box.")
     sized = box in _CORNERS and {"width", "height"} <= set(columns)
     used = {named, labelled, "bbox", "ignore", *box, *(("width", "height") if sized else ())}
-    others = [name for name in columns if name and name not in used]
+    others = [name for name in columns if name not in used and not _INDEX.fullmatch(name)]
     unusable: set[str] = set()
     faults = Faults()
     faces: list[tuple[str, str, Box]] = []
     sizes: dict[str, tuple[int, int] | None] = {}
     for place, row in rows:
-        name = clean_name(str(row.get(named) or ""))
-        if name is None or row.get("") is not None:
+        text = row.get(named)
+        name = clean_name(str(text)) if isinstance(text, str | int) else None
+        if name is None or None in row:
             got = f"the image {row.get(named)!r}, {BAD_NAME}" if name is None else "more cells than the header has"
             faults.add(place, f"got {got}")
             continue
-        sizes[name] = sizes.get(name) or (_size(row) if sized else None)
+        sizes[name] = sizes.get(name) or (size_of(row.get("width"), row.get("height")) if sized else None)
         corners = _corners(row, box)
         if corners is None:
             continue
-        ignore = str(row.get("ignore") or "0").strip().lower()
-        if ignore not in ("0", "1", "true", "false"):
-            corners = f"got ignore {ignore!r}, expected 0 or 1"
+        ignore = flag_of(row.get("ignore"))
+        if ignore is None:
+            corners = f"got ignore {row['ignore']!r}, expected 0 or 1"
         if isinstance(corners, str):
             faults.add(place, corners)
             continue
-        labels = {other: _whole(row.get(other)) for other in others}
+        labels = {other: label_of(row.get(other)) for other in others}
         unusable |= {other for other, value in labels.items() if value is None}
         kept = {other: NOT_LABELLED if value is None else value for other, value in labels.items()}
-        text = str(row.get(labelled) or "").strip() if labelled else ""
-        faces.append((name, text, Box(corners, ignore in ("1", "true"), kept)))
+        of = row.get(labelled) if labelled else None
+        faces.append((name, "" if is_empty(of) else str(of).strip(), Box(corners, bool(ignore), kept)))
     faults.raise_any()
     chosen = choose_category(category, sorted({text for _, text, _ in faces if text}), where)
     boxes: dict[str, list[Box]] = {name: [] for name in sizes}
@@ -221,7 +252,7 @@ def _corners(row: Mapping[str, Any], box: Sequence[str]) -> tuple[float, float, 
     if not box:
         return corners_of(row["bbox"]) if row.get("bbox") not in (None, []) else None
     cells = [row.get(name) for name in box]
-    if all(cell is None or cell == "" or (isinstance(cell, str) and not cell.strip()) for cell in cells):
+    if all(map(is_empty, cells)):
         return None
     try:
         a, b, c, d = (float(cell) for cell in cells if cell is not None)
@@ -229,21 +260,3 @@ def _corners(row: Mapping[str, Any], box: Sequence[str]) -> tuple[float, float, 
         return f"got {', '.join(f'{n} {c!r}' for n, c in zip(box, cells, strict=True))}, expected four numbers"
     corners = (a, b, c, d) if tuple(box) in _CORNERS else (a, b, a + c, b + d)
     return fault_of_box(corners) or corners
-
-
-def _size(row: Mapping[str, Any]) -> tuple[int, int] | None:
-    try:
-        return int(row["width"]), int(row["height"])
-    except (TypeError, ValueError):
-        return None
-
-
-def _whole(cell: Any) -> int | None:
-    """The attribute in a cell; `NOT_LABELLED` where it is empty, None where it is not such a number."""
-    if cell is None or cell == "":
-        return NOT_LABELLED
-    try:
-        value = int(cell)
-    except (TypeError, ValueError):
-        return None
-    return value if -128 <= value <= 127 else None

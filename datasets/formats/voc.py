@@ -1,57 +1,47 @@
 """Pascal VOC: a folder of XML files, one an image; Everingham et al., The PASCAL VOC Challenge Development Kit, 2012.
 
 Corners are pixels counted from 1, the last one inside the box: `xmin` 1, `xmax` 10 is ten pixels wide and here 0 to 10.
-`difficult` 1 means: neither to be found nor background. A file without objects says that the image has no face; a
-image without a file is not annotated. Written numbers are whole, as in the original, so a corner moves by up to half
+`difficult` 1 means: neither to be found nor background. Of a box turned about its centre, by CVAT's attribute
+`rotation` or roLabelImg's `robndbox`, the upright hull is read. A file without objects says that the image has no face;
+an image without a file is not annotated. Written numbers are whole, as in the original, so a corner moves by up to half
 a pixel.
 """
 
 from __future__ import annotations
 
+import math
 import posixpath
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from xml.parsers import expat
 from xml.sax.saxutils import escape
 
 from ...errors import UsageError
 from ..storage.places import Tree
 from .annotated import (
     BAD_NAME,
+    ROTATION,
     AnnotatedImage,
     Annotation,
     Box,
     Faults,
     choose_category,
     clean_name,
+    degrees_of,
     fault_of_box,
+    flag_of,
+    hulls_taken,
     image_of,
     others_left_out,
+    size_of,
+    upright_hull,
 )
+from .xml_elements import Element, has_root, parse
 
 TITLE = "Pascal VOC"
 EXPECTED = "a folder of .xml files with <annotation>"
 IMAGES, ANNOTATIONS = "JPEGImages", "Annotations"
 
-_HEAD = 4096
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
-
-
-@dataclass(slots=True)
-class _Element:
-    """An element, with the line on which it begins."""
-
-    tag: str
-    line: int
-    text: str = ""
-    children: list[_Element] = field(default_factory=list)
-
-    def child(self, tag: str) -> _Element | None:
-        return next((child for child in self.children if child.tag == tag), None)
-
-    def value(self, tag: str) -> str:
-        child = self.child(tag)
-        return child.text.strip() if child else ""
+_TURNED = ("cx", "cy", "w", "h")
 
 
 def find(tree: Tree) -> list[str]:
@@ -60,7 +50,7 @@ def find(tree: Tree) -> list[str]:
     for path in tree.files:
         if path.lower().endswith(".xml"):
             first.setdefault(posixpath.dirname(path) or ".", path)
-    return [folder for folder, path in first.items() if "<annotation" in tree.text(path)[:_HEAD]]
+    return [folder for folder, path in first.items() if has_root(tree, path, "annotation")]
 
 
 def read(tree: Tree, path: str, category: str | None = None, split: str | None = None) -> Annotation:
@@ -82,11 +72,11 @@ def read(tree: Tree, path: str, category: str | None = None, split: str | None =
         listed = _listed(tree, folder, split)
         files = [p for p in files if posixpath.splitext(posixpath.basename(p))[0] in listed]
     faults = Faults()
-    roots = [(file, root) for file in files if (root := _parse(tree, file, faults)) is not None]
+    roots = [(file, root) for file in files if (root := parse(tree, file, "annotation", faults)) is not None]
     names = [child.value("name") for _, root in roots for child in root.children if child.tag == "object"]
     faults.raise_any()
     chosen = choose_category(category, sorted(set(names)), tree.where(path if folder else ""))
-    images, taken, left_out = [], set(), 0
+    images, taken, left_out, rotated = [], set(), 0, 0
     for file, root in roots:
         name = clean_name(root.value("filename") or f"{posixpath.splitext(posixpath.basename(file))[0]}.jpg")
         if name is None or name in taken:
@@ -97,10 +87,12 @@ def read(tree: Tree, path: str, category: str | None = None, split: str | None =
         objects = [child for child in root.children if child.tag == "object"]
         left_out += sum(one.value("name") != chosen for one in objects)
         boxes = list(_boxes(objects, chosen, tree.where(file), faults))
-        images.append(image_of(name, boxes, _size(root)))
+        rotated += sum(one.value("name") == chosen and _degrees(one) != 0 for one in objects)
+        size = root.child("size")
+        images.append(image_of(name, boxes, size_of(size.value("width"), size.value("height")) if size else None))
     faults.raise_any()
     near = (posixpath.normpath(posixpath.join(folder, "..", IMAGES)), folder)
-    return Annotation(tuple(images), near, others_left_out(chosen, left_out))
+    return Annotation(tuple(images), near, others_left_out(chosen, left_out) + hulls_taken(rotated))
 
 
 def write(image: AnnotatedImage, size: tuple[int, int]) -> str:
@@ -125,61 +117,33 @@ def _listed(tree: Tree, folder: str, split: str) -> set[str]:
     return {line.split()[0] for line in tree.text(path).splitlines() if line.split()}
 
 
-def _boxes(objects: Sequence[_Element], category: str | None, where: str, faults: Faults) -> Iterator[Box]:
+def _boxes(objects: Sequence[Element], category: str | None, where: str, faults: Faults) -> Iterator[Box]:
     for one in objects:
         if one.value("name") != category:
             continue
-        box = one.child("bndbox")
-        texts = [box.value(tag) for tag in _CORNERS] if box else []
+        turned = one.child("robndbox")
+        box, tags = (turned, _TURNED) if turned else (one.child("bndbox"), _CORNERS)
+        texts = [box.value(tag) for tag in tags] if box else []
         try:
-            xmin, ymin, xmax, ymax = map(float, texts)
+            a, b, c, d = map(float, texts)
         except ValueError:
-            faults.add(f"{where}:{(box or one).line}", f"got the corners {texts}, expected {', '.join(_CORNERS)}")
+            faults.add(f"{where}:{(box or one).line}", f"got the corners {texts}, expected {', '.join(tags)}")
             continue
-        corners = (xmin - 1, ymin - 1, xmax, ymax)
+        corners = (a - c / 2, b - d / 2, a + c / 2, b + d / 2) if turned else (a - 1, b - 1, c, d)
         if what := fault_of_box(corners):
             faults.add(f"{where}:{(box or one).line}", what)
             continue
-        yield Box(corners, one.value("difficult") == "1")
+        difficult = flag_of(one.value("difficult"))
+        if difficult is None:
+            faults.add(f"{where}:{one.line}", f"got <difficult> {one.value('difficult')!r}, expected 0 or 1")
+            continue
+        yield Box(upright_hull(corners, degrees) if (degrees := _degrees(one)) else corners, difficult)
 
 
-def _size(root: _Element) -> tuple[int, int] | None:
-    size = root.child("size")
-    texts = (size.value("width"), size.value("height")) if size else ("", "")
-    if not all(text.isdecimal() for text in texts) or "0" in texts:  # some tools write 0 for unknown
-        return None
-    return int(texts[0]), int(texts[1])
-
-
-def _parse(tree: Tree, path: str, faults: Faults) -> _Element | None:
-    """The root element; entities of a file's own are refused, since a few lines of them fill any memory."""
-    parser = expat.ParserCreate()
-    top = _Element("", 0)
-    stack = [top]
-
-    def begin(tag: str, attributes: dict[str, str]) -> None:
-        element = _Element(tag, parser.CurrentLineNumber)
-        stack[-1].children.append(element)
-        stack.append(element)
-
-    def end(tag: str) -> None:
-        stack.pop()
-
-    def add(text: str) -> None:
-        stack[-1].text += text
-
-    def refuse(*entity: object) -> None:
-        raise expat.ExpatError("entities are not accepted")
-
-    parser.StartElementHandler, parser.EndElementHandler = begin, end
-    parser.CharacterDataHandler, parser.EntityDeclHandler = add, refuse
-    try:
-        parser.Parse(tree.text(path).encode(), True)
-    except expat.ExpatError as error:
-        faults.add(f"{tree.where(path)}:{parser.CurrentLineNumber}", f"got {error}, expected whole XML")
-        return None
-    root = top.children[0]
-    if root.tag != "annotation":
-        faults.add(f"{tree.where(path)}:{root.line}", f"got <{root.tag}>, expected <annotation>")
-        return None
-    return root
+def _degrees(one: Element) -> float:
+    """By how much a box is turned about its centre: an attribute of CVAT, or roLabelImg's angle in radians."""
+    turned, attributes = one.child("robndbox"), one.child("attributes")
+    if turned is not None:
+        return math.degrees(degrees_of(turned.value("angle")))
+    named = [one.value("value") for one in attributes.children if one.value("name") == ROTATION] if attributes else []
+    return degrees_of(named[0]) if named else 0.0

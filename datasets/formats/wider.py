@@ -31,14 +31,15 @@ def find(tree: Tree) -> list[str]:
     """Return the files that look like this format; folders of many text files are none, and not all read."""
     texts = [path for path in tree.files if path.lower().endswith(".txt")]
     many = {folder for folder, count in Counter(map(posixpath.dirname, texts)).items() if count > _MOST_TEXTS}
-    return [path for path in texts if posixpath.dirname(path) not in many and _fits(tree.text(path))]
+    return [path for path in texts if posixpath.dirname(path) not in many and _fits(tree.text(path, strict=False))]
 
 
 def _fits(text: str) -> bool:
-    lines = [line.strip() for line in text.split("\n", 3)]
-    if len(lines) < 3 or not is_image(lines[0]) or not lines[1].isdecimal():
+    name, count, row = ([line.strip() for line in text.split("\n", 3)] + [""] * 3)[:3]
+    if not is_image(name) or not count.isdecimal():
         return False
-    return _ROW.fullmatch(lines[2]) is not None
+    # under a count of 0, the official row of zeros may be missing
+    return _ROW.fullmatch(row) is not None or (int(count) == 0 and (not row or is_image(row)))
 
 
 def read(tree: Tree, path: str, category: str | None = None) -> Annotation:

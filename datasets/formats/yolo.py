@@ -53,7 +53,7 @@ def find(tree: Tree) -> list[str]:
             continue
         known = begins.setdefault(folder, set())
         if "row" not in known:
-            first = tree.text(path).partition("\n")[0]
+            first = tree.text(path, strict=False).partition("\n")[0]
             known.add("row" if _ROW.fullmatch(first) else "other" if first.strip() else "nothing")
     # files that are all empty say that no image has a face, where their folder says that they are labels
     return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import urllib.parse
 from collections.abc import Iterator, Mapping
@@ -37,19 +38,34 @@ class Tree:
             return Address(self.base + urllib.parse.quote(path))
         return self.files.get(path)
 
-    def text(self, path: str) -> str:
-        """Return a text file, UTF-8 with or without a mark at its begin.
+    def data(self, path: str) -> bytes:
+        """Return the bytes of an annotation file.
 
         Raises:
-            DataError: where it is missing, cannot be read or is not UTF-8.
+            DataError: where it is missing or cannot be read.
         """
         source = self.find(path)
         if source is None:
             raise DataError(f"Got no file {path} in {self.root}, expected an annotation there.")
         try:
-            return read_source(source).decode("utf-8-sig")
+            return read_source(source)
         except OSError as error:
             raise DataError(f"Got {error.strerror or error} at {source!s}, expected an annotation file.") from error
+
+    def text(self, path: str, *, strict: bool = True) -> str:
+        """Return a text file: UTF-8, with or without a mark at its begin, or UTF-16 with one.
+
+        Args:
+            path: of the file.
+            strict: refuse other encodings; else bytes that fit none are replaced: enough to recognise a format.
+
+        Raises:
+            DataError: where it is missing, cannot be read or is in another encoding.
+        """
+        data = self.data(path)
+        encoding = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+        try:
+            return data.decode(encoding, "strict" if strict else "replace")
         except UnicodeDecodeError as error:
             raise DataError(f"Got bytes that are not UTF-8 in {self.where(path)}; save the file as UTF-8.") from error
 
