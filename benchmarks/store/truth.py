@@ -69,13 +69,13 @@ class Truth:
         scored = decoded(images)
         image_ids = scored["image_id"].tolist()
         boxes, table = by_image(faces, image_ids)
-        counted, crowd = ~table["ignore"].to_numpy(dtype=bool), crowd_of(table)
-        if crowd is not None:
-            boxes, counted = replace(boxes, crowd=crowd), counted & ~crowd
         sizes = scored[["width", "height"]].to_numpy(dtype=np.int64)
         masks = {name: table[name].to_numpy() > 0 for name in lists}
-        table = table.drop(columns=["image_id", *_BOX])
-        return cls(image_ids, sizes, boxes, table, {**masks, "overall": counted})
+        masks["overall"] = ~table["ignore"].to_numpy(dtype=bool)
+        crowd = crowd_of(table)
+        if crowd is not None:
+            boxes, masks = replace(boxes, crowd=crowd), {name: mask & ~crowd for name, mask in masks.items()}
+        return cls(image_ids, sizes, boxes, table.drop(columns=["image_id", *_BOX]), masks)
 
     def matched(self, cell: StoredCell, detections: pd.DataFrame) -> Matched:
         """Match what a finished cell found, a table as in detections.parquet."""

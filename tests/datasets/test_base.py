@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from facebench.datasets import Dataset, Faces, Sample
+from facebench.datasets.base import crowd_regions
 from facebench.errors import DataError
 
 BOXES = np.array([[1, 2, 3, 4], [5, 6, 7, 8]], np.float32)
@@ -29,11 +30,23 @@ def test_no_face_is_valid() -> None:
         {"attributes": {"blur": np.zeros(2, np.int64)}},
         {"attributes": {"blur": np.zeros(1, np.int8)}},
         {"emotions": np.zeros((2, 1), np.int8)},
+        {"crowd": np.zeros(2, np.int8)},
+        {"crowd": np.zeros(1, bool)},
     ],
 )
 def test_wrong_shapes_and_types(change: dict[str, Any]) -> None:
     with pytest.raises(DataError, match="must be"):
         Faces(**(GOOD | change))
+
+
+def test_a_crowd_region_is_to_be_ignored() -> None:
+    one, other = np.array([True, False]), np.array([False, True])
+    faces = Faces(BOXES, one, crowd=one)
+    with pytest.raises(DataError, match="expected crowd to imply ignore"):
+        Faces(BOXES, one, crowd=other)
+    assert crowd_regions([Faces(**GOOD), Faces(BOXES, one, crowd=~one & one)]) is None
+    regions = crowd_regions([Faces(**GOOD), faces])
+    assert regions is not None and regions.tolist() == [False, False, True, False]
 
 
 def test_values_are_frozen() -> None:

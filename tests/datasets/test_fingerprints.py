@@ -29,6 +29,7 @@ def test_every_part_counts() -> None:
         fingerprint([sample(source=b"other")], ()),
         fingerprint([sample(boxes=np.array([[1, 2, 3, 5]], np.float32))], ()),
         fingerprint([sample(ignore=np.array([True]))], ()),
+        fingerprint([sample(ignore=np.array([True]), crowd=np.array([True]))], ()),
         fingerprint([sample(attributes={"blur": np.array([1], np.int8)})], ()),
         fingerprint([sample(attributes={"blur": np.array([1], np.int8), "pore": np.array([0], np.int8)})], ()),
         fingerprint([sample(emotions=np.array([0], np.int8))], ()),
@@ -42,6 +43,7 @@ def test_the_order_of_attributes_and_the_place_of_the_bytes_do_not_count(tmp_pat
     turned = {"pose": np.array([0], np.int8), "blur": np.array([1], np.int8)}
     expected = fingerprint([sample()], ())
     assert fingerprint([sample(source=tmp_path / "picture", attributes=turned)], ()) == expected
+    assert fingerprint([sample(crowd=np.array([False]))], ()) == expected, "as before there were regions"
 
 
 def test_a_image_that_cannot_be_read(tmp_path: Path) -> None:

@@ -50,14 +50,19 @@ def image(faces: Sequence[tuple[Box, int]]) -> bytes:
 
 
 def make_dataset(
-    faces: Mapping[str, Sequence[tuple[Box, int]]], *, ignore: Sequence[tuple[str, int]] = (), emotions: bool = True
+    faces: Mapping[str, Sequence[tuple[Box, int]]],
+    *,
+    ignore: Sequence[tuple[str, int]] = (),
+    crowds: bool = False,
+    emotions: bool = True,
 ) -> Dataset:
+    """Make images of squares; with `crowds`, those to be ignored are crowd regions."""
     samples = []
     for name, of in faces.items():
         ignored = np.array([(name, place) in ignore for place in range(len(of))], bool)
         boxes = np.array([box for box, _ in of], np.float32).reshape(-1, 4)
         labels = np.array([emotion for _, emotion in of], np.int8) if emotions else None
-        samples.append(Sample(name, image(of), Faces(boxes, ignored, {}, labels)))
+        samples.append(Sample(name, image(of), Faces(boxes, ignored, {}, labels, ignored if crowds else None)))
     return Dataset("made-up", tuple(samples), len(samples), (), False, "Squares.", "none", "f" * 16)
 
 

@@ -21,7 +21,7 @@ from facebench.benchmarks.scoring.verdicts import faces_not_hit, verdicts
 from facebench.errors import UsageError
 from facebench.tests.support import oracle
 from facebench.tests.support.oracle import Image
-from facebench.tests.support.scored_images import DEGENERATE, images_with_ties, scene
+from facebench.tests.support.scored_images import DEGENERATE, images_with_crowds, images_with_ties, scene
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -130,6 +130,27 @@ def test_counts_at_a_threshold_leave_out_what_a_user_does_not_see() -> None:
 def test_false_alarms_on_images_without_faces_are_background() -> None:
     images = [Image([], [], [A], [0.9]), Image([A], [True], [A], [0.8])]
     assert analysed(images).kinds["background"].delta_ap == 0.5
+
+
+def test_a_box_near_a_crowd_region_is_near_what_is_ignored() -> None:
+    """B is a region. Of the boxes 60, 30 and 5 of 100 columns lie in it; the last but one is badly placed on A too."""
+    boxes = [A, (1040.0, 0.0, 1139.0, 99.0), (1070.0, 0.0, 1169.0, 99.0), (1095.0, 0.0, 1194.0, 99.0)]
+    images = [Image([A, B], [True, False], boxes, [0.9, 0.8, 0.7, 0.6], [False, True])]
+    numbers = {kind: cost.count for kind, cost in analysed(images).kinds.items() if cost.count}
+    assert numbers == {"near_ignored": 1, "background": 1}
+    wide = (0.0, 0.0, 399.0, 99.0)
+    images = [Image([A, wide], [True, False], [(60.0, 0.0, 159.0, 99.0)], [0.9], [False, True])]
+    assert [kind for kind, cost in analysed(images).kinds.items() if cost.count] == ["missed"], "it is in the region"
+    images = [Image([A, (140.0, 0.0, 399.0, 99.0)], [True, False], [(60.0, 0.0, 159.0, 99.0)], [0.9], [False, True])]
+    assert [kind for kind, cost in analysed(images).kinds.items() if cost.count] == ["badly_placed"], (
+        "the face goes first"
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(images_with_crowds())
+def test_random_with_crowds(images: list[Image]) -> None:
+    assert_errors_add_up(images)
 
 
 def assert_errors_add_up(images: list[Image]) -> None:

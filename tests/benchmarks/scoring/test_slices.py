@@ -90,6 +90,12 @@ def test_faces_a_image(faces: int, name: str) -> None:
     assert sum(part.images for part in slices).tolist() == [0, 1]
 
 
+def test_a_crowd_region_is_not_a_face_of_its_image() -> None:
+    boxes = ImageBoxes(np.array(column(20, 90, 20), np.float64), np.array([0, 2, 3]), np.array([False, True, False]))
+    slices = by_name(standard_slices(boxes, np.array([True, False, True]), sides(boxes)))
+    assert slices["faces an image", "1"].images.tolist() == [True, True]
+
+
 def test_labels() -> None:
     faces = ImageBoxes.from_images([column(20, 20), column(20), column(20)])
     counted = np.array([True, True, True, False])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -71,11 +72,13 @@ def test_the_smallest_images_survive_everything(kind, size):
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_given_is_left_alone_and_labels_are_carried_through(kind):
     faces = faces_at((10, 20, 30, 50), (60, 60, 60, 60), (5, 5, 100, 90), ignore=(1,))
+    faces = replace(faces, crowd=faces.ignore)
     image, before = PHOTO.copy(), faces.boxes.copy()
     degraded(kind, 3, image, faces)
     moved = degrade_faces(faces, (480, 360), Degradation(kind, 3), image_id="a")
     assert np.array_equal(image, PHOTO) and np.array_equal(faces.boxes, before)
     assert np.array_equal(moved.ignore, faces.ignore) and moved.attributes == faces.attributes
+    assert moved.crowd is not None and np.array_equal(moved.crowd, faces.ignore)
     assert np.array_equal(moved.boxes, before) == (kind not in GEOMETRIC)
     assert len(degrade_faces(NONE, (480, 360), Degradation(kind, 3), image_id="a")) == 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,23 @@ def test_no_box_moves_further_than_the_format_says(tmp_path_factory, boxes, name
     (back,) = read_folder(root / "out").images
     assert back.boxes.shape == one.boxes.shape
     assert np.abs(back.boxes - one.boxes).max(initial=0) <= max(ROUNDING[name], 1e-13)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_crowd_regions_come_back_or_are_named(tmp_path, name):
+    """COCO has a mark for them; elsewhere they are faces to be ignored, and YOLO has neither."""
+    one = annotated("a.png", [[1, 2, 30, 40], [0, 0, 100, 80], [5, 5, 9, 9]], [True, True, False])
+    one = replace(one, crowd=np.array([False, True, False]))
+    told = " ".join(convert(source(tmp_path / "in", [one]), tmp_path / "out", name).lost)
+    (back,) = read_folder(tmp_path / "out").images
+    assert back.ignore.tolist() == ([False] * 3 if name == "yolo" else [True, True, False])
+    assert (back.crowd is not None) == (name == "coco")
+    assert ("1 crowd regions are written as faces to be ignored" in told) == (name not in ("coco", "yolo"))
+    if name == "coco":
+        assert back.crowd.tolist() == [False, True, False]
+        dataset = load(f"folder:{tmp_path / 'out'}")
+        (again,) = folder_of(dataset).images
+        assert again.crowd.tolist() == [False, True, False]
 
 
 def test_a_face_without_size_is_kept_and_ignored_when_it_is_loaded(tmp_path):

@@ -102,6 +102,21 @@ def test_faces_that_do_not_count_are_neither_missed_nor_false_alarms(tmp_path):
     assert (last.score.totals.faces, last.score.totals.missed_right) == (2, 2)
 
 
+def test_boxes_in_a_crowd_region_are_no_false_alarms(tmp_path):
+    left, top, _, bottom = RIGHT
+    inside = [(left + 5 * step, top, left + 5 * step + 8, bottom) for step in range(3)]
+    faces = {"a.png": [(LEFT, 1), (RIGHT, -1)], "b.png": [(LEFT, 2)]}
+    alarms = []
+    for crowds in (False, True):
+        dataset = make_dataset(faces, ignore=[("a.png", 1)], crowds=crowds)
+        run = make_run(tmp_path / str(crowds), dataset)
+        add_cell(run, "made-up", {"a.png": [(LEFT, 0.9), *((box, 0.8) for box in inside)], "b.png": [(LEFT, 0.9)]})
+        totals = score(run, dataset).rows[0].score.totals
+        assert (totals.faces, totals.right) == (2, 2)
+        alarms.append(totals.false_alarms)
+    assert alarms == [3, 0]
+
+
 def test_images_that_could_not_be_read_are_left_out(tmp_path):
     dataset = make_dataset(FACES)
     run = make_run(tmp_path, dataset, excluded=["2.png"])
