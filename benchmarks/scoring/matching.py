@@ -268,7 +268,7 @@ def _best_faces(
         if faces.crowd is not None and in_crowd is not None:
             of_crowd = faces.crowd[face]
             np.maximum.at(in_crowd, detection[of_crowd], overlap[of_crowd])
-            detection, face, overlap = (column[~of_crowd] for column in pairs)
+            detection, face, overlap = detection[~of_crowd], face[~of_crowd], overlap[~of_crowd]
         if len(overlap) == 0:
             continue
         starts = np.flatnonzero(np.diff(detection, prepend=-1))
