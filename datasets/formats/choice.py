@@ -43,6 +43,7 @@ FORMATS: Mapping[str, Format] = {
     "json": Format(rows.JSON_TITLE, rows.JSON_EXPECTED, rows.find_json, rows.read_json),
     "wider": Format(wider.TITLE, wider.EXPECTED, wider.find, wider.read),
 }
+_READ_SPLIT = {"voc": voc.read, "yolo": yolo.read}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Choice:
         annotations: path of the annotation below the root: a file, or the folder of a format with a file an image.
         images: path of the folder of images below the root; "." is the root.
         category: whose boxes count.
-        split: a list of `ImageSets/Main`, for Pascal VOC.
+        split: a list of `ImageSets/Main`, for Pascal VOC; an entry of `data.yaml` or a list of images, for YOLO.
     """
 
     format: str | None = None
@@ -100,10 +101,11 @@ def read_folder(place: str | Path, choice: Choice = Choice(), *, need_images: bo
     if choice.format is not None and choice.format not in FORMATS:
         raise UsageError(f"There is no format {choice.format!r}. {did_you_mean(choice.format, FORMATS)}")
     name, at = _recognise(tree, named, choice)
-    if choice.split is not None and name != "voc":
-        raise UsageError(f"Got split={choice.split} for {FORMATS[name].title}, expected it with Pascal VOC alone.")
-    if name == "voc":
-        annotation = voc.read(tree, at, choice.category, choice.split)
+    if choice.split is not None and name not in _READ_SPLIT:
+        expected = " or ".join(FORMATS[one].title for one in _READ_SPLIT)
+        raise UsageError(f"Got split={choice.split} for {FORMATS[name].title}, expected it with {expected}.")
+    if name in _READ_SPLIT:
+        annotation = _READ_SPLIT[name](tree, at, choice.category, choice.split)
     else:
         annotation = FORMATS[name].read(tree, at, choice.category)
     where = tree.where("" if at == "." else at)

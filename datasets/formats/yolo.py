@@ -5,15 +5,21 @@ image (upright after EXIF) is needed: pixels = part x size. Labels lie in a fold
 the images. An empty file says that the image has no face; so does a missing one, as the format has it, and that is
 noted. Names of classes come from `data.yaml`, `classes.txt` or `obj.names`. Written numbers have ten decimals: a corner
 moves by less than 10^-10 of the image's side. The format cannot hold ignored faces or attributes.
+
+Longer rows hold landmarks behind the box (https://docs.ultralytics.com/datasets/pose/), which are not used, or are
+outlines (https://docs.ultralytics.com/datasets/segment/), of which the upright hull is read. `kpt_shape` in `data.yaml`
+tells the two apart; without it, rows of one length with five landmarks (14 or 19 numbers, as detectors of faces are
+trained on) or with an odd count hold landmarks. Where `data.yaml` names lists of images, those are followed.
 """
 
 from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from ...errors import AnnotationError, DataError
+from ...errors import DataError
 from ..images import upright_size
 from ..storage.places import Tree, is_image
 from .annotated import (
@@ -23,31 +29,41 @@ from .annotated import (
     Faults,
     choose_category,
     fault_of_box,
+    hulls_taken,
     image_of,
     others_left_out,
+    whole_number_of,
 )
+from .data_yaml import LISTS, Described, class_names, described_above, listed
 
 TITLE = "YOLO text"
 EXPECTED = "a folder labels of .txt files with rows of five numbers, beside a folder images"
 IMAGES, LABELS, NAMES = "images", "labels", "data.yaml"
 
-_YAML = ("data.yaml", "data.yml", "dataset.yaml")
-_LISTS = ("classes.txt", "obj.names", "classes.names")
 _PARTS = (-1.0, 2.0)
 """Centre and size of a box as parts of the image's size; what lies beyond is taken for pixels."""
-_ROW = re.compile(r"\s*\d+(\s+[-+.\deE]+){4}\s*")
+_ROW = re.compile(r"\s*[-+.\deE]+(\s+[-+.\deE]+){4,}\s*")
+_FIVE_LANDMARKS = 4 + 5 * 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    line: int
+    category: int
+    numbers: list[float]
 
 
 def find(tree: Tree) -> list[str]:
     """Return the folders that look like this format: each outermost `labels`, else folders of .txt beside images."""
     begins: dict[str, set[str]] = {}
+    images = {posixpath.splitext(path)[0] for path in tree.images()}
     for path in tree.files:
         if not _is_label(path):
             continue
         parts = path.split("/")[:-1]
         if LABELS in parts:
             folder = "/".join(parts[: parts.index(LABELS) + 1])
-        elif any(tree.find(posixpath.splitext(path)[0] + suffix) for suffix in (".jpg", ".jpeg", ".png", ".JPG")):
+        elif posixpath.splitext(path)[0] in images:
             folder = "/".join(parts) or "."
         else:
             continue
@@ -63,58 +79,75 @@ def find(tree: Tree) -> list[str]:
     ]
 
 
-def read(tree: Tree, path: str, category: str | None = None) -> Annotation:
+def read(tree: Tree, path: str, category: str | None = None, split: str | None = None) -> Annotation:
     """Read the files below one folder.
 
     Args:
         tree: where it lies.
         path: the folder of labels; "." is the root.
         category: whose boxes count, by name or number; else the only category, or the one called face.
+        split: only the images that `data.yaml` names so, by a list or a folder, or that `<split>.txt` lists.
 
     Raises:
         AnnotationError: with file and line of each fault.
         DataError: no image lies where it should, or one with faces has no size that can be read.
-        UsageError: the category is not there, or has to be chosen.
+        UsageError: the category is not there, or has to be chosen; or there is no such split.
     """
     folder = "" if path == "." else path
     below = f"{folder}/" if folder else ""
     images_at = _images_folder(folder)
-    images = [p for p in tree.files if p.startswith(images_at) and is_image(p)]
-    if not images:
+    everything = [p for p in tree.files if p.startswith(images_at) and is_image(p)]
+    if not everything:
         raise DataError(f"Got no image below {tree.where(images_at or '.')}, expected those of {tree.where(path)}.")
+    described = described_above(tree, folder)
+    images, notes = listed(tree, folder, described, everything, split)
+    labels = {one: below + posixpath.splitext(one.removeprefix(images_at))[0] + ".txt" for one in everything}
     faults, seen = Faults(), set()
-    rows: dict[str, list[tuple[int, int, list[float]]]] = {}
+    rows: dict[str, list[_Row]] = {}
     without = 0
     for image in images:
-        label = below + posixpath.splitext(image.removeprefix(images_at))[0] + ".txt"
+        label = labels[image]
         if label in seen:
             faults.add(tree.where(label), "got two images with this label file, expected one")
         seen.add(label)
         without += tree.find(label) is None
         rows[image] = _rows(tree, label, faults) if tree.find(label) is not None else []
-    alone = sum(p.startswith(below) and _is_label(p) and p not in seen for p in tree.files)
     faults.raise_any()
 
-    names = _class_names(tree, folder)
-    used = {number for some in rows.values() for _, number, _ in some}
+    names = class_names(tree, folder, described)
+    used = {row.category for some in rows.values() for row in some}
     spelled = {number: names.get(number, str(number)) for number in used | set(names)}
     if category is not None and category.isdecimal() and int(category) in spelled:
         category = spelled[int(category)]
-    chosen = choose_category(category, [spelled[n] for n in sorted(spelled)], tree.where(path))
-    found, left_out = [], 0
+    known = [spelled[number] for number in sorted(spelled)]
+    chosen = choose_category(category, known, tree.where(path), {spelled[number] for number in used})
+    landmarks = _lengths_with_landmarks(rows.values(), described)
+    found, left_out, outlines, with_landmarks = [], 0, 0, 0
     for image, some in rows.items():
-        own = [(line, numbers) for line, number, numbers in some if spelled[number] == chosen]
+        own = [row for row in some if spelled[row.category] == chosen]
         left_out += len(some) - len(own)
         size = upright_size(tree.files[image]) if own else None
         if own and size is None:
             raise DataError(f"Got no size of {tree.where(image)}, which its boxes need; replace the image.")
-        label = tree.where(below + posixpath.splitext(image.removeprefix(images_at))[0] + ".txt")
-        boxes = [_box(numbers, size or (0, 0), f"{label}:{line}", faults) for line, numbers in own]
+        boxes = []
+        for row in own:
+            outline = len(row.numbers) > 4 and len(row.numbers) not in landmarks
+            outlines += outline
+            with_landmarks += len(row.numbers) in landmarks
+            corners = _corners(row.numbers if outline else row.numbers[:4], size or (0, 0))
+            if isinstance(corners, str):
+                faults.add(f"{tree.where(labels[image])}:{row.line}", corners)
+            else:
+                boxes.append(Box(corners))
         found.append(image_of(image.removeprefix(images_at), boxes, size))
     faults.raise_any()
-    notes = list(others_left_out(chosen, left_out))
+    notes += [*others_left_out(chosen, left_out), *hulls_taken(outlines, "Outlines")]
+    if with_landmarks:
+        notes.append(f"Boxes with landmarks, which are not used: {with_landmarks:,}.")
     if without:
         notes.append(f"{without:,} of {len(images):,} images have no label file and count as without a face.")
+    owned = set(labels.values())
+    alone = sum(p.startswith(below) and _is_label(p) and p not in owned for p in tree.files)
     if alone:
         notes.append(f"{alone:,} label files have no image.")
     return Annotation(tuple(found), (images_at.rstrip("/"),), tuple(notes))
@@ -153,103 +186,49 @@ def _images_folder(labels: str) -> str:
 
 
 def _is_label(path: str) -> bool:
-    return path.lower().endswith(".txt") and posixpath.basename(path) not in _LISTS
+    return path.lower().endswith(".txt") and posixpath.basename(path) not in LISTS
 
 
-def _rows(tree: Tree, path: str, faults: Faults) -> list[tuple[int, int, list[float]]]:
-    """Line, class and the four numbers of each row."""
+def _rows(tree: Tree, path: str, faults: Faults) -> list[_Row]:
+    """The rows of a file whose numbers can be those of a box with or without landmarks, or of an outline."""
     rows = []
     for line, text in enumerate(tree.text(path).splitlines(), start=1):
         tokens = text.split()
         if not tokens:
             continue
         try:
-            number, numbers = int(tokens[0]), [float(token) for token in tokens[1:]]
+            number, numbers = whole_number_of(tokens[0]), [float(token) for token in tokens[1:]]
         except ValueError:
-            number, numbers = -1, []
-        if number < 0 or len(numbers) != 4:
-            kind = {5: " (a sixth number is a score: these are detections)"}.get(len(numbers), "")
-            kind = " (more are an outline)" if len(numbers) > 5 else kind
+            number, numbers = None, []
+        count = len(numbers)
+        if number is None or number < 0 or not (count == 4 or (count > 5 and (count % 2 == 0 or (count - 4) % 3 == 0))):
+            kind = " (a sixth number is a score: these are detections)" if count == 5 else ""
             got = text if len(text) <= 60 else text[:57] + "..."
             faults.add(f"{tree.where(path)}:{line}", f"got {got!r}, expected class and four numbers{kind}")
-        elif not _are_parts(numbers):
+        elif not _are_parts(numbers[:4]):
             faults.add(f"{tree.where(path)}:{line}", f"got {text!r}, expected parts of the image's size, 0 to 1")
         else:
-            rows.append((line, number, numbers))
+            rows.append(_Row(line, number, numbers))
     return rows
 
 
-def _box(numbers: Sequence[float], size: tuple[int, int], where: str, faults: Faults) -> Box:
+def _lengths_with_landmarks(rows: Iterable[Sequence[_Row]], described: Described | None) -> set[int]:
+    """The counts of numbers in a row that are a box with landmarks behind it; other long rows are outlines."""
+    longer = {len(row.numbers) for some in rows for row in some if len(row.numbers) > 4}
+    shape = described.entries.get("kpt_shape") if described else None
+    count = whole_number_of(shape[0]) if isinstance(shape, list) and shape else None
+    if count:
+        return longer & {4 + 2 * count, 4 + 3 * count}
+    return {length for length in longer if length % 2} | (longer if longer == {_FIVE_LANDMARKS} else set())
+
+
+def _corners(numbers: Sequence[float], size: tuple[int, int]) -> tuple[float, float, float, float] | str:
+    """The corners of a box or the hull of an outline, in pixels; or what is wrong with it."""
+    if not _are_parts(numbers):
+        return f"got {', '.join(f'{part:g}' for part in numbers)}, expected parts of the image's size, 0 to 1"
+    if len(numbers) > 4:
+        xs, ys = ([part * side for part in numbers[axis::2]] for axis, side in enumerate(size))
+        return min(xs), min(ys), max(xs), max(ys)
     x, y, width, height = (part * side for part, side in zip(numbers, size * 2, strict=True))
     corners = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
-    if what := fault_of_box(corners):
-        faults.add(where, what)
-    return Box(corners)
-
-
-def _class_names(tree: Tree, folder: str) -> dict[int, str]:
-    """Number -> name, from the first file of names in the folder of labels or above it."""
-    at = folder
-    while True:
-        for name in (*_YAML, *_LISTS):
-            path = posixpath.join(at, name)
-            if path in tree.files:
-                text = tree.text(path)
-                return names_of_yaml(text, tree.where(path)) if name in _YAML else names_of_list(text)
-        if not at:
-            return {}
-        at = posixpath.dirname(at)
-
-
-def names_of_list(text: str) -> dict[int, str]:
-    r"""Return the names of a file with one in a line.
-
-    >>> names_of_list("face\nhand\n")
-    {0: 'face', 1: 'hand'}
-    """
-    return dict(enumerate(line.strip() for line in text.splitlines() if line.strip()))
-
-
-def names_of_yaml(text: str, where: str) -> dict[int, str]:
-    r"""Return the entry `names` of a data.yaml in the three ways in which it is written; {} where there is none.
-
-    Raises:
-        AnnotationError: it is written in another way.
-
-    >>> names_of_yaml("nc: 2\nnames: ['face', \"hand\"]\n", "data.yaml")
-    {0: 'face', 1: 'hand'}
-    >>> names_of_yaml("names:\n  0: face  # first\n  3: hand\nnc: 2\n", "data.yaml")
-    {0: 'face', 3: 'hand'}
-    >>> names_of_yaml("names:\n- face\n- hand\n", "data.yaml")
-    {0: 'face', 1: 'hand'}
-    """
-    lines = [re.sub(r"\s+#.*$", "", line).rstrip() for line in text.splitlines()]
-    start = next((i for i, line in enumerate(lines) if line.startswith("names:")), None)
-    if start is None:
-        return {}
-    head = lines[start].removeprefix("names:").strip()
-    if head:
-        joined = " ".join([head, *lines[start + 1 :]])
-        inside = re.match(r"\[([^\]]*)\]", joined)
-        if inside is None:
-            raise AnnotationError(f"{where}:{start + 1}: got {head!r}, expected names: [face] or a list below it.")
-        return dict(enumerate(_plain(part) for part in inside[1].split(",") if part.strip()))
-    found: dict[int, str] = {}
-    for number, line in enumerate(lines[start + 1 :], start=start + 2):
-        if not line.strip():
-            continue
-        item = re.fullmatch(r"\s*-\s+(.+)", line)
-        entry = re.fullmatch(r"\s+(\d+)\s*:\s*(.+)", line)
-        if item:
-            found[len(found)] = _plain(item[1])
-        elif entry:
-            found[int(entry[1])] = _plain(entry[2])
-        elif line.startswith((" ", "\t")):
-            raise AnnotationError(f"{where}:{number}: got {line.strip()!r}, expected NUMBER: NAME or - NAME.")
-        else:
-            break
-    return found
-
-
-def _plain(text: str) -> str:
-    return text.strip().strip("'\"")
+    return fault_of_box(corners) or corners

@@ -243,7 +243,7 @@ def test_whose_boxes_count(tmp_path, files, category, count):
         pytest.param(
             {"a.json": coco()}, Choice(annotations="b.json"), "annotations=b.json, which is not in", id="absent"
         ),
-        pytest.param({"a.json": coco()}, Choice(split="val"), "with Pascal VOC alone", id="split"),
+        pytest.param({"a.json": coco()}, Choice(split="val"), "with Pascal VOC or YOLO text", id="split"),
         pytest.param(
             {"a.xml": VOC.format(name="a.png", objects="")}, Choice(split="val"), "split=val, expected", id="voc"
         ),
