@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import AnnotationError, DataError, UsageError, did_you_mean
+from ..base import Source
 
 #: Far above any image's side, and exact in float32.
 LARGEST = 10**6
@@ -54,11 +55,13 @@ class Annotation:
         images: in the order of the annotation, each name once.
         near: folders in which the images may lie, the likeliest first; "" is the root.
         notes: what a reader of results must know, one sentence each.
+        sources: name -> where the bytes are, where the annotation itself holds the images.
     """
 
     images: tuple[AnnotatedImage, ...]
     near: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    sources: Mapping[str, Source] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from ...errors import DataError, UsageError, did_you_mean
 from ..base import Source
 from ..storage.archives import list_archive
 from ..storage.places import ARCHIVE_SUFFIXES, Tree, open_tree
-from . import coco, rows, voc, wider, yolo
+from . import coco, cvat, hugging_face, open_images, rows, voc, wider, yolo
 from .annotated import AnnotatedImage, Annotation, not_empty, same_attributes
 
 # images whose folder is looked for, out of all that are annotated
@@ -42,6 +42,18 @@ FORMATS: Mapping[str, Format] = {
     "csv": Format(rows.TITLE, rows.EXPECTED, rows.find, rows.read),
     "json": Format(rows.JSON_TITLE, rows.JSON_EXPECTED, rows.find_json, rows.read_json),
     "wider": Format(wider.TITLE, wider.EXPECTED, wider.find, wider.read),
+    "retinaface": Format(
+        wider.RETINAFACE_TITLE, wider.RETINAFACE_EXPECTED, wider.find_retinaface, wider.read_retinaface
+    ),
+    "cvat": Format(cvat.TITLE, cvat.EXPECTED, cvat.find, cvat.read),
+    "open-images": Format(open_images.TITLE, open_images.EXPECTED, open_images.find, open_images.read),
+    "imagefolder": Format(hugging_face.TITLE, hugging_face.EXPECTED, hugging_face.find, hugging_face.read),
+    "parquet": Format(
+        hugging_face.PARQUET_TITLE,
+        hugging_face.PARQUET_EXPECTED,
+        hugging_face.find_parquet,
+        hugging_face.read_parquet,
+    ),
 }
 _READ_SPLIT = {"voc": voc.read, "yolo": yolo.read}
 
@@ -110,7 +122,8 @@ def read_folder(place: str | Path, choice: Choice = Choice(), *, need_images: bo
         annotation = FORMATS[name].read(tree, at, choice.category)
     where = tree.where("" if at == "." else at)
     not_empty(annotation.images, where)
-    sources, notes = _find_images(tree, annotation, choice.images)
+    inside = annotation.sources  # images that the annotation holds itself
+    sources, notes = (inside, ()) if inside else _find_images(tree, annotation, choice.images)
     if not sources and need_images:
         names = [image.name for image in annotation.images]
         raise DataError(

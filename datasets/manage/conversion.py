@@ -16,7 +16,7 @@ from ...errors import DataError, UsageError, did_you_mean
 from ..base import Dataset, Source, read_source
 from ..formats import coco, rows, voc, wider, yolo
 from ..formats.annotated import AnnotatedImage, clean_name
-from ..formats.choice import FORMATS, AnnotatedFolder, read_folder
+from ..formats.choice import AnnotatedFolder, read_folder
 from ..formats.wider_annotation import LABELS
 from ..images import upright_size
 from ..query import check_options, split_name
@@ -32,6 +32,8 @@ _ROUNDING = {
     "wider": "corners are whole pixels: each moves by up to half a pixel",
     "yolo": "ten decimals of the image's side",
 }
+WRITTEN = ("coco", "voc", "yolo", "csv", "json", "wider")
+"""The formats that can be written; the others are only read."""
 _NEED_SIZES = frozenset({"coco", "voc", "yolo"})
 
 
@@ -91,15 +93,15 @@ def convert(folder: AnnotatedFolder, destination: Path, format_name: str, *, ima
     Args:
         folder: what to write; images that have no file are left out.
         destination: the folder to make; nothing may be there but an empty folder.
-        format_name: one of `FORMATS`.
+        format_name: one of `WRITTEN`.
         images: link to image files, or copy them. What is not a file of its own is copied always.
 
     Raises:
         UsageError: there is no such format, or something is at `destination`.
         DataError: an image cannot be read, or the format cannot tell two images apart.
     """
-    if format_name not in FORMATS:
-        raise UsageError(f"There is no format {format_name!r}. {did_you_mean(format_name, FORMATS)}")
+    if format_name not in WRITTEN:
+        raise UsageError(f"There is no format {format_name!r} to write. {did_you_mean(format_name, WRITTEN)}")
     destination = destination.expanduser()
     if destination.is_symlink() or destination.is_file() or (destination.is_dir() and any(destination.iterdir())):
         raise UsageError(f"Got {destination}, where something lies already; name a folder that is not there yet.")

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from facebench.datasets import load
-from facebench.datasets.formats.choice import FORMATS, read_folder
-from facebench.datasets.manage.conversion import convert, folder_of, read_any
+from facebench.datasets.formats.choice import read_folder
+from facebench.datasets.manage.conversion import WRITTEN, convert, folder_of, read_any
 from facebench.errors import DataError, UsageError
 from facebench.tests.support.annotation_files import annotated, folder, write
 from facebench.tests.support.wider_files import write_image
@@ -33,7 +33,7 @@ def source(root: Path, images=FACES):
 
 
 @pytest.mark.parametrize("images", ["link", "copy"])
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", WRITTEN)
 def test_a_folder_comes_back(tmp_path, name, images):
     told = convert(source(tmp_path / "in"), tmp_path / "out", name, images=images)
     found = read_folder(tmp_path / "out")
@@ -47,8 +47,8 @@ def test_a_folder_comes_back(tmp_path, name, images):
         assert linked.read_bytes() == (tmp_path / "in" / one.name).read_bytes()
 
 
-@pytest.mark.parametrize("first", FORMATS)
-@pytest.mark.parametrize("second", FORMATS)
+@pytest.mark.parametrize("first", WRITTEN)
+@pytest.mark.parametrize("second", WRITTEN)
 def test_from_each_format_to_each(tmp_path, first, second):
     convert(source(tmp_path / "in"), tmp_path / "first", first)
     convert(read_folder(tmp_path / "first"), tmp_path / "second", second)
@@ -83,7 +83,7 @@ def test_what_a_format_holds_beside_boxes_and_what_it_says_it_loses(tmp_path, na
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(
     boxes=st.lists(st.tuples(*[st.floats(-20, 80)] * 2, *[st.floats(0, 150)] * 2), max_size=5),
-    name=st.sampled_from(sorted(FORMATS)),
+    name=st.sampled_from(sorted(WRITTEN)),
 )
 def test_no_box_moves_further_than_the_format_says(tmp_path_factory, boxes, name):
     root = tmp_path_factory.mktemp("any")
