@@ -103,7 +103,7 @@ def data_fetch(
 def data_verify(name: Source, data: Data = None, as_json: Json = False) -> None:
     """Check every file of a data set: recorded checksums, whether images can be decoded, the annotation.
 
-    The exit code is 1 where something is broken.
+    The exit code is 1 where something is broken, or an annotated image has no file.
     """
     from ..datasets import data_root, load
     from ..datasets.fetch.catalog import catalog, changed_files
@@ -128,6 +128,7 @@ def data_verify(name: Source, data: Data = None, as_json: Json = False) -> None:
     else:
         images = len(dataset)
         remarks += dataset.notes
+        faults += [BadFile(image_id, what) for image_id, what in dataset.missing.items()]
         faults += undecodable(dataset)
     if as_json:
         broken = [{"file": fault.file, "what": fault.what} for fault in faults]

@@ -133,6 +133,7 @@ class Dataset:
         fingerprint: hash over image bytes and annotation; equal fingerprints mean equal data.
         notes: what was noticed in the annotation, one sentence each (boxes of zero size, images without a file).
         others: image_ids of the whole set that are not among the samples.
+        missing: image_id -> what is known of its file, of annotated images of a folder that were looked for in vain.
     """
 
     name: str
@@ -145,6 +146,7 @@ class Dataset:
     fingerprint: str
     notes: tuple[str, ...] = ()
     others: frozenset[str] = frozenset()
+    missing: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.samples)

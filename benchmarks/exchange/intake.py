@@ -8,6 +8,8 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
+from ...datasets.formats.image_names import endings, folded, image_name, stem
+
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 _LARGEST = float(np.finfo(np.float32).max)
 _SHOWN = 8
@@ -73,46 +75,58 @@ def image_stem(name: str) -> str:
 class ImageNames:
     """Finds the image_id that a name in a prediction file means.
 
-    A name means an image when it is its image_id, with or without suffix, whatever folders stand before it
-    ("val/images/0--Parade/x.jpg"). A bare file name means the one image of that name.
+    A name means an image when it is its image_id, whatever folders stand before it ("val/images/0--Parade/x.jpg"), or
+    the end of one image_id alone ("x.jpg"). What is not found so is looked for without its suffix, then without
+    regard to case, Unicode form and %-escapes, as `match` does with the files of an annotation.
     """
 
     def __init__(self, image_ids: Iterable[str]) -> None:
-        ids = list(image_ids)
-        self._whole = _unique((key, name) for name in ids for key in (name, image_stem(name)))
-        self._whole |= {name: name for name in ids}
-        bare = [(name.rpartition("/")[2], name) for name in ids]
-        self._bare = _unique((key, name) for base, name in bare for key in (base, image_stem(base)))
-        self._known: dict[str, str] = {}
-        stems = ((image_stem(base), name) for base, name in bare)
-        self._numbered = _unique((str(int(stem)), name) for stem, name in stems if stem.isdecimal() and stem.isascii())
+        self._ids = list(image_ids)
+        self._indexes: dict[Callable[[str], str], tuple[dict[str, list[str]], dict[str, list[str]]]] = {}
+        self._known: dict[str, list[str]] = {}
+        self._numbers: dict[str, list[str]] = {}
+        for image_id in self._ids:
+            number = image_stem(image_id.rpartition("/")[2])
+            if number.isdecimal() and number.isascii():
+                self._numbers.setdefault(str(int(number)), []).append(image_id)
 
     def numbered(self, number: int) -> str | None:
         """Return the one image whose file name is a number, whatever zeros stand before it, or None."""
-        return self._numbered.get(str(number)) or None
+        found = self._numbers.get(str(number), [])
+        return found[0] if len(found) == 1 else None
 
     def find(self, name: str) -> str | None:
         """Return the image_id, or None where no image or more than one has that name."""
-        found = self._known.get(name)
-        if found is None:
-            found = self._known[name] = self._find(name.replace("\\", "/"))
-        return found or None
+        found = self.candidates(name)
+        return found[0] if len(found) == 1 else None
 
-    def _find(self, name: str) -> str:
-        parts = [part for part in name.split("/") if part not in ("", ".")]
-        for start in range(len(parts)):
-            found = self._whole.get("/".join(parts[start:]))
+    def candidates(self, name: str) -> list[str]:
+        """Return the image_ids that a name could mean."""
+        if name not in self._known:
+            self._known[name] = self._candidates(image_name(name) or "")
+        return self._known[name]
+
+    def _candidates(self, name: str) -> list[str]:
+        for spell in (str, image_stem, folded, stem):
+            whole, ends = self._index(spell)
+            ways = list(endings(spell(name)))
+            found = next((whole[way] for way in ways if way in whole), ends.get(ways[0], []))
             if found:
                 return found
-        return self._bare.get(parts[0], "") if len(parts) == 1 else ""
+        return []
 
-
-def _unique(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return key -> name, with an empty name where a key stands for several."""
-    found: dict[str, str] = {}
-    for key, name in pairs:
-        found[key] = name if found.get(key, name) == name else ""
-    return found
+    def _index(self, spell: Callable[[str], str]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+        """All image_ids and the ends of them, as they are spelled."""
+        if spell not in self._indexes:
+            whole: dict[str, list[str]] = {}
+            ends: dict[str, list[str]] = {}
+            for image_id in self._ids:
+                spelled = spell(image_id)
+                whole.setdefault(spelled, []).append(image_id)
+                for ending in endings(spelled):
+                    ends.setdefault(ending, []).append(image_id)
+            self._indexes[spell] = whole, ends
+        return self._indexes[spell]
 
 
 class Intake:
@@ -159,6 +173,10 @@ class Intake:
     def numbered(self, number: int) -> str | None:
         """Return the one image whose name is a number, such as 000017.jpg, or None."""
         return self._names.numbered(number)
+
+    def candidates(self, name: str) -> list[str]:
+        """Return the image_ids that a name could mean: several where it is none of them."""
+        return self._names.candidates(name)
 
     def keep(self, image_id: str, rows: NDArray[np.float64], where: Callable[[int], str]) -> None:
         """Keep the boxes of an image unless one of them is faulty.

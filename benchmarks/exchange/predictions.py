@@ -90,7 +90,10 @@ def read_predictions(
 
     missing = [image_id for image_id in image_ids if image_id not in intake.rows]
     if not intake.rows and not intake.faults:
-        got = ", ".join(list(intake.extra)[:3]) or f"{len(intake.outside):,} images outside the part that is scored"
+        got = (
+            ", ".join(name + _several(intake, name) for name in list(intake.extra)[:3])
+            or f"{len(intake.outside):,} images outside the part that is scored"
+        )
         raise DataError(f"Got {got} in {path}, expected predictions for {dataset.name}, {dataset.coverage}")
     if not allow_missing:
         _add_missing(intake, missing)
@@ -148,7 +151,13 @@ def _add_missing(intake: Intake, missing: Sequence[str]) -> None:
     for name in intake.extra:
         meant = mangled.get(name)
         hint = f" (is it {meant}? rstrip('.jpg') eats characters of a name)" if meant not in (None, name) else ""
-        intake.faults.add(Fault.EXTRA, name + hint)
+        intake.faults.add(Fault.EXTRA, name + (hint or _several(intake, name)))
+
+
+def _several(intake: Intake, name: str) -> str:
+    """The images that a name could mean, where there are several."""
+    several = intake.candidates(name)
+    return f" (it could be {' or '.join(several[:3])}{' or others' if several[3:] else ''})" if several else ""
 
 
 def _refusal(path: Path, chosen: Format, dataset: Dataset, intake: Intake) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import posixpath
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -56,12 +55,14 @@ class Annotation:
         near: folders in which the images may lie, the likeliest first; "" is the root.
         notes: what a reader of results must know, one sentence each.
         sources: name -> where the bytes are, where the annotation itself holds the images.
+        folders: name -> the folder that the annotation names beside it, to choose among files of one name.
     """
 
     images: tuple[AnnotatedImage, ...]
     near: tuple[str, ...]
     notes: tuple[str, ...] = ()
     sources: Mapping[str, Source] = field(default_factory=dict)
+    folders: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -223,18 +224,7 @@ def size_of(width: Any, height: Any) -> tuple[int, int] | None:
     return (sides[0], sides[1]) if sides[0] and sides[1] and min(sides[0], sides[1]) > 0 else None
 
 
-def clean_name(text: str) -> str | None:
-    r"""Return an image's name as its path below the folder of images; None where it leads out of that folder.
-
-    >>> clean_name("./a\\b.jpg"), clean_name("../a.jpg"), clean_name("/a.jpg"), clean_name("")
-    ('a/b.jpg', None, None, None)
-    """
-    name = posixpath.normpath(text.strip().replace("\\", "/"))
-    leads_out = name.startswith(("/", "../")) or name in ("", ".", "..") or name[1:2] == ":" or "\0" in name
-    return None if leads_out else name
-
-
-BAD_NAME = "expected the path of an image below the folder of images, such as a/1.jpg"
+BAD_NAME = "expected the name of an image, such as a/1.jpg"
 
 
 def choose_category(

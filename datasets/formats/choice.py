@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...errors import DataError, UsageError, did_you_mean
 from ..base import Source
 from ..storage.archives import list_archive
-from ..storage.places import ARCHIVE_SUFFIXES, Tree, open_tree
+from ..storage.places import ARCHIVE_SUFFIXES, Tree, is_image, open_tree
 from . import coco, cvat, hugging_face, open_images, rows, voc, wider, yolo
 from .annotated import AnnotatedImage, Annotation, not_empty, same_attributes
-
-# images whose folder is looked for, out of all that are annotated
-_TRIED = 20
+from .image_names import match
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +85,7 @@ class AnnotatedFolder:
         images: all annotated images; each has the same attributes.
         sources: name -> where the bytes of those images are that are there.
         notes: one sentence each.
+        missing: name -> what is known of it, of all other images.
     """
 
     format: str
@@ -94,6 +93,7 @@ class AnnotatedFolder:
     images: tuple[AnnotatedImage, ...]
     sources: Mapping[str, Source]
     notes: tuple[str, ...]
+    missing: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_folder(place: str | Path, choice: Choice = Choice(), *, need_images: bool = True) -> AnnotatedFolder:
@@ -122,15 +122,18 @@ def read_folder(place: str | Path, choice: Choice = Choice(), *, need_images: bo
         annotation = FORMATS[name].read(tree, at, choice.category)
     where = tree.where("" if at == "." else at)
     not_empty(annotation.images, where)
-    inside = annotation.sources  # images that the annotation holds itself
-    sources, notes = (inside, ()) if inside else _find_images(tree, annotation, choice.images)
-    if not sources and need_images:
-        names = [image.name for image in annotation.images]
-        raise DataError(
-            f"Got none of the {len(names):,} images of {where} below {tree.root}, such as {names[0]}; expected them "
-            "there. Say their folder by pictures=FOLDER."
+    if annotation.sources:  # the annotation holds the images itself
+        return AnnotatedFolder(
+            name, where, tuple(same_attributes(annotation.images)), annotation.sources, annotation.notes
         )
-    return AnnotatedFolder(name, where, tuple(same_attributes(annotation.images)), sources, annotation.notes + notes)
+    sources, missing, notes = _find_images(tree, annotation, choice.images)
+    if not sources and need_images:
+        raise DataError(
+            f"Got none of the {len(missing):,} images of {where} below {tree.root}; expected them there. "
+            f"{' '.join(notes)} To fix: say their folder by images=FOLDER."
+        )
+    images = tuple(same_attributes(annotation.images))
+    return AnnotatedFolder(name, where, images, sources, annotation.notes + notes, missing)
 
 
 def _recognise(tree: Tree, named: str, choice: Choice) -> tuple[str, str]:
@@ -184,31 +187,34 @@ def _seen(tree: Tree) -> str:
     return ", ".join(f"{count:,} files {kind}" for kind, count in most) or "no file"
 
 
-def _find_images(tree: Tree, annotation: Annotation, folder: str | None) -> tuple[dict[str, Source], tuple[str, ...]]:
-    """Where the annotated images are, and a note on those that are not, or that are not annotated."""
+def _find_images(
+    tree: Tree, annotation: Annotation, folder: str | None
+) -> tuple[dict[str, Source], Mapping[str, str], tuple[str, ...]]:
+    """Where the annotated images are, what is known of the others, and notes on both and on what is not annotated."""
     names = [image.name for image in annotation.images]
     if tree.base:
         at = annotation.near[0] if folder is None else folder
         found = {name: tree.find(f"{at}/{name}" if at not in ("", ".") else name) for name in names}
-        return {name: source for name, source in found.items() if source is not None}, ()
-    files = tree.files
-    prefix = _prefix(files, names, annotation.near, folder)
-    if prefix is None or any(prefix + name not in files for name in names):
-        packed = _members(tree)
-        inside = _prefix(packed, names, ("",), None) if packed else None
-        if inside is not None and _count(packed, inside, names) > _count(files, prefix, names):
-            files, prefix = packed, inside
-    if prefix is None:
-        return {}, ()
-    sources = {name: files[prefix + name] for name in names if prefix + name in files}
-    notes = []
-    if len(sources) < len(names):
-        notes.append(f"{len(names) - len(sources):,} of {len(names):,} annotated images have no file.")
-    beside = Tree(tree.root, {path: files[path] for path in files if path.startswith(prefix)}).images()
-    unnamed = len(beside) - len(sources)
-    if unnamed > 0:
-        notes.append(f"{unnamed:,} images there are not in the annotation and are left out.")
-    return sources, tuple(notes)
+        return {name: source for name, source in found.items() if source is not None}, {}, ()
+    files, near = tree.files, annotation.near
+    if folder in ("", "."):
+        near = ("",)
+    elif folder is not None:
+        at = posixpath.normpath(folder.strip("/"))
+        files = {path: source for path, source in files.items() if path.startswith(f"{at}/")}
+        near = (at,)
+    matches = match(names, files, near, annotation.folders)
+    if matches.missing and (packed := _members(tree)):
+        inside = match(names, packed, folders=annotation.folders)
+        if len(inside.paths) > len(matches.paths):
+            files, matches = packed, inside
+    notes = list(matches.notes)
+    common = posixpath.commonpath([posixpath.dirname(f"/{path}") for path in matches.paths.values()] or ["/"])[1:]
+    beside = sum(is_image(path) for path in files if not common or path.startswith(f"{common}/"))
+    if beside > len(matches.paths):
+        notes.append(f"{beside - len(matches.paths):,} images there are not in the annotation and are left out.")
+    sources = {name: files[path] for name, path in matches.paths.items()}
+    return sources, matches.missing, tuple(notes)
 
 
 def _members(tree: Tree) -> dict[str, Source]:
@@ -222,42 +228,3 @@ def _members(tree: Tree) -> dict[str, Source]:
                 raise DataError(f"Got {twice} in {source!s} and in {members[twice]!s}, expected each image once.")
             members.update(own)
     return members
-
-
-def _prefix(files: Mapping[str, Source], names: Sequence[str], near: Sequence[str], folder: str | None) -> str | None:
-    """The folder, with its slash, below which most images lie; None where none does.
-
-    Raises:
-        DataError: several hold equally many, and none of them is near the annotation.
-    """
-    if folder is not None:
-        prefix = "" if folder in ("", ".") else folder.strip("/") + "/"
-        return prefix if _count(files, prefix, names) else None
-    by_last: dict[str, list[str]] = {}
-    for name in names[:_TRIED]:
-        by_last.setdefault(posixpath.basename(name), []).append(name)
-    likely = {
-        path.removesuffix(name)
-        for path in files
-        for name in by_last.get(posixpath.basename(path), ())
-        if path == name or path.endswith(f"/{name}")
-    }
-    counts = {prefix: _count(files, prefix, names) for prefix in likely}
-    if not counts:
-        return None
-    most = max(counts.values())
-    best = sorted(prefix for prefix, count in counts.items() if count == most)
-    if len(best) == 1:
-        return best[0]
-    for place in near:
-        prefix = "" if place in ("", ".") else place + "/"
-        if prefix in best:
-            return prefix
-    raise DataError(
-        f"Got the images in {len(best)} folders, {', '.join(p or '.' for p in best[:5])}; expected one. "
-        "Say it by pictures=FOLDER."
-    )
-
-
-def _count(files: Mapping[str, Source], prefix: str | None, names: Sequence[str]) -> int:
-    return 0 if prefix is None else sum(prefix + name in files for name in names)

@@ -24,7 +24,6 @@ from .annotated import (
     Box,
     Faults,
     choose_category,
-    clean_name,
     degrees_of,
     fault_of_box,
     flag_of,
@@ -37,6 +36,7 @@ from .annotated import (
     size_of,
     upright_hull,
 )
+from .image_names import image_name
 from .json_lines import line_of
 
 TITLE = "COCO JSON"
@@ -92,7 +92,7 @@ def read(tree: Tree, path: str, category: str | None = None) -> Annotation:
     taken: set[str] = set()
     for index, entry in enumerate(parts["images"]):
         given = entry.get("file_name") if isinstance(entry, dict) else None
-        name = clean_name(given) if isinstance(given, str) else None
+        name = image_name(given) if isinstance(given, str) else None
         number = identity_of(entry.get("id")) if isinstance(entry, dict) else None
         if name is None or number is None:
             fault("images", index, f"got {_short(entry)}, expected an id and file_name; {BAD_NAME}")

@@ -20,7 +20,6 @@ from .annotated import (
     Box,
     Faults,
     choose_category,
-    clean_name,
     degrees_of,
     fault_of_box,
     flag_of,
@@ -32,6 +31,7 @@ from .annotated import (
     size_of,
     upright_hull,
 )
+from .image_names import image_name
 from .xml_elements import Element, has_root, parse
 
 TITLE = "CVAT XML"
@@ -69,7 +69,7 @@ def read(tree: Tree, path: str, category: str | None = None) -> Annotation:
     for tag in tags:
         if tag.tag != "image":
             continue
-        name = clean_name(tag.attributes.get("name", ""))
+        name = image_name(tag.attributes.get("name", ""))
         if name is None or name in images:
             faults.add(f"{where}:{tag.line}", f"got the image {tag.attributes.get('name')!r}, {BAD_NAME}, each once")
             continue

@@ -29,7 +29,6 @@ from .annotated import (
     Box,
     Faults,
     choose_category,
-    clean_name,
     flag_of,
     image_of,
     is_empty,
@@ -38,6 +37,7 @@ from .annotated import (
     size_of,
 )
 from .coco import corners_of
+from .image_names import image_name
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
@@ -142,7 +142,7 @@ def read_parquet(tree: Tree, path: str, category: str | None = None) -> Annotati
             raise AnnotationError(f"{tree.where(shard)}: is not there, expected all shards.")
         for place, group, row, entry in _entries(file):
             given = str(entry.get("path") or f"{posixpath.splitext(posixpath.basename(shard))[0]}/{place}")
-            name = clean_name(given) or posixpath.basename(given)
+            name = image_name(given) or posixpath.basename(given)
             name = name if name not in sources else f"{group}-{row}/{name}"
             sources[name] = ParquetImage(file, group, row)
             rows.append((f"{tree.where(shard)}: row {place}", (name, entry)))
@@ -156,7 +156,7 @@ def _read(
     faults = Faults()
     images: dict[str, tuple[list[tuple[str, Box]], tuple[int, int] | None]] = {}
     for place, (given, row) in rows:
-        name = clean_name(given)
+        name = image_name(given)
         if name is None or name in images:
             faults.add(place, f"got the image {given!r}, {BAD_NAME}, each once")
             continue

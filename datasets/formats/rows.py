@@ -30,7 +30,6 @@ from .annotated import (
     Box,
     Faults,
     choose_category,
-    clean_name,
     fault_of_box,
     flag_of,
     image_of,
@@ -40,6 +39,7 @@ from .annotated import (
     size_of,
 )
 from .coco import corners_of, load_json
+from .image_names import image_name
 from .json_lines import line_of
 
 TITLE, JSON_TITLE = "CSV", "JSON rows"
@@ -209,7 +209,7 @@ def _read(rows: Iterator[_Row], columns: Sequence[str], folder: str, where: str,
     sizes: dict[str, tuple[int, int] | None] = {}
     for place, row in rows:
         text = row.get(named)
-        name = clean_name(str(text)) if isinstance(text, str | int) else None
+        name = image_name(str(text)) if isinstance(text, str | int) else None
         if name is None or None in row:
             got = f"the image {row.get(named)!r}, {BAD_NAME}" if name is None else "more cells than the header has"
             faults.add(place, f"got {got}")

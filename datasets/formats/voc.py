@@ -3,14 +3,15 @@
 Corners are pixels counted from 1, the last one inside the box: `xmin` 1, `xmax` 10 is ten pixels wide and here 0 to 10.
 `difficult` 1 means: neither to be found nor background. Of a box turned about its centre, by CVAT's attribute
 `rotation` or roLabelImg's `robndbox`, the upright hull is read. A file without objects says that the image has no face;
-an image without a file is not annotated. Written numbers are whole, as in the original, so a corner moves by up to half
-a pixel.
+an image without a file is not annotated. `<folder>` tells images of one `<filename>` apart. Written numbers are whole,
+as in the original, so a corner moves by up to half a pixel.
 """
 
 from __future__ import annotations
 
 import math
 import posixpath
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from xml.sax.saxutils import escape
 
@@ -24,7 +25,6 @@ from .annotated import (
     Box,
     Faults,
     choose_category,
-    clean_name,
     degrees_of,
     fault_of_box,
     flag_of,
@@ -34,27 +34,42 @@ from .annotated import (
     size_of,
     upright_hull,
 )
+from .image_names import endings, image_name
 from .xml_elements import Element, has_root, parse
 
 TITLE = "Pascal VOC"
 EXPECTED = "a folder of .xml files with <annotation>"
 IMAGES, ANNOTATIONS = "JPEGImages", "Annotations"
 
+_PARTS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing", "dev"})
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _TURNED = ("cx", "cy", "w", "h")
 
 
 def find(tree: Tree) -> list[str]:
-    """Return the folders that look like this format, by the first XML file in each; "." is the root."""
+    """Return the folders that look like this format: each outermost `Annotations`, else what holds XML files.
+
+    Folders side by side are one annotation, their parent, unless one is called as a part of a set is. Of each folder,
+    the first file is looked at; "." is the root.
+    """
     first: dict[str, str] = {}
     for path in tree.files:
         if path.lower().endswith(".xml"):
-            first.setdefault(posixpath.dirname(path) or ".", path)
-    return [folder for folder, path in first.items() if has_root(tree, path, "annotation")]
+            first.setdefault(posixpath.dirname(path), path)
+    found: dict[str, None] = {}
+    for folder, path in first.items():
+        if has_root(tree, path, "annotation"):
+            parts = folder.split("/")
+            at = next((i for i, part in enumerate(parts) if part.lower() == ANNOTATIONS.lower()), len(parts))
+            found["/".join(parts[: at + 1])] = None
+    named = any(part.lower() in _PARTS or part.lower() == ANNOTATIONS.lower() for f in found for part in f.split("/"))
+    if len(found) > 1 and not named:
+        found = {posixpath.commonpath([f"/{folder}" for folder in found])[1:]: None}
+    return [folder or "." for folder in found]
 
 
 def read(tree: Tree, path: str, category: str | None = None, split: str | None = None) -> Annotation:
-    """Read the files of one folder.
+    """Read the files below one folder.
 
     Args:
         tree: where it lies.
@@ -67,23 +82,30 @@ def read(tree: Tree, path: str, category: str | None = None, split: str | None =
         UsageError: the category is not there, or has to be chosen; or there is no such split.
     """
     folder = "" if path == "." else path
-    files = [p for p in tree.files if p.lower().endswith(".xml") and posixpath.dirname(p) == folder]
+    below = f"{folder}/" if folder else ""
+    files = [p for p in tree.files if p.lower().endswith(".xml") and p.startswith(below)]
     if split is not None:
         listed = _listed(tree, folder, split)
-        files = [p for p in files if posixpath.splitext(posixpath.basename(p))[0] in listed]
+        files = [p for p in files if not listed.isdisjoint(endings(posixpath.splitext(p.removeprefix(below))[0]))]
     faults = Faults()
     roots = [(file, root) for file in files if (root := parse(tree, file, "annotation", faults)) is not None]
     names = [child.value("name") for _, root in roots for child in root.children if child.tag == "object"]
     faults.raise_any()
     chosen = choose_category(category, sorted(set(names)), tree.where(path if folder else ""))
-    images, taken, left_out, rotated = [], set(), 0, 0
-    for file, root in roots:
-        name = clean_name(root.value("filename") or f"{posixpath.splitext(posixpath.basename(file))[0]}.jpg")
+    images, taken, folders, left_out, rotated = [], set(), {}, 0, 0
+    written = [
+        root.value("filename") or f"{posixpath.splitext(posixpath.basename(file))[0]}.jpg" for file, root in roots
+    ]
+    times = Counter(written)
+    for text, (file, root) in zip(written, roots, strict=True):
+        beside = image_name(root.value("folder")) or posixpath.dirname(file.removeprefix(below))
+        name = image_name(posixpath.join(beside, text) if times[text] > 1 else text)
         if name is None or name in taken:
             what = f"got <filename> {root.value('filename')!r}, {BAD_NAME}"
             faults.add(f"{tree.where(file)}:{root.line}", what if name is None else f"{what}, each once")
             continue
         taken.add(name)
+        folders[name] = beside
         objects = [child for child in root.children if child.tag == "object"]
         left_out += sum(one.value("name") != chosen for one in objects)
         boxes = list(_boxes(objects, chosen, tree.where(file), faults))
@@ -92,7 +114,8 @@ def read(tree: Tree, path: str, category: str | None = None, split: str | None =
         images.append(image_of(name, boxes, size_of(size.value("width"), size.value("height")) if size else None))
     faults.raise_any()
     near = (posixpath.normpath(posixpath.join(folder, "..", IMAGES)), folder)
-    return Annotation(tuple(images), near, others_left_out(chosen, left_out) + hulls_taken(rotated))
+    notes = others_left_out(chosen, left_out) + hulls_taken(rotated)
+    return Annotation(tuple(images), near, notes, folders=folders)
 
 
 def write(image: AnnotatedImage, size: tuple[int, int]) -> str:

@@ -20,7 +20,8 @@ import numpy as np
 
 from ...errors import UsageError
 from ..storage.places import Tree, is_image
-from .annotated import BAD_NAME, AnnotatedImage, Annotation, Box, Faults, clean_name, fault_of_box, image_of
+from .annotated import BAD_NAME, AnnotatedImage, Annotation, Box, Faults, fault_of_box, image_of
+from .image_names import image_name
 from .wider_annotation import LABELS, parse_faces
 
 TITLE = "WIDER FACE text"
@@ -81,7 +82,7 @@ def read(tree: Tree, path: str, category: str | None = None) -> Annotation:
         boxes = rows[:, :4].astype(np.float64)
         boxes[:, 2:] += boxes[:, :2]
         labels = {label: rows[:, 4 + i].astype(np.int8) for i, label in enumerate(LABELS)}
-        images.append(AnnotatedImage(clean_name(name) or name, boxes, labels["invalid"] == 1, labels))
+        images.append(AnnotatedImage(image_name(name) or name, boxes, labels["invalid"] == 1, labels))
     folder = posixpath.dirname(path)
     split = re.fullmatch(r"wider_face_(\w+)_bbx_gt\.txt", posixpath.basename(path))
     official = [posixpath.normpath(posixpath.join(folder, "..", f"WIDER_{split[1]}", "images"))] if split else []
@@ -102,7 +103,7 @@ def read_retinaface(tree: Tree, path: str, category: str | None = None) -> Annot
     own: list[Box] = []
     for line, text in enumerate(tree.text(path).splitlines(), start=1):
         if text.startswith("#"):
-            name = clean_name(text[1:])
+            name = image_name(text[1:])
             if name is None or name in boxes:
                 faults.add(f"{tree.where(path)}:{line}", f"got {text!r}, {BAD_NAME}, each once")
             own = boxes.setdefault(name or "", [])
@@ -149,4 +150,4 @@ def write(images: Sequence[AnnotatedImage]) -> str:
 
 
 def _is_name(line: str) -> bool:
-    return is_image(line) and clean_name(line) is not None
+    return is_image(line) and image_name(line) is not None

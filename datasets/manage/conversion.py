@@ -6,7 +6,7 @@ import posixpath
 import shutil
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -76,11 +76,7 @@ def folder_of(dataset: Dataset) -> AnnotatedFolder:
     """Return a loaded data set as the reader of a folder would."""
     images, sources = [], {}
     for sample in dataset.samples:
-        name = sample.image_id
-        if not is_image(name):
-            png = isinstance(sample.source, bytes) and sample.source.startswith(b"\x89PNG")
-            name += ".png" if png else ".jpg"
-        faces = sample.faces
+        name, faces = _file_name(sample.image_id, sample.source), sample.faces
         boxes = faces.boxes.astype(np.float64)
         images.append(AnnotatedImage(name, boxes, faces.ignore, dict(faces.attributes), crowd=faces.crowd))
         sources[name] = sample.source
@@ -106,7 +102,12 @@ def convert(folder: AnnotatedFolder, destination: Path, format_name: str, *, ima
     if destination.is_symlink() or destination.is_file() or (destination.is_dir() and any(destination.iterdir())):
         raise UsageError(f"Got {destination}, where something lies already; name a folder that is not there yet.")
     there = [one for one in folder.images if one.name in folder.sources]
-    sizes = [_size(folder.sources[one.name], one.name) if format_name in _NEED_SIZES else (0, 0) for one in there]
+    sources = [folder.sources[one.name] for one in there]
+    there = [replace(one, name=_file_name(one.name, source)) for one, source in zip(there, sources, strict=True)]
+    if len({one.name for one in there}) < len(there):
+        raise DataError(f"Got two images of {folder.where} that differ by their suffix alone; rename one of them.")
+    need = format_name in _NEED_SIZES
+    sizes = [_size(source, one.name) if need else (0, 0) for one, source in zip(there, sources, strict=True)]
     texts = _texts(format_name, there, sizes)
     below = {"voc": voc.IMAGES, "yolo": yolo.IMAGES}.get(format_name, wider.IMAGES)
     destination.parent.mkdir(parents=True, exist_ok=True)
@@ -115,14 +116,23 @@ def convert(folder: AnnotatedFolder, destination: Path, format_name: str, *, ima
     try:
         for path, text in texts.items():
             _under(scratch, path).write_text(text, encoding="utf-8")
-        for one in there:
-            _place(folder.sources[one.name], _under(scratch, f"{below}/{one.name}"), images)
+        for one, source in zip(there, sources, strict=True):
+            _place(source, _under(scratch, f"{below}/{one.name}"), images)
         scratch.replace(destination)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
     faces = sum(len(one.boxes) for one in there)
     return Conversion(destination, len(there), faces, tuple(_lost(folder, there, format_name)))
+
+
+def _file_name(name: str, source: Source) -> str:
+    """The name of an image, with a suffix even where the annotation has none."""
+    if is_image(name):
+        return name
+    if isinstance(source, Path) and is_image(source.name):
+        return name + source.suffix
+    return name + (".png" if isinstance(source, bytes) and source.startswith(b"\x89PNG") else ".jpg")
 
 
 def _texts(name: str, images: Sequence[AnnotatedImage], sizes: Sequence[tuple[int, int]]) -> Mapping[str, str]:

@@ -16,14 +16,16 @@ from ..images import upright_size
 from ..query import check_options, draw, whole_number
 from ..storage.remote import Address
 
-CHOICES = ("format", "annotations", "pictures", "category", "split")
+CHOICES = ("format", "annotations", "pictures", "images", "category", "split")
 OPTIONS = (*CHOICES, "sample", "seed")
 
 
 def choice_of(options: Mapping[str, str]) -> Choice:
     """Return what the options of a name say of a folder."""
     given = {key: options[key] for key in CHOICES if key in options}
-    return Choice(**{"images" if key == "pictures" else key: value for key, value in given.items()})
+    if "pictures" in given:
+        given.setdefault("images", given.pop("pictures"))
+    return Choice(**given)
 
 
 def load(place: str | Path, options: Mapping[str, str], name: str, *, annotation_only: bool = False) -> Dataset:
@@ -31,8 +33,8 @@ def load(place: str | Path, options: Mapping[str, str], name: str, *, annotation
 
     Args:
         place: see `places.open_tree`.
-        options: `format`, `annotations`, `pictures`, `category`, `split` (see `Choice`); `sample` (so many images,
-            drawn with `seed`, in the order of the annotation).
+        options: `format`, `annotations`, `images` (also `pictures`), `category`, `split` (see `Choice`); `sample` (so
+            many images, drawn with `seed`, in the order of the annotation).
         name: the whole name, kept in the result.
         annotation_only: take every annotated image, whether its file is there or not; no image is opened, and the
             fingerprint is that of the annotation.
@@ -64,6 +66,7 @@ def load(place: str | Path, options: Mapping[str, str], name: str, *, annotation
         fingerprint=fingerprint(samples, (), images=not annotation_only),
         notes=(*notes, *notes_on_boxes(chosen, samples, opened=not annotation_only)),
         others=frozenset(one.name for one in folder.images).difference(one.name for one in chosen),
+        missing=folder.missing,
     )
 
 

@@ -96,6 +96,14 @@ def test_verify_says_what_is_broken_by_its_exit_code(facebench, made):
     assert code == 1 and "f.csv:2: got" in out
 
 
+def test_verify_says_which_images_are_missing_by_its_exit_code(facebench, made):
+    (made / "images" / "a.png").rename(made / "images" / "a_.png")
+    code, out, _ = facebench("data", "verify", made)
+    assert code == 1 and "FAIL  a.png: got no file of this name, is it images/a_.png?" in out
+    code, out, _ = facebench("data", "verify", f"{made}?sample=1", "--json")
+    assert code == 1 and [fault["file"] for fault in json.loads(out)["faults"]] == ["a.png"]
+
+
 def test_verify_holds_files_against_their_record(facebench, one, tmp_path):
     facebench("data", "fetch", "fddb", "--from", one, "--accept-terms")
     (tmp_path / "data" / "mine" / "pictures" / "a.jpg").write_bytes(b"b")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -112,13 +113,22 @@ def test_the_official_tree(write, prefix, dataset, tmp_path):
         {A: "0_a.jpg", JPG: "1_jpg.jpg", GPJ: "gpj.jpg"},
         {A: "0_a", JPG: "1_jpg", GPJ: "1--Picnic/gpj"},
         {A: f"/data/images/{A}", JPG: f"C:\\images\\{JPG}", GPJ: f"./{GPJ}"},
+        {A: f"../{A.upper()}", JPG: JPG.replace("-", "%2D"), GPJ: GPJ.removesuffix("jpg") + "png"},
     ],
-    ids=["image_id", "file name", "without suffix", "whole path"],
+    ids=["image_id", "file name", "without suffix", "whole path", "another spelling"],
 )
 def test_names_in_coco_and_jsonl(names, dataset, tmp_path):
     assert rows(read_predictions(coco(tmp_path / "r", results(names)), dataset)) == READ
     images = {names[name]: table for name, table in READ.items()}
     assert rows(read_predictions(lines(tmp_path / "l", images), dataset)) == READ
+
+
+def test_a_name_that_several_images_have_is_told_with_them(dataset, tmp_path):
+    twin = Sample(f"3--Riot/{A.rpartition('/')[2]}", Path("absent"), dataset.samples[0].faces)
+    both = replace(dataset, samples=(*dataset.samples, twin))
+    for more in ({}, {JPG: READ[JPG]}):
+        text = refusal(lines(tmp_path / "l", {"0_a.jpg": READ[A], "0_a": READ[A], **more}), both)
+        assert all(f"{name} (it could be {A} or {twin.image_id})" in text for name in ("0_a.jpg", "0_a"))
 
 
 def test_coco_numbers_mean_what_the_file_of_images_says(dataset, tmp_path):

@@ -127,9 +127,7 @@ FAULTS = [
         id="coco: id twice",
     ),
     pytest.param({"a.json": coco(images=[{"id": 1}])}, r"a\.json:3: .*file_name", id="coco: no name"),
-    pytest.param(
-        {"a.json": coco(images=[{"id": 1, "file_name": "../a.png"}])}, "below the folder", id="coco: leads out"
-    ),
+    pytest.param({"a.json": coco(images=[{"id": 1, "file_name": ".."}])}, "name of an image", id="coco: no file"),
     pytest.param({"a.json": coco(annotations=[face([1, 2, 3])])}, r":\d+: got the bbox \[1, 2, 3\]", id="coco: three"),
     pytest.param({"a.json": coco(annotations=[face([1, 2, -3, 4])])}, r"-3 x 4 pixels", id="coco: negative side"),
     pytest.param({"a.json": coco(annotations=[face([1, 2, float("nan"), 4])])}, "expected numbers", id="coco: NaN"),

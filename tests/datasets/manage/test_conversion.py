@@ -193,3 +193,11 @@ def test_options_of_a_folder_stand_behind_its_path(tmp_path):
     assert len(read_any(f"{tmp_path}?category=dog").images[0].boxes) == 1
     with pytest.raises(UsageError, match="no option 'kategory'"):
         read_any(f"{tmp_path}?kategory=dog")
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_names_without_a_suffix_get_that_of_their_file(tmp_path, format_name):
+    found = read_folder(write(tmp_path / "in", {"f.csv": "image_id,x1,y1,x2,y2\n007,1,2,31,42\n"}, ("007.png",)))
+    assert [one.name for one in found.images] == ["007"]
+    convert(found, tmp_path / "out", format_name)
+    assert [sample.image_id for sample in load(f"folder:{tmp_path / 'out'}").samples] == ["007.png"]
