@@ -31,7 +31,7 @@ def run_command(
         ),
     ] = None,
     dataset: Annotated[
-        str, typer.Option(help="Data set, such as scenes or wider-face:val?sample=100&seed=1.")
+        str, typer.Option(help="Data set, such as scenes or wider-face:val?sample=100&seed=1, or a folder of your own.")
     ] = "scenes",
     data: Data = None,
     out: Annotated[Path, typer.Option(help="Results folder; what is there is not measured again.")] = Path(
@@ -83,6 +83,7 @@ def run_command(
     from ..benchmarks.measure.progress import RichObserver
     from ..benchmarks.measure.runner import run
     from ..benchmarks.store.records import Protocol
+    from ..datasets.query import shown_name
 
     given_sizes = list(dict.fromkeys([*(size or []), *(f"long={side}" for side in _whole_numbers("--sizes", sizes))]))
     protocols = [Protocol(one, score_floor) for one in given_sizes or ["original"]]
@@ -92,7 +93,9 @@ def run_command(
     workers = create_executor(executor) if executor else None
     console = stderr()
     images = datasets.load(dataset, root=data)
-    console.print(f"{images.name}: {images.coverage}. {images.description}", soft_wrap=True, highlight=False)
+    console.print(
+        f"{shown_name(images.name)}: {images.coverage}. {images.description}", soft_wrap=True, highlight=False
+    )
     fetch_models(specs, console, device=device or "cpu")
     for setting in settings:
         fetch_models([setting.resolve()], console, device=setting.device)
@@ -131,7 +134,8 @@ def score_command(
         Path, typer.Argument(help="WIDER FACE text tree (folder or zip), COCO results (.json) or JSONL.")
     ],
     dataset: Annotated[
-        str, typer.Option(help="Data set they are for, such as wider-face:val; ?pictures=there for those on disk.")
+        str,
+        typer.Option(help="Data set or folder they are for, such as wider-face:val?pictures=there (those on disk)."),
     ],
     data: Data = None,
     file_format: Annotated[

@@ -58,6 +58,7 @@ def stress_command(
     from ..benchmarks.stress.run import all_degradations, run_stress
     from ..benchmarks.stress.scores import score_stress
     from ..datasets.degraded.degradations import KINDS
+    from ..datasets.query import shown_name
     from ..reports.sections.stress import to_json
 
     wanted = all_degradations(_parts(kinds) or list(KINDS), _severities(severities))
@@ -65,7 +66,9 @@ def stress_command(
     limits = Limits(image_s=image_timeout, memory_mb=memory_limit)
     console = stderr()
     images = datasets.load(dataset, root=data)
-    console.print(f"{images.name}: {images.coverage}. {images.description}", soft_wrap=True, highlight=False)
+    console.print(
+        f"{shown_name(images.name)}: {images.coverage}. {images.description}", soft_wrap=True, highlight=False
+    )
     fetch_models(specs, console, device=device or "cpu")
     for setting in settings:
         fetch_models([setting.resolve()], console, device=setting.device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
@@ -10,6 +11,7 @@ import numpy as np
 from ..errors import UsageError, did_you_mean
 
 _T = TypeVar("_T")
+_TEXTS = (".json", ".jsonl", ".csv", ".tsv", ".txt", ".xml")
 
 
 def split_name(name: str) -> tuple[str, dict[str, str]]:
@@ -41,6 +43,21 @@ def join_name(base: str, options: Mapping[str, str]) -> str:
     """
     query = "&".join(f"{key}={value}" for key, value in options.items())
     return f"{base}?{query}" if query else base
+
+
+def shown_name(name: str) -> str:
+    """Return what a table calls a data set: its name, or that of the folder or file that it lies in.
+
+    >>> shown_name("scenes?seed=1"), shown_name("folder:my/photos?sample=9"), shown_name("folder:photos/a.json")
+    ('scenes?seed=1', 'photos?sample=9', 'photos/a.json')
+    """
+    base, mark, query = name.partition("?")
+    kind, _, place = base.partition(":")
+    if kind != "folder" or not place:
+        return name
+    parts = place.rstrip("/").split("/")
+    is_file = posixpath.splitext(parts[-1])[1].lower() in _TEXTS
+    return "/".join(parts[-2:] if is_file else parts[-1:]) + mark + query
 
 
 def check_options(options: Mapping[str, str], known: Iterable[str], dataset: str) -> None:

@@ -19,8 +19,8 @@ _KNOWN = {
     "subset=facebench-130: the images of facebench's own tables)",
     "wider-face:train": "WIDER FACE training photographs (options: events, sample, seed, images)",
     "fddb": "FDDB, news photographs, ellipses as boxes (options: folds, sample, seed)",
-    "folder": "annotated images of your own in --data, or folder:PATH; COCO, VOC, YOLO, CSV, JSON or WIDER text "
-    "(options: format, annotations, images, category, split, sample, seed)",
+    "folder": "annotated images of your own in --data, or a path instead of this name; COCO, VOC, YOLO, "
+    "CSV, JSON or WIDER text (options: format, annotations, images, category, split, sample, seed)",
     "expression-scenes": "composed scenes of FER2013 faces with emotions (options: split, count, seed, classes)",
     "expression-scenes:demo": "two portraits with judged emotions, nothing to download; a demonstration (count, seed)",
     "fer2013:train": "FER2013 without the tenth set aside for validation, 48x48 crops (options: sample, seed)",
@@ -53,7 +53,7 @@ def folder_name(name: str) -> str:
     ('scenes?seed=1', 'folder:my/set?category=face')
     """
     base, _, _ = name.partition("?")
-    is_path = "://" in base or os.sep in base or Path(base).exists()
+    is_path = "://" in base or os.sep in base or (base != "" and Path(base).exists())
     return f"folder:{name}" if is_path and not is_known(base) else name
 
 
@@ -61,8 +61,8 @@ def load(name: str, *, root: Path | None = None, annotation_only: bool = False) 
     """Load a data set by name, such as "scenes" or "wider-face:val?events=Picnic,Couple&sample=100&seed=1".
 
     Args:
-        name: a name that `known` lists, with options after a question mark; with `degrade=blur:3` among them every
-            image is degraded, see `degradations`.
+        name: a name that `known` lists, or the path or address of a folder, with options after a question mark; with
+            `degrade=blur:3` among them every image is degraded, see `degradations`.
         root: the folder that holds the data; else FACEBENCH_DATA, else `data` in the user's cache folder.
         annotation_only: take all annotated images, whether their files are there or not: enough to score what
             others detected.
@@ -82,6 +82,7 @@ def load(name: str, *, root: Path | None = None, annotation_only: bool = False) 
 
 
 def _load(name: str, root: Path | None, annotation_only: bool) -> Dataset:
+    name = folder_name(name)
     base, options = split_name(name)
     if not degraded.OPTIONS.isdisjoint(options):
         wanted = degraded.take_options(options, annotation_only=annotation_only)
@@ -106,8 +107,10 @@ def _load(name: str, root: Path | None, annotation_only: bool) -> Dataset:
     if base.partition(":")[0] == "folder":
         from .sets import folder
 
-        place = base.partition(":")[2] or data_root(root)
-        return folder.load(place, options, name, annotation_only=annotation_only)
+        place = base.partition(":")[2] or str(data_root(root))
+        if Path(place).name in ("", ".."):  # "." has no name of its own
+            place = str(Path(place).resolve())
+        return folder.load(place, options, join_name(f"folder:{place}", options), annotation_only=annotation_only)
     if base.startswith("fer2013:") and base in _KNOWN:
         from .faces import fer_dataset
 
@@ -122,7 +125,7 @@ def _load(name: str, root: Path | None, annotation_only: bool) -> Dataset:
         if base == "expression-scenes:demo":
             return expression_scenes.load_demo(options, name)
         return expression_scenes.load(data_root(root), options, name)
-    raise UsageError(f"There is no data set {base!r}. {did_you_mean(base, _KNOWN)}")
+    raise UsageError(f"There is no data set {base!r}. {did_you_mean(base, _KNOWN)} A folder is named by its path.")
 
 
 def data_root(root: Path | None) -> Path:

@@ -126,7 +126,7 @@ class Summary:
     def scope(self) -> str:
         """What every number was measured on: data set, how much of it, what was left out, what it is good for."""
         dataset = self.run.document.dataset
-        parts = [f"{dataset.name}, {dataset.coverage}"]
+        parts = [f"{dataset.shown}, {dataset.coverage}"]
         if self.excluded:
             parts.append(f"{self.excluded} of them unreadable and left out for every detector")
         if dataset.demo:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...datasets.query import shown_name
 from ...detectors.base import UNKNOWN
 from .plain import LEFT_OUT, Record, named
 from .records import StoredCell
@@ -59,6 +60,11 @@ class DatasetInfo(Record):
     licence: str
     fingerprint: str
     notes: tuple[str, ...]
+
+    @property
+    def shown(self) -> str:
+        """What tables and reports call it: of a folder only its own name."""
+        return shown_name(self.name)
 
     @property
     def ranking(self) -> str:

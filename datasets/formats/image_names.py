@@ -132,7 +132,7 @@ def match(
 
     Args:
         names: of the images, each once, see `image_name`.
-        files: all paths that there are (a set or mapping).
+        files: all paths that there are, a set or mapping; candidates are named in its order.
         near: folders in which the images may lie, the likeliest first; they decide between equals.
         folders: name -> the folder that the annotation names beside it.
 
@@ -307,8 +307,8 @@ def _notes(
     total = f"{len(names):,} annotated images"
     notes = []
     main = Counter(hits[name].prefix(path) for name, path in chosen.items())
-    spelled = [name for name in chosen if hits[name].spelling]
-    shortened = [name for name in chosen if not hits[name].spelling and not hits[name].whole]
+    shortened = [name for name in chosen if not hits[name].whole]
+    spelled = [name for name in chosen if hits[name].whole and hits[name].spelling]
     plain = [name for name in chosen if not hits[name].spelling and hits[name].whole]
     if len(main) > 1 and plain:
         usual = max(main, key=lambda prefix: main[prefix])

@@ -255,7 +255,7 @@ def _not_ranked(row: StressRow) -> str:
 def _scope(scores: StressScores, dataset: DatasetInfo) -> str:
     drawn = scores.resampled
     return (
-        f"{dataset.name}, {dataset.coverage}, {scores.images:,} of them decodable under every degradation; "
+        f"{dataset.shown}, {dataset.coverage}, {scores.images:,} of them decodable under every degradation; "
         f"exact AP on {scores.list_name}; in brackets 95 % intervals over {drawn.draws:,} resamples of the same "
         f"{drawn.unit} for all. Degradations by facebench, the constants of blur, noise and JPEG from ImageNet-C."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import shlex
 from collections.abc import Mapping
 
@@ -12,7 +13,10 @@ _USUAL = {"--size": "original", "--device": "cpu", "--threads": 1, "--rounds": 1
 
 def command(verb: str, what: list[str], dataset: DatasetInfo, options: Mapping[str, object], out: str = "RUN") -> str:
     """Return a command on a data set; options that are None or what they are anyway are left out."""
-    data = [] if dataset.demo else ["--data", "DIR"]
+    name, data = dataset.name, [] if dataset.demo else ["--data", "DIR"]
+    if name.startswith("folder:") and "://" not in name:
+        base, mark, query = dataset.shown.partition("?")
+        name, data = posixpath.join("DIR", *base.split("/")[1:]) + mark + query, []
     given = {name: value for name, value in options.items() if value is not None and value != _USUAL.get(name)}
     words = [word for name, value in given.items() for word in (name, str(value))]
-    return shlex.join(["facebench", verb, *what, "--dataset", dataset.name, *data, *words, "--out", out])
+    return shlex.join(["facebench", verb, *what, "--dataset", name, *data, *words, "--out", out])

@@ -138,7 +138,7 @@ def scope(comparison: Comparison) -> str:
     drawn = comparison.resampled
     how = "measured in turn, round by round" if comparison.interleaved else "two runs"
     return (
-        f"Base {comparison.base}, head {comparison.head} ({how}), {comparison.dataset.name}, "
+        f"Base {comparison.base}, head {comparison.head} ({how}), {comparison.dataset.shown}, "
         f"{number_of(comparison.images, 'image')}. Differences are head less base with 95 % intervals: AP over "
         f"{drawn.draws:,} resamples of the {drawn.unit}, time over rounds and images. What none of these images shows, "
         f"up to {100 * unseen_share(comparison.images):.2g} % of others may."

@@ -128,9 +128,10 @@ def test_convert(facebench, made, tmp_path):
 @pytest.mark.slow
 def test_a_folder_is_measured_like_any_other_data_set(facebench, tmp_path):
     facebench("data", "convert", "scenes?count=3", "-o", tmp_path / "mine", "--format", "yolo")
-    run = ["run", "--detectors", "haar", "--dataset", "folder", "--data", tmp_path / "mine", "--out", tmp_path / "run"]
+    run = ["run", "--detectors", "haar", "--dataset", tmp_path / "mine", "--out", tmp_path / "run"]
     code, out, err = facebench(*run, "--json")
-    assert code == 0, err
+    assert code == 0 and "mine: 3 images. Images of your own" in err and str(tmp_path) not in err, err
+    assert json.loads(out)["scope"] == "mine, 3 images"
     (row,) = json.loads(out)["rows"]
     code, out, err = facebench(
         "run", "--detectors", "haar", "--dataset", "scenes?count=3", "--out", tmp_path / "x", "--json"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from facebench.datasets import load
+from facebench.tests.support.annotation_files import write
 
 DATASET = "scenes?count=3"
 
@@ -27,6 +28,18 @@ def perfect(tmp_path_factory) -> Path:
     ]
     file.write_text("\n".join(lines))
     return file
+
+
+def test_a_folder_is_scored_by_its_path_and_called_by_its_name(facebench, tmp_path):
+    made = write(tmp_path / "secret" / "photos", {"f.csv": "image,x1,y1,x2,y2\na.png,1,2,31,42\n"}, ("a.png",))
+    found = tmp_path / "found.jsonl"
+    found.write_text('{"image_id": "A.PNG", "boxes": [[1, 2, 31, 42]], "scores": [0.9]}')
+    code, out, _ = facebench("score", found, "--dataset", f"{made}?seed=1", "--json")
+    assert (code, json.loads(out)["scope"], json.loads(out)["rows"][0]["AP_overall"]) == (
+        0,
+        "photos?seed=1, 1 images",
+        1,
+    )
 
 
 def test_score_prints_one_row_without_latency(facebench, perfect):

@@ -78,7 +78,7 @@ def voc(name: str, folder: str | None = None) -> str:
     ],
 )  # fmt: skip
 def test_files_that_are_found(names, files, expected):
-    found = match(names, set(files))
+    found = match(names, dict.fromkeys(files))
     assert dict(found.paths) == expected
     assert set(found.missing) == set(names) - set(expected)
 
@@ -105,7 +105,7 @@ def test_files_that_are_found(names, files, expected):
     ],
 )  # fmt: skip
 def test_what_is_left_open_is_named_with_its_candidates(names, files, what):
-    found = match(names, set(files))
+    found = match(names, dict.fromkeys(files))
     assert set(found.missing) == set(what) == set(names) - set(found.paths)
     assert all(text in found.missing[name] for name, text in what.items())
     said = " ".join(found.notes)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from facebench.datasets import load
 from facebench.datasets.manage.statistics import statistics, undecodable
+from facebench.datasets.query import shown_name
 from facebench.datasets.registry import folder_name
 from facebench.errors import UsageError
 from facebench.tests.support.annotation_files import write
@@ -32,6 +33,16 @@ def test_a_folder_is_loaded_by_its_path_or_as_the_data_root(made, monkeypatch):
     assert {name: values.tolist() for name, values in faces.attributes.items()} == {"blur": [1, 2]}
     monkeypatch.setenv("FACEBENCH_DATA", str(made))
     assert load("folder").fingerprint == load("folder", root=made).fingerprint == found.fingerprint
+
+
+def test_a_folder_keeps_its_name_however_it_is_said(made, monkeypatch):
+    monkeypatch.chdir(made)
+    path = f"folder:{made}"
+    assert load(str(made)).name == load("folder", root=made).name == load(".").name == path
+    assert load("./f.csv?sample=2").name == "folder:./f.csv?sample=2"
+    assert shown_name(f"{path}?sample=2") == f"{made.name}?sample=2"
+    assert shown_name(f"{path}/f.csv") == f"{made.name}/f.csv"
+    assert shown_name("folder:https://host/set.zip") == "set.zip" and shown_name("folder") == "folder"
 
 
 def test_a_sample_is_the_same_for_everybody_and_in_order(made):
