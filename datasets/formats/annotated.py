@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import posixpath
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -222,6 +223,17 @@ def size_of(width: Any, height: Any) -> tuple[int, int] | None:
     """Return the size of an image; None where it is not known, for which some programs write 0."""
     sides = whole_number_of(width), whole_number_of(height)
     return (sides[0], sides[1]) if sides[0] and sides[1] and min(sides[0], sides[1]) > 0 else None
+
+
+def clean_name(text: str) -> str | None:
+    r"""Return a name as a path below a folder; None where it leads out of that folder.
+
+    >>> clean_name("./a\\b.jpg"), clean_name("../a.jpg"), clean_name("/a.jpg"), clean_name("")
+    ('a/b.jpg', None, None, None)
+    """
+    name = posixpath.normpath(text.strip().replace("\\", "/"))
+    leads_out = name.startswith(("/", "../")) or name in ("", ".", "..") or name[1:2] == ":" or "\0" in name
+    return None if leads_out else name
 
 
 BAD_NAME = "expected the name of an image, such as a/1.jpg"

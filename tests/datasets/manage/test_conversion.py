@@ -94,7 +94,7 @@ def test_no_box_moves_further_than_the_format_says(tmp_path_factory, boxes, name
     assert np.abs(back.boxes - one.boxes).max(initial=0) <= max(ROUNDING[name], 1e-13)
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", WRITTEN)
 def test_crowd_regions_come_back_or_are_named(tmp_path, name):
     """COCO has a mark for them; elsewhere they are faces to be ignored, and YOLO has neither."""
     one = annotated("a.png", [[1, 2, 30, 40], [0, 0, 100, 80], [5, 5, 9, 9]], [True, True, False])
@@ -195,7 +195,7 @@ def test_options_of_a_folder_stand_behind_its_path(tmp_path):
         read_any(f"{tmp_path}?kategory=dog")
 
 
-@pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize("format_name", WRITTEN)
 def test_names_without_a_suffix_get_that_of_their_file(tmp_path, format_name):
     found = read_folder(write(tmp_path / "in", {"f.csv": "image_id,x1,y1,x2,y2\n007,1,2,31,42\n"}, ("007.png",)))
     assert [one.name for one in found.images] == ["007"]
