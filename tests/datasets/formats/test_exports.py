@@ -384,7 +384,7 @@ def test_label_txt_of_retinaface(tmp_path, more):
         ("# a.png\n1 2 3 4\n1 2 3\n", r"label\.txt:3: got '1 2 3'"),
         ("# a.png\n1 2 3 4\n# a.png\n", r"label\.txt:3: .*each once"),
         ("# a.png\n1 2 -3 4\n", r"label\.txt:2: got a box of -3 x 4"),
-        ("# a.png\n# ../b.png\n", r"label\.txt:2: .*below the folder"),
+        ("# a.png\n# ..\n", r"label\.txt:2: .*expected the name of an image"),
     ],
 )
 def test_faults_of_retinaface(tmp_path, text, message):
@@ -429,7 +429,7 @@ def test_categories_and_attributes_of_cvat_xml(tmp_path):
     [
         (cvat('<box label="face" xtl="a" ytl="2" xbr="3" ybr="4"/>'), r"a\.xml:4: got the corners"),
         (cvat('<box label="face" xtl="9" ytl="2" xbr="3" ybr="4"/>'), r"a\.xml:4: got a box of -6 x 2"),
-        (cvat("", 'name="../a.png"'), r"a\.xml:3: got the image '../a.png'"),
+        (cvat("", 'name=".."'), r"a\.xml:3: got the image '..'"),
         ("<annotations><track/></annotations>", r"a\.xml:1: got <track>.*CVAT for images"),
     ],
 )
