@@ -130,16 +130,16 @@ def read(tree: Tree, path: str, category: str | None = None) -> Annotation:
         if isinstance(corners, str):
             fault("annotations", index, corners)
             continue
-        flags = [flag_of(entry.get(one)) for one in ("iscrowd", "ignore")]
-        if None in flags:
-            fault("annotations", index, f"got {_short(entry)}, expected iscrowd and ignore of 0 or 1")
+        flags = {one: flag_of(entry.get(one)) for one in ("iscrowd", "ignore")}
+        if wrong := [f"{one} {_short(entry[one])}" for one, flag in flags.items() if flag is None]:
+            fault("annotations", index, f"got {' and '.join(wrong)}, expected 0 or 1")
             continue
         attributes = entry.get("attributes")
         if degrees := degrees_of(attributes.get(ROTATION) if isinstance(attributes, dict) else None):
             corners = upright_hull(corners, degrees)
             rotated += 1
-        crowd = bool(flags[0]) and not flag_of(entry.get(ONE_FACE))
-        boxes[image].append(Box(corners, any(flags), whole_labels(attributes), crowd))
+        crowd = bool(flags["iscrowd"]) and not flag_of(entry.get(ONE_FACE))
+        boxes[image].append(Box(corners, any(flags.values()), whole_labels(attributes), crowd))
     faults.raise_any()
     annotated = tuple(image_of(name, boxes[key], size) for key, (name, size) in images.items())
     folder = posixpath.dirname(path)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ...errors import DataError
 from ..images import upright_size
@@ -46,8 +46,7 @@ _ROW = re.compile(r"\s*[-+.\deE]+(\s+[-+.\deE]+){4,}\s*")
 _FIVE_LANDMARKS = 4 + 5 * 2
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+class _Row(NamedTuple):
     line: int
     category: int
     numbers: list[float]
@@ -70,7 +69,7 @@ def find(tree: Tree) -> list[str]:
         known = begins.setdefault(folder, set())
         if "row" not in known:
             first = tree.text(path, strict=False).partition("\n")[0]
-            known.add("row" if _ROW.fullmatch(first) else "other" if first.strip() else "nothing")
+            known.add("row" if _is_row(first) else "other" if first.strip() else "nothing")
     # files that are all empty say that no image has a face, where their folder says that they are labels
     return [
         folder
@@ -185,6 +184,17 @@ def _images_folder(labels: str) -> str:
     return "/".join([*parts, ""]) if parts else ""
 
 
+def _is_row(text: str) -> bool:
+    """Tell whether a line begins with class and box; what is longer may be other numbers, unless these are parts."""
+    if _ROW.fullmatch(text) is None:
+        return False
+    tokens = text.split()
+    try:
+        return len(tokens) == 5 or _are_parts([float(token) for token in tokens[1:5]])
+    except ValueError:
+        return False
+
+
 def _is_label(path: str) -> bool:
     return path.lower().endswith(".txt") and posixpath.basename(path) not in LISTS
 
@@ -197,7 +207,8 @@ def _rows(tree: Tree, path: str, faults: Faults) -> list[_Row]:
         if not tokens:
             continue
         try:
-            number, numbers = whole_number_of(tokens[0]), [float(token) for token in tokens[1:]]
+            number = int(tokens[0]) if tokens[0].isdecimal() else whole_number_of(tokens[0])
+            numbers = [float(token) for token in tokens[1:]]
         except ValueError:
             number, numbers = None, []
         count = len(numbers)

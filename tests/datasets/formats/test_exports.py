@@ -57,8 +57,8 @@ def test_flags_of_coco(tmp_path, key, value, ignored):
         ({"image_id": [1]}, r"a\.json:\d+: got .*expected the image_id of one of the images"),
         ({"category_id": [1]}, r"a\.json:\d+: got category_id \[1\], expected one of 1"),
         ({"category_id": None}, r"a\.json:\d+: got category_id None"),
-        ({"iscrowd": [1]}, r"a\.json:\d+: got .*expected iscrowd and ignore of 0 or 1"),
-        ({"iscrowd": 2}, "expected iscrowd and ignore of 0 or 1"),
+        ({"iscrowd": [1]}, r"a\.json:\d+: got iscrowd \[1\], expected 0 or 1"),
+        ({"ignore": 2}, "got ignore 2, expected 0 or 1"),
         ({"bbox": "1 2 3 4"}, "got the bbox"),
     ],
 )
@@ -544,3 +544,8 @@ def test_an_export_becomes_a_format_that_is_written(tmp_path):
     assert read_folder(tmp_path / "out").images[0].boxes.tolist() == [[1, 2, 4, 6]]
     with pytest.raises(UsageError, match="no format 'retinaface' to write"):
         convert(found, tmp_path / "again", "retinaface")
+
+
+def test_other_numbers_beside_images_are_no_labels(tmp_path):
+    image, _ = only(tmp_path, {"a.json": coco({}), "images/a.txt": "68 120.5 90 130 95 140 99\n"}, ("images/a.png",))
+    assert len(image.boxes) == 1
