@@ -211,8 +211,9 @@ def _find_images(
     notes = list(matches.notes)
     common = posixpath.commonpath([posixpath.dirname(f"/{path}") for path in matches.paths.values()] or ["/"])[1:]
     beside = sum(is_image(path) for path in files if not common or path.startswith(f"{common}/"))
-    if beside > len(matches.paths):
-        notes.append(f"{beside - len(matches.paths):,} images there are not in the annotation and are left out.")
+    beside -= len(matches.paths) + sum(not common or path.startswith(f"{common}/") for path in matches.open)
+    if beside > 0:
+        notes.append(f"{beside:,} images there are not in the annotation and are left out.")
     sources = {name: files[path] for name, path in matches.paths.items()}
     return sources, matches.missing, tuple(notes)
 

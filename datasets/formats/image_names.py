@@ -91,11 +91,13 @@ class FoundFiles:
         paths: name -> path, of those that are one file.
         missing: name -> what is known of it, of all others.
         notes: what a reader must know, one sentence each.
+        open: the files that one of those others could be.
     """
 
     paths: Mapping[str, str]
     missing: Mapping[str, str]
     notes: tuple[str, ...] = ()
+    open: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -169,7 +171,11 @@ def match(
         others = [path for path in hit.paths[: _SHOWN + 1] if path not in takers]
         if others:
             similar.setdefault(name, others)
-    return FoundFiles(chosen, _missing(names, unclear, absent, similar), _notes(names, chosen, hits, unclear, similar))
+    notes = _notes(names, chosen, hits, unclear, similar)
+    # names that end alike share one list, which may be long
+    lists = {id(paths): paths for paths in unclear.values()}.values()
+    could_be = frozenset(path for paths in lists for path in paths).difference(takers)
+    return FoundFiles(chosen, _missing(names, unclear, absent, similar), notes, could_be)
 
 
 def _exact(names: Iterable[str], files: Iterable[str]) -> dict[str, _Hit]:

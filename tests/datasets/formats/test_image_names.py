@@ -113,6 +113,13 @@ def test_what_is_left_open_is_named_with_its_candidates(names, files, what):
     assert ("have no file, such as" in said) == any(text == "got no file" for text in what.values())
 
 
+def test_what_an_image_could_be_is_not_said_to_be_without_annotation(tmp_path):
+    images = ("x/p.png", "y/p.png", "x/q.png", "y/r.png", "x/other.png")
+    found = read_folder(write(tmp_path, {"a.json": coco("p.png", "q.png", "r.png")}, images))
+    assert set(found.sources) == {"q.png", "r.png"} and list(found.missing) == ["p.png"]
+    assert "1 images there are not in the annotation and are left out." in found.notes
+
+
 def test_equal_folders_are_decided_by_what_is_near_or_by_the_user():
     files = {"x/a.jpg", "y/a.jpg"}
     with pytest.raises(DataError, match="in 2 folders, x/, y/"):
