@@ -235,9 +235,9 @@ def _lengths_with_landmarks(rows: Iterable[Sequence[_Row]], described: Described
 
 def _corners(numbers: Sequence[float], size: tuple[int, int]) -> tuple[float, float, float, float] | str:
     """The corners of a box or the hull of an outline, in pixels; or what is wrong with it."""
-    if not _are_parts(numbers):
-        return f"got {', '.join(f'{part:g}' for part in numbers)}, expected parts of the image's size, 0 to 1"
     if len(numbers) > 4:
+        if not _are_parts(numbers):
+            return f"got {', '.join(f'{part:g}' for part in numbers)}, expected parts of the image's size, 0 to 1"
         xs, ys = ([part * side for part in numbers[axis::2]] for axis, side in enumerate(size))
         return min(xs), min(ys), max(xs), max(ys)
     x, y, width, height = (part * side for part, side in zip(numbers, size * 2, strict=True))
