@@ -163,8 +163,8 @@ def _read(
         boxes = []
         for entry in _objects(row):
             corners = corners_of(entry.get("bbox"))
-            flags = [flag_of(entry.get(key)) for key in _IGNORE]
-            if isinstance(corners, str) or None in flags:
+            flags = {key: flag_of(entry.get(key)) for key in _IGNORE}
+            if isinstance(corners, str) or None in flags.values():
                 faults.add(place, corners if isinstance(corners, str) else f"got another value of {', '.join(_IGNORE)}")
                 continue
             of = next((entry[key] for key in _CATEGORY if key in entry), None)
@@ -174,7 +174,9 @@ def _read(
                 if key not in ("bbox", "id", "area", "ignore", "iscrowd", *_CATEGORY) and not is_empty(value)
             }
             kept = {key: value for key, value in labels.items() if value is not None}
-            boxes.append(("" if is_empty(of) else str(of), Box(corners, any(flags), kept)))
+            boxes.append(
+                ("" if is_empty(of) else str(of), Box(corners, any(flags.values()), kept, bool(flags["iscrowd"])))
+            )
         images[name] = (boxes, size_of(row.get("width"), row.get("height")))
     faults.raise_any()
     known = sorted({of for some, _ in images.values() for of, _ in some if of})

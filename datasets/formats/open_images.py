@@ -1,9 +1,8 @@
 """Open Images CSV of boxes: https://storage.googleapis.com/openimages/web/download_v7.html#df-boxes-format.
 
 `XMin`, `XMax`, `YMin`, `YMax` are parts of the image's width and height, so the size of the image (upright after EXIF)
-is needed. `ImageID` is the name of the image without its ending. `IsGroupOf` 1 means: neither to be found nor
-background. `LabelName` names the category: `/m/0dzct` is Open Images' "Human face". Images that no row names are not
-annotated. The format is only read.
+is needed. `ImageID` is the name of the image without its ending. `IsGroupOf` 1 is a crowd region. `LabelName` names the
+category: `/m/0dzct` is Open Images' "Human face". Images that no row names are not annotated. The format is only read.
 """
 
 from __future__ import annotations
@@ -96,7 +95,8 @@ def read(tree: Tree, path: str, category: str | None = None) -> Annotation:
         if what := fault_of_box(corners):
             faults.add(place, what)
             continue
-        boxes[name].append(Box(corners, whole_number_of(row.get("isgroupof")) == 1))  # -1 is unknown
+        group = whole_number_of(row.get("isgroupof")) == 1  # -1 is unknown
+        boxes[name].append(Box(corners, group, crowd=group))
     faults.raise_any()
     if entries and not boxes:
         raise DataError(

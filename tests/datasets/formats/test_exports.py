@@ -446,7 +446,7 @@ def test_open_images(tmp_path):
     rows += "a,x,/m/1,1,0,1,0,1,-1,-1\nz,x,/m/1,1,0,1,0,1,0,0\n"
     image, notes = only(tmp_path, {"f.csv": OPEN_IMAGES + rows}, ("deep/a.png",))
     assert image.name == "deep/a.png" and np.allclose(image.boxes, [[10, 20, 30, 40], [0, 0, 100, 80]])
-    assert image.ignore.tolist() == [False, True]
+    assert image.ignore.tolist() == image.crowd.tolist() == [False, True]
     assert "1 of others are left out" in notes and "1 rows name an image that is not there." in notes
 
 
