@@ -78,7 +78,7 @@ def available() -> Available:
             if missing := resolved.missing():
                 raise missing
         except (ModelStoreError, UnavailableError) as error:
-            reason = f"{spec} is unavailable: {error} {getattr(error, 'mend', '')}".strip()
+            reason = f"{spec} is unavailable: {error} {getattr(error, 'remedy', '')}".strip()
             if os.environ.get("CI") == "true":
                 pytest.fail(reason)
             pytest.skip(reason)

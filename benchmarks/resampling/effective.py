@@ -99,12 +99,18 @@ def widening(effective: ArrayLike, units: int) -> NDArray[np.float64]:
     >>> widening([math.inf, 8.0, 1.0], 130).round(3).tolist()
     [1.004, 1.422, 1.622]
     """
-    from scipy.special import ndtri, stdtrit
+    from scipy.special import stdtrit
 
-    level = (1.0 + CONFIDENCE) / 2
     freedom = np.clip(np.asarray(effective, dtype=np.float64) / 2, _LEAST_FREEDOM, 1e9)
-    stretch = np.minimum(stdtrit(freedom, level) / ndtri(level), 1.0 + _MOST / max(units, 1))
+    stretch = np.minimum(stdtrit(freedom, (1.0 + CONFIDENCE) / 2) / usual_limit(), 1.0 + _MOST / max(units, 1))
     return np.asarray(stretch * math.sqrt(units / (units - 1) if units > 1 else 1.0))
+
+
+def usual_limit() -> float:
+    """Return how many standard errors a 95 % interval of a normal number reaches to either side: 1.96."""
+    from scipy.special import ndtri
+
+    return float(ndtri((1.0 + CONFIDENCE) / 2))
 
 
 def seen_share(mass: ArrayLike) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from ...errors import UsageError
 from ..scoring.verdicts import random_order
 from .bootstrap import Interval, Resampled, interval
-from .effective import CONFIDENCE, FEW, seen_share, widening
+from .effective import CONFIDENCE, FEW, seen_share, usual_limit, widening
 
 _SHUFFLES = 50
 
@@ -40,6 +41,22 @@ class Gap:
     worst: str
     interval: Interval
     by_chance: float
+
+
+class _Pairs(NamedTuple):
+    """Differences of all pairs, float64 (k, k) each.
+
+    Attributes:
+        errors: their standard errors over the draws.
+        widened: how many times as far the ends of the interval of one pair lie for few images, see `widening`.
+        unseen: where all draws agree, the difference that images of another kind could undo.
+        limit: what the largest |t| of all pairs exceeds in 5 % of the draws.
+    """
+
+    errors: NDArray[np.float64]
+    widened: NDArray[np.float64]
+    unseen: NDArray[np.float64]
+    limit: float
 
 
 def first_shares(detectors: Mapping[str, Resampled]) -> dict[str, float]:
@@ -89,24 +106,9 @@ def reach(detectors: Sequence[Resampled]) -> NDArray[np.float64]:
     Raises:
         UsageError: where the numbers of draws differ.
     """
-    k = len(detectors)
-    errors, alone, largest = np.zeros((k, k)), np.zeros((k, k)), np.zeros(1)
-    for one, other in itertools.combinations(range(k), 2):
-        difference = detectors[one].less(detectors[other])
-        if np.isnan(difference.samples).all():
-            continue
-        error = float(np.nanstd(difference.samples))
-        if error > 0:
-            away = np.abs(np.nan_to_num(difference.samples - difference.value)) / error
-            largest = np.maximum(largest, away)
-            errors[one, other] = errors[other, one] = error
-            basis = difference.basis
-            own = _usual_limit() * error * float(widening(basis.effective, basis.units))
-        else:
-            seen = float(seen_share(len(difference.influence)))
-            own = (1.0 - seen) / seen
-        alone[one, other] = alone[other, one] = own
-    return np.maximum(float(np.quantile(largest, CONFIDENCE)) * errors, alone)
+    pairs = _together(detectors)
+    together, alone = (limit * pairs.errors for limit in (pairs.limit, usual_limit() * pairs.widened))
+    return np.maximum(np.maximum(together, alone), pairs.unseen)
 
 
 def gap(groups: Mapping[str, Resampled], by_chance: float) -> Gap | None:
@@ -121,14 +123,13 @@ def gap(groups: Mapping[str, Resampled], by_chance: float) -> Gap | None:
     if len(ranked) < 2:
         return None
     best, worst = ranked[0], ranked[-1]
-    within = reach([groups[name] for name in ranked])
     ends = interval(groups[best]), interval(groups[worst])
-    difference = groups[best].less(groups[worst])
-    alone, basis = interval(difference), difference.basis
+    alone = interval(groups[best].less(groups[worst]))
     # The own interval of a group of few images knows of faces that were not seen (Newcombe 1998, method 10).
     few = [Interval(one.value, one.value, one.value, CONFIDENCE, 0) if one.effective >= FEW else one for one in ends]
     of_few = [math.hypot(near.value - near.low, far.high - far.value) for near, far in (few, few[::-1])]
-    of_pairs = float(within[0, -1] * widening(basis.effective, basis.units))
+    pairs = _together([groups[name] for name in ranked])
+    of_pairs = float(pairs.limit * pairs.errors[0, -1] * pairs.widened[0, -1] + pairs.unseen[0, -1])
     low, high = (max(of_pairs, one) for one in of_few)
     value = alone.value
     between = Interval(value, max(value - low, -1.0), min(value + high, 1.0), CONFIDENCE, alone.draws, alone.effective)
@@ -154,10 +155,28 @@ def gap_by_chance(found: NDArray[np.bool_], group: NDArray[np.integer]) -> float
     return float(np.mean(gaps))
 
 
-def _usual_limit() -> float:
-    from scipy.special import ndtri
+def _together(groups: Sequence[Resampled]) -> _Pairs:
+    """Return what the pairs of some detectors or groups scatter by.
 
-    return float(ndtri((1.0 + CONFIDENCE) / 2))
+    Raises:
+        UsageError: where the numbers of draws differ.
+    """
+    k = len(groups)
+    errors, widened, unseen = (np.zeros((k, k)) for _ in range(3))
+    largest = np.zeros(1)
+    for one, other in itertools.combinations(range(k), 2):
+        difference = groups[one].less(groups[other])
+        if np.isnan(difference.samples).all():
+            continue
+        error, basis = float(np.nanstd(difference.samples)), difference.basis
+        if error > 0:
+            largest = np.maximum(largest, np.abs(np.nan_to_num(difference.samples - difference.value)) / error)
+            errors[one, other] = errors[other, one] = error
+            widened[one, other] = widened[other, one] = widening(basis.effective, basis.units)
+        else:
+            seen = float(seen_share(basis.units))
+            unseen[one, other] = unseen[other, one] = (1.0 - seen) / seen
+    return _Pairs(errors, widened, unseen, max(usual_limit(), float(np.quantile(largest, CONFIDENCE))))
 
 
 def _falling(values: Mapping[str, Resampled]) -> Callable[[str], float]:
