@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...errors import UsageError
+from ..resampling.effective import seen_share
 from ..store.records import StoredCell
 from ..timing.latency_verdict import Verdict, latency_verdict, ratios_in_words
 from .limits import DetectorLimits, GateLimits
@@ -181,14 +182,8 @@ def accuracy_verdict(change: AccuracyChange, max_ap_loss: float, *, identical: b
 
 
 def unseen_share(images: int) -> float:
-    """Return the largest share of all images that may have what none of these has, in 95 of 100 cases.
-
-    Of a share p, no image is among n with a chance of (1 - p)^n; about 3 / n (Hanley and Lippman-Hand 1983).
-
-    >>> round(unseen_share(300), 4), unseen_share(0)
-    (0.0099, 1.0)
-    """
-    return 1.0 - _UNSEEN_CHANCE ** (1.0 / images) if images else 1.0
+    """Return the largest share of all images that may have what none of these has, in 95 of 100 cases."""
+    return 1.0 - float(seen_share(images, _UNSEEN_CHANCE))
 
 
 def differences_in_words(cell: CellComparison) -> str:

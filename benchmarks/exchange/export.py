@@ -27,11 +27,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ...datasets.formats.coco import ignored
+from ...datasets.formats.image_names import image_stem
 from ...errors import ResultsError, UsageError, did_you_mean
 from ..store.records import StoredCell
 from ..store.run_folder import RunFolder, write_atomically
 from ..store.truth import CROWD, by_image, crowd_of, decoded_ids
-from .intake import image_stem
 from .predictions import Format
 
 Rows = Mapping[str, NDArray[np.float64]]

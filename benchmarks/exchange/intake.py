@@ -8,9 +8,8 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from ...datasets.formats.image_names import endings, folded, image_name, stem
+from ...datasets.formats.image_names import endings, folded, image_name, image_stem, stem
 
-_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 _LARGEST = float(np.finfo(np.float32).max)
 _SHOWN = 8
 """Faults of a kind that are written out; the others are counted."""
@@ -58,18 +57,6 @@ class PredictionFaults:
             if len(places) > _SHOWN:
                 lines.append(f"    … and {len(places) - _SHOWN:,} more")
         return "\n".join(lines)
-
-
-def image_stem(name: str) -> str:
-    """Return an image's name without its suffix, eating none of its own characters.
-
-    >>> image_stem("0--Parade/1_jpg.jpg"), image_stem("gpj.jpg"), image_stem("a.b")
-    ('0--Parade/1_jpg', 'gpj', 'a.b')
-    """
-    for suffix in _IMAGE_SUFFIXES:
-        if name.lower().endswith(suffix):
-            return name[: -len(suffix)]
-    return name
 
 
 class ImageNames:

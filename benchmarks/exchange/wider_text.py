@@ -24,8 +24,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ...datasets.formats.image_names import image_stem
 from ...errors import DataError
-from .intake import Fault, Intake, image_stem
+from .intake import Fault, Intake
 
 _COLUMNS = 5
 _LARGEST_FILE = 64 * 2**20

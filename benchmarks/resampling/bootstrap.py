@@ -206,8 +206,7 @@ def resample_ratios(ratios: Sequence[Ratio], weights: NDArray[np.integer]) -> li
 def percentile_interval(value: float, samples: NDArray[np.float64], basis: Basis | None = None) -> Interval:
     """Return the interval that leaves out the same share of the samples at either end.
 
-    It follows the scatter without a model of its shape. It is not corrected for bias: BCa intervals of AP and recall,
-    tried on samples of WIDER FACE, held the truth less often.
+    It follows the scatter without a model of its shape, and is not corrected for bias.
 
     Args:
         value: on the images as they are.

@@ -113,16 +113,21 @@ def usual_limit() -> float:
     return float(ndtri((1.0 + CONFIDENCE) / 2))
 
 
-def seen_share(mass: ArrayLike) -> NDArray[np.float64]:
-    """Return which share of all images is at least like the images seen, with a confidence of 97.5 %: .025^(1/k).
+def seen_share(mass: ArrayLike, chance: float = (1.0 - CONFIDENCE) / 2) -> NDArray[np.float64]:
+    """Return which share of all images is at least like the images seen, but for a small chance: chance^(1/k).
 
     An exact binomial bound: of k images that are all alike nothing tells that there are no others, but others cannot
-    be many. It is the reason why 3 found of 3 is not certainty.
+    be many: at a chance of .05 about 3 / k (the rule of three, Hanley and Lippman-Hand 1983). It is the reason why 3
+    found of 3 is not certainty.
 
     Args:
         mass: k, effective number of images by what each weighs in the number, such as its faces.
+        chance: that more of all images are unlike them.
+
+    >>> round(1 - float(seen_share(300, 0.05)), 4), float(seen_share(0))
+    (0.0099, 0.0)
     """
-    return np.asarray(((1.0 - CONFIDENCE) / 2) ** (1.0 / np.maximum(np.asarray(mass, dtype=np.float64), 1e-3)))
+    return np.asarray(chance ** (1.0 / np.maximum(np.asarray(mass, dtype=np.float64), 1e-3)))
 
 
 class Basis(NamedTuple):

@@ -13,6 +13,7 @@ from typing import Any
 from ...errors import AnnotationError, DataError, UsageError
 from ..storage.places import Tree
 from .annotated import whole_number_of
+from .image_names import image_name, match
 
 LISTS = ("classes.txt", "obj.names", "classes.names")
 
@@ -123,7 +124,7 @@ def listed(
     """Return the images of a split; without one, those of all lists that data.yaml names, or all where it names none.
 
     A split is what `data.yaml` says: a list of images, a folder of them, or several of these; or else a list
-    `<split>.txt` above the labels. Names in a list may be absolute or of another machine: the longest ending counts.
+    `<split>.txt` above the labels. Names in a list may be absolute or of another machine, see `match`.
 
     Args:
         tree: where all lies.
@@ -155,18 +156,16 @@ def listed(
             return images, []
     chosen: dict[str, None] = {}
     missing = 0
-    by_name: dict[str, list[str]] = {}
-    for image in images:
-        by_name.setdefault(posixpath.basename(image), []).append(image)
     for place in wanted:
         if place.endswith(".txt"):
             path_of_list = next((p for p in _candidates(place, root, at) if p in tree.files), None)
             if path_of_list is None and split is not None:
                 raise UsageError(f"Got split={split}, whose list {place} is not in {tree.root}.")
-            names = [line.strip() for line in tree.text(path_of_list).splitlines()] if path_of_list else []
-            fits = [_by_ending(name.replace("\\", "/"), by_name) for name in names if name]
-            chosen |= dict.fromkeys(fit for fit in fits if fit is not None)
-            missing += fits.count(None)
+            lines = tree.text(path_of_list).splitlines() if path_of_list else []
+            names = dict.fromkeys(name for name in map(image_name, lines) if name)
+            found = match(list(names), dict.fromkeys(images))
+            chosen |= dict.fromkeys(found.paths.values())
+            missing += len(found.missing)
         else:
             chosen |= dict.fromkeys(_inside(place, images))
     if not chosen:
@@ -181,18 +180,6 @@ def _texts(entry: Any) -> list[str]:
 
 def _candidates(place: str, *folders: str) -> list[str]:
     return [posixpath.normpath(posixpath.join(folder, place)) for folder in folders] + [posixpath.basename(place)]
-
-
-def _by_ending(name: str, by_name: Mapping[str, Sequence[str]]) -> str | None:
-    """The image whose path shares the longest ending with a name; None where there is none, or several."""
-    parts = posixpath.normpath(name).split("/")[::-1]
-
-    def shared(path: str) -> int:
-        own = path.split("/")[::-1]
-        return next((i for i, (a, b) in enumerate(zip(own, parts, strict=False)) if a != b), min(len(own), len(parts)))
-
-    some = sorted(by_name.get(parts[0], ()), key=shared)
-    return some[-1] if some and (len(some) == 1 or shared(some[-2]) < shared(some[-1])) else None
 
 
 def _inside(folder: str, images: Sequence[str]) -> list[str]:

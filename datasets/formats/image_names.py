@@ -57,14 +57,22 @@ def folded(name: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
+def image_stem(name: str) -> str:
+    """Return an image's name without its suffix, eating none of its own characters.
+
+    >>> image_stem("0--Parade/1_jpg.jpg"), image_stem("gpj.jpg"), image_stem("a.b")
+    ('0--Parade/1_jpg', 'gpj', 'a.b')
+    """
+    return posixpath.splitext(name)[0] if is_image(name) else name
+
+
 def stem(name: str) -> str:
     """Return a folded name without the suffix of an image.
 
     >>> stem("x/A.jpg"), stem("IMG_1.5")
     ('x/a', 'img_1.5')
     """
-    name = folded(name)
-    return posixpath.splitext(name)[0] if is_image(name) else name
+    return image_stem(folded(name))
 
 
 def endings(path: str) -> Iterator[str]:

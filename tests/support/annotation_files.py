@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 from facebench.datasets.base import Source
 from facebench.datasets.formats.annotated import AnnotatedImage
-from facebench.datasets.formats.choice import AnnotatedFolder
+from facebench.datasets.formats.choice import AnnotatedFolder, read_folder
 from facebench.tests.support.wider_files import write_image
 
+TURNED = [30 + 5 - 15 * 2**0.5, 35 - 15 * 2**0.5, 35 + 15 * 2**0.5, 35 + 15 * 2**0.5]
+"""The hull of 30, 10, 40, 60 turned by 45 degrees about its centre."""
 VOC = """<annotation><filename>{name}</filename>
 <size><width>100</width><height>80</height><depth>3</depth></size>
 {objects}</annotation>
@@ -47,3 +49,11 @@ def annotated(
         np.array(ignore if ignore is not None else [False] * len(boxes), bool),
         {label: np.array(values, np.int8) for label, values in labels.items()},
     )
+
+
+def only(root, files, images=("a.png",)):
+    """Return the one image of a folder, and what is noted."""
+    found = read_folder(write(root, files, images))
+    (image,) = found.images
+    assert set(found.sources) == {image.name}
+    return image, " ".join(found.notes)
