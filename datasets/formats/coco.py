@@ -37,7 +37,7 @@ from .annotated import (
     upright_hull,
 )
 from .image_names import image_name
-from .json_lines import line_of
+from .json_lines import place_of
 
 TITLE = "COCO JSON"
 ONE_FACE = "one_face"
@@ -79,7 +79,7 @@ def read(tree: Tree, path: str, category: str | None = None) -> Annotation:
         parts[key] = value
 
     def fault(key: str, index: int, what: str) -> None:
-        faults.add(lambda: f"{where}:{line_of(text, key, index)}", what)
+        faults.add(lambda: f"{where}:{place_of(text, key, index)}", what)
 
     names: dict[str, str] = {}
     for index, entry in enumerate(parts["categories"]):

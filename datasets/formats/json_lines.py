@@ -1,4 +1,4 @@
-"""Finding the line of a value in a JSON text, which the standard library forgets; asked for only where a fault is."""
+"""Finding the place of a value in a JSON text, which the standard library forgets; asked for only where a fault is."""
 
 from __future__ import annotations
 
@@ -26,6 +26,18 @@ def line_of(text: str, *path: str | int) -> int:
         children = _members(text, at) if text[at] == "{" else _elements(text, at)
         at = next(begin for key, begin in children if key == step)
     return text.count("\n", 0, at) + 1
+
+
+def place_of(text: str, *path: str | int) -> str:
+    r"""Return the line of a value; where all stands on one line, the value's place in it too.
+
+    >>> place_of('{"b": [7,\n 8]}', "b", 1), place_of('{"b": [7, 8]}', "b", 1), place_of("[7, 8]", 1)
+    ('2', '1, b[1]', '1, [1]')
+    """
+    line = str(line_of(text, *path))
+    if "\n" in text.strip():
+        return line
+    return f"{line}, " + "".join(f"[{step}]" if isinstance(step, int) else step for step in path)
 
 
 def _elements(text: str, at: int) -> Iterator[tuple[int, int]]:

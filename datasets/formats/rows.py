@@ -40,7 +40,7 @@ from .annotated import (
 )
 from .coco import corners_of, load_json
 from .image_names import image_name
-from .json_lines import line_of
+from .json_lines import place_of
 
 TITLE, JSON_TITLE = "CSV", "JSON rows"
 EXPECTED = "a .csv file whose header has image and x1, y1, x2, y2 (or x, y, width, height)"
@@ -136,7 +136,7 @@ def read_json(tree: Tree, path: str, category: str | None = None) -> Annotation:
     for index, entry in enumerate(document):
 
         def place(index: int = index) -> str:
-            return f"{where}:{line_of(text, index)}"
+            return f"{where}:{place_of(text, index)}"
 
         if not isinstance(entry, dict):
             faults.add(place, "got no object, expected one with an image and a bbox")
