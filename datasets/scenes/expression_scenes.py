@@ -80,8 +80,8 @@ def load(root: Path, options: Mapping[str, str], name: str) -> Dataset:
         count = min(count, most)
     if not 0 < count <= most:
         raise UsageError(
-            f"Got count={count}, expected at most {most}: of the split {split}, classes={classes}, faces would come "
-            "again after that, and intervals take each for a new one."
+            f"Got count={count}, expected at most {most}: with more, faces of the split {split} (classes={classes}) "
+            "would come again, and intervals take each for a new one."
         )
     backgrounds = load_backgrounds()
     samples = []
