@@ -75,7 +75,8 @@ def test_accuracy(
             )
         deciding = pair.accuracy_on(change.primary)
         limit = pytestconfig.getoption("--max-ap-loss")
-        verdict = accuracy_verdict(deciding, limit, identical=pair.detections.identical)
+        same, certain = pair.detections.identical, not pair.changed
+        verdict = accuracy_verdict(deciding, limit, identical=same, certain=certain)
         told = f"{label} against {name}: {verdict.outcome}: {verdict.reason}"
         benchmark.extra_info.setdefault("against_saved", {})[name] = [verdict.outcome, verdict.reason]
         say.append(told)

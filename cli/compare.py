@@ -171,6 +171,10 @@ def gate_command(
     inconclusive_ok: Annotated[
         bool, typer.Option("--inconclusive-ok", help="Exit with 0 instead of 3 where it is inconclusive.")
     ] = False,
+    identical_is_enough: Annotated[
+        bool,
+        typer.Option("--identical-is-enough", help="Identical detections pass, on however few images."),
+    ] = False,
     indicative: Annotated[
         bool, typer.Option("--indicative", help="Accept results of different machines; latency is inconclusive then.")
     ] = False,
@@ -188,7 +192,7 @@ def gate_command(
 
     judged_by = read_limits(limits, max_slowdown=max_slowdown, max_ap_loss=max_ap_loss)
     comparison = options.compare()
-    result = gate(comparison, judged_by, indicative=indicative)
+    result = gate(comparison, judged_by, indicative=indicative, identical_is_enough=identical_is_enough)
     if markdown is not None:
         write_atomically(markdown, comparison_markdown(comparison, result).encode())
     if junit is not None:

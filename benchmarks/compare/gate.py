@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...errors import UsageError
-from ..resampling.effective import seen_share
+from ..resampling.effective import FEW, seen_share
 from ..store.records import StoredCell
 from ..timing.latency_verdict import Verdict, latency_verdict, ratios_in_words
 from .limits import DetectorLimits, GateLimits
@@ -89,13 +89,20 @@ def worst(verdicts: Iterable[Verdict]) -> Outcome:
     return "inconclusive"
 
 
-def gate(comparison: Comparison, limits: GateLimits | None = None, *, indicative: bool = False) -> GateResult:
+def gate(
+    comparison: Comparison,
+    limits: GateLimits | None = None,
+    *,
+    indicative: bool = False,
+    identical_is_enough: bool = False,
+) -> GateResult:
     """Judge a comparison.
 
     Args:
         comparison: from `compare_runs` or `compare_interleaved`.
         limits: what a change may cost.
         indicative: accept latencies of different machines, which then are inconclusive.
+        identical_is_enough: accept identical detections as no loss, on however few images.
 
     Raises:
         UsageError: there is nothing to judge, or latencies are of different machines and `indicative` is false.
@@ -116,7 +123,7 @@ def gate(comparison: Comparison, limits: GateLimits | None = None, *, indicative
         if not cell.base.done:
             notes.append(f"{cell.label}: {_state('base', cell.base)}; not judged")
             continue
-        found = _judge(cell, comparison.primary, limits.of(cell.base, cell.head))
+        found = _judge(cell, comparison.primary, limits.of(cell.base, cell.head), identical_is_enough)
         judgements += found
         if _slower_for_no_reason(cell, found):
             notes.append(
@@ -135,21 +142,30 @@ def gate(comparison: Comparison, limits: GateLimits | None = None, *, indicative
     return GateResult(comparison, limits, tuple(judgements), tuple(notes))
 
 
-def accuracy_verdict(change: AccuracyChange, max_ap_loss: float, *, identical: bool = False) -> Verdict:
+def accuracy_verdict(
+    change: AccuracyChange, max_ap_loss: float, *, identical: bool = False, certain: bool = False
+) -> Verdict:
     """Judge the difference in exact AP on the list that decides.
 
     An interval is made of the images that are there. What no image shows, as that head finds nothing on one in fifty,
     it cannot hold: of n images without it, up to 3 / n of all may have it (the rule of three, see `unseen_share`), and
-    cost that share of AP.
+    cost that share of AP. Detections that are identical on few images show no more than AP that is equal there, unless
+    nothing has changed that could make them differ elsewhere.
 
-    - *pass*: the detections are identical, or the interval of head less base begins at or above −max_ap_loss, and so
-      does the difference with what the unseen share could cost taken off;
+    - *pass*: the interval of head less base begins at or above −max_ap_loss, and so does the difference with what the
+      unseen share could cost taken off; or the detections are identical and that is certain;
     - *fail*: the whole interval lies below −max_ap_loss;
     - *inconclusive*: neither, or fewer than six images with a face.
+
+    Args:
+        change: of one list.
+        max_ap_loss: limit, AP from 0 to 1.
+        identical: the detections are the same on these images.
+        certain: they would be on others too, since nothing that goes into them has changed, or may be taken to be.
     """
     may_differ = f"up to {100 * unseen_share(change.images):.2g} % of images may differ"
-    if identical:
-        return Verdict("pass", f"identical detections{f'; {may_differ}' if change.images else ''}")
+    if identical and certain:
+        return Verdict("pass", "identical detections")
     found, name = change.difference, change.list_name
     if not math.isfinite(found.low):
         why = f"AP ({name}) cannot be computed: no face counts. Use annotated images"
@@ -158,6 +174,8 @@ def accuracy_verdict(change: AccuracyChange, max_ap_loss: float, *, identical: b
         f"AP ({name}) {change.base:.4f} → {change.head:.4f}, {found.value:+.4f} "
         f"({100 * found.confidence:.4g} %: {found.low:+.4f} to {found.high:+.4f}), limit −{max_ap_loss:g}"
     ).replace("-", "−")
+    if identical:
+        numbers = f"identical detections, {numbers}"
     needed = _needed_images(change, max_ap_loss)
     count = f"{change.images:,} image{'s' * (change.images != 1)} with a face"
     if change.images < FEWEST_IMAGES:
@@ -165,6 +183,8 @@ def accuracy_verdict(change: AccuracyChange, max_ap_loss: float, *, identical: b
         few = f"{count} can show nothing, use {FEWEST_IMAGES} or more"
         if enough > FEWEST_IMAGES:
             few += f"; about {enough:,} would decide it"
+        if identical:
+            few += ", or --identical-is-enough"
         return Verdict("inconclusive", f"{numbers}; {few}", "images")
     if found.high < -max_ap_loss:
         return Verdict("fail", numbers)
@@ -178,6 +198,8 @@ def accuracy_verdict(change: AccuracyChange, max_ap_loss: float, *, identical: b
             "inconclusive", f"{numbers}; the difference is at the limit: more images would hardly decide it", "person"
         )
     about = f"about {needed:,} images with a face would decide it"
+    if identical:
+        about += ", or --identical-is-enough"
     return Verdict("inconclusive", f"{numbers}; {about}", "images")
 
 
@@ -191,11 +213,12 @@ def differences_in_words(cell: CellComparison) -> str:
     return "; ".join(f"{change.what}: {change.base} and {change.head}" for change in cell.indicative)
 
 
-def _judge(cell: CellComparison, primary: str, limits: DetectorLimits) -> list[Judgement]:
+def _judge(cell: CellComparison, primary: str, limits: DetectorLimits, identical_is_enough: bool) -> list[Judgement]:
     found: list[tuple[Criterion, Verdict]] = [("completed", _completed(cell))]
     if cell.detections is not None:
-        same = cell.detections.identical
-        found.append(("accuracy", accuracy_verdict(cell.accuracy_on(primary), limits.max_ap_loss, identical=same)))
+        same, certain = cell.detections.identical, identical_is_enough or not cell.changed
+        change = cell.accuracy_on(primary)
+        found.append(("accuracy", accuracy_verdict(change, limits.max_ap_loss, identical=same, certain=certain)))
         if cell.base.rounds or cell.head.rounds:
             found.append(("latency", _latency(cell, limits.max_slowdown)))
         if limits.max_memory_growth is not None:
@@ -257,7 +280,8 @@ def _memory(cell: CellComparison, max_growth: float) -> Verdict:
 def _needed_images(change: AccuracyChange, max_ap_loss: float) -> int | None:
     """Say about how many images would decide, should the difference stay where it is.
 
-    An interval shrinks with the square root of their number, what an unseen share could cost with the number itself.
+    An interval shrinks with the square root of their number, what an unseen share could cost with the number itself, as
+    does an interval that reaches as far as that.
     Where the difference lies so near the limit that a hundred times as many would not, as many as make half of the
     interval as narrow as the limit: before that nobody can say that it is at the limit. None where it already is.
     """
@@ -269,7 +293,8 @@ def _needed_images(change: AccuracyChange, max_ap_loss: float) -> int | None:
         if half <= max_ap_loss or max_ap_loss == 0:
             return None
         room = max_ap_loss
-    needed = max(change.images * (half / room) ** 2, unseen / abs(room))
+    shrinks = 1 if found.effective < FEW else 2
+    needed = max(change.images * (half / abs(room)) ** shrinks, unseen / abs(room))
     return math.ceil(round(needed, 6))
 
 

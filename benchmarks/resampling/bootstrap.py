@@ -93,7 +93,7 @@ class Resampled:
         return Basis(len(self.influence), float(effective_number(self.influence)), self.mass, self.limits)
 
     def less(self, other: Resampled) -> Resampled:
-        """Return the difference on the same draws.
+        """Return the difference on the same draws; images that were not seen may be for either side.
 
         Raises:
             UsageError: where the numbers of draws differ; that they are the same draws is the caller's word.
@@ -102,7 +102,14 @@ class Resampled:
             raise UsageError(
                 f"a paired comparison needs the same draws, got {len(self.samples)} and {len(other.samples)}"
             )
-        return Resampled(self.value - other.value, self.samples - other.samples, self.influence - other.influence)
+        of_shares = self.limits == other.limits == (0.0, 1.0)
+        return Resampled(
+            self.value - other.value,
+            self.samples - other.samples,
+            self.influence - other.influence,
+            mass=len(self.influence) if of_shares else math.nan,
+            limits=(-1.0, 1.0) if of_shares else (-math.inf, math.inf),
+        )
 
 
 @dataclass(frozen=True, slots=True)

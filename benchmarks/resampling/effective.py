@@ -7,9 +7,12 @@ number k = (Σ d²)² / Σ d⁴, which is the number of images where all matter 
 
 With few effective images a percentile interval is too narrow, since the sample that misses the crowd is easy and looks
 certain. Both its ends are moved away from the value by t(.975, k / 2) / z(.975), with at least 1.5 degrees of freedom,
-and by no more than 1 + 80 / images. That is a rule found by simulation on samples of WIDER FACE, not a theorem: an
-interval misses mostly for a crowd that is not in the sample, which more images make rare. What it holds is shown by
-`python -m facebench.tools.coverage`.
+and by no more than 1 + 80 / n of n images, or 1 + 14 / m where their faces lie on as many as m alike, the larger of
+both. Below k = 3 an interval also reaches as far as images that were not seen could move the number, see `seen_share`:
+a share by the m images that carry its faces, a difference of two shares by all n.
+
+That is a rule found by simulation on samples of WIDER FACE, not a theorem: an interval misses mostly for a crowd that
+is not in the sample, which more images make rare. What it holds is shown by `python -m facebench.tools.coverage`.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ CONFIDENCE = 0.95
 FEW = 3.0
 """Effective images below which the bound by unseen images is held too."""
 _LEAST_FREEDOM = 1.5
-_MOST = 80.0
+_OF_IMAGES, _OF_MASS = 80.0, 14.0
 _DRAWS_THAT_TELL = 32
 """Images that so many draws take equally often are drawn together: by chance it happens to two in 10^16."""
 _last: list[tuple[weakref.ref[NDArray[np.integer]], NDArray[np.int64] | None]] = []
@@ -89,20 +92,22 @@ def effective_mass(mass: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(mass.sum(axis=0) ** 2 / np.where(squares > 0, squares, 1.0))
 
 
-def widening(effective: ArrayLike, units: int) -> NDArray[np.float64]:
+def widening(effective: ArrayLike, units: int, mass: ArrayLike = math.inf) -> NDArray[np.float64]:
     """Return how many times as far from the value the ends of a percentile interval must lie; see the module.
 
     Args:
         effective: number of images, or units, that the number rests on.
         units: how many there are; a draw of so many scatters by (units - 1) / units too little.
+        mass: number of them by what they weigh, such as their faces.
 
-    >>> widening([math.inf, 8.0, 1.0], 130).round(3).tolist()
-    [1.004, 1.422, 1.622]
+    >>> widening([math.inf, 8.0, 1.0], 130).round(3).tolist(), float(widening(1.0, 130, 10.0).round(3))
+    ([1.004, 1.422, 1.622], 2.409)
     """
     from scipy.special import stdtrit
 
     freedom = np.clip(np.asarray(effective, dtype=np.float64) / 2, _LEAST_FREEDOM, 1e9)
-    stretch = np.minimum(stdtrit(freedom, (1.0 + CONFIDENCE) / 2) / usual_limit(), 1.0 + _MOST / max(units, 1))
+    most = np.maximum(_OF_IMAGES / max(units, 1), _OF_MASS / np.maximum(np.asarray(mass, dtype=np.float64), 1e-3))
+    stretch = np.minimum(stdtrit(freedom, (1.0 + CONFIDENCE) / 2) / usual_limit(), 1.0 + most)
     return np.asarray(stretch * math.sqrt(units / (units - 1) if units > 1 else 1.0))
 
 
@@ -157,7 +162,8 @@ class Basis(NamedTuple):
         """
         value = np.asarray(value, dtype=np.float64)
         effective, mass = np.asarray(self.effective), np.asarray(self.mass)
-        more = np.abs(ends - value) * (widening(effective, self.units) - 1.0)
+        weighs = np.where(np.isnan(mass), math.inf, mass)
+        more = np.abs(ends - value) * (widening(effective, self.units, weighs) - 1.0)
         low, high = ends[0] - more[0], ends[1] + more[1]
         bound = (effective < FEW) & ~np.isnan(mass)
         if not bound.any():

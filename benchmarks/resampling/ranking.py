@@ -49,7 +49,7 @@ class _Pairs(NamedTuple):
     Attributes:
         errors: their standard errors over the draws.
         widened: how many times as far the ends of the interval of one pair lie for few images, see `widening`.
-        unseen: where all draws agree, the difference that images of another kind could undo.
+        unseen: where fewer than `FEW` images decide, the difference that images of another kind could undo.
         limit: what the largest |t| of all pairs exceeds in 5 % of the draws.
     """
 
@@ -100,8 +100,8 @@ def tied_with_best(detectors: Mapping[str, Resampled]) -> tuple[str, ...]:
 def reach(detectors: Sequence[Resampled]) -> NDArray[np.float64]:
     """Return by how much the value of each may fall short of each other one without being told apart: float64 (k, k).
 
-    All pairs are judged together, see the module. Where a difference is the same in every draw, as of two detectors
-    that find all and nothing, images of another kind decide: see `seen_share`.
+    All pairs are judged together, see the module. Where a difference rests on very few images, or is the same in every
+    draw as of two detectors that find all and nothing, images of another kind decide: see `seen_share`.
 
     Raises:
         UsageError: where the numbers of draws differ.
@@ -129,7 +129,7 @@ def gap(groups: Mapping[str, Resampled], by_chance: float) -> Gap | None:
     few = [Interval(one.value, one.value, one.value, CONFIDENCE, 0) if one.effective >= FEW else one for one in ends]
     of_few = [math.hypot(near.value - near.low, far.high - far.value) for near, far in (few, few[::-1])]
     pairs = _together([groups[name] for name in ranked])
-    of_pairs = float(pairs.limit * pairs.errors[0, -1] * pairs.widened[0, -1] + pairs.unseen[0, -1])
+    of_pairs = float(max(pairs.limit * pairs.errors[0, -1] * pairs.widened[0, -1], pairs.unseen[0, -1]))
     low, high = (max(of_pairs, one) for one in of_few)
     value = alone.value
     between = Interval(value, max(value - low, -1.0), min(value + high, 1.0), CONFIDENCE, alone.draws, alone.effective)
@@ -173,7 +173,7 @@ def _together(groups: Sequence[Resampled]) -> _Pairs:
             largest = np.maximum(largest, np.abs(np.nan_to_num(difference.samples - difference.value)) / error)
             errors[one, other] = errors[other, one] = error
             widened[one, other] = widened[other, one] = widening(basis.effective, basis.units)
-        else:
+        if np.asarray(basis.effective) < FEW:
             seen = float(seen_share(basis.units))
             unseen[one, other] = unseen[other, one] = (1.0 - seen) / seen
     return _Pairs(errors, widened, unseen, max(usual_limit(), float(np.quantile(largest, CONFIDENCE))))

@@ -47,8 +47,8 @@ LOSSES: Mapping[str, Lost] = {
 }
 
 
-def judge(random: np.random.Generator, faces: Faces, lost: Lost) -> tuple[str, bool]:
-    """Return the outcome of one sample, and whether head found the same on it."""
+def judge(random: np.random.Generator, faces: Faces, lost: Lost) -> str:
+    """Return the outcome of one sample."""
     base, head = _two(random, faces, lost)
     weights = draw_weights(len(faces), draws=DRAWS, seed=int(random.integers(1 << 30)))
     counted = np.ones(int(faces.sum()), dtype=bool)
@@ -56,8 +56,7 @@ def judge(random: np.random.Generator, faces: Faces, lost: Lost) -> tuple[str, b
     change = AccuracyChange(
         "overall", old.value, new.value, paired_difference(new, old).interval, np.nan, np.nan, len(faces)
     )
-    identical = len(base) == len(head)
-    return accuracy_verdict(change, MAX_AP_LOSS, identical=identical).outcome, identical
+    return accuracy_verdict(change, MAX_AP_LOSS, identical=len(base) == len(head)).outcome
 
 
 def true_loss(crowd: str, loss: str) -> float:

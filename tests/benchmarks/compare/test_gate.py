@@ -65,12 +65,23 @@ def test_accuracy(found, outcome, needs, words):
     assert (verdict.outcome, verdict.needs) == (outcome, needs) and words in verdict.reason
 
 
-@pytest.mark.parametrize(
-    ("images", "words"), [(0, ""), (1, "; up to 95 %"), (18, "; up to 15 %"), (3226, "; up to 0.093 %")]
-)
-def test_identical_detections_pass_on_however_few_images_and_say_what_that_shows(images, words):
-    verdict = accuracy_verdict(change(0.0, 0.0, images), 0.0, identical=True)
-    assert verdict.outcome == "pass" and verdict.reason.startswith(f"identical detections{words}")
+NOT_TIMED = {"rounds": 0}
+
+
+@pytest.mark.parametrize(("images", "outcome"), [(1, "inconclusive"), (148, "inconclusive"), (150, "pass")])
+def test_identical_detections_pass_where_images_are_enough_or_nothing_else_could_be(images, outcome):
+    found = change(0.0, 0.0, images)
+    seen = accuracy_verdict(found, 0.01, identical=True)
+    assert seen.outcome == outcome and seen.reason.startswith("identical detections, AP (hard) 0.5000")
+    assert ("--identical-is-enough" in seen.reason) == (outcome == "inconclusive")
+    certain = accuracy_verdict(found, 0.01, identical=True, certain=True)
+    assert (certain.outcome, certain.reason) == ("pass", "identical detections")
+
+
+def test_few_images_and_a_change_that_none_of_them_shows(tmp_path):
+    comparison = compare_runs(*two(tmp_path, head={"code": "1" * 16} | NOT_TIMED, base=NOT_TIMED))
+    assert outcomes(gate(comparison))["accuracy"] == "inconclusive"
+    assert outcomes(gate(comparison, identical_is_enough=True))["accuracy"] == "pass"
 
 
 @pytest.mark.parametrize("loss", [0.0, 0.002, -0.002])
@@ -83,7 +94,6 @@ def test_as_many_images_as_advised_decide(loss, half):
         assert accuracy_verdict(change(-loss - narrower, -loss + narrower, images), 0.01).outcome == outcome
 
 
-NOT_TIMED = {"rounds": 0}
 FROM_A_FILE = NOT_TIMED | {"predictions": {"remarks": []}}
 SLOWED = {"ms": times(factor=1.3, seed=5)}
 

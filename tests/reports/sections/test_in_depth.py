@@ -77,7 +77,9 @@ def test_every_number_of_the_matrix_is_row_less_column(summary, analysis):
     assert (good.versus[1].text, good.versus[1].verdict, good.versus[1].mark) == ("+.667", "unclear", "≈")
     assert (fair.versus[0].text, fair.versus[0].verdict, fair.versus[0].mark) == ("−.667", "unclear", "≈")
     assert (fair.versus[2].text, fair.versus[2].verdict, fair.versus[2].mark) == (".000", "unclear", "≈")
-    assert fair.versus[2].words == f"fair less {HOSTILE}: .000, 95 % interval .000 to .000: not significantly different"
+    unseen = 1 - 0.025 ** (1 / 4)
+    ends = f"−{unseen:.3f} to +{unseen:.3f}".replace("0.", ".")
+    assert fair.versus[2].words == f"fair less {HOSTILE}: .000, 95 % interval {ends}: not significantly different"
     # detectors that tie share a draw
     shares = [float(row.first.rstrip("%")) for row in rows.values()]
     assert shares[1] == shares[2]
