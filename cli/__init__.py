@@ -15,6 +15,7 @@ import typer
 
 from .. import importable
 from ..errors import FacebenchError, InconclusiveError
+from .app import App
 from .catalogue import detectors_app, models_app
 from .compare import compare_command, gate_command
 from .data import data_app
@@ -25,13 +26,7 @@ from .measure import export_command, run_command, score_command
 from .show import pick_command, report_command, table_command
 from .stress import stress_command
 
-app = typer.Typer(
-    help="Benchmark face detectors: accuracy and latency, measured honestly.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+app = App("Benchmark face detectors: accuracy and latency, measured honestly.")
 for _name, _verb in (
     ("run", run_command),
     ("score", score_command),

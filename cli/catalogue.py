@@ -8,10 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import FacebenchError, ModelStoreError
+from .app import App
 from .console import Device, Json, fetch_model, fetch_models, stderr, stdout
 
-detectors_app = typer.Typer(help="What can be measured.", no_args_is_help=True)
-models_app = typer.Typer(help="The model files that detectors load.", no_args_is_help=True)
+detectors_app = App("What can be measured.")
+models_app = App("The model files that detectors load.")
 
 
 @detectors_app.command("list")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ..errors import DataError, FacebenchError, UsageError
+from .app import App
 from .console import Data, Json, stderr, stdout
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 
-data_app = typer.Typer(help="The images to measure on.", no_args_is_help=True)
+data_app = App("The images to measure on.")
 
 Format = Literal["yolo", "coco", "voc", "csv", "json", "wider"]
 Source = Annotated[

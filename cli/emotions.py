@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import MissingDataError
+from .app import App
 from .console import Data, Device, Json, RunPath, Seed, load_classifier, stderr, stdout
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from ..emotions.scoring.evaluation import Evaluation
     from ..emotions.training.plan import EpochReport
 
-emotions_app = typer.Typer(help="What follows a detector: the emotions of the faces found.", no_args_is_help=True)
+emotions_app = App("What follows a detector: the emotions of the faces found.")
 
 Fer = Annotated[
     Path | None,

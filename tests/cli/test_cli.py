@@ -323,3 +323,12 @@ def test_no_help_text_loses_a_word_in_brackets():
     texts = [option.help for option in _options(get_command(app)) if getattr(option, "help", None)]
     assert len(texts) > 100
     assert [text for text in texts if render(text).plain != text.replace("\\[", "[")] == []
+
+
+@pytest.mark.parametrize("words", [[], ["gate"], ["data", "stats"], ["emotions", "train"]])
+def test_an_option_without_a_value_shows_no_type(words):
+    from facebench.cli import app
+    from typer.testing import CliRunner
+
+    text = CliRunner().invoke(app, [*words, "-h"]).stdout
+    assert "--help" in text and "<bool>" not in text
