@@ -28,6 +28,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines inst
 ByEvent = Annotated[bool, typer.Option("--by-event", help="Intervals over events instead of images: wider.")]
 Seed = Annotated[int, typer.Option(help="Of the resamples behind the intervals.")]
 RunPath = Annotated[Path, typer.Argument(help="A results folder, as `facebench run --out` wrote it.")]
+MaxMegapixels = Annotated[float, typer.Option(min=1, help="The largest images that are read, in millions of pixels.")]
 Data = Annotated[Path | None, typer.Option(help="Folder of the data set; else FACEBENCH_DATA.")]
 
 

@@ -13,15 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import MissingDataError, ResultsError, UsageError
-from .console import Device, build_fetched, load_classifier, read_setting, stderr
+from .console import Device, MaxMegapixels, build_fetched, load_classifier, read_setting, stderr
 
 if TYPE_CHECKING:
     from ..detectors import Detector, RGBImage
     from ..emotions import EmotionPipeline, VideoProgress
 
-_IMAGES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"))
-_COPY = ".faces.jpg"
-"""The end of the names of copies with what was found drawn in."""
 _VIDEOS = frozenset((".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"))
 
 
@@ -54,6 +51,7 @@ def detect_command(
         Path | None, typer.Option(help="File for JSON lines; else standard output, and none for a video.")
     ] = None,
     every: Annotated[int, typer.Option(min=1, help="Of a video: look at every n-th frame.")] = 1,
+    max_megapixels: MaxMegapixels = 100,
 ) -> None:
     """Find the faces in images or a video, and their emotions: JSON lines, and copies with both drawn in."""
     if sample == bool(sources) or (sample and output is None):
@@ -93,7 +91,7 @@ def detect_command(
                 typer.echo(f"facebench: {pipeline.note}", err=True)
         if video is not None and pipeline is not None:
             _film(video, pipeline, output, lines, every)
-        elif not _look(_ImageReader(found_by, pipeline), images, output, lines):
+        elif not _look(_ImageReader(found_by, pipeline, round(max_megapixels * 1e6)), images, output, lines):
             raise typer.Exit(1)
 
 
@@ -126,28 +124,36 @@ def _camera(text: str) -> int | None:
 
 
 def _images(sources: list[str], output: Path | None) -> list[Path]:
-    """Return the image files, those of a folder sorted by name and without the copies that an earlier call wrote."""
+    """Return the image files, those of a folder sorted by path and without the copies that an earlier call wrote."""
+    from ..datasets.storage.names import COPY_SUFFIX, is_litter
+    from ..datasets.storage.places import images_below
+
     images: list[Path] = []
     copies = 0
-    for path in map(Path, sources):
+    # a pattern of the shell names such files too
+    named = [path for path in map(Path, sources) if not is_litter(path.name)] or [Path(source) for source in sources]
+    for path in named:
         if not path.is_dir():
             images.append(path)
             continue
-        files = [one for one in path.rglob("*") if one.suffix.lower() in _IMAGES and not one.is_dir()]
-        inside = sorted(one for one in files if not _is_copy(one, output))
-        left_out = len(files) - len(inside)
+        files, left_out = images_below(path)
+        inside = [one for one in files if not _is_copy(one, output)]
+        left_out += len(files) - len(inside)
         copies += left_out
         if not inside:
-            but = f" but {left_out} of facebench's own copies (*{_COPY})" if left_out else ""
+            but = f" but {left_out} of facebench's own copies (*{COPY_SUFFIX})" if left_out else ""
             raise MissingDataError(f"got the folder {path} without an image{but}, expected files such as .jpg or .png")
         images += inside
     if copies:
-        typer.echo(f"facebench: left out {copies} of its own copies (*{_COPY} in {output})", err=True)
+        typer.echo(f"facebench: left out {copies} of its own copies (*{COPY_SUFFIX})", err=True)
     return images
 
 
 def _is_copy(path: Path, output: Path | None) -> bool:
-    return output is not None and path.name.endswith(_COPY) and path.resolve().parent == output.resolve()
+    """Whether a file must be a copy by where it lies: those of early versions have no mark."""
+    from ..datasets.storage.names import COPY_SUFFIX
+
+    return output is not None and path.name.endswith(COPY_SUFFIX) and path.resolve().parent == output.resolve()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +162,7 @@ class _ImageReader:
 
     detector: Detector
     pipeline: EmotionPipeline | None
+    max_pixels: int
 
     def look(self, image: RGBImage, copy: Path | None) -> dict[str, Any]:
         """Return what was found, ready for JSON; write a copy with it drawn in."""
@@ -179,6 +186,7 @@ def _look(reader: _ImageReader, images: list[Path], output: Path | None, lines: 
     from ..datasets import decode
 
     well = True
+    undecoded: dict[str, int] = {}
     copies = dict(zip(images, _copies(images, output), strict=True)) if output is not None else {}
     with ExitStack() as stack:
         out = None
@@ -189,25 +197,31 @@ def _look(reader: _ImageReader, images: list[Path], output: Path | None, lines: 
             except OSError as error:
                 raise ResultsError(f"cannot write {lines}: {error.strerror or error}. Choose another folder") from error
         for path in images:
-            decoded = decode(path)
+            decoded = decode(path, max_pixels=reader.max_pixels)
             line: dict[str, Any] = {"picture": str(path), "detector": reader.detector.info.name}
             if decoded.image is None:
                 well = False
                 line["error"] = f"{decoded.verdict}: {decoded.detail}"
+                if decoded.verdict == "no decoder":
+                    undecoded[decoded.detail] = undecoded.get(decoded.detail, 0) + 1
             else:
                 line |= reader.look(decoded.image, copies.get(path))
             typer.echo(json.dumps(line), file=out)
+    for detail, number in undecoded.items():
+        typer.echo(f"facebench: {number:,} of {len(images):,} images were not read: {detail}", err=True)
     return well
 
 
 def _copies(images: list[Path], folder: Path) -> Iterator[Path]:
     """Name the copies; those of images that have one name in two folders are numbered."""
+    from ..datasets.storage.names import COPY_SUFFIX
+
     taken: set[str] = set()
     for path in images:
         numbered = (path.stem if number == 1 else f"{path.stem}.{number}" for number in count(1))
         name = next(name for name in numbered if name not in taken)
         taken.add(name)
-        yield folder / f"{name}{_COPY}"
+        yield folder / f"{name}{COPY_SUFFIX}"
 
 
 def _film(video: Path | int, pipeline: EmotionPipeline, output: Path | None, lines: Path | None, every: int) -> None:

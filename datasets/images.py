@@ -6,13 +6,15 @@ All detectors are given the same pixels, so an image that fails here fails for a
 from __future__ import annotations
 
 import io
+import math
+import re
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +22,27 @@ from numpy.typing import NDArray
 from .base import Source, read_source
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from PIL import Image, ImageFile
 
-Verdict = Literal["ok", "truncated", "unreadable", "too large", "not an image"]
+Verdict = Literal["ok", "truncated", "unreadable", "too large", "not an image", "no decoder"]
 
-_FORMATS = "JPEG, PNG, WebP, GIF, BMP or TIFF"
+FORMATS: Mapping[str, tuple[str, ...]] = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".mpo"),
+    "PNG": (".png", ".apng"),
+    "WEBP": (".webp",),
+    "GIF": (".gif",),
+    "BMP": (".bmp", ".dib"),
+    "TIFF": (".tif", ".tiff"),
+    "AVIF": (".avif", ".avifs"),
+    "HEIF": (".heic", ".heif", ".heics", ".heifs", ".hif"),
+    "JPEG2000": (".jp2", ".j2k", ".jpf", ".jpx", ".j2c", ".jpc"),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
+}
+"""What can be decoded, by Pillow's names -> the suffixes that files of it have, the usual one first."""
+HEAD_BYTES = 128
+"""So many first bytes of a file tell its format."""
+DEFAULT_MAX_PIXELS = 100_000_000
+_EXPECTED = "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, HEIC, JPEG 2000 or PNM"
 _SIGNATURES = {
     b"\xff\xd8\xff": "JPEG",
     b"\x89PNG\r\n\x1a\n": "PNG",
@@ -32,7 +50,15 @@ _SIGNATURES = {
     b"GIF89a": "GIF",
     b"II*\0": "TIFF",
     b"MM\0*": "TIFF",
+    b"\0\0\0\x0cjP  \r\n\x87\n": "JPEG2000",
+    b"\xff\x4f\xff\x51": "JPEG2000",
 }
+_PNM = re.compile(rb"P[1-6]\s")
+_BOXES = frozenset((b"ftyp", b"meta", b"mdat", b"free", b"skip", b"moov", b"uuid", b"mpvd"))
+_AVIF_BRANDS = frozenset((b"avif", b"avis"))
+_HEIF_BRANDS = frozenset(
+    (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"mif2", b"msf1")
+)
 _BMP_HEADER_SIZES = (12, 40, 52, 56, 64, 108, 124)
 _ORIENTATION_TAG = 0x0112
 _PILLOW = threading.Lock()
@@ -44,7 +70,8 @@ class Decoded:
 
     Attributes:
         verdict: "ok"; "truncated": the file ends early; "unreadable": damaged, of a kind that has no 8-bit meaning, or
-            not to be opened; "too large": more pixels than allowed; "not an image": no known image format.
+            not to be opened; "too large": more pixels than allowed; "not an image": no known image format; "no
+            decoder": a package that reads this format is not installed.
         image: uint8 (h, w, 3) RGB, C-contiguous, upright after EXIF; None unless the verdict is "ok".
         detail: what was got and what was expected; where the verdict is "ok", what was dropped ("alpha dropped") or "".
     """
@@ -54,12 +81,14 @@ class Decoded:
     detail: str = ""
 
 
-def decode(source: Source, *, max_pixels: int = 100_000_000) -> Decoded:
+def decode(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Decoded:
     """Decode one image to RGB; bad bytes give a verdict, never an exception.
 
-    The EXIF orientation is applied. Of an animation the first frame is taken. Alpha is dropped, not blended: the colour
-    stored under a transparent pixel shows. 16-bit samples keep their high byte, as in OpenCV, so that they are scaled
-    and not clipped. CMYK is converted without a colour profile; in JPEG it is taken as inverted (Adobe's habit).
+    The format is known by the content, whatever the file is called. The EXIF orientation is applied; HEIC and AVIF are
+    turned as their own box of rotation says (ISO/IEC 23008-12, 6.5.10). Of an animation the first frame is taken. Alpha
+    is dropped, not blended: the colour stored under a transparent pixel shows. 16-bit samples keep their high byte, as
+    in OpenCV, so that they are scaled and not clipped. CMYK is converted without a colour profile; in JPEG it is taken
+    as inverted (Adobe's habit).
 
     A file without its end mark (JPEG, PNG, WebP) counts as truncated even where all pixels arrived.
 
@@ -74,25 +103,29 @@ def decode(source: Source, *, max_pixels: int = 100_000_000) -> Decoded:
         data = read_source(source)
     except OSError as error:
         return Decoded("unreadable", None, f"got {error.strerror or error}: {source!s}; expected a file to read")
-    format_name = _format_of(data)
+    format_name = format_of(data)
     if format_name is None:
         begin = f"{len(data):,} bytes that begin with {data[:8]!r}" if data else "0 bytes"
-        return Decoded("not an image", None, f"got {begin}; expected {_FORMATS}")
+        return Decoded("not an image", None, f"got {begin}; expected {_EXPECTED}")
+    if remedy := _missing_decoder(format_name):
+        shown = "HEIC" if format_name == "HEIF" else format_name
+        return Decoded("no decoder", None, f"got {shown}, which nothing here reads; expected a decoder: {remedy}")
 
     from PIL import Image
 
     stream = _Watched(data)
     try:
-        with _strict_pillow(max_pixels), Image.open(stream, formats=(format_name,)) as image:
+        with _strict_pillow(max_pixels), _open(stream, format_name) as image:
             width, height = image.size
             if width * height > max_pixels:
-                return _too_large(f"{width:,} x {height:,} pixels", max_pixels)
+                return _too_large(f"{width:,} x {height:,} pixels", width * height, max_pixels)
             image.load()
             pixels = _rgb(image)
             orientation = _orientation(image)
             detail = "alpha dropped" if image.has_transparency_data else ""
     except Image.DecompressionBombError as error:
-        return _too_large(str(error), max_pixels)
+        found = re.search(r"\d+", str(error))  # Pillow counts before it says the size
+        return _too_large(str(error), int(found[0]) if found else max_pixels + 1, max_pixels)
     except Exception as error:  # noqa: BLE001  Pillow's readers raise nearly anything on damaged bytes
         verdict: Verdict = "truncated" if stream.ran_out or _lacks_end(data, format_name) else "unreadable"
         reason = str(error).replace(repr(stream), "it") or type(error).__name__
@@ -105,24 +138,59 @@ def decode(source: Source, *, max_pixels: int = 100_000_000) -> Decoded:
 
 def upright_size(source: Source) -> tuple[int, int] | None:
     """Width and height of an image after EXIF orientation, from its header alone; None where it cannot be read."""
-    from PIL import Image
-
     try:
-        header = source if isinstance(source, Path) else io.BytesIO(read_source(source))
-        with _strict_pillow(2**62), Image.open(header) as image:
-            width, height = image.size
-            # Pillow turns a TIFF by itself, its size too.
-            turned = image.format != "TIFF" and _orientation(image) >= 5
+        with source.open("rb") if isinstance(source, Path) else io.BytesIO(read_source(source)) as stream:
+            format_name = format_of(stream.read(HEAD_BYTES))
+            if format_name is None or _missing_decoder(format_name):
+                return None
+            stream.seek(0)
+            with _strict_pillow(2**62), _open(stream, format_name) as image:
+                width, height = image.size
+                # Pillow turns a TIFF by itself, its size too.
+                turned = image.format != "TIFF" and _orientation(image) >= 5
     except Exception:  # noqa: BLE001  see `decode`
         return None
     return (height, width) if turned else (width, height)
 
 
-def _too_large(got: str, max_pixels: int) -> Decoded:
-    return Decoded("too large", None, f"got {got}; expected at most {max_pixels:,} pixels")
+def _too_large(got: str, pixels: int, max_pixels: int) -> Decoded:
+    remedy = f"--max-megapixels {math.ceil(pixels / 1e6)} of detect, run and data verify reads it"
+    return Decoded("too large", None, f"got {got}; expected at most {max_pixels:,} pixels ({remedy})")
 
 
-def _format_of(data: bytes) -> str | None:
+def _open(stream: BinaryIO, format_name: str) -> ImageFile.ImageFile:
+    """Open an image of a format whose decoder is there, without a change of Pillow's own list of formats."""
+    from PIL import Image
+
+    if format_name == "HEIF":
+        from pillow_heif import HeifImageFile
+
+        # it turns images itself, and then says so in the EXIF orientation
+        opener: Any = HeifImageFile
+        return cast("ImageFile.ImageFile", opener(stream))
+    return Image.open(stream, formats=(format_name,))
+
+
+def _missing_decoder(format_name: str) -> str:
+    """Return the command that installs the decoder of a format, or "" where it is there."""
+    if format_name == "HEIF":
+        try:
+            import pillow_heif  # noqa: F401
+        except ImportError:
+            return "pip install 'facebench[heif]'"
+    if format_name == "AVIF":
+        from PIL import features
+
+        return "" if features.check("avif") else "pip install --upgrade pillow"
+    return ""
+
+
+def format_of(data: bytes) -> str | None:
+    """Return the key of `FORMATS` that the first bytes of a file say, or None.
+
+    Args:
+        data: of the file, or its first `HEAD_BYTES`.
+    """
     for signature, name in _SIGNATURES.items():
         if data.startswith(signature):
             return name
@@ -130,7 +198,19 @@ def _format_of(data: bytes) -> str | None:
         return "WEBP"
     if data.startswith(b"BM") and int.from_bytes(data[14:18], "little") in _BMP_HEADER_SIZES:
         return "BMP"
-    return None
+    if _PNM.match(data):
+        return "PPM"
+    return _brand(data) if data[4:8] == b"ftyp" else None
+
+
+def _brand(data: bytes) -> str | None:
+    """The format of an ISO base media file, by its brands; videos are such files too."""
+    end = min(int.from_bytes(data[:4], "big"), len(data), HEAD_BYTES)
+    brands = {data[8:12], *(data[at : at + 4] for at in range(16, end, 4))}
+    if data[8:12] not in _AVIF_BRANDS | _HEIF_BRANDS:
+        return None
+    coded = brands - {b"mif1", b"mif2", b"msf1"}
+    return "AVIF" if data[8:12] in _AVIF_BRANDS or (coded & _AVIF_BRANDS and not coded & _HEIF_BRANDS) else "HEIF"
 
 
 class _Watched(io.BytesIO):
@@ -206,7 +286,25 @@ def _lacks_end(data: bytes, format_name: str) -> bool:
         return b"IEND\xaeB`\x82" not in data
     if format_name == "WEBP":
         return len(data) < int.from_bytes(data[4:8], "little") + 8
+    if format_name == "JPEG2000":  # coded bytes hold no such marker (ISO/IEC 15444-1, B.10.1)
+        return data.find(b"\xff\xd9", data.find(b"\xff\x93")) < 0
+    if format_name in ("AVIF", "HEIF"):
+        return _ends_in_a_box(data)
     return False
+
+
+def _ends_in_a_box(data: bytes) -> bool:
+    """Whether a box of an ISO base media file is cut (ISO/IEC 14496-12, 4.2); what phones append is none of these."""
+    at, pixels = 0, False
+    while (kind := data[at + 4 : at + 8]) in _BOXES:
+        pixels = pixels or kind == b"mdat"
+        size = int.from_bytes(data[at : at + 4], "big")
+        if size == 1:
+            size = int.from_bytes(data[at + 8 : at + 16], "big")
+        if size < 8:  # 0: to the end of the file
+            return False
+        at += size
+    return at > len(data) or (at < len(data) and not pixels)
 
 
 def _jpeg_scan_start(data: bytes) -> int | None:

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...datasets.formats.image_names import image_stem
+from ...datasets.storage.names import is_hidden
 from ...errors import DataError
 from .intake import Fault, Intake
 
@@ -63,7 +64,7 @@ def _members(path: Path) -> Iterator[tuple[str, Read]]:
     if path.is_dir():
         for file in sorted(path.rglob("*.txt")):
             name = file.relative_to(path).as_posix()
-            if not _is_litter(name):
+            if not any(map(is_hidden, name.split("/"))):
                 yield name, file.read_bytes
         return
     try:
@@ -73,7 +74,7 @@ def _members(path: Path) -> Iterator[tuple[str, Read]]:
     with archive:
         for member in archive.infolist():
             name = member.filename.replace("\\", "/")
-            if name.endswith(".txt") and not _is_litter(name):
+            if name.endswith(".txt") and not any(map(is_hidden, name.split("/"))):
                 yield name, partial(_read_member, archive, member)
 
 
@@ -81,11 +82,6 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
     if member.file_size > _LARGEST_FILE:
         raise OSError(f"got {member.file_size:,} bytes, expected less than {_LARGEST_FILE:,} for one image")
     return archive.read(member)
-
-
-def _is_litter(name: str) -> bool:
-    """Whether a system or an editor left the file: __MACOSX/…, ._x.txt, .hidden/…."""
-    return any(part == "__MACOSX" or (part.startswith(".") and part not in (".", "..")) for part in name.split("/"))
 
 
 def _read_image(text: str, name: str, image_id: str, intake: Intake) -> None:

@@ -184,13 +184,13 @@ def choose(run: RunFolder, limit: int) -> list[str]:
     return [image_ids[i] for i in with_faces + empty]
 
 
-def encode_jpeg(image: RGBImage, size: tuple[int, int], quality: int) -> bytes:
-    """Return an image as JPEG, resized to (width, height) pixels."""
+def encode_jpeg(image: RGBImage, size: tuple[int, int], quality: int, comment: bytes = b"") -> bytes:
+    """Return an image as JPEG, resized to (width, height) pixels, with a comment near its begin."""
     from PIL import Image
 
     resized = Image.fromarray(image)
     if resized.size != size:
         resized = resized.resize(size, Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    resized.save(buffer, "JPEG", quality=quality)
+    resized.save(buffer, "JPEG", quality=quality, comment=comment)
     return buffer.getvalue()

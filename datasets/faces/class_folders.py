@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError
-from ..images import decode
+from ..images import HEAD_BYTES, decode, format_of
+from ..storage.names import OTHER_SUFFIXES, is_hidden, is_image
+from ..storage.places import begins_as
 
 CLASS_FOLDERS = "Expected these class folders, each with an image"
 
-_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
 _MOST_BYTES = 1 << 20
 _NAMED = 5
 
@@ -40,7 +41,7 @@ class Entry:
 def list_folder(root: Path, depth: int) -> list[Entry]:
     """List the images that lie `depth` - 1 folders below `root`, sorted by name; other files are passed over."""
     paths = (path.relative_to(root) for path in root.glob("/".join(["*"] * depth)) if path.is_file())
-    return _entries((path.as_posix() for path in paths), depth)
+    return _entries((path.as_posix() for path in paths), depth, lambda member: begins_as(root / member) is not None)
 
 
 def list_zip(path: Path, depth: int) -> list[Entry]:
@@ -52,9 +53,9 @@ def list_zip(path: Path, depth: int) -> list[Entry]:
     try:
         with zipfile.ZipFile(path) as archive:
             infos = [info for info in archive.infolist() if not info.is_dir()]
+            entries = _entries((info.filename for info in infos), depth, lambda member: _begins_well(archive, member))
     except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
         raise DataError(f"Got {error} at {path}, expected a folder of images or a zip of one.") from error
-    entries = _entries((info.filename for info in infos), depth)
     sizes = {info.filename: (info.file_size, info.flag_bits & 1) for info in infos}
     for entry in entries:
         size, encrypted = sizes[entry.member]
@@ -82,7 +83,9 @@ def read_grey(root: Path, entries: Sequence[Entry], side: int) -> NDArray[np.uin
             faults.append(f"{entry.name} ({source})")
             continue
         decoded = decode(source, max_pixels=1 << 24)
-        if decoded.image is None:
+        if decoded.verdict == "too large":
+            faults.append(f"{entry.name} (too large, expected {side}x{side} pixels)")
+        elif decoded.image is None:
             faults.append(f"{entry.name} ({decoded.verdict}: {decoded.detail})")
         elif decoded.image.shape[:2] != (side, side):
             height, width = decoded.image.shape[:2]
@@ -99,12 +102,22 @@ def read_grey(root: Path, entries: Sequence[Entry], side: int) -> NDArray[np.uin
     return images
 
 
-def _entries(members: Iterator[str], depth: int) -> list[Entry]:
+def _begins_well(archive: zipfile.ZipFile, member: str) -> bool:
+    try:
+        with archive.open(member) as file:
+            return format_of(file.read(HEAD_BYTES)) is not None
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError):
+        return False
+
+
+def _entries(members: Iterator[str], depth: int, begins_well: Callable[[str], bool]) -> list[Entry]:
     entries = []
     for member in members:
         parts = member.replace("\\", "/").split("/")
-        hidden = "__MACOSX" in parts or parts[-1].startswith(".")
-        if len(parts) < depth or hidden or Path(parts[-1]).suffix.lower() not in _SUFFIXES:
+        if len(parts) < depth or any(map(is_hidden, parts)):
+            continue
+        known_other = Path(parts[-1]).suffix.lower() in OTHER_SUFFIXES
+        if not is_image(parts[-1]) and (known_other or not begins_well(member)):
             continue
         entries.append(Entry("/".join(parts[-depth:]), tuple(parts[-depth:-1]), member))
     return sorted(entries, key=lambda entry: entry.name)

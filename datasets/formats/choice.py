@@ -10,7 +10,7 @@ from pathlib import Path
 from ...errors import DataError, UsageError, did_you_mean
 from ..base import Source
 from ..storage.archives import list_archive
-from ..storage.places import ARCHIVE_SUFFIXES, Tree, is_image, open_tree
+from ..storage.places import ARCHIVE_SUFFIXES, Tree, image_paths, open_tree
 from . import coco, cvat, hugging_face, open_images, rows, voc, wider, yolo
 from .annotated import AnnotatedImage, Annotation, not_empty, same_attributes
 from .image_names import match
@@ -203,14 +203,16 @@ def _find_images(
         at = posixpath.normpath(folder.strip("/"))
         files = {path: source for path, source in files.items() if path.startswith(f"{at}/")}
         near = (at,)
-    matches = match(names, files, near, annotation.folders)
+    images = image_paths(files)
+    matches = match(names, files, near, annotation.folders, images)
     if matches.missing and (packed := _members(tree)):
-        inside = match(names, packed, folders=annotation.folders)
+        packed_images = image_paths(packed)
+        inside = match(names, packed, folders=annotation.folders, images=packed_images)
         if len(inside.paths) > len(matches.paths):
-            files, matches = packed, inside
+            files, matches, images = packed, inside, packed_images
     notes = list(matches.notes)
     common = posixpath.commonpath([posixpath.dirname(f"/{path}") for path in matches.paths.values()] or ["/"])[1:]
-    beside = sum(is_image(path) for path in files if not common or path.startswith(f"{common}/"))
+    beside = sum(not common or path.startswith(f"{common}/") for path in images)
     beside -= len(matches.paths) + sum(not common or path.startswith(f"{common}/") for path in matches.open)
     if beside > 0:
         notes.append(f"{beside:,} images there are not in the annotation and are left out.")

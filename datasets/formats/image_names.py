@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from ...errors import DataError
-from ..storage.places import is_image
+from ..storage.names import is_image
 
 _SHOWN = 3
 _ROOT = re.compile(r"^([A-Za-z][\w+.-]*://|[A-Za-z]:)?/*(\.\./)*")
@@ -132,7 +132,11 @@ class _Hit:
 
 
 def match(
-    names: Sequence[str], files: Collection[str], near: Sequence[str] = (), folders: Mapping[str, str] | None = None
+    names: Sequence[str],
+    files: Collection[str],
+    near: Sequence[str] = (),
+    folders: Mapping[str, str] | None = None,
+    images: Sequence[str] | None = None,
 ) -> FoundFiles:
     """Find the file of each annotated image.
 
@@ -145,6 +149,7 @@ def match(
         files: all paths that there are, a set or mapping; candidates are named in its order.
         near: folders in which the images may lie, the likeliest first; they decide between equals.
         folders: name -> the folder that the annotation names beside it.
+        images: those of the files that are images, which other spellings can mean; by default by their names.
 
     Raises:
         DataError: several folders hold the same images, and none of them is near.
@@ -155,7 +160,10 @@ def match(
             return FoundFiles({name: prefix + name for name in names}, {})
     hits = _exact(names, files)
     rest = [name for name in names if name not in hits]
-    images = [path for path in files if is_image(path)] if rest else []
+    if not rest:
+        images = []
+    elif images is None:
+        images = [path for path in files if is_image(path)]
     doubted = _add_loose(hits, rest, images)
     chosen = _choose(hits, prefixes, folders or {})
     takers: dict[str, list[str]] = {}

@@ -19,7 +19,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...errors import UsageError
-from ..storage.places import Tree, is_image
+from ..storage.names import is_image
+from ..storage.places import Tree
 from .annotated import BAD_NAME, AnnotatedImage, Annotation, Box, Faults, fault_of_box, image_of
 from .image_names import image_name
 from .wider_annotation import LABELS, parse_faces

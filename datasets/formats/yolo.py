@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from ...errors import DataError
 from ..images import upright_size
-from ..storage.places import Tree, is_image
+from ..storage.places import Tree
 from .annotated import (
     AnnotatedImage,
     Annotation,
@@ -95,7 +95,7 @@ def read(tree: Tree, path: str, category: str | None = None, split: str | None =
     folder = "" if path == "." else path
     below = f"{folder}/" if folder else ""
     images_at = _images_folder(folder)
-    everything = [p for p in tree.files if p.startswith(images_at) and is_image(p)]
+    everything = [p for p in tree.images() if p.startswith(images_at)]
     if not everything:
         raise DataError(f"Got no image below {tree.where(images_at or '.')}, expected those of {tree.where(path)}.")
     described = described_above(tree, folder)

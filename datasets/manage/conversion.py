@@ -18,11 +18,12 @@ from ..formats import coco, rows, voc, wider, yolo
 from ..formats.annotated import AnnotatedImage, clean_name
 from ..formats.choice import AnnotatedFolder, read_folder
 from ..formats.wider_annotation import LABELS
-from ..images import upright_size
+from ..images import FORMATS, decode, upright_size
 from ..query import check_options, split_name
 from ..registry import folder_name, load
 from ..sets.folder import CHOICES, choice_of
-from ..storage.places import is_image
+from ..storage.names import is_image
+from ..storage.places import begins_as
 
 Images = Literal["link", "copy"]
 
@@ -132,7 +133,7 @@ def _file_name(name: str, source: Source) -> str:
         return name
     if isinstance(source, Path) and is_image(source.name):
         return name + source.suffix
-    return name + (".png" if isinstance(source, bytes) and source.startswith(b"\x89PNG") else ".jpg")
+    return name + FORMATS[begins_as(source) or "JPEG"][0]
 
 
 def _texts(name: str, images: Sequence[AnnotatedImage], sizes: Sequence[tuple[int, int]]) -> Mapping[str, str]:
@@ -183,7 +184,8 @@ def _lost(folder: AnnotatedFolder, there: Sequence[AnnotatedImage], name: str) -
 def _size(source: Source, name: str) -> tuple[int, int]:
     size = upright_size(source)
     if size is None:
-        raise DataError(f"Got no size of {name}, which the format needs; take the image out or replace it.")
+        why = decode(source).detail
+        raise DataError(f"Got no size of {name}, which the format needs; take the image out or replace it ({why}).")
     return size
 
 

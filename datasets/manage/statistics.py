@@ -92,7 +92,11 @@ def statistics(dataset: Dataset) -> Mapping[str, Any]:
         "picture_height_px": _percentiles(sizes[:, 1]),
         "attributes": attributes,
         "notes": list(dataset.notes),
-        "faults": [f"{image_id}: the size cannot be read" for image_id, size in measured if size is None],
+        "faults": [
+            f"{sample.image_id}: the size cannot be read ({decode(sample.source).detail})"
+            for sample, (_, size) in zip(dataset.samples, measured, strict=True)
+            if size is None
+        ],
     }
 
 

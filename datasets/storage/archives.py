@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from ...errors import DataError
 from ..base import Source
+from .names import is_hidden
 from .remote import open_place
 
 MOST_BYTES = 1 << 28
@@ -49,8 +50,18 @@ class ArchivedFile:
         """Return how a message names it."""
         return f"{self.archive}:{self.member}"
 
-    def read(self) -> bytes:
-        """Return the bytes of the file; see `base.StoredImage`."""
+    def begin(self, size: int) -> bytes:
+        """Return the first bytes of the file, unchecked; OSError where they cannot be read."""
+        if not self.deflated:
+            return self._stored(min(size, self.stored))
+        try:
+            # at its worst, deflate needs some bytes more than it holds
+            return zlib.decompressobj(-zlib.MAX_WBITS).decompress(self._stored(min(size + 1024, self.stored)), size)
+        except zlib.error as error:
+            raise OSError(f"damaged in the archive: {error}") from error
+
+    def _stored(self, size: int) -> bytes:
+        """The first bytes as they lie in the archive."""
         with open_place(self.archive) as stream:
             stream.seek(self.start)
             if self.crc is not None:
@@ -59,7 +70,11 @@ class ArchivedFile:
                     raise OSError(f"the archive changed since it was listed: {self}")
                 *_, name, extra = _LOCAL_HEADER.unpack(header)
                 stream.seek(name + extra, 1)
-            data = stream.read(self.stored)
+            return stream.read(size)
+
+    def read(self) -> bytes:
+        """Return the bytes of the file; see `base.StoredImage`."""
+        data = self._stored(self.stored)
         if self.deflated:
             try:
                 data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, self.size + 1)
@@ -98,7 +113,7 @@ def list_archive(place: str) -> Mapping[str, Source]:
     files: dict[str, Source] = {}
     for member in sorted(members, key=lambda one: one.member):
         name = member.member.replace("\\", "/").removeprefix("./")
-        if any(part.startswith(".") or part == "__MACOSX" for part in name.split("/")):
+        if any(map(is_hidden, name.split("/"))):
             continue
         if name in files:
             raise DataError(f"Got {name} twice in {place}, expected each file once; pack it again.")

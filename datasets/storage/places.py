@@ -11,10 +11,11 @@ from pathlib import Path
 
 from ...errors import DataError, MissingDataError, UsageError
 from ..base import Source, read_source
-from .archives import list_archive
+from ..images import HEAD_BYTES, format_of
+from .archives import ArchivedFile, list_archive
+from .names import COPY_MARK, COPY_SUFFIX, OTHER_SUFFIXES, is_hidden, is_image
 from .remote import Address, filesystem_of, is_address, is_http, without_file_scheme
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
 ARCHIVE_SUFFIXES = frozenset({".zip", ".tar"})
 
 
@@ -74,13 +75,55 @@ class Tree:
         return f"{self.root.rstrip('/')}/{path}" if path else self.root
 
     def images(self) -> list[str]:
-        """Return the paths of files that are images by their name."""
-        return [path for path in self.files if is_image(path)]
+        """Return the paths of files that are images, see `image_paths`."""
+        return image_paths(self.files)
 
 
-def is_image(path: str) -> bool:
-    """Tell whether a file is an image, by its name."""
-    return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122  called for every file, and often
+def image_paths(files: Mapping[str, Source]) -> list[str]:
+    """Return the paths that are images, in their order, without the copies that `facebench detect` wrote.
+
+    A suffix of images, or of something else that is well known, is trusted. Of other files the first bytes are read,
+    unless they lie behind an address, where each would be a request.
+    """
+    return [path for path, source in files.items() if _is_image_file(path, source) and not is_copy(path, source)]
+
+
+def _is_image_file(path: str, source: Source) -> bool:
+    return is_image(path) or (_suffix(path) not in OTHER_SUFFIXES and begins_as(source) is not None)
+
+
+def is_copy(path: str, source: Source) -> bool:
+    """Tell whether a file is a copy that `facebench detect` wrote, by its name and its first bytes."""
+    return path.endswith(COPY_SUFFIX) and COPY_MARK in _begin(source)
+
+
+def begins_as(source: Source) -> str | None:
+    """Return the format that the first bytes of a file say, see `images.FORMATS`; None for what cannot be read."""
+    return format_of(_begin(source))
+
+
+def _begin(source: Source) -> bytes:
+    try:
+        if isinstance(source, bytes):
+            return source[:HEAD_BYTES]
+        if isinstance(source, Path):
+            with source.open("rb") as file:
+                return file.read(HEAD_BYTES)
+        if isinstance(source, ArchivedFile) and not is_address(source.archive):
+            return source.begin(HEAD_BYTES)
+    except OSError:
+        pass
+    return b""
+
+
+def images_below(folder: Path) -> tuple[list[Path], int]:
+    """Return the images in a folder and those below it, sorted by path, and how many copies are left out.
+
+    See `image_paths`.
+    """
+    files = dict(_walk(folder))
+    copies = sum(is_copy(name, path) for name, path in files.items())
+    return sorted(files[name] for name in image_paths(files)), copies
 
 
 def open_tree(place: str | Path) -> tuple[Tree, str]:
@@ -130,13 +173,9 @@ def _walk(root: Path) -> Iterator[tuple[str, Path]]:
             folders.clear()
             continue
         seen.add(real)
-        folders[:] = sorted(name for name in folders if not _is_hidden(name))
-        for path in (Path(folder, name) for name in sorted(names) if not _is_hidden(name)):
+        folders[:] = sorted(name for name in folders if not is_hidden(name))
+        for path in (Path(folder, name) for name in sorted(names) if not is_hidden(name)):
             yield path.relative_to(root).as_posix(), path
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
 
 
 def _open_fsspec(place: str) -> tuple[Tree, str]:
@@ -158,6 +197,6 @@ def _open_fsspec(place: str) -> tuple[Tree, str]:
     files: dict[str, Source] = {}
     for full in found:
         path = full.removeprefix(root).lstrip("/")
-        if not any(map(_is_hidden, path.split("/"))):
+        if not any(map(is_hidden, path.split("/"))):
             files[path] = Address(f"{scheme}://{full.lstrip('/')}")
     return Tree(place[: -len(name) - 1] if name else place, files), name

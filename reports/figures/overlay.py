@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ...benchmarks.measure.previews import encode_jpeg
 from ...benchmarks.store.run_folder import write_atomically
+from ...datasets.storage.names import COPY_MARK
 from ...detectors import RGBImage
 from ...errors import ResultsError
 
@@ -40,7 +41,7 @@ def write_overlay(image: RGBImage, boxes: NDArray[np.float32], path: Path) -> Pa
 
 
 def write_jpeg(image: RGBImage, path: Path) -> Path:
-    """Write an image as JPEG.
+    """Write an image as JPEG, marked as a copy that `facebench detect` wrote.
 
     Args:
         image: RGB uint8 (h, w, 3).
@@ -51,7 +52,7 @@ def write_jpeg(image: RGBImage, path: Path) -> Path:
     """
     height, width = image.shape[:2]
     try:
-        data = encode_jpeg(image, (width, height), _OVERLAY_QUALITY)
+        data = encode_jpeg(image, (width, height), _OVERLAY_QUALITY, COPY_MARK)
     except (OSError, ValueError) as error:
         raise ResultsError(f"cannot write {path}: {width}×{height} pixels are too many for JPEG ({error})") from error
     write_atomically(path, data)

@@ -147,7 +147,10 @@ def test_images_that_cannot_be_decoded_are_named(made):
         ("c.png", "not an image"),
     ]
     assert done == [1, 2, 3]
-    assert statistics(load(f"folder:{made}"))["faults"] == ["c.png: the size cannot be read"]
+    assert statistics(load(f"folder:{made}"))["faults"] == [
+        "c.png: the size cannot be read (got 6 bytes that begin with b'<html>'; expected JPEG, PNG, WebP, GIF, BMP, "
+        "TIFF, AVIF, HEIC, JPEG 2000 or PNM)"
+    ]
 
 
 def test_the_real_set_of_news_photographs(shared):
