@@ -13,7 +13,7 @@ import typer
 
 from ..errors import DataError, FacebenchError, UsageError
 from .app import App
-from .console import Data, Json, stderr, stdout
+from .console import Data, Json, MaxMegapixels, stderr, stdout
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -101,7 +101,7 @@ def data_fetch(
 
 
 @data_app.command("verify")
-def data_verify(name: Source, data: Data = None, as_json: Json = False) -> None:
+def data_verify(name: Source, data: Data = None, max_megapixels: MaxMegapixels = 100, as_json: Json = False) -> None:
     """Check every file of a data set: recorded checksums, whether images can be decoded, the annotation.
 
     The exit code is 1 where something is broken, or an annotated image has no file.
@@ -130,7 +130,7 @@ def data_verify(name: Source, data: Data = None, as_json: Json = False) -> None:
         images = len(dataset)
         remarks += dataset.notes
         faults += [BadFile(image_id, what) for image_id, what in dataset.missing.items()]
-        faults += undecodable(dataset)
+        faults += undecodable(dataset, max_pixels=round(max_megapixels * 1e6))
     if as_json:
         broken = [{"file": fault.file, "what": fault.what} for fault in faults]
         typer.echo(json.dumps({"dataset": name, "pictures": images, "faults": broken, "notes": remarks}, indent=2))

@@ -12,6 +12,7 @@ from .console import (
     Data,
     Device,
     Json,
+    MaxMegapixels,
     PredictionsFormat,
     RunPath,
     any_failed,
@@ -72,6 +73,7 @@ def run_command(
         float, typer.Option("--image-timeout", "--picture-timeout", help="Seconds a detector may take for an image.")
     ] = 120.0,
     memory_limit: Annotated[float, typer.Option(help="Resident memory a detector may hold, MB.")] = 6144.0,
+    max_megapixels: MaxMegapixels = 100,
     as_json: Json = False,
 ) -> None:
     """Measure detectors on a data set, print the table; resume what is there."""
@@ -100,7 +102,18 @@ def run_command(
     for setting in settings:
         fetch_models([setting.resolve()], console, device=setting.device)
     timed = rounds if rounds is not None else int(workers is None)
-    plan = Plan(images, specs, protocols, device or "cpu", counts or [1], limits, timed, workers, settings)
+    plan = Plan(
+        images,
+        specs,
+        protocols,
+        device or "cpu",
+        counts or [1],
+        limits,
+        timed,
+        workers,
+        settings,
+        round(max_megapixels * 1e6),
+    )
     passes = int(timed > 0) + int(workers is not None)
     try:
         with RichObserver(console, passes * len(plan.cells())) as observer:

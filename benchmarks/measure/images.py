@@ -6,12 +6,14 @@ import datetime
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from ...datasets import Dataset, Sample, decode
 from ...datasets.base import crowd_regions
+from ...datasets.images import DEFAULT_MAX_PIXELS, upright_size
 from ...detectors import RGBImage
 from ...errors import ResultsError, UsageError
 from ..store.run_document import DatasetInfo, RunDocument
@@ -27,9 +29,10 @@ _CHUNK = 64
 
 
 class Images:
-    """Decoded images, kept while they fit into half a gigabyte."""
+    """Decoded images, kept while they fit into half a gigabyte; `max_pixels` is that of `datasets.decode`."""
 
-    def __init__(self, samples: Sequence[Sample]) -> None:
+    def __init__(self, samples: Sequence[Sample], max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
+        self.max_pixels = max_pixels
         self._samples = {sample.image_id: sample for sample in samples}
         self._kept: dict[str, RGBImage] = {}
         self._bytes = 0
@@ -38,7 +41,7 @@ class Images:
         """Return one image, decoded."""
         if image_id in self._kept:
             return self._kept[image_id]
-        decoded = decode(self._samples[image_id].source)
+        decoded = decode(self._samples[image_id].source, max_pixels=self.max_pixels)
         if decoded.image is None:
             raise ResultsError(
                 f"{image_id} could be read when the run began and now it is {decoded.verdict}: {decoded.detail}. "
@@ -62,16 +65,31 @@ def look_at_images(
     What cannot be decoded is left out for every detector, and stored with its verdict.
 
     Raises:
-        UsageError: no image can be decoded.
+        UsageError: no image can be decoded, or the folder was begun with a lower limit of their size.
     """
     if (folder.path / "pictures.parquet").exists():
         table = folder.images()
+        _check_limit(dataset, folder, table, images.max_pixels)
     else:
-        table = decode_all(dataset, images, observer) if executor is None else _decode_by(executor, dataset, observer)
+        if executor is None:
+            table = decode_all(dataset, images, observer)
+        else:
+            table = _decode_by(executor, dataset, images.max_pixels, observer)
         folder.write_images(table, faces_table(dataset.samples))
     if folder.document.excluded is None:  # a run killed between the two files goes on here
         _note_what_is_odd(dataset, folder, table)
     return usable_ids(table, dataset.name)
+
+
+def _check_limit(dataset: Dataset, folder: RunFolder, table: pd.DataFrame, max_pixels: int) -> None:
+    sources = {sample.image_id: sample.source for sample in dataset.samples}
+    for image_id in table.loc[table["verdict"] == "too large", "image_id"]:
+        size = upright_size(sources[image_id])
+        if size is not None and size[0] * size[1] <= max_pixels:
+            raise UsageError(
+                f"{folder.path} was begun with a lower --max-megapixels, which left out {image_id}; "
+                "choose another --out"
+            )
 
 
 def _note_what_is_odd(dataset: Dataset, folder: RunFolder, table: pd.DataFrame) -> None:
@@ -89,7 +107,7 @@ def decode_all(dataset: Dataset, images: Images, observer: Observer) -> pd.DataF
     """Decode every image once and keep those that fit; return all of them as pictures.parquet has them."""
     rows = []
     for index, sample in enumerate(dataset.samples):
-        seen, found = look(sample.image_id, sample.source)
+        seen, found = look(sample.image_id, sample.source, images.max_pixels)
         rows.append(seen)
         if found.image is not None:
             images.keep(sample.image_id, found.image)
@@ -97,12 +115,12 @@ def decode_all(dataset: Dataset, images: Images, observer: Observer) -> pd.DataF
     return pd.DataFrame(rows)
 
 
-def _decode_by(executor: Executor, dataset: Dataset, observer: Observer) -> pd.DataFrame:
+def _decode_by(executor: Executor, dataset: Dataset, max_pixels: int, observer: Observer) -> pd.DataFrame:
     """Do what `decode_all` does by several workers, keep no image and no time."""
     items = [Item(sample.image_id, sample.source) for sample in dataset.samples]
     chunks = (items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK))
     seen: dict[str, Look] = {}
-    with closing(executor.map(ImageReader, chunks)) as answers:
+    with closing(executor.map(partial(ImageReader, max_pixels), chunks)) as answers:
         for looks in answers:
             seen |= {one.image_id: one for one in looks}
             observer.decoding(len(seen), len(items))

@@ -9,6 +9,7 @@ from itertools import product
 from typing import Protocol
 
 from ...datasets import Dataset
+from ...datasets.images import DEFAULT_MAX_PIXELS
 from ...detectors import DetectorSpec, Device, Setting
 from ..store.records import Protocol as CellProtocol
 from ..store.records import StoredCell
@@ -67,6 +68,7 @@ class Plan:
             that is timed. None: a pass of one child at the score floor finds them, before the timed rounds.
         settings: further rows, each exactly as it stands, such as the picked default; protocols, device and threads
             are not for them, but the score floor of the first protocol is.
+        max_pixels: the largest width x height of an image that is decoded; larger ones are left out.
     """
 
     dataset: Dataset
@@ -78,6 +80,7 @@ class Plan:
     rounds: int = 1
     executor: Executor | None = None
     settings: Sequence[Setting] = ()
+    max_pixels: int = DEFAULT_MAX_PIXELS
 
     def cells(self) -> list[tuple[DetectorSpec, Cell]]:
         """Return what is to be measured, a row each: the settings first; of equal ones the first alone.

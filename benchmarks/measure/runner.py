@@ -41,7 +41,7 @@ def run(plan: Plan, out: Path, observer: Observer | None = None) -> RunFolder:
     observer = observer or NullObserver()
     with lock(out), closing(plan.executor) if plan.executor else nullcontext():
         folder = _open_or_create(plan, out)
-        images = Images(plan.dataset.samples)
+        images = Images(plan.dataset.samples, plan.max_pixels)
         usable = look_at_images(plan.dataset, folder, images, observer, plan.executor)
         cells = plan.cells()
         if plan.executor is not None:

@@ -69,7 +69,7 @@ def run_accuracy_pass(
     observer.cell_begins(stored, len(places) + len(content.skipped), len(usable))
     try:
         work = _Pass(journal, content, places, usable, observer)
-        task = DetectorTask.of(stored, plan.limits)
+        task = DetectorTask.of(stored, plan.limits, plan.max_pixels)
         reason = work.run(plan.executor, task, sources)
         if not reason:
             names = [name for name in usable if name in places]

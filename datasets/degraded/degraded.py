@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from ...errors import UsageError
 from ..base import Dataset, Faces, Sample, Source, read_source
-from ..images import decode, upright_size
+from ..images import DEFAULT_MAX_PIXELS, decode, upright_size
 from ..query import whole_number
 from .degradations import GEOMETRIC, VERSION, Degradation, degrade_faces, degrade_image, encode
 
@@ -45,7 +45,10 @@ class DegradedImage:
         import cv2
 
         data = read_source(self.source)
-        image = decode(data).image
+        decoded = decode(data)
+        image = decoded.image
+        if decoded.verdict == "too large":  # a higher limit of the caller's must not let it through as it is
+            raise OSError(f"too large to be degraded, which is done to at most {DEFAULT_MAX_PIXELS:,} pixels")
         if image is None:
             return data
         try:

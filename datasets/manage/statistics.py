@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base import Dataset
-from ..images import decode, upright_size
+from ..images import DEFAULT_MAX_PIXELS, decode, upright_size
 
 HEIGHTS_PX = MappingProxyType(
     {
@@ -114,16 +114,22 @@ def shares(boxes: NDArray[np.floating], sides: NDArray[np.float64]) -> NDArray[n
     return found
 
 
-def undecodable(dataset: Dataset, progress: Callable[[int], None] = lambda done: None) -> list[BadFile]:
+def undecodable(
+    dataset: Dataset,
+    progress: Callable[[int], None] = lambda done: None,
+    *,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+) -> list[BadFile]:
     """Decode every image and return those that cannot be used, with the decoder's verdict.
 
     Args:
         dataset: the images.
         progress: called with the number of images done.
+        max_pixels: see `decode`.
     """
     faults = []
     for done, sample in enumerate(dataset.samples, start=1):
-        decoded = decode(sample.source)
+        decoded = decode(sample.source, max_pixels=max_pixels)
         if decoded.image is None:
             name = str(sample.source) if isinstance(sample.source, Path) else sample.image_id
             faults.append(BadFile(name, f"{decoded.verdict}: {decoded.detail}"))

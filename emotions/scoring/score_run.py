@@ -279,7 +279,8 @@ def _lay_out(run: RunFolder, dataset: Dataset) -> _Material:
             f"{run.path} holds a run on {expected.name} (fingerprint {expected.fingerprint}), got {dataset.name} "
             f"({dataset.fingerprint}). Load the data set under the name of the run"
         )
-    usable = decoded_ids(run.images())
+    seen = run.images()
+    usable = decoded_ids(seen)
     faces_of = {sample.image_id: sample.faces for sample in dataset.samples}
     faces = [faces_of[name] for name in usable]
     emotions = [one.emotions for one in faces if one.emotions is not None]
@@ -292,7 +293,7 @@ def _lay_out(run: RunFolder, dataset: Dataset) -> _Material:
     counted = (labels >= 0) & ~np.concatenate([np.zeros(0, np.bool_), *(one.ignore for one in faces)])
     if not counted.any():
         raise DataError(f"no face of {dataset.name} has one of the emotions {', '.join(EMOTIONS)}; nothing to score")
-    images = Images(dataset.samples)
+    images = Images(dataset.samples, int((seen["width"].astype(np.int64) * seen["height"]).max()))
     heights = boxes.boxes[:, 3] - boxes.boxes[:, 1]
     known = LabelledFaces(labels[counted], boxes.image[counted], heights[counted], len(usable))
     return _Material(run, lambda number: images.get(usable[number]), usable, boxes, counted, known)

@@ -10,7 +10,9 @@ import pytest
 from facebench.datasets.fetch import catalog as downloads
 from facebench.datasets.fetch.catalog import DataFile, DataSetEntry
 from facebench.tests.support.annotation_files import write
+from facebench.tests.support.image_kinds import encoded
 from facebench.tests.support.packed import zipped
+from PIL import Image
 
 CSV = "image,x1,y1,x2,y2\na.png,1,2,31,42\nb.png,,,,\n"
 
@@ -102,6 +104,25 @@ def test_verify_says_which_images_are_missing_by_its_exit_code(facebench, made):
     assert code == 1 and "FAIL  a.png: got no file of this name, is it images/a_.png?" in out
     code, out, _ = facebench("data", "verify", f"{made}?sample=1", "--json")
     assert code == 1 and [fault["file"] for fault in json.loads(out)["faults"]] == ["a.png"]
+
+
+def test_verify_refuses_large_images_unless_told_otherwise(facebench, made):
+    Image.new("L", (1_500, 1_000)).save(made / "images" / "b.png")
+    code, out, _ = facebench("data", "verify", made, "--max-megapixels", "1")
+    assert code == 1 and "expected at most 1,000,000 pixels (--max-megapixels 2 of detect, run and data verify" in out
+    assert facebench("data", "verify", made, "--max-megapixels", "2")[0] == 0
+
+
+def test_verify_and_convert_say_what_to_install(facebench, made, monkeypatch):
+    (made / "images" / "b.png").write_bytes(encoded("HEIF"))
+    assert facebench("data", "verify", made)[0] == 0
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    code, out, _ = facebench("data", "verify", made)
+    assert code == 1 and "b.png: no decoder: got HEIC" in out and "pip install 'facebench[heif]'" in out
+    code, out, _ = facebench("data", "stats", made)
+    assert code == 0 and "b.png: the size cannot be read (got HEIC" in out and "pip install 'facebench[heif]'" in out
+    code, _, err = facebench("data", "convert", made, "-o", made / "out", "--format", "coco")
+    assert code == 2 and "Got no size of b.png" in err and "pip install 'facebench[heif]'" in err
 
 
 def test_verify_holds_files_against_their_record(facebench, one, tmp_path):

@@ -11,10 +11,12 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 from ....datasets import Decoded, Source, decode
+from ....datasets.images import DEFAULT_MAX_PIXELS
 from ....detectors import Device, resolve_all
 from ....errors import DetectorRaisedError, FacebenchError, WorkerError
 from ...store.journal import ImageRecord
@@ -95,21 +97,22 @@ class ChunkAnswer:
 class ImageReader:
     """Decodes images and says what they are."""
 
-    def __init__(self, slot: WorkerSlot) -> None:
+    def __init__(self, max_pixels: int, slot: WorkerSlot) -> None:
         """Need nothing of the slot."""
+        self._max_pixels = max_pixels
 
     def __call__(self, chunk: Sequence[Item]) -> list[Look]:
         """Return what each image of the chunk is."""
-        return [look(item.image_id, item.source)[0] for item in chunk]
+        return [look(item.image_id, item.source, self._max_pixels)[0] for item in chunk]
 
     def close(self) -> None:
         """Hold nothing."""
 
 
-def look(image_id: str, source: Source) -> tuple[Look, Decoded]:
+def look(image_id: str, source: Source, max_pixels: int) -> tuple[Look, Decoded]:
     """Decode one image and say what it is."""
     began = time.perf_counter()
-    decoded = decode(source)
+    decoded = decode(source, max_pixels=max_pixels)
     decode_ms = (time.perf_counter() - began) * 1000
     height, width = decoded.image.shape[:2] if decoded.image is not None else (0, 0)
     return Look(image_id, decoded.verdict, decoded.detail, width, height, decode_ms), decoded
@@ -128,6 +131,7 @@ class DetectorTask:
         threshold: score from which a detection is a face; None for the detector's own.
         limits: time and memory of the child.
         expected: what must be the same in the worker as here: the code, the models and the packages of the cell.
+        max_pixels: of the images, see `datasets.decode`.
     """
 
     spec: str
@@ -138,9 +142,10 @@ class DetectorTask:
     threshold: float | None
     limits: Limits
     expected: Mapping[str, Any]
+    max_pixels: int = DEFAULT_MAX_PIXELS
 
     @classmethod
-    def of(cls, stored: StoredCell, limits: Limits) -> DetectorTask:
+    def of(cls, stored: StoredCell, limits: Limits, max_pixels: int = DEFAULT_MAX_PIXELS) -> DetectorTask:
         """Return the task of a stored cell."""
         return cls(
             stored.spec,
@@ -151,6 +156,7 @@ class DetectorTask:
             stored.threshold,
             limits,
             {name: getattr(stored, name) for name in _SAME_EVERYWHERE},
+            max_pixels,
         )
 
     def __call__(self, slot: WorkerSlot) -> DetectorWorker:
@@ -167,6 +173,7 @@ class DetectorWorker:
     def __init__(self, task: DetectorTask, slot: WorkerSlot) -> None:
         self._task = task
         self._other = _difference(task)
+        self._decode = partial(decode, max_pixels=task.max_pixels)
         self._ahead = ThreadPoolExecutor(1) if task.device != "cpu" else None
         self._log, path = _nameless_file()
         self._child = DetectorProcess(
@@ -186,7 +193,7 @@ class DetectorWorker:
         """Detect on each image of the chunk; whatever the detector does is in the answer."""
         began = time.perf_counter()
         chunk_run = _Chunk(self._child, self._other)
-        decoded = (decode(item.source) for item in chunk) if self._ahead is None else self._decode_ahead(chunk)
+        decoded = (self._decode(item.source) for item in chunk) if self._ahead is None else self._decode_ahead(chunk)
         for item, image in zip(chunk, decoded, strict=True):
             if chunk_run.fatal or chunk_run.changed:
                 break
@@ -195,7 +202,7 @@ class DetectorWorker:
 
     def _decode_ahead(self, chunk: Sequence[Item]) -> Any:
         assert self._ahead is not None
-        return self._ahead.map(decode, [item.source for item in chunk])
+        return self._ahead.map(self._decode, [item.source for item in chunk])
 
     def close(self) -> None:
         """End the child."""

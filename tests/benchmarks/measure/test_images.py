@@ -7,12 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from facebench.benchmarks.measure.executors import LocalExecutor
 from facebench.benchmarks.measure.images import Images, look_at_images, new_document
 from facebench.benchmarks.measure.plan import NullObserver
+from facebench.benchmarks.measure.runner import run
 from facebench.benchmarks.store.run_folder import RunFolder
 from facebench.datasets import Dataset
 from facebench.errors import UsageError
-from facebench.tests.support.small_dataset import make_dataset
+from facebench.tests.support.small_dataset import make_dataset, png
+from facebench.tests.support.watched_runs import plan
 
 
 class Counts(NullObserver):
@@ -73,3 +76,22 @@ def test_where_nothing_can_be_decoded_each_call_says_so(tmp_path):
     for _ in range(2):
         with pytest.raises(UsageError, match="none of the 2 images of small can be decoded: "):
             look(dataset, tmp_path / "run")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.usefixtures("hostile")
+def test_the_largest_image_that_is_read_is_said_by_the_plan(tmp_path, workers):
+    dataset = make_dataset(3, sources={1: png(200, 150)})
+    whole = plan(dataset, "Good")
+    small = replace(whole, max_pixels=29_999)
+    if workers:
+        small = replace(small, executor=LocalExecutor(workers), rounds=0)
+    folder = run(small, tmp_path / "run")
+    assert [row[:2] for row in folder.document.excluded] == [("picture-1.png", "too large")]
+    assert "200 x 150 pixels; expected at most 29,999 pixels (--max-megapixels 1" in folder.document.excluded[0][2]
+    with pytest.raises(UsageError, match=r"lower --max-megapixels, which left out picture-1\.png; choose another"):
+        run(whole, tmp_path / "run")
+    if workers:
+        whole = replace(whole, executor=LocalExecutor(workers), rounds=0, max_pixels=30_000)
+    folder = run(whole, tmp_path / "other")
+    assert folder.document.excluded == () and len(folder.detections(folder.cells[0])) == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 
 import numpy as np
@@ -12,6 +13,7 @@ from facebench.datasets.degraded.degraded import DegradedImage, degrade
 from facebench.datasets.scenes.layers import encode_png
 from facebench.errors import UsageError
 from facebench.tests.support.some_faces import faces_at
+from PIL import Image
 
 FACES = faces_at((10, 10, 30, 40), (40, 12, 52, 30), ignore=(1,))
 
@@ -124,3 +126,11 @@ def test_a_image_too_large_to_turn_is_unreadable_and_says_why():
     found = decode(done.source)
     assert found.verdict == "unreadable" and "rotation:1 of 40000×2 pixels is not possible" in found.detail
     assert decode(degrade(dataset(source), Degradation("scale", 1)).samples[0].source).verdict == "ok"
+
+
+def test_an_image_above_the_limit_is_not_let_through_as_it_is():
+    stream = io.BytesIO()
+    Image.new("1", (10_001, 10_000)).save(stream, "PNG")
+    done = degrade(dataset(stream.getvalue()), Degradation("blur", 1)).samples[0]
+    found = decode(done.source, max_pixels=200_000_000)
+    assert found.verdict == "unreadable" and "done to at most 100,000,000 pixels" in found.detail
