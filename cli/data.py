@@ -167,6 +167,8 @@ def data_stats(name: Source, data: Data = None, as_json: Json = False) -> None:
         ("ignored", "of them ignored"),
     ):
         table.add_row(title, f"{found[key]:,}")
+    if found["crowd_regions"]:
+        table.add_row("crowd regions", f"{found['crowd_regions']:,}")
     for key, what in (("faces_by_height_px", "{} px high"), ("faces_by_share", "that fill {} of their image")):
         for kind, count in found[key].items():
             if count:

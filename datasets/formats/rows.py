@@ -4,10 +4,11 @@ The header says what the numbers are. The image is one of `image`, `file_name`, 
 `iname`. The box is `x1, y1, x2, y2` (also `xmin, ymin, xmax, ymax`, `left, top, right, bottom`) or
 `x, y, width, height` (also `x, y, w, h`), in pixels, continuous, origin top-left; or, in JSON, a `bbox` of x, y,
 width, height. A row whose box is empty says that the image has no face; images that no row names are not annotated.
-`ignore` 1 means: neither to be found nor background. `label`, `class` or `category` names the category. Other columns
-of whole numbers from -128 to 127 are attributes. Beside corners, `width` and `height` are the image's. Tables that
-pandas wrote are read: a column without a name is an index, `1.0` and `True` are 1, `NaN` is empty. CSV that is not
-UTF-8 is read as Windows-1252, which is noted. Written numbers come back as they were.
+`ignore` 1 means: neither to be found nor background; `iscrowd` 1: a region of many faces, see `Faces`. `label`,
+`class` or `category` names the category. Other columns of whole numbers from -128 to 127 are attributes. Beside
+corners, `width` and `height` are the image's. Tables that pandas wrote are read: a column without a name is an index,
+`1.0` and `True` are 1, `NaN` is empty. CSV that is not UTF-8 is read as Windows-1252, which is noted. Written numbers
+come back as they were.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ _IMAGE = ("image", "picture", "file_name", "filename", "path", "image_id", "inam
 _CORNERS = (("x1", "y1", "x2", "y2"), ("xmin", "ymin", "xmax", "ymax"), ("left", "top", "right", "bottom"))
 _SIDES = (("x", "y", "width", "height"), ("x", "y", "w", "h"))
 _CATEGORY = ("label", "class", "category", "class_name")
+_REGION = "iscrowd"
 _DELIMITERS = ",;\t"
 _INDEX = re.compile(r"(unnamed: \d+)?")
 """The name of a column in which pandas keeps the numbers of rows."""
@@ -151,16 +153,18 @@ def read_json(tree: Tree, path: str, category: str | None = None) -> Annotation:
 def write(images: Sequence[AnnotatedImage]) -> str:
     """Write the text of a CSV file; an image without faces is a row with empty cells."""
     labels = list(dict.fromkeys(label for image in images for label in image.attributes))
+    marks = ["ignore", _REGION] if any(image.crowd is not None for image in images) else ["ignore"]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["image", "x1", "y1", "x2", "y2", "ignore", *labels])
+    writer.writerow(["image", "x1", "y1", "x2", "y2", *marks, *labels])
     for image in images:
         for row, corners in enumerate(image.boxes.tolist()):
             values = [int(image.attributes[label][row]) for label in labels]
             cells = ["" if value == NOT_LABELLED else value for value in values]
-            writer.writerow([image.name, *map(repr, corners), int(image.ignore[row]), *cells])
+            flags = [int(image.ignore[row]), int(image.crowd is not None and image.crowd[row])]
+            writer.writerow([image.name, *map(repr, corners), *flags[: len(marks)], *cells])
         if not len(image.boxes):
-            writer.writerow([image.name, *[""] * (5 + len(labels))])
+            writer.writerow([image.name, *[""] * (4 + len(marks) + len(labels))])
     return out.getvalue()
 
 
@@ -172,7 +176,8 @@ def write_json(images: Sequence[AnnotatedImage]) -> str:
             labels = {name: int(values[row]) for name, values in image.attributes.items()}
             kept = {name: value for name, value in labels.items() if value != NOT_LABELLED}
             bbox = [x1, y1, x2 - x1, y2 - y1]
-            rows.append({"image": image.name, "bbox": bbox, "ignore": int(image.ignore[row]), **kept})
+            region = {_REGION: 1} if image.crowd is not None and image.crowd[row] else {}
+            rows.append({"image": image.name, "bbox": bbox, "ignore": int(image.ignore[row]), **region, **kept})
         if not len(image.boxes):
             rows.append({"image": image.name, "bbox": None})
     return json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
@@ -201,7 +206,7 @@ def _read(rows: Iterator[_Row], columns: Sequence[str], folder: str, where: str,
     if named is None or not (box or "bbox" in columns):
         raise AnnotationError(f"{where}:1: got the columns {', '.join(columns)}; expected an image and a box.")
     sized = box in _CORNERS and {"width", "height"} <= set(columns)
-    used = {named, labelled, "bbox", "ignore", *box, *(("width", "height") if sized else ())}
+    used = {named, labelled, "bbox", "ignore", _REGION, *box, *(("width", "height") if sized else ())}
     others = [name for name in columns if name not in used and not _INDEX.fullmatch(name)]
     unusable: set[str] = set()
     faults = Faults()
@@ -218,9 +223,10 @@ def _read(rows: Iterator[_Row], columns: Sequence[str], folder: str, where: str,
         corners = _corners(row, box)
         if corners is None:
             continue
-        ignore = flag_of(row.get("ignore"))
-        if ignore is None:
-            corners = f"got ignore {row['ignore']!r}, expected 0 or 1"
+        ignore, region = flag_of(row.get("ignore")), flag_of(row.get(_REGION))
+        if ignore is None or region is None:
+            flag = "ignore" if ignore is None else _REGION
+            corners = f"got {flag} {row[flag]!r}, expected 0 or 1"
         if isinstance(corners, str):
             faults.add(place, corners)
             continue
@@ -228,7 +234,9 @@ def _read(rows: Iterator[_Row], columns: Sequence[str], folder: str, where: str,
         unusable |= {other for other, value in labels.items() if value is None}
         kept = {other: NOT_LABELLED if value is None else value for other, value in labels.items()}
         of = row.get(labelled) if labelled else None
-        faces.append((name, "" if is_empty(of) else str(of).strip(), Box(corners, bool(ignore), kept)))
+        faces.append(
+            (name, "" if is_empty(of) else str(of).strip(), Box(corners, bool(ignore or region), kept, bool(region)))
+        )
     faults.raise_any()
     chosen = choose_category(category, sorted({text for _, text, _ in faces if text}), where)
     boxes: dict[str, list[Box]] = {name: [] for name in sizes}

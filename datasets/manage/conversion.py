@@ -172,7 +172,7 @@ def _lost(folder: AnnotatedFolder, there: Sequence[AnnotatedImage], name: str) -
     if ignored and name == "yolo":
         lost.append(f"{ignored:,} faces to be ignored are written like any other: the format has no mark for them.")
     regions = sum(int(one.crowd.sum()) for one in there if one.crowd is not None)
-    if regions and name not in ("coco", "yolo"):
+    if regions and name in ("voc", "wider"):
         lost.append(f"{regions:,} crowd regions are written as faces to be ignored: the format has no mark for them.")
     held = {"wider": set(LABELS), "voc": set(), "yolo": set()}.get(name)
     attributes = [label for label in (there[0].attributes if there else ()) if held is not None and label not in held]

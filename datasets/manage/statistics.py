@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..base import Dataset
+from ..base import Dataset, Faces
 from ..images import DEFAULT_MAX_PIXELS, decode, upright_size
 
 HEIGHTS_PX = MappingProxyType(
@@ -57,12 +57,13 @@ def statistics(dataset: Dataset) -> Mapping[str, Any]:
     """Count what a data set holds; of images, only headers are read.
 
     Returns:
-        As JSON holds it: `pictures`, `without_faces`, `faces`, `ignored`, `faces_by_height_px`,
+        As JSON holds it: `pictures`, `without_faces`, `faces`, `ignored`, `crowd_regions`, which are no faces and are
+        in no other number, `faces_by_height_px`,
         `faces_by_share` of the image's area (without faces of images whose size cannot be read); percentiles 0 (the
         smallest), 10, 50, 90, 100 of `face_height_px`, `picture_width_px` and `picture_height_px` (None where there is
         nothing); `attributes` (name -> value -> faces), `notes`, `faults` (images whose header cannot be read).
     """
-    faces = [sample.faces for sample in dataset.samples]
+    faces = [_without_regions(sample.faces) for sample in dataset.samples]
     boxes = np.concatenate([some.boxes for some in faces]) if faces else np.zeros((0, 4), np.float32)
     heights = (boxes[:, 3] - boxes[:, 1]).astype(np.float64)
     measured = [(sample.image_id, upright_size(sample.source)) for sample in dataset.samples]
@@ -85,6 +86,7 @@ def statistics(dataset: Dataset) -> Mapping[str, Any]:
         "without_faces": sum(not len(some) for some in faces),
         "faces": len(boxes),
         "ignored": sum(int(some.ignore.sum()) for some in faces),
+        "crowd_regions": sum(len(sample.faces) for sample in dataset.samples) - len(boxes),
         "faces_by_height_px": _by_bin(heights, HEIGHTS_PX),
         "faces_by_share": _by_bin(share, SHARES),
         "face_height_px": _percentiles(heights),
@@ -98,6 +100,14 @@ def statistics(dataset: Dataset) -> Mapping[str, Any]:
             if size is None
         ],
     }
+
+
+def _without_regions(faces: Faces) -> Faces:
+    if faces.crowd is None:
+        return faces
+    single = ~faces.crowd
+    attributes = {name: values[single] for name, values in faces.attributes.items()}
+    return Faces(faces.boxes[single], faces.ignore[single], attributes)
 
 
 def shares(boxes: NDArray[np.floating], sides: NDArray[np.float64]) -> NDArray[np.float64]:

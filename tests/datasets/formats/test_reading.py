@@ -116,7 +116,24 @@ def test_faces_that_are_neither_to_be_found_nor_background(tmp_path, files, igno
     assert read_folder(write(tmp_path, files, IMAGES)).images[0].ignore.tolist() == ignored
 
 
+CSV_REGIONS = "image,x1,y1,x2,y2,iscrowd,ignore\na.png,1,1,9,9,1.0,0\na.png,2,2,5,5,,\na.png,3,3,5,5,False,True\n"
+JSON_REGIONS = """[{"image": "a.png", "bbox": [1, 1, 8, 8], "iscrowd": 1}, {"image": "a.png", "bbox": [2, 2, 3, 3]},
+{"image": "a.png", "bbox": [3, 3, 2, 2], "iscrowd": "0", "ignore": 1}]"""
+
+
+@pytest.mark.parametrize("files", [{"f.csv": CSV_REGIONS}, {"t.json": JSON_REGIONS}], ids=["csv", "json rows"])
+def test_crowd_regions_of_rows(tmp_path, files):
+    (image,) = read_folder(write(tmp_path, files, ("a.png",))).images
+    assert image.crowd.tolist() == [True, False, False] and image.ignore.tolist() == [True, False, True]
+    assert dict(image.attributes) == {}
+
+
 FAULTS = [
+    pytest.param(
+        {"f.csv": "image,x1,y1,x2,y2,iscrowd\na.png,1,1,9,9,2\n"},
+        "f.csv:2: got iscrowd '2', expected 0 or 1",
+        id="csv: 2",
+    ),
     pytest.param({"a.json": '{"images": [], "annotations": [1,,]}'}, "a.json:1: got", id="coco: no JSON"),
     pytest.param(
         {

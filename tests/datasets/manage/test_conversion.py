@@ -96,15 +96,16 @@ def test_no_box_moves_further_than_the_format_says(tmp_path_factory, boxes, name
 
 @pytest.mark.parametrize("name", WRITTEN)
 def test_crowd_regions_come_back_or_are_named(tmp_path, name):
-    """COCO has a mark for them; elsewhere they are faces to be ignored, and YOLO has neither."""
+    """COCO and rows have a mark for them; elsewhere they are faces to be ignored, and YOLO has neither."""
     one = annotated("a.png", [[1, 2, 30, 40], [0, 0, 100, 80], [5, 5, 9, 9]], [True, True, False])
     one = replace(one, crowd=np.array([False, True, False]))
     told = " ".join(convert(source(tmp_path / "in", [one]), tmp_path / "out", name).lost)
     (back,) = read_folder(tmp_path / "out").images
     assert back.ignore.tolist() == ([False] * 3 if name == "yolo" else [True, True, False])
-    assert (back.crowd is not None) == (name == "coco")
-    assert ("1 crowd regions are written as faces to be ignored" in told) == (name not in ("coco", "yolo"))
-    if name == "coco":
+    marked = name in ("coco", "csv", "json")
+    assert (back.crowd is not None) == marked
+    assert ("1 crowd regions are written as faces to be ignored" in told) == (name in ("voc", "wider"))
+    if marked:
         assert back.crowd.tolist() == [False, True, False]
         dataset = load(f"folder:{tmp_path / 'out'}")
         (again,) = folder_of(dataset).images

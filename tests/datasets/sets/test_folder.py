@@ -137,6 +137,26 @@ def test_statistics_count_by_hand(made):
     assert json.loads(json.dumps(found)) == found
 
 
+def test_crowd_regions_are_counted_apart_from_faces(facebench, tmp_path):
+    """Of three boxes one is a region, in one of two images; the other image has nothing else."""
+    rows = "a.png,0,0,50,60,,,1\na.png,1,1,21,31,,1,2\na.png,4,4,14,24,,,\nb.png,0,0,90,70,1,,1\n"
+    write(tmp_path / "set", {"f.csv": f"image,x1,y1,x2,y2,iscrowd,ignore,blur\n{rows}"}, ("a.png", "b.png"))
+    found = statistics(load(f"folder:{tmp_path / 'set'}"))
+    assert {key: found[key] for key in ("without_faces", "faces", "ignored", "crowd_regions")} == {
+        "without_faces": 1,
+        "faces": 3,
+        "ignored": 1,
+        "crowd_regions": 1,
+    }
+    assert found["face_height_px"]["100"] == 60 and found["attributes"] == {"blur": {"-1": 1, "1": 1, "2": 1}}
+    assert sum(found["faces_by_height_px"].values()) == sum(found["faces_by_share"].values()) == 3
+    code, out, _ = facebench("data", "stats", tmp_path / "set")
+    (row,) = [line.strip("│ ").split() for line in out.splitlines() if "crowd regions" in line]
+    assert (code, row) == (0, ["crowd", "regions", "│", "1"])
+    code, out, _ = facebench("data", "stats", tmp_path / "set", "--json")
+    assert json.loads(out)["crowd_regions"] == 1
+
+
 def test_images_that_cannot_be_decoded_are_named(made):
     (made / "b.png").write_bytes((made / "b.png").read_bytes()[:-20])
     (made / "c.png").write_text("<html>")
