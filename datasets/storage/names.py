@@ -45,4 +45,4 @@ def is_hidden(name: str) -> bool:
     >>> is_hidden(".git"), is_hidden("Thumbs.db"), is_hidden("a.jpg"), is_hidden("..")
     (True, True, False, False)
     """
-    return (name.startswith(".") and name not in (".", "..")) or is_litter(name)
+    return (name.startswith(".") and name not in (".", "..")) or name.lower() in _LITTER

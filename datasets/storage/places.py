@@ -85,11 +85,16 @@ def image_paths(files: Mapping[str, Source]) -> list[str]:
     A suffix of images, or of something else that is well known, is trusted. Of other files the first bytes are read,
     unless they lie behind an address, where each would be a request.
     """
-    return [path for path, source in files.items() if _is_image_file(path, source) and not is_copy(path, source)]
+    return [
+        path
+        for path, source in files.items()
+        if (is_image(path) or _begins_as_image(path, source))
+        and not (path.endswith(COPY_SUFFIX) and is_copy(path, source))
+    ]
 
 
-def _is_image_file(path: str, source: Source) -> bool:
-    return is_image(path) or (_suffix(path) not in OTHER_SUFFIXES and begins_as(source) is not None)
+def _begins_as_image(path: str, source: Source) -> bool:
+    return _suffix(path) not in OTHER_SUFFIXES and begins_as(source) is not None
 
 
 def is_copy(path: str, source: Source) -> bool:
