@@ -96,9 +96,12 @@ def _note_what_is_odd(dataset: Dataset, folder: RunFolder, table: pd.DataFrame) 
     faces = faces_table(dataset.samples)
     outside = _count_outside(faces, decoded(table))
     described = folder.document.dataset
-    if outside:
-        note = f"{outside} annotated boxes lie wholly outside their image"
-        described = replace(described, notes=(*described.notes, note))
+    notes = [f"{outside} annotated boxes lie wholly outside their image"] if outside else []
+    for verdict in ("no decoder", "too large"):  # for which there is a remedy
+        details = table.loc[table["verdict"] == verdict, "detail"]
+        if len(details):
+            notes.append(f"Images left out ({verdict}): {len(details):,}; {details.iloc[0]}.")
+    described = replace(described, notes=(*described.notes, *notes))
     excluded = table.loc[table["verdict"] != "ok", ["image_id", "verdict", "detail"]]
     folder.save(dataset=described, excluded=tuple(map(tuple, excluded.to_numpy().tolist())))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from facebench.benchmarks.measure.runner import run
 from facebench.benchmarks.store.run_folder import RunFolder
 from facebench.datasets import Dataset
 from facebench.errors import UsageError
+from facebench.tests.support.image_kinds import encoded
 from facebench.tests.support.small_dataset import make_dataset, png
 from facebench.tests.support.watched_runs import plan
 
@@ -89,9 +91,21 @@ def test_the_largest_image_that_is_read_is_said_by_the_plan(tmp_path, workers):
     folder = run(small, tmp_path / "run")
     assert [row[:2] for row in folder.document.excluded] == [("picture-1.png", "too large")]
     assert "200 x 150 pixels; expected at most 29,999 pixels (--max-megapixels 1" in folder.document.excluded[0][2]
+    (note,) = folder.document.dataset.notes
+    assert note == f"Images left out (too large): 1; {folder.document.excluded[0][2]}."
     with pytest.raises(UsageError, match=r"lower --max-megapixels, which left out picture-1\.png; choose another"):
         run(whole, tmp_path / "run")
     if workers:
         whole = replace(whole, executor=LocalExecutor(workers), rounds=0, max_pixels=30_000)
     folder = run(whole, tmp_path / "other")
     assert folder.document.excluded == () and len(folder.detections(folder.cells[0])) == 3
+
+
+def test_a_missing_decoder_is_noted_once_with_what_to_install(tmp_path, monkeypatch):
+    heic = encoded("HEIF")
+    dataset = make_dataset(3, sources={0: heic, 2: heic})
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    folder, usable = look(dataset, tmp_path / "run")
+    assert usable == ["picture-1.png"]
+    (note,) = folder.document.dataset.notes
+    assert note.startswith("Images left out (no decoder): 2; got HEIC") and "pip install 'facebench[heif]'" in note
