@@ -125,8 +125,8 @@ def decode(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Decoded:
             detail = "alpha dropped" if image.has_transparency_data else ""
     except Image.DecompressionBombError as error:
         found = re.search(r"\d+", str(error))  # Pillow refuses before it says the size
-        pixels = int(found[0]) if found else max_pixels + 1
-        return _too_large(f"{pixels:,} pixels", pixels, max_pixels)
+        count = int(found[0]) if found else max_pixels + 1
+        return _too_large(f"{count:,} pixels", count, max_pixels)
     except Exception as error:  # noqa: BLE001  Pillow's readers raise nearly anything on damaged bytes
         verdict: Verdict = "truncated" if stream.ran_out or _lacks_end(data, format_name) else "unreadable"
         reason = str(error).replace(repr(stream), "it") or type(error).__name__
