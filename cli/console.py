@@ -29,7 +29,23 @@ ByEvent = Annotated[bool, typer.Option("--by-event", help="Intervals over events
 Seed = Annotated[int, typer.Option(help="Of the resamples behind the intervals.")]
 RunPath = Annotated[Path, typer.Argument(help="A results folder, as `facebench run --out` wrote it.")]
 MaxMegapixels = Annotated[float, typer.Option(min=1, help="The largest images that are read, in millions of pixels.")]
+BoxFormat = Annotated[
+    str | None,
+    typer.Option(
+        "--box-format",
+        help="What the four numbers of a box are: xywh, xyxy, cxcywh, yxyx or trbl (top, right, bottom, left); :1 "
+        "or :1000 behind it where they run from 0 to that over the image. Else as the file's format has it.",
+    ),
+]
 Data = Annotated[Path | None, typer.Option(help="Folder of the data set; else FACEBENCH_DATA.")]
+
+
+def with_box_format(dataset: str, box_format: str | None) -> str:
+    """Return a data set's name with the option of its boxes."""
+    from ..datasets.query import join_name, split_name
+
+    base, options = split_name(dataset)
+    return join_name(base, {**options, "box_format": box_format} if box_format else options)
 
 
 def stderr() -> Console:

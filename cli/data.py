@@ -13,7 +13,7 @@ import typer
 
 from ..errors import DataError, FacebenchError, UsageError
 from .app import App
-from .console import Data, Json, MaxMegapixels, stderr, stdout
+from .console import BoxFormat, Data, Json, MaxMegapixels, stderr, stdout, with_box_format
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -101,7 +101,13 @@ def data_fetch(
 
 
 @data_app.command("verify")
-def data_verify(name: Source, data: Data = None, max_megapixels: MaxMegapixels = 100, as_json: Json = False) -> None:
+def data_verify(
+    name: Source,
+    data: Data = None,
+    box_format: BoxFormat = None,
+    max_megapixels: MaxMegapixels = 100,
+    as_json: Json = False,
+) -> None:
     """Check every file of a data set: recorded checksums, whether images can be decoded, the annotation.
 
     The exit code is 1 where something is broken, or an annotated image has no file.
@@ -111,7 +117,7 @@ def data_verify(name: Source, data: Data = None, max_megapixels: MaxMegapixels =
     from ..datasets.manage.statistics import BadFile, undecodable
     from ..datasets.registry import folder_name
 
-    full = folder_name(name)
+    full = folder_name(with_box_format(name, box_format))
     faults: list[BadFile] = []
     remarks: list[str] = []
     images = 0
@@ -145,7 +151,7 @@ def data_verify(name: Source, data: Data = None, max_megapixels: MaxMegapixels =
 
 
 @data_app.command("stats")
-def data_stats(name: Source, data: Data = None, as_json: Json = False) -> None:
+def data_stats(name: Source, data: Data = None, box_format: BoxFormat = None, as_json: Json = False) -> None:
     """Count images, faces, their sizes, what is ignored, and what is odd."""
     from rich.table import Table
 
@@ -153,7 +159,7 @@ def data_stats(name: Source, data: Data = None, as_json: Json = False) -> None:
     from ..datasets.manage.statistics import statistics
     from ..datasets.registry import folder_name
 
-    found = statistics(load(folder_name(name), root=data))
+    found = statistics(load(folder_name(with_box_format(name, box_format)), root=data))
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return
@@ -191,12 +197,13 @@ def data_convert(
     images: Annotated[
         Literal["link", "copy"], typer.Option("--images", "--pictures", help="Link to image files, or copy them.")
     ] = "link",
+    box_format: BoxFormat = None,
     as_json: Json = False,
 ) -> None:
     """Write annotated images in another format, as a folder that the data set `folder` reads."""
     from ..datasets.manage.conversion import convert, read_any
 
-    done = convert(read_any(source, data), output, file_format, images=images)
+    done = convert(read_any(with_box_format(source, box_format), data), output, file_format, images=images)
     if as_json:
         told = {"folder": str(done.folder), "pictures": done.images, "faces": done.faces, "lost": list(done.lost)}
         typer.echo(json.dumps(told, indent=2))

@@ -106,11 +106,13 @@ class Sample:
         source: the image file, which need not exist where only the annotation was asked for, its encoded bytes, or
             where else they can be read from.
         faces: the annotated faces.
+        size: width and height as the annotation says them; None where it does not.
     """
 
     image_id: str
     source: Source
     faces: Faces
+    size: tuple[int, int] | None = None
 
     def __repr__(self) -> str:
         # the bytes of an image would fill a notebook
@@ -134,6 +136,8 @@ class Dataset:
         notes: what was noticed in the annotation, one sentence each (boxes of zero size, images without a file).
         others: image_ids of the whole set that are not among the samples.
         missing: image_id -> what is known of its file, of annotated images of a folder that were looked for in vain.
+        box_format: how the four numbers of a box were read, see `box_format`; "" where their format leaves no choice.
+        ids: what the annotation itself calls an image -> image_id; empty where it has no ids.
     """
 
     name: str
@@ -147,6 +151,8 @@ class Dataset:
     notes: tuple[str, ...] = ()
     others: frozenset[str] = frozenset()
     missing: Mapping[str, str] = field(default_factory=dict)
+    box_format: str = ""
+    ids: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.samples)

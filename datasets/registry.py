@@ -20,7 +20,7 @@ _KNOWN = {
     "wider-face:train": "WIDER FACE training photographs (options: events, sample, seed, images)",
     "fddb": "FDDB, news photographs, ellipses as boxes (options: folds, sample, seed)",
     "folder": "annotated images of your own in --data, or a path instead of this name; COCO, VOC, YOLO, "
-    "CSV, JSON or WIDER text (options: format, annotations, images, category, split, sample, seed)",
+    "CSV, JSON or WIDER text (options: format, annotations, images, category, split, box_format, sample, seed)",
     "expression-scenes": "composed scenes of FER2013 faces with emotions (options: split, count, seed, classes)",
     "expression-scenes:demo": "two portraits with judged emotions, nothing to download; a demonstration (count, seed)",
     "fer2013:train": "FER2013 without the tenth set aside for validation, 48x48 crops (options: sample, seed)",

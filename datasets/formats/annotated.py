@@ -57,6 +57,8 @@ class Annotation:
         notes: what a reader of results must know, one sentence each.
         sources: name -> where the bytes are, where the annotation itself holds the images.
         folders: name -> the folder that the annotation names beside it, to choose among files of one name.
+        layout: how the four numbers of a box were read, see `box_format`; "" where each has its name.
+        ids: what the annotation itself calls an image -> name.
     """
 
     images: tuple[AnnotatedImage, ...]
@@ -64,6 +66,8 @@ class Annotation:
     notes: tuple[str, ...] = ()
     sources: Mapping[str, Source] = field(default_factory=dict)
     folders: Mapping[str, str] = field(default_factory=dict)
+    layout: str = ""
+    ids: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -132,8 +136,10 @@ def same_attributes(images: Iterable[AnnotatedImage]) -> list[AnnotatedImage]:
     return whole
 
 
-def fault_of_box(corners: Sequence[float]) -> str:
+def fault_of_box(corners: Sequence[float], layout: str = "") -> str:
     """Say what is wrong with x1, y1, x2, y2; empty where nothing is. Zero width or height is not a fault here.
+
+    Where the numbers were read in a layout that can be chosen, it is named.
 
     >>> fault_of_box((5, 5, 3, 9))
     'got a box of -2 x 4 pixels, expected no negative side'
@@ -142,7 +148,8 @@ def fault_of_box(corners: Sequence[float]) -> str:
         return f"got the corners {', '.join(f'{c:g}' for c in corners)}, expected numbers up to {LARGEST:,}"
     width, height = corners[2] - corners[0], corners[3] - corners[1]
     if width < 0 or height < 0:
-        return f"got a box of {width:g} x {height:g} pixels, expected no negative side"
+        otherwise = f" (read as {layout}; box_format=… reads it otherwise)" if layout else ""
+        return f"got a box of {width:g} x {height:g} pixels, expected no negative side{otherwise}"
     return ""
 
 

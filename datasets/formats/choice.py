@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import numpy as np
 
 from ...errors import DataError, UsageError, did_you_mean
 from ..base import Source
+from ..box_format import BoxFormat
+from ..images import upright_size
 from ..storage.archives import list_archive
 from ..storage.places import ARCHIVE_SUFFIXES, Tree, image_paths, open_tree
 from . import coco, cvat, hugging_face, open_images, rows, voc, wider, yolo
@@ -54,6 +58,14 @@ FORMATS: Mapping[str, Format] = {
     ),
 }
 _READ_SPLIT = {"voc": voc.read, "yolo": yolo.read}
+_READ_LAYOUT: Mapping[str, Callable[[Tree, str, str | None, str], Annotation]] = {
+    "coco": coco.read,
+    "csv": rows.read,
+    "json": rows.read_json,
+    "wider": wider.read,
+    "imagefolder": hugging_face.read,
+    "parquet": hugging_face.read_parquet,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +78,7 @@ class Choice:
         images: path of the folder of images below the root; "." is the root.
         category: whose boxes count.
         split: a list of `ImageSets/Main`, for Pascal VOC; an entry of `data.yaml` or a list of images, for YOLO.
+        box_format: how the four numbers of a box are read, see `box_format`.
     """
 
     format: str | None = None
@@ -73,6 +86,7 @@ class Choice:
     images: str | None = None
     category: str | None = None
     split: str | None = None
+    box_format: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,6 +100,8 @@ class AnnotatedFolder:
         sources: name -> where the bytes of those images are that are there.
         notes: one sentence each.
         missing: name -> what is known of it, of all other images.
+        box_format: how the four numbers of a box were read; None where the format leaves no choice.
+        ids: what the annotation itself calls an image -> name.
     """
 
     format: str
@@ -94,6 +110,8 @@ class AnnotatedFolder:
     sources: Mapping[str, Source]
     notes: tuple[str, ...]
     missing: Mapping[str, str] = field(default_factory=dict)
+    box_format: BoxFormat | None = None
+    ids: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_folder(place: str | Path, choice: Choice = Choice(), *, need_images: bool = True) -> AnnotatedFolder:
@@ -116,24 +134,47 @@ def read_folder(place: str | Path, choice: Choice = Choice(), *, need_images: bo
     if choice.split is not None and name not in _READ_SPLIT:
         expected = " or ".join(FORMATS[one].title for one in _READ_SPLIT)
         raise UsageError(f"Got split={choice.split} for {FORMATS[name].title}, expected it with {expected}.")
-    if name in _READ_SPLIT:
+    given = None if choice.box_format is None else BoxFormat.parse(choice.box_format)
+    if given is not None and name not in _READ_LAYOUT:
+        expected = ", ".join(_READ_LAYOUT)
+        raise UsageError(f"Got box_format={given} for {FORMATS[name].title}, expected it with one of {expected}.")
+    if given is not None:
+        annotation = _READ_LAYOUT[name](tree, at, choice.category, given.layout)
+    elif name in _READ_SPLIT:
         annotation = _READ_SPLIT[name](tree, at, choice.category, choice.split)
     else:
         annotation = FORMATS[name].read(tree, at, choice.category)
     where = tree.where("" if at == "." else at)
     not_empty(annotation.images, where)
-    if annotation.sources:  # the annotation holds the images itself
-        return AnnotatedFolder(
-            name, where, tuple(same_attributes(annotation.images)), annotation.sources, annotation.notes
-        )
     sources, missing, notes = _find_images(tree, annotation, choice.images)
     if not sources and need_images:
         raise DataError(
             f"Got none of the {len(missing):,} images of {where} below {tree.root}; expected them there. "
             f"{' '.join(notes)} To fix: say their folder by images=FOLDER."
         )
-    images = tuple(same_attributes(annotation.images))
-    return AnnotatedFolder(name, where, images, sources, annotation.notes + notes, missing)
+    as_read = given or (BoxFormat(annotation.layout) if annotation.layout else None)
+    images = tuple(same_attributes(_in_pixels(annotation.images, sources, as_read)))
+    notes = annotation.notes + notes
+    return AnnotatedFolder(name, where, images, sources, notes, missing, as_read, annotation.ids)
+
+
+def _in_pixels(
+    images: Sequence[AnnotatedImage], sources: Mapping[str, Source], as_read: BoxFormat | None
+) -> Sequence[AnnotatedImage]:
+    """The images with boxes in pixels, where they were written over something else."""
+    if as_read is None or not as_read.scale:
+        return images
+    return [_scaled(image, sources.get(image.name), as_read) if len(image.boxes) else image for image in images]
+
+
+def _scaled(image: AnnotatedImage, source: Source | None, as_read: BoxFormat) -> AnnotatedImage:
+    size = (None if source is None else upright_size(source)) or image.size
+    if size is None:
+        raise DataError(
+            f"Got no size of {image.name}, which its boxes need, read as {as_read}: expected the image, or its width "
+            "and height in the annotation."
+        )
+    return replace(image, boxes=as_read.to_pixels(image.boxes, np.array(size, np.float64)))
 
 
 def _recognise(tree: Tree, named: str, choice: Choice) -> tuple[str, str]:
@@ -189,8 +230,10 @@ def _seen(tree: Tree) -> str:
 
 def _find_images(
     tree: Tree, annotation: Annotation, folder: str | None
-) -> tuple[dict[str, Source], Mapping[str, str], tuple[str, ...]]:
+) -> tuple[Mapping[str, Source], Mapping[str, str], tuple[str, ...]]:
     """Where the annotated images are, what is known of the others, and notes on both and on what is not annotated."""
+    if annotation.sources:  # the annotation holds the images itself
+        return annotation.sources, {}, ()
     names = [image.name for image in annotation.images]
     if tree.base:
         at = annotation.near[0] if folder is None else folder

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...errors import AnnotationError
+from ..box_format import LAYOUTS, corners_in
 from ..storage.places import Tree
 from .annotated import (
     BAD_NAME,
@@ -54,13 +55,14 @@ def _fits(text: str) -> bool:
     return text.lstrip()[:1] == "{" and '"images"' in text and '"annotations"' in text
 
 
-def read(tree: Tree, path: str, category: str | None = None) -> Annotation:
+def read(tree: Tree, path: str, category: str | None = None, layout: str = "xywh") -> Annotation:
     """Read one file.
 
     Args:
         tree: where it lies.
         path: the file.
         category: whose boxes count; else the only category, or the one called face.
+        layout: how `bbox` is read, see `box_format`.
 
     Raises:
         AnnotationError: with file and line of each fault.
@@ -126,7 +128,7 @@ def read(tree: Tree, path: str, category: str | None = None) -> Annotation:
         if names and names[of] != chosen:
             left_out += 1
             continue
-        corners = corners_of(entry.get("bbox"))
+        corners = corners_of(entry.get("bbox"), layout)
         if isinstance(corners, str):
             fault("annotations", index, corners)
             continue
@@ -143,7 +145,9 @@ def read(tree: Tree, path: str, category: str | None = None) -> Annotation:
     faults.raise_any()
     annotated = tuple(image_of(name, boxes[key], size) for key, (name, size) in images.items())
     folder = posixpath.dirname(path)
-    return Annotation(annotated, (folder,), others_left_out(chosen, left_out) + hulls_taken(rotated))
+    notes = others_left_out(chosen, left_out) + hulls_taken(rotated)
+    ids = {key: name for key, (name, _) in images.items()}
+    return Annotation(annotated, (folder,), notes, layout=layout, ids=ids)
 
 
 def write(annotated: Sequence[AnnotatedImage], sizes: Sequence[tuple[int, int]]) -> str:
@@ -193,17 +197,16 @@ def load_json(text: str, where: str) -> Any:
         raise AnnotationError(f"{where}:1: got JSON nested too deep to be read, expected an annotation.") from error
 
 
-def corners_of(bbox: Any) -> tuple[float, float, float, float] | str:
-    """Turn x, y, width, height into corners, or say what is wrong with them."""
+def corners_of(bbox: Any, layout: str = "xywh") -> tuple[float, float, float, float] | str:
+    """Turn a list of four numbers into corners, or say what is wrong with them."""
     numbers = isinstance(bbox, list) and len(bbox) == 4
     if not numbers or not all(isinstance(v, int | float) and not isinstance(v, bool) for v in bbox):
-        return f"got the bbox {_short(bbox)}, expected x, y, width, height"
+        return f"got the bbox {_short(bbox)}, expected {LAYOUTS[layout]}"
     try:
-        x, y, width, height = map(float, bbox)
+        corners = corners_in(layout, *map(float, bbox))
     except OverflowError:
-        return "got a bbox of numbers too large to be pixels, expected x, y, width, height"
-    corners = (x, y, x + width, y + height)
-    return fault_of_box(corners) or corners
+        return f"got a bbox of numbers too large to be pixels, expected {LAYOUTS[layout]}"
+    return fault_of_box(corners, layout) or corners
 
 
 def whole_labels(attributes: Any) -> dict[str, int]:

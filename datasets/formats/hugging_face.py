@@ -99,8 +99,8 @@ def find_parquet(tree: Tree) -> list[str]:
     return list(found.values())
 
 
-def read(tree: Tree, path: str, category: str | None = None) -> Annotation:
-    """Read one metadata.jsonl.
+def read(tree: Tree, path: str, category: str | None = None, layout: str = "xywh") -> Annotation:
+    """Read one metadata.jsonl; for the layout of a bbox see `box_format`.
 
     Raises:
         AnnotationError: with file and line of each fault.
@@ -123,11 +123,11 @@ def read(tree: Tree, path: str, category: str | None = None) -> Annotation:
                 f"{tree.where(path)}:{line}", f"got {text[:60]!r}, expected an object with file_name and objects"
             )
     faults.raise_any()
-    images, notes = _read(rows, category, tree.where(path))
-    return Annotation(tuple(images), (posixpath.dirname(path),), notes)
+    images, notes = _read(rows, category, tree.where(path), layout)
+    return Annotation(tuple(images), (posixpath.dirname(path),), notes, layout=layout)
 
 
-def read_parquet(tree: Tree, path: str, category: str | None = None) -> Annotation:
+def read_parquet(tree: Tree, path: str, category: str | None = None, layout: str = "xywh") -> Annotation:
     """Read one Parquet file with all shards of its set; images are read when they are needed.
 
     Raises:
@@ -146,12 +146,12 @@ def read_parquet(tree: Tree, path: str, category: str | None = None) -> Annotati
             name = name if name not in sources else f"{group}-{row}/{name}"
             sources[name] = ParquetImage(file, group, row)
             rows.append((f"{tree.where(shard)}: row {place}", (name, entry)))
-    images, notes = _read(rows, category, tree.where(path))
-    return Annotation(tuple(images), (posixpath.dirname(path),), notes, sources)
+    images, notes = _read(rows, category, tree.where(path), layout)
+    return Annotation(tuple(images), (posixpath.dirname(path),), notes, sources, layout=layout)
 
 
 def _read(
-    rows: Sequence[tuple[str, _Row]], category: str | None, where: str
+    rows: Sequence[tuple[str, _Row]], category: str | None, where: str, layout: str
 ) -> tuple[list[AnnotatedImage], tuple[str, ...]]:
     faults = Faults()
     images: dict[str, tuple[list[tuple[str, Box]], tuple[int, int] | None]] = {}
@@ -162,7 +162,7 @@ def _read(
             continue
         boxes = []
         for entry in _objects(row):
-            corners = corners_of(entry.get("bbox"))
+            corners = corners_of(entry.get("bbox"), layout)
             flags = {key: flag_of(entry.get(key)) for key in _IGNORE}
             if isinstance(corners, str) or None in flags.values():
                 faults.add(place, corners if isinstance(corners, str) else f"got another value of {', '.join(_IGNORE)}")

@@ -19,9 +19,11 @@ import json
 import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ...errors import AnnotationError, DataError
+from ..box_format import corners_in
 from ..storage.places import Tree
 from .annotated import (
     BAD_NAME,
@@ -81,8 +83,8 @@ def find_json(tree: Tree) -> list[str]:
     return found
 
 
-def read(tree: Tree, path: str, category: str | None = None) -> Annotation:
-    """Read one CSV file.
+def read(tree: Tree, path: str, category: str | None = None, layout: str | None = None) -> Annotation:
+    """Read one CSV file; with a layout, see `box_format`, its four columns are read so, whatever their names are.
 
     Raises:
         AnnotationError: with file and line of each fault.
@@ -93,8 +95,8 @@ def read(tree: Tree, path: str, category: str | None = None) -> Annotation:
     if delimiter is None:
         raise AnnotationError(f"{where}:1: got the header {header_of(tree, path)[:100]!r}, expected {EXPECTED}.")
     columns, rows, notes = table(tree, path, delimiter)
-    found = _read(rows, columns, posixpath.dirname(path), where, category)
-    return Annotation(found.images, found.near, notes + found.notes)
+    found = _read(rows, columns, posixpath.dirname(path), where, category, layout)
+    return replace(found, notes=notes + found.notes)
 
 
 def header_of(tree: Tree, path: str) -> str:
@@ -126,7 +128,7 @@ def table(tree: Tree, path: str, delimiter: str = ",") -> tuple[list[str], Itera
     return list(reader.fieldnames), rows(), tuple(notes)
 
 
-def read_json(tree: Tree, path: str, category: str | None = None) -> Annotation:
+def read_json(tree: Tree, path: str, category: str | None = None, layout: str | None = None) -> Annotation:
     """Read one JSON file; see `read`."""
     where, text = tree.where(path), tree.text(path)
     document = load_json(text, where)
@@ -147,7 +149,7 @@ def read_json(tree: Tree, path: str, category: str | None = None) -> Annotation:
         columns |= dict.fromkeys(row)
         rows.append((place, row))
     faults.raise_any()
-    return _read(iter(rows), list(columns), posixpath.dirname(path), where, category)
+    return _read(iter(rows), list(columns), posixpath.dirname(path), where, category, layout)
 
 
 def write(images: Sequence[AnnotatedImage]) -> str:
@@ -200,11 +202,19 @@ def _box_columns(columns: Sequence[str]) -> tuple[str, ...]:
     return next((names for names in (*_CORNERS, *_SIDES) if set(names) <= set(columns)), ())
 
 
-def _read(rows: Iterator[_Row], columns: Sequence[str], folder: str, where: str, category: str | None) -> Annotation:
+def _read(
+    rows: Iterator[_Row],
+    columns: Sequence[str],
+    folder: str,
+    where: str,
+    category: str | None,
+    layout: str | None,
+) -> Annotation:
     named, labelled = _first(_IMAGE, columns), _first(_CATEGORY, columns)
     box = () if "bbox" in columns else _box_columns(columns)
     if named is None or not (box or "bbox" in columns):
         raise AnnotationError(f"{where}:1: got the columns {', '.join(columns)}; expected an image and a box.")
+    layout = layout or ("xyxy" if box in _CORNERS else "xywh")
     sized = box in _CORNERS and {"width", "height"} <= set(columns)
     used = {named, labelled, "bbox", "ignore", _REGION, *box, *(("width", "height") if sized else ())}
     others = [name for name in columns if name not in used and not _INDEX.fullmatch(name)]
@@ -220,7 +230,7 @@ def _read(rows: Iterator[_Row], columns: Sequence[str], folder: str, where: str,
             faults.add(place, f"got {got}")
             continue
         sizes[name] = sizes.get(name) or (size_of(row.get("width"), row.get("height")) if sized else None)
-        corners = _corners(row, box)
+        corners = _corners(row, box, layout)
         if corners is None:
             continue
         ignore, region = flag_of(row.get("ignore")), flag_of(row.get(_REGION))
@@ -252,13 +262,14 @@ def _read(rows: Iterator[_Row], columns: Sequence[str], folder: str, where: str,
         notes.append(
             f"Columns that are not whole numbers from -128 to 127 are left out: {', '.join(sorted(unusable))}."
         )
-    return Annotation(tuple(image_of(n, some, sizes[n]) for n, some in boxes.items()), (folder,), tuple(notes))
+    images = tuple(image_of(n, some, sizes[n]) for n, some in boxes.items())
+    return Annotation(images, (folder,), tuple(notes), layout=layout)
 
 
-def _corners(row: Mapping[str, Any], box: Sequence[str]) -> tuple[float, float, float, float] | str | None:
+def _corners(row: Mapping[str, Any], box: Sequence[str], layout: str) -> tuple[float, float, float, float] | str | None:
     """The corners of a row's box, what is wrong with it, or None where it is empty."""
     if not box:
-        return corners_of(row["bbox"]) if row.get("bbox") not in (None, []) else None
+        return corners_of(row["bbox"], layout) if row.get("bbox") not in (None, []) else None
     cells = [row.get(name) for name in box]
     if all(map(is_empty, cells)):
         return None
@@ -266,5 +277,5 @@ def _corners(row: Mapping[str, Any], box: Sequence[str]) -> tuple[float, float, 
         a, b, c, d = (float(cell) for cell in cells if cell is not None)
     except (TypeError, ValueError):
         return f"got {', '.join(f'{n} {c!r}' for n, c in zip(box, cells, strict=True))}, expected four numbers"
-    corners = (a, b, c, d) if tuple(box) in _CORNERS else (a, b, a + c, b + d)
-    return fault_of_box(corners) or corners
+    corners = corners_in(layout, a, b, c, d)
+    return fault_of_box(corners, layout) or corners

@@ -18,7 +18,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...errors import UsageError
+from ...errors import AnnotationError, UsageError
+from ..box_format import BoxFormat
 from ..storage.names import is_image
 from ..storage.places import Tree
 from .annotated import BAD_NAME, AnnotatedImage, Annotation, Box, Faults, fault_of_box, image_of
@@ -68,8 +69,8 @@ def _fits(text: str) -> bool:
     return _ROW.fullmatch(row) is not None or (int(count) == 0 and (not row or is_image(row)))
 
 
-def read(tree: Tree, path: str, category: str | None = None) -> Annotation:
-    """Read one file.
+def read(tree: Tree, path: str, category: str | None = None, layout: str = "xywh") -> Annotation:
+    """Read one file; for the layout of a box see `box_format`.
 
     Raises:
         AnnotationError: with file and line of the first fault.
@@ -80,14 +81,15 @@ def read(tree: Tree, path: str, category: str | None = None) -> Annotation:
     found = parse_faces(tree.text(path).splitlines(), tree.where(path), is_name=_is_name)
     images = []
     for name, rows in found.items():
-        boxes = rows[:, :4].astype(np.float64)
-        boxes[:, 2:] += boxes[:, :2]
+        boxes = BoxFormat(layout).to_corners(rows[:, :4].astype(np.float64))
+        if layout != "xywh" and (boxes[:, 2:] < boxes[:, :2]).any():
+            raise AnnotationError(f"{tree.where(path)}: got boxes of {name} with a negative side, read as {layout}.")
         labels = {label: rows[:, 4 + i].astype(np.int8) for i, label in enumerate(LABELS)}
         images.append(AnnotatedImage(image_name(name) or name, boxes, labels["invalid"] == 1, labels))
     folder = posixpath.dirname(path)
     split = re.fullmatch(r"wider_face_(\w+)_bbx_gt\.txt", posixpath.basename(path))
     official = [posixpath.normpath(posixpath.join(folder, "..", f"WIDER_{split[1]}", "images"))] if split else []
-    return Annotation(tuple(images), (*official, folder))
+    return Annotation(tuple(images), (*official, folder), layout=layout)
 
 
 def read_retinaface(tree: Tree, path: str, category: str | None = None) -> Annotation:

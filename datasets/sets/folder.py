@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base import Dataset, Faces, Sample
+from ..box_format import BoxFormat
+from ..box_meaning import likely_meaning
 from ..fingerprints import fingerprint
 from ..formats.annotated import AnnotatedImage
 from ..formats.choice import FORMATS, AnnotatedFolder, Choice, read_folder
@@ -16,7 +18,7 @@ from ..images import upright_size
 from ..query import check_options, draw, whole_number
 from ..storage.remote import Address
 
-CHOICES = ("format", "annotations", "pictures", "images", "category", "split")
+CHOICES = ("format", "annotations", "pictures", "images", "category", "split", "box_format")
 OPTIONS = (*CHOICES, "sample", "seed")
 
 
@@ -33,8 +35,8 @@ def load(place: str | Path, options: Mapping[str, str], name: str, *, annotation
 
     Args:
         place: see `places.open_tree`.
-        options: `format`, `annotations`, `images` (also `pictures`), `category`, `split` (see `Choice`); `sample` (so
-            many images, drawn with `seed`, in the order of the annotation).
+        options: `format`, `annotations`, `images` (also `pictures`), `category`, `split`, `box_format` (see `Choice`);
+            `sample` (so many images, drawn with `seed`, in the order of the annotation).
         name: the whole name, kept in the result.
         annotation_only: take every annotated image, whether its file is there or not; no image is opened, and the
             fingerprint is that of the annotation.
@@ -64,23 +66,32 @@ def load(place: str | Path, options: Mapping[str, str], name: str, *, annotation
         description=f"Images of your own, annotated as {title} ({_short(folder.where)}).",
         licence="not known to facebench: images of your own",
         fingerprint=fingerprint(samples, (), images=not annotation_only),
-        notes=(*notes, *notes_on_boxes(chosen, samples, opened=not annotation_only)),
+        notes=(*notes, *notes_on_boxes(chosen, samples, folder.box_format, opened=not annotation_only)),
         others=frozenset(one.name for one in folder.images).difference(one.name for one in chosen),
         missing=folder.missing,
+        box_format="" if folder.box_format is None else str(folder.box_format),
+        ids=folder.ids,
     )
 
 
-def notes_on_boxes(images: Sequence[AnnotatedImage], samples: Sequence[Sample], *, opened: bool) -> tuple[str, ...]:
-    """Say what is odd in the boxes of images used: of zero size, repeated, outside, of an image of another size."""
+def notes_on_boxes(
+    images: Sequence[AnnotatedImage], samples: Sequence[Sample], as_read: BoxFormat | None, *, opened: bool
+) -> tuple[str, ...]:
+    """Say what is odd in the boxes of images used: of zero size, repeated, outside, of an image of another size.
+
+    And how they could be meant, where not as they are read; see `likely_meaning`.
+    """
     boxes = [sample.faces.boxes for sample in samples]
     zero = sum(int(_of_zero_size(one.boxes).sum()) for one in images)
     twice = sum(len(some) - len(np.unique(some, axis=0)) for some in boxes)
     regions = sum(int(one.crowd.sum()) for one in images if one.crowd is not None)
     outside, turned = 0, 0
-    for image, sample in zip(images, samples, strict=True) if opened else ():
-        if isinstance(sample.source, Address):  # each header would be another download
-            continue
-        size = upright_size(sample.source)
+    sizes = np.zeros((len(images), 2))
+    for index, (image, sample) in enumerate(zip(images, samples, strict=True)):
+        # each header behind an address would be another download
+        readable = opened and not isinstance(sample.source, Address)
+        size = upright_size(sample.source) if readable else None
+        sizes[index] = size or image.size or (0, 0)
         if size is None:
             continue
         turned += image.size is not None and image.size != size
@@ -94,7 +105,9 @@ def notes_on_boxes(images: Sequence[AnnotatedImage], samples: Sequence[Sample], 
         (outside, "Boxes that reach outside their image, kept as annotated: {:,}."),
         (turned, "Images whose upright size is not the one in the annotation (turned by EXIF, or replaced?): {:,}."),
     )
-    return tuple(text.format(count) for count, text in notes if count)
+    everything = np.concatenate([np.zeros((0, 4)), *boxes])
+    meaning = likely_meaning(everything, np.repeat(sizes, [len(some) for some in boxes], axis=0), as_read)
+    return (*(text.format(count) for count, text in notes if count), *filter(None, [meaning]))
 
 
 def _short(where: str) -> str:
@@ -111,4 +124,4 @@ def _sample(image: AnnotatedImage, folder: AnnotatedFolder) -> Sample:
     ignore = image.ignore | _of_zero_size(image.boxes)
     faces = Faces(boxes, ignore, dict(image.attributes), crowd=image.crowd)
     source = folder.sources.get(image.name)
-    return Sample(image.name, Path(image.name) if source is None else source, faces)
+    return Sample(image.name, Path(image.name) if source is None else source, faces, image.size)
