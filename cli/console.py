@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from ..emotions import EmotionClassifier
 
 Device = Literal["cpu", "cuda"]
-PredictionsFormat = Literal["wider", "coco", "jsonl"]
+WrittenFormat = Literal["wider", "coco", "jsonl"]
+PredictionsFormat = Literal["wider", "coco", "jsonl", "yolo"]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of a table.")]
 ByEvent = Annotated[bool, typer.Option("--by-event", help="Intervals over events instead of images: wider.")]
 Seed = Annotated[int, typer.Option(help="Of the resamples behind the intervals.")]

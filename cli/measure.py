@@ -9,17 +9,20 @@ import typer
 
 from ..errors import UsageError
 from .console import (
+    BoxFormat,
     Data,
     Device,
     Json,
     MaxMegapixels,
     PredictionsFormat,
     RunPath,
+    WrittenFormat,
     any_failed,
     fetch_models,
     print_summary,
     read_detectors,
     stderr,
+    with_box_format,
 )
 
 
@@ -35,6 +38,7 @@ def run_command(
         str, typer.Option(help="Data set, such as scenes or wider-face:val?sample=100&seed=1, or a folder of your own.")
     ] = "scenes",
     data: Data = None,
+    box_format: BoxFormat = None,
     out: Annotated[Path, typer.Option(help="Results folder; what is there is not measured again.")] = Path(
         "runs/latest"
     ),
@@ -77,7 +81,10 @@ def run_command(
     as_json: Json = False,
 ) -> None:
     """Measure detectors on a data set, print the table; resume what is there."""
+    from dataclasses import replace
+
     from .. import datasets
+    from ..benchmarks.analysis.other_reading import note_on_annotation
     from ..benchmarks.analysis.table import summarise_run
     from ..benchmarks.measure.detector_process import Limits
     from ..benchmarks.measure.executors import create_executor
@@ -85,6 +92,7 @@ def run_command(
     from ..benchmarks.measure.progress import RichObserver
     from ..benchmarks.measure.runner import run
     from ..benchmarks.store.records import Protocol
+    from ..datasets.box_format import BoxFormat as Reading
     from ..datasets.query import shown_name
 
     given_sizes = list(dict.fromkeys([*(size or []), *(f"long={side}" for side in _whole_numbers("--sizes", sizes))]))
@@ -94,7 +102,7 @@ def run_command(
     limits = Limits(image_s=image_timeout, memory_mb=memory_limit)
     workers = create_executor(executor) if executor else None
     console = stderr()
-    images = datasets.load(dataset, root=data)
+    images = datasets.load(with_box_format(dataset, box_format), root=data)
     console.print(
         f"{shown_name(images.name)}: {images.coverage}. {images.description}", soft_wrap=True, highlight=False
     )
@@ -129,6 +137,9 @@ def run_command(
             highlight=False,
         )
     summary = summarise_run(folder)
+    if images.box_format and (note := note_on_annotation(summary, Reading.parse(images.box_format))):
+        described = folder.document.dataset
+        folder.save(dataset=replace(described, notes=tuple(dict.fromkeys((*described.notes, note)))))
     print_summary(summary, as_json)
     if any_failed(folder.cells, [cell.key for _, cell in plan.cells()] if detectors else []):
         raise typer.Exit(1)
@@ -144,7 +155,10 @@ def _whole_numbers(option: str, text: str) -> list[int]:
 
 def score_command(
     predictions: Annotated[
-        Path, typer.Argument(help="WIDER FACE text tree (folder or zip), COCO results (.json) or JSONL.")
+        Path,
+        typer.Argument(
+            help="WIDER FACE text tree (folder or zip), COCO results (.json), JSONL, or the labels of YOLO's save_txt."
+        ),
     ],
     dataset: Annotated[
         str,
@@ -160,6 +174,7 @@ def score_command(
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Accept and count missing images and images too much.")
     ] = False,
+    box_format: BoxFormat = None,
     threshold: Annotated[
         float | None,
         typer.Option(help="Score of the operating point; else 0.5 for probabilities, every box for others."),
@@ -178,9 +193,13 @@ def score_command(
     from ..benchmarks.analysis.table import summarise_run
     from ..benchmarks.exchange.as_run import store_predictions
     from ..benchmarks.exchange.predictions import read_predictions
+    from ..datasets.box_format import BoxFormat as Reading
 
+    as_read = Reading.parse(box_format) if box_format else None
     loaded = datasets.load(dataset, root=data, annotation_only=True)
-    found = read_predictions(predictions, loaded, format=file_format, images=images, allow_missing=allow_missing)
+    found = read_predictions(
+        predictions, loaded, format=file_format, images=images, allow_missing=allow_missing, box_format=as_read
+    )
     with TemporaryDirectory() as scratch:
         folder = store_predictions(
             found, loaded, out or Path(scratch) / "run", name=name, threshold=threshold, score_kind=score_kind
@@ -191,7 +210,7 @@ def score_command(
 def export_command(
     run: RunPath,
     file_format: Annotated[
-        PredictionsFormat, typer.Option("--format", help="wider: text tree; coco: results and ground truth; jsonl.")
+        WrittenFormat, typer.Option("--format", help="wider: text tree; coco: results and ground truth; jsonl.")
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="A folder or .zip (wider), a file (coco, jsonl).")],
     cell: Annotated[

@@ -69,10 +69,11 @@ def read_coco(path: Path, intake: Intake, images: Path | None) -> None:
             f"Got an empty list in {path}, expected COCO results. That nothing was found in some images only a file "
             "that names them can say: give it by --images"
         )
-    names = _read_images(images, intake) if images is not None else {}
+    names = _read_images(images, intake) if images is not None else _known_ids(path, entries, intake)
     rows: dict[str, list[list[float]]] = {}
     places: dict[str, list[int]] = {}
-    ids: dict[str | int, str | None] = {}
+    ids: dict[tuple[str | int, str], str | None] = {}
+    files: dict[str | int, str] = {}
     categories: dict[str, int] = {}
     for index, entry in enumerate(entries):
         where = f"{path.name}[{index}]"
@@ -81,12 +82,17 @@ def read_coco(path: Path, intake: Intake, images: Path | None) -> None:
             intake.faults.add(Fault.UNREADABLE, f"{where}: got {got}, expected an object with image_id")
             continue
         image_id = entry["image_id"]
-        if image_id not in ids:
-            ids[image_id] = _claim(image_id, entry.get("file_name"), names, images, where, intake)
-        name = ids[image_id]
+        file_name = str(entry.get("file_name") or "")
+        if (image_id, file_name) not in ids:
+            ids[image_id, file_name] = _claim(image_id, file_name, names, images, where, intake)
+        name = ids[image_id, file_name]
         if entry.get("category_id") is not None:
             categories.setdefault(str(entry["category_id"]), index)
         if name is None:
+            continue
+        if files.setdefault(image_id, name) != name:
+            got = f"image_id {image_id!r}, which was {files[image_id]}, with file_name {file_name}"
+            intake.faults.add(Fault.UNREADABLE, f"{where}: got {got}, expected one image")
             continue
         box = entry.get("bbox")
         row = _numbers([*box, entry.get("score")]) if isinstance(box, list) else None
@@ -94,8 +100,6 @@ def read_coco(path: Path, intake: Intake, images: Path | None) -> None:
             got = f"bbox {box!r:.60}, score {entry.get('score')!r:.20}"
             intake.faults.add(Fault.WIDTH, f"{where}: got {got}, expected bbox [x, y, width, height] and a score")
             continue
-        row[2] += row[0]
-        row[3] += row[1]
         rows.setdefault(name, []).append(row)
         places.setdefault(name, []).append(index)
     if len(categories) > 1:
@@ -107,18 +111,21 @@ def read_coco(path: Path, intake: Intake, images: Path | None) -> None:
 
 
 def _claim(
-    image_id: str | int, file_name: object, names: Names, images: Path | None, where: str, intake: Intake
+    image_id: str | int, file_name: str, names: Names, images: Path | None, where: str, intake: Intake
 ) -> str | None:
     """Return the image of an image_id: by the entry's file name, the file of images, or its own name."""
     name = names.get(image_id)
-    if isinstance(file_name, str) and intake.find(file_name) is not None:
-        if name is not None and intake.find(name) != intake.find(file_name):
-            got = f"image_id {image_id!r}, which is {name}, with file_name {file_name}"
+    if file_name and intake.find(file_name) is not None:
+        # without a file of images, a number is whatever its program counted
+        own = name if images is not None else image_id if isinstance(image_id, str) else None
+        meant = intake.find(own) if own is not None else None
+        if meant is not None and meant != intake.find(file_name):
+            got = f"image_id {image_id!r}, which is {own}, with file_name {file_name}"
             intake.faults.add(Fault.UNREADABLE, f"{where}: got {got}, expected one image")
             return None
         name = file_name
-    if name is None and isinstance(image_id, int) and images is None:
-        name = intake.numbered(image_id)
+    elif file_name and (name is None or intake.find(name) not in intake.candidates(file_name)):
+        name = file_name  # no image has it, or several do: told so
     if name is None and isinstance(image_id, int):
         if images is not None:
             intake.extra[f"image_id {image_id}, which {images.name} lacks"] = None
@@ -131,6 +138,28 @@ def _claim(
     found = intake.find(name)
     # the same image by several spellings, or listed among the images: not a second time
     return found if found in intake.rows else intake.claim(name, where)
+
+
+def _known_ids(path: Path, entries: Sequence[object], intake: Intake) -> Names:
+    """Return id -> image of numbers: the ids of the data set's own annotation, or names such as 000017.jpg.
+
+    Raises:
+        DataError: all of them could be either, and they mean other images then.
+    """
+    numbers = {
+        entry["image_id"]
+        for entry in entries
+        if isinstance(entry, dict) and type(entry.get("image_id")) is int and not entry.get("file_name")
+    }
+    by_id = {number: intake.ids[str(number)] for number in numbers if str(number) in intake.ids}
+    by_name = {number: name for number in numbers if (name := intake.numbered(number)) is not None}
+    if by_id and len(by_id) == len(by_name) == len(numbers) and by_id != by_name:
+        number = next(number for number in by_id if by_id[number] != by_name[number])
+        raise DataError(
+            f"Got numbers as image_id in {path} that can be the ids of the annotation or the names of images: "
+            f"{number} is {by_id[number]} or {by_name[number]}. Say which by --images, with a COCO file of images"
+        )
+    return {**by_name, **by_id} if len(by_id) >= len(by_name) else {**by_id, **by_name}
 
 
 def _read_images(path: Path, intake: Intake) -> Names:

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from enum import Enum
+from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...datasets.base import Sample
+from ...datasets.box_format import LAYOUTS, BoxFormat
 from ...datasets.formats.image_names import endings, folded, image_name, image_stem, stem
+from ...datasets.images import upright_size
+from ...datasets.storage.remote import Address
 
+_PIXELS = BoxFormat()
 _LARGEST = float(np.finfo(np.float32).max)
 _SHOWN = 8
 """Faults of a kind that are written out; the others are counted."""
+
+
+def image_size(sample: Sample) -> tuple[int, int] | None:
+    """Return width and height of an image: of the file where it can be read here, else as the annotation says."""
+    source = sample.source
+    readable = source.is_file() if isinstance(source, Path) else not isinstance(source, Address)
+    return (upright_size(source) if readable else None) or sample.size
 
 
 class Fault(Enum):
@@ -24,6 +38,7 @@ class Fault(Enum):
     WIDTH = "rows with too few or too many values, or with something that is not a number"
     NOT_FINITE = "values that are NaN, infinite or beyond float32"
     NEGATIVE = "boxes of negative size"
+    NO_SIZE = "images whose width and height are not known, which their boxes need"
     TWICE = "images that stand twice"
     MISSING = "images without predictions; one in which nothing was found must say so with a count of 0 or no boxes"
     EXTRA = "images that the data set does not have"
@@ -120,13 +135,25 @@ class Intake:
     """Collects what a reader finds.
 
     Attributes:
+        box_format: how the four numbers of a box are read.
+        ids: what the annotation itself calls an image -> image_id.
         faults: what is wrong so far.
         rows: image_id -> float64 (n, 5): x1, y1, x2, y2, score, in the file's order.
         extra: names that mean no image of the data set.
         outside: image_ids of the whole data set outside the part that is scored.
     """
 
-    def __init__(self, image_ids: Iterable[str], others: Collection[str]) -> None:
+    def __init__(
+        self,
+        image_ids: Iterable[str],
+        others: Collection[str] = (),
+        box_format: BoxFormat = _PIXELS,
+        size_of: Callable[[str], tuple[int, int] | None] = lambda image_id: None,
+        ids: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self.box_format, self.ids = box_format, ids
+        self._size_of = size_of
+        self._upright = set(LAYOUTS)
         self.faults = PredictionFaults()
         self.rows: dict[str, NDArray[np.float64]] = {}
         self.extra: dict[str, None] = {}
@@ -165,24 +192,43 @@ class Intake:
         """Return the image_ids that a name could mean: several where it is none of them."""
         return self._names.candidates(name)
 
+    @property
+    def otherwise(self) -> list[str]:
+        """The layouts in which no box of the images with boxes of negative size has one."""
+        return [layout for layout in LAYOUTS if layout in self._upright]
+
     def keep(self, image_id: str, rows: NDArray[np.float64], where: Callable[[int], str]) -> None:
-        """Keep the boxes of an image unless one of them is faulty.
+        """Turn the numbers of an image into boxes, and keep them unless one of them is faulty.
 
         Args:
             image_id: as claimed.
-            rows: float64 (n, 5): x1, y1, x2, y2, score.
+            rows: float64 (n, 5): four numbers as written, and the score; changed in place.
             where: names the place of a row.
         """
+        size = self._size_of(image_id) if self.box_format.scale else None
+        if self.box_format.scale and size is None:
+            self.faults.add(Fault.NO_SIZE, image_id)
+            return
+        numbers = rows[:, :4].copy()
+        with np.errstate(all="ignore"):  # what is not finite is a fault below
+            rows[:, :4] = self.box_format.to_corners(numbers, None if size is None else np.array(size, np.float64))
         # beyond float32 lies infinity for most programs, and areas that overflow
         finite = np.abs(rows) <= _LARGEST
         if finite.all() and (rows[:, 2:4] >= rows[:, :2]).all():
             self.rows[image_id] = rows
             return
         negative = (rows[:, 2:4] < rows[:, :2]).any(axis=1)
+        self._upright -= {layout for layout in self._upright if _any_negative(numbers, layout)}
         for index in np.flatnonzero(~finite.all(axis=1)).tolist():
             self.faults.add(Fault.NOT_FINITE, f"{where(index)}: {_short(rows[index])}")
         for index in np.flatnonzero(negative & finite.all(axis=1)).tolist():
             self.faults.add(Fault.NEGATIVE, f"{where(index)}: {_short(rows[index])}")
+
+
+def _any_negative(numbers: NDArray[np.float64], layout: str) -> bool:
+    with np.errstate(all="ignore"):
+        corners = BoxFormat(layout).to_corners(numbers)
+    return bool((corners[:, 2:] < corners[:, :2]).any())
 
 
 def _short(row: NDArray[np.float64]) -> str:

@@ -1,6 +1,7 @@
 """Detections that any program wrote to a file, read strictly: every fault is told, at once, and none is repaired.
 
-Formats: the official WIDER FACE text tree (`predictions_text`), COCO results and JSONL (`predictions_json`).
+Formats: the official WIDER FACE text tree (`wider_text`), COCO results and JSONL (`coco_json`), and the labels that
+YOLO programs write (`yolo_text`).
 """
 
 from __future__ import annotations
@@ -8,18 +9,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...datasets import Dataset
+from ...datasets.box_format import BoxFormat
 from ...errors import DataError, UsageError
 from .coco_json import read_coco, read_lines
-from .intake import Fault, Intake
+from .intake import Fault, Intake, image_size
 from .wider_text import read_tree
+from .yolo_text import are_labels, read_labels
 
-Format = Literal["wider", "coco", "jsonl"]
+Format = Literal["wider", "coco", "jsonl", "yolo"]
+BOX_FORMATS: Mapping[Format, BoxFormat] = MappingProxyType(
+    {
+        "wider": BoxFormat("xywh"),
+        "coco": BoxFormat("xywh"),
+        "jsonl": BoxFormat("xyxy"),
+        "yolo": BoxFormat("cxcywh", "1"),
+    }
+)
+"""How the boxes of each format are read unless it is said otherwise."""
 _LARGEST_HEAD = 4096
 
 
@@ -36,6 +49,9 @@ class Predictions:
         missing: images of the data set that it lacks, and that count as without detections.
         extra: names in it that mean no image of the data set; dropped.
         outside: how many images it has of the whole data set outside the part that is scored; dropped.
+        box_format: how the four numbers of its boxes were read.
+        path: where it lies; the name of no file where that is not known.
+        silent: images without a file, in a format where that says that nothing was found in them.
     """
 
     name: str
@@ -45,6 +61,9 @@ class Predictions:
     missing: Sequence[str] = ()
     extra: Sequence[str] = ()
     outside: int = 0
+    box_format: BoxFormat | None = None
+    path: Path = Path()
+    silent: int = 0
 
     @property
     def scores(self) -> NDArray[np.float64]:
@@ -59,6 +78,7 @@ def read_predictions(
     format: Format | None = None,
     images: Path | None = None,
     allow_missing: bool = False,
+    box_format: BoxFormat | None = None,
 ) -> Predictions:
     """Read predictions for a data set.
 
@@ -69,6 +89,7 @@ def read_predictions(
         format: how it is written; by default seen from the content.
         images: a COCO file that says which image a number in `image_id` means.
         allow_missing: accept images without predictions, and predictions for images that the data set lacks.
+        box_format: how the four numbers of a box are read, where not as `BOX_FORMATS` says.
 
     Raises:
         UsageError: there is no such file, or its format cannot be told.
@@ -80,11 +101,15 @@ def read_predictions(
     if images is not None and chosen != "coco":
         raise UsageError(f"--images explains the numbers of COCO results; {path} is read as {chosen}")
     image_ids = [sample.image_id for sample in dataset.samples]
-    intake = Intake(image_ids, dataset.others)
+    as_read = box_format or BOX_FORMATS[chosen]
+    samples = {sample.image_id: sample for sample in dataset.samples} if as_read.scale else {}
+    intake = Intake(image_ids, dataset.others, as_read, lambda image_id: image_size(samples[image_id]), dataset.ids)
     if chosen == "wider":
         read_tree(path, intake)
     elif chosen == "coco":
         read_coco(path, intake, images)
+    elif chosen == "yolo":
+        read_labels(path, intake)
     else:
         read_lines(path, intake)
 
@@ -95,6 +120,9 @@ def read_predictions(
             or f"{len(intake.outside):,} images outside the part that is scored"
         )
         raise DataError(f"Got {got} in {path}, expected predictions for {dataset.name}, {dataset.coverage}")
+    silent = missing if chosen == "yolo" else []
+    intake.rows |= {image_id: np.empty((0, 5)) for image_id in silent}
+    missing = [] if silent else missing
     if not allow_missing:
         _add_missing(intake, missing)
     if intake.faults:
@@ -107,6 +135,9 @@ def read_predictions(
         missing=tuple(missing),
         extra=tuple(intake.extra),
         outside=len(intake.outside),
+        box_format=as_read,
+        path=path.resolve(),
+        silent=len(silent),
     )
 
 
@@ -118,14 +149,14 @@ def detect_format(path: Path) -> Format:
         DataError: it cannot be read.
     """
     if path.is_dir():
-        return "wider"
+        return "yolo" if are_labels(path) else "wider"
     try:
         with path.open("rb") as file:
             head = file.read(_LARGEST_HEAD)
     except OSError as error:
         raise DataError(f"Got {error.strerror or error} at {path}, expected a file of predictions") from error
     if head.startswith(b"PK"):
-        return "wider"
+        return "yolo" if are_labels(path) else "wider"
     begin = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if begin.startswith(b"["):
         return "coco"
@@ -133,7 +164,8 @@ def detect_format(path: Path) -> Format:
         return "jsonl" if begin[1:].lstrip()[:1] == b"}" or _is_line(begin) else "coco"
     got = f"a file that begins with {begin[:20]!r}" if begin else "an empty file"
     raise UsageError(
-        f"{path}: got {got}, expected the official WIDER FACE tree (a folder or zip of <event>/<image>.txt), COCO "
+        f"{path}: got {got}, expected the official WIDER FACE tree (a folder or zip of <event>/<image>.txt), labels "
+        "of YOLO (likewise), COCO "
         f"results (a JSON list) or JSONL (an object a line). Say which by --format {'|'.join(get_args(Format))}"
     )
 
@@ -170,6 +202,11 @@ def _refusal(path: Path, chosen: Format, dataset: Dataset, intake: Intake) -> st
             " --allow-missing counts images without predictions as images in which nothing was found, and drops "
             f"those that the data set does not have{also}."
         )
+    if Fault.NEGATIVE in faults.kinds() and intake.otherwise:
+        remedy += (
+            f" Boxes are read as {intake.box_format.meaning}; read as {intake.otherwise[0]}, none has a negative size: "
+        )
+        remedy += f"is that what they are? --box-format {intake.otherwise[0]} reads them so."
     return (
         f"{path} (read as {chosen}) cannot be scored on {dataset.name}, {dataset.coverage}; faults: {len(faults):,}\n"
         f"{faults.text()}\n{remedy}"

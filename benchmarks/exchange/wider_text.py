@@ -33,6 +33,8 @@ _COLUMNS = 5
 _LARGEST_FILE = 64 * 2**20
 _REMEDY = "Expected a folder or zip of <event>/<image>.txt, one file an image."
 Read = Callable[[], bytes]
+UNREADABLE = (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+"""What reading a file of a folder or zip raises."""
 
 
 def read_tree(path: Path, intake: Intake) -> None:
@@ -42,25 +44,24 @@ def read_tree(path: Path, intake: Intake) -> None:
         DataError: the zip is damaged as a whole, or there is no text file.
     """
     found = False
-    for name, read in _members(path):
+    for name, read in text_members(path):
         found = True
         image_id = intake.claim(name.removesuffix(".txt"), name)
         if image_id is None:
             continue
-        try:
-            text = read().decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            intake.faults.add(Fault.UNREADABLE, f"{name}: got bytes that are not UTF-8 text (byte {error.start})")
-        except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-            intake.faults.add(Fault.UNREADABLE, f"{name}: {error}")
-        else:
+        text = text_of(name, read, intake)
+        if text is not None:
             _read_image(text, name, image_id, intake)
     if not found:
         raise DataError(f"Got no .txt file in {path}. {_REMEDY}")
 
 
-def _members(path: Path) -> Iterator[tuple[str, Read]]:
-    """Yield the name of every prediction file, with slashes, and what reads it."""
+def text_members(path: Path) -> Iterator[tuple[str, Read]]:
+    """Yield the name of every text file of a folder or zip, with slashes, and what reads it.
+
+    Raises:
+        DataError: the zip is damaged as a whole.
+    """
     if path.is_dir():
         for file in sorted(path.rglob("*.txt")):
             name = file.relative_to(path).as_posix()
@@ -76,6 +77,17 @@ def _members(path: Path) -> Iterator[tuple[str, Read]]:
             name = member.filename.replace("\\", "/")
             if name.endswith(".txt") and not any(map(is_hidden, name.split("/"))):
                 yield name, partial(_read_member, archive, member)
+
+
+def text_of(name: str, read: Read, intake: Intake) -> str | None:
+    """Return the text of a file; None where it cannot be read, which is noted."""
+    try:
+        return read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        intake.faults.add(Fault.UNREADABLE, f"{name}: got bytes that are not UTF-8 text (byte {error.start})")
+    except UNREADABLE as error:
+        intake.faults.add(Fault.UNREADABLE, f"{name}: {error}")
+    return None
 
 
 def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
@@ -115,7 +127,6 @@ def _read_image(text: str, name: str, image_id: str, intake: Intake) -> None:
     if count != len(rows):
         faults.add(Fault.COUNT, f"{name}:{count_line}: got the count {count} and {len(rows)} rows")
     elif numbers is not None:
-        numbers[:, 2:4] += numbers[:, :2]
         intake.keep(image_id, numbers, lambda index: f"{name}:{places[index] + 1}")
 
 

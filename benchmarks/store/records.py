@@ -86,13 +86,14 @@ class PredictionsInfo(Record):
     """What is said of a file of predictions that was scored as a run.
 
     Attributes:
-        format: "wider", "coco" or "jsonl".
+        format: "wider", "coco", "jsonl" or "yolo".
         source: name of the file with that of its folder; empty in folders of before.
         images: that it has rows for; "pictures" in the file.
         missing: images of the data set that it lacks.
         extra: images that the data set lacks.
         outside: images of the data set outside the part that is scored.
         remarks: what must stand beside the numbers.
+        path_hash: tells files of one name apart without naming folders of a machine; empty in folders of before.
     """
 
     format: str
@@ -102,6 +103,7 @@ class PredictionsInfo(Record):
     outside: int
     remarks: tuple[str, ...]
     source: str = ""
+    path_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from ..storage.archives import list_archive
 from ..storage.places import ARCHIVE_SUFFIXES, Tree, image_paths, open_tree
 from . import coco, cvat, hugging_face, open_images, rows, voc, wider, yolo
 from .annotated import AnnotatedImage, Annotation, not_empty, same_attributes
+from .data_yaml import lies_in_split
 from .image_names import match
 
 
@@ -77,7 +78,8 @@ class Choice:
         annotations: path of the annotation below the root: a file, or the folder of a format with a file an image.
         images: path of the folder of images below the root; "." is the root.
         category: whose boxes count.
-        split: a list of `ImageSets/Main`, for Pascal VOC; an entry of `data.yaml` or a list of images, for YOLO.
+        split: a list of `ImageSets/Main`, for Pascal VOC; an entry of `data.yaml` or a list of images, for YOLO;
+            for all others, the folder among several, such as train/, that holds the annotation.
         box_format: how the four numbers of a box are read, see `box_format`.
     """
 
@@ -131,7 +133,7 @@ def read_folder(place: str | Path, choice: Choice = Choice(), *, need_images: bo
     if choice.format is not None and choice.format not in FORMATS:
         raise UsageError(f"There is no format {choice.format!r}. {did_you_mean(choice.format, FORMATS)}")
     name, at = _recognise(tree, named, choice)
-    if choice.split is not None and name not in _READ_SPLIT:
+    if choice.split is not None and name not in _READ_SPLIT and not lies_in_split(at, choice.split):
         expected = " or ".join(FORMATS[one].title for one in _READ_SPLIT)
         raise UsageError(f"Got split={choice.split} for {FORMATS[name].title}, expected it with {expected}.")
     given = None if choice.box_format is None else BoxFormat.parse(choice.box_format)
@@ -193,6 +195,8 @@ def _recognise(tree: Tree, named: str, choice: Choice) -> tuple[str, str]:
             raise DataError(f"Got {tree.where(at)}, which could be {' or '.join(fits)}; say it by format=NAME.")
         raise DataError(f"Got {tree.where(at)}, which is not a known annotation. {expected}")
     found = [(name, path) for name, one in formats.items() for path in one.find(tree)]
+    if choice.split is not None and len(found) > 1:  # as Roboflow lays them out: train/labels, valid/labels
+        found = [(name, path) for name, path in found if lies_in_split(path, choice.split)] or found
     if len(found) == 1:
         return found[0]
     if not found:

@@ -118,13 +118,27 @@ def names_of(entry: Any, where: str) -> dict[int, str]:
     return {number: name for number, name in names.items() if number is not None}
 
 
+def lies_in_split(path: str, split: str) -> bool:
+    """Tell whether a path has a folder of the split's name; "valid" is "val".
+
+    >>> lies_in_split("valid/labels", "val"), lies_in_split("train/_annotations.coco.json", "val")
+    (True, False)
+    """
+    return not _spellings(split).isdisjoint(path.split("/"))
+
+
+def _spellings(split: str) -> set[str]:
+    return {split, *({"val", "valid"} if split in ("val", "valid") else ())}
+
+
 def listed(
     tree: Tree, folder: str, described: Described | None, images: list[str], split: str | None
 ) -> tuple[list[str], list[str]]:
     """Return the images of a split; without one, those of all lists that data.yaml names, or all where it names none.
 
     A split is what `data.yaml` says: a list of images, a folder of them, or several of these; or else a list
-    `<split>.txt` above the labels. Names in a list may be absolute or of another machine, see `match`.
+    `<split>.txt` above the labels; or else a folder of this name. Names in a list may be absolute or of another
+    machine, see `match`.
 
     Args:
         tree: where all lies.
@@ -146,8 +160,11 @@ def listed(
     places = {name: _texts(entries.get(name)) for name in _SPLITS if _texts(entries.get(name))}
     if split is not None:
         beside = [path for one in _above(folder) if (path := posixpath.join(one, f"{split}.txt")) in tree.files]
-        wanted = places.get(split) or beside[:1]
+        wanted = next((places[name] for name in _spellings(split) if name in places), beside[:1])
         if not wanted:
+            inside = [image for image in images if lies_in_split(image, split)]
+            if inside:
+                return inside, []
             known = ", ".join(places) or "none that data.yaml names"
             raise UsageError(f"Got split={split}, expected one of {known}, or a list {split}.txt of images.")
     else:

@@ -49,6 +49,7 @@ def test_score_prints_one_row_without_latency(facebench, perfect):
     (row,) = table["rows"]
     assert (row["spec"], row["AP_overall"], row["threshold"]) == ("perfect.jsonl", 1.0, 0.5)
     assert {row[name] for name in ("p50_ms", "p90_ms", "images_per_s", "start_s", "peak_MB", "device")} == {None}
+    assert len(row["predictions"].pop("path_hash")) == 16
     assert row["predictions"] == {
         "format": "jsonl",
         "source": f"{perfect.parent.name}/perfect.jsonl",
