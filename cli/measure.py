@@ -81,8 +81,6 @@ def run_command(
     as_json: Json = False,
 ) -> None:
     """Measure detectors on a data set, print the table; resume what is there."""
-    from dataclasses import replace
-
     from .. import datasets
     from ..benchmarks.analysis.other_reading import note_on_annotation
     from ..benchmarks.analysis.table import summarise_run
@@ -137,9 +135,8 @@ def run_command(
             highlight=False,
         )
     summary = summarise_run(folder)
-    if images.box_format and (note := note_on_annotation(summary, Reading.parse(images.box_format))):
-        described = folder.document.dataset
-        folder.save(dataset=replace(described, notes=tuple(dict.fromkeys((*described.notes, note)))))
+    if images.box_format:
+        note_on_annotation(summary, Reading.parse(images.box_format))
     print_summary(summary, as_json)
     if any_failed(folder.cells, [cell.key for _, cell in plan.cells()] if detectors else []):
         raise typer.Exit(1)

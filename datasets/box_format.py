@@ -110,7 +110,8 @@ class BoxFormat:
             numbers: (n, 4), as written.
             sizes: (n, 2) or (2,), width and height of the image of each box; needed where there is a scale.
         """
-        corners = np.stack(corners_in(self.layout, *numbers.T), axis=1)
+        corners = np.empty(numbers.shape)
+        corners.T[:] = corners_in(self.layout, *numbers.T)
         return corners if sizes is None or not self.scale else self.to_pixels(corners, sizes)
 
     def to_pixels(self, corners: NDArray[np.float64], sizes: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ _SURE = 0.45
 _LEAST = 0.1
 _HITS, _HITS_OF_RESIZED = 2, 3
 _DETECTORS = 5
+_NOTE = "Annotated boxes are read as"
 _SIDES = (320, 416, 512, 640, 800, 1024, 1280)
 """Sides that detectors' input is often resized to."""
 
@@ -123,9 +124,13 @@ def other_reading(
                 value, hits = _score(corners, evidence.found)
             if hits >= fewest and value > best.average_precision:
                 best = OtherReading(candidate, value, before)
-        if best.average_precision >= 2 * before + _LEAST:
+        if _is_much_better(best.average_precision, before):
             return best
     return None
+
+
+def _is_much_better(value: float, before: float) -> bool:
+    return value >= 2 * before + _LEAST
 
 
 def _candidates(
@@ -153,26 +158,38 @@ def _score(faces: Sequence[NDArray[np.float64]], found: Sequence[NDArray[np.floa
     return (0.0 if math.isnan(value) else value), int(counts.hits[-1]) if len(counts.hits) else 0
 
 
-def note_on_annotation(summary: Summary, as_read: BoxFormat) -> str:
-    """Say which other reading of the annotated boxes detectors would agree with, where they agree with none as it is.
+def note_on_annotation(summary: Summary, as_read: BoxFormat) -> None:
+    """Add to the notes of a run which other reading of the annotated boxes fits, where no detector agrees with them.
+
+    A note of before, when the run had fewer detectors, goes.
 
     Args:
         summary: of a run of detectors, whose own boxes are not in doubt.
         as_read: how the annotated boxes were read.
     """
+    run = summary.run
+    kept = [note for note in run.document.dataset.notes if not note.startswith(_NOTE)]
+    notes = (*kept, *filter(None, [_disagreement(summary, as_read)]))
+    if notes != run.document.dataset.notes:
+        run.save(dataset=replace(run.document.dataset, notes=notes))
+
+
+def _disagreement(summary: Summary, as_read: BoxFormat) -> str:
     done = [row for row in summary.rows if row.done and row.cell.predictions is None]
+    agreed = max((row.exact_ap(summary.primary) for row in done), default=0.0)
+    if agreed >= _SURE:
+        return ""
     mask = summary.reader.truth.masks["overall"]
     others = []
     for row in done[:_DETECTORS]:
         matched = summary.reader.matched(row.cell)
         other = other_reading(Evidence.of(summary.reader.truth, matched, mask), faces=as_read)
-        if other is None:
-            return ""
-        others.append((other.average_precision, row.cell.spec, other))
-    if not others:
+        if other is not None:
+            others.append((other.average_precision, row.cell.spec, other))
+    value, spec, best = max(others, key=lambda one: one[0], default=(0.0, "", OtherReading(as_read, 0.0, 0.0)))
+    if not _is_much_better(value, agreed):
         return ""
-    _, spec, best = max(others, key=lambda one: one[0])
     return (
-        f"Annotated boxes are read as {as_read.meaning}; read as {best.format.meaning}, {spec}'s {best.gain}: is that "
+        f"{_NOTE} {as_read.meaning}; read as {best.format.meaning}, {spec}'s {best.gain}: is that "
         f"what they are? box_format={best.format} reads them so."
     )
