@@ -17,7 +17,7 @@ from ..storage.archives import list_archive
 from ..storage.places import ARCHIVE_SUFFIXES, Tree, image_paths, open_tree
 from . import coco, cvat, hugging_face, open_images, rows, voc, wider, yolo
 from .annotated import AnnotatedImage, Annotation, not_empty, same_attributes
-from .data_yaml import lies_in_split
+from .data_yaml import SPLITS, lies_in_split
 from .image_names import match
 
 
@@ -203,7 +203,11 @@ def _recognise(tree: Tree, named: str, choice: Choice) -> tuple[str, str]:
         raise DataError(f"Got {tree.root} with {_seen(tree)}, and no annotation among them is recognised. {expected}")
     listed = "; ".join(f"format={name}&annotations={path}" for name, path in found[:8])
     rest = f"; and {len(found) - 8} more" if len(found) > 8 else ""
-    raise DataError(f"Got {len(found)} annotations in {tree.root}, expected one. Say which: {listed}{rest}.")
+    splits = [one for one in SPLITS if any(one in path.split("/") for _, path in found)]
+    choice_of_split = f" Or say split={' or split='.join(splits)}." if splits else ""
+    raise DataError(
+        f"Got {len(found)} annotations in {tree.root}, expected one. Say which: {listed}{rest}.{choice_of_split}"
+    )
 
 
 def _check_is_there(tree: Tree, at: str) -> None:

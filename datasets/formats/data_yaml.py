@@ -18,7 +18,7 @@ from .image_names import image_name, match
 LISTS = ("classes.txt", "obj.names", "classes.names")
 
 _YAML = ("data.yaml", "data.yml", "dataset.yaml")
-_SPLITS = ("train", "val", "test")
+SPLITS = ("train", "val", "valid", "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ def listed(
     entries = described.entries if described else {}
     at = described.folder if described else ""
     root = posixpath.join(at, str(entries.get("path", "")))
-    places = {name: _texts(entries.get(name)) for name in _SPLITS if _texts(entries.get(name))}
+    places = {name: _texts(entries.get(name)) for name in SPLITS if _texts(entries.get(name))}
     if split is not None:
         beside = [path for one in _above(folder) if (path := posixpath.join(one, f"{split}.txt")) in tree.files]
         wanted = next((places[name] for name in _spellings(split) if name in places), beside[:1])
