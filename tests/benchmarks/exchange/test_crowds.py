@@ -107,13 +107,3 @@ def test_an_export_is_the_same_annotation(dataset: Dataset, tmp_path: Path) -> N
     assert again.fingerprint == dataset.fingerprint
     back = store_predictions(read_predictions(results, again, images=truth), again, tmp_path / "back")
     assert summarise_run(back, DRAWS).rows[0].intervals == summarise_run(run, DRAWS).rows[0].intervals
-
-
-def test_an_attribute_of_the_columns_name_is_no_region(tmp_path: Path) -> None:
-    """A table of our own CSV may hold `iscrowd` as a label of numbers."""
-    text = "image,x1,y1,x2,y2,iscrowd\n" + "".join(f"{name},5,5,25,25,1\n" for name in IMAGES)
-    write(tmp_path / "set", {"f.csv": text}, IMAGES)
-    dataset = load(f"folder:{tmp_path / 'set'}")
-    reader = RunReader(stored(dataset, tmp_path / "run", FEW[:1]))
-    assert reader.truth.faces.crowd is None
-    assert np.count_nonzero(reader.truth.masks["overall"]) == len(IMAGES)
