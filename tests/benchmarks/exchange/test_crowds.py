@@ -10,7 +10,6 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
 from facebench.benchmarks.analysis.depth import analyse
 from facebench.benchmarks.analysis.table import Resampling, summarise_run
