@@ -196,7 +196,7 @@ def test_what_else_the_pages_name_exists():
     choosing = words_of("docs/choosing-a-detector.md")
     assert all(preset in choosing for preset in PRESETS)
     assert list(HEIGHTS_PX)[:3] == ["below 16", "16–32", "32–96"], "the columns of the table of recall by height"
-    sets = {name.strip("`…") for cell in column("docs/adding-a-data-set.md", "name") for name in cell.split(", ")}
+    sets = {name.strip("`…") for cell in column("docs/data-sets.md", "name") for name in cell.split(", ")}
     assert {name.partition(":")[0] for name in sets} == {name.partition(":")[0] for name, _ in known()}
     emotions = words_of("docs/emotions.md")
     assert sorted(name.strip("`") for name in column("docs/emotions.md", "number")) == sorted(RATES)

@@ -29,6 +29,7 @@ PROTOCOL = Protocol(UNKNOWN_SIZE)
 """How the images were given to the program: a file of predictions does not say."""
 _EVERY_BOX = float(np.finfo(np.float32).min)
 _FEW_SCORES = 101
+_LOW, _MANY_BOXES = 0.05, 100
 """As many as scores of two decimals can take."""
 
 
@@ -201,6 +202,8 @@ def _remarks(predictions: Predictions, scores: np.ndarray[Any, np.dtype[np.float
     distinct = len(np.unique(scores))
     if 1 < distinct <= _FEW_SCORES and len(scores) > 10 * _FEW_SCORES:
         found.append(f"only {distinct} distinct scores (rounded?): ties cost AP")
+    if len(scores) >= _MANY_BOXES and float(scores.min()) > _LOW and float(scores.max()) <= 1.0:
+        found.append(f"no score below {scores.min():.2g}: AP counts as missed what lower ones would find")
     return found
 
 

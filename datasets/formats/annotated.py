@@ -220,7 +220,9 @@ def label_of(value: Any) -> int | None:
 
 
 def identity_of(value: Any) -> str | None:
-    """Return an id so that 1, 1.0 and "1" are the same; None where it is not a text or a whole number."""
+    """Return an id so that 1, 1.0, "1" and [1] are the same; None where it is not a text or a whole number."""
+    if isinstance(value, list) and len(value) == 1:
+        (value,) = value
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

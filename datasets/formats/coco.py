@@ -116,11 +116,14 @@ def read(tree: Tree, path: str, category: str | None = None, layout: str = "xywh
     boxes: dict[str, list[Box]] = {key: [] for key in images}
     expected = ", ".join(list(names)[:20])
     left_out, rotated = 0, 0
+    lists: list[int] = []
     for index, entry in enumerate(parts["annotations"]):
         image = identity_of(entry.get("image_id")) if isinstance(entry, dict) else None
         if image is None or image not in images:
             fault("annotations", index, f"got {_short(entry)}, expected the image_id of one of the images")
             continue
+        if isinstance(entry["image_id"], list) or isinstance(entry.get("category_id"), list):
+            lists.append(index)
         of = identity_of(entry.get("category_id")) or ""
         if names and of not in names:
             fault("annotations", index, f"got category_id {entry.get('category_id')!r}, expected one of {expected}")
@@ -146,6 +149,9 @@ def read(tree: Tree, path: str, category: str | None = None, layout: str = "xywh
     annotated = tuple(image_of(name, boxes[key], size) for key, (name, size) in images.items())
     folder = posixpath.dirname(path)
     notes = others_left_out(chosen, left_out) + hulls_taken(rotated)
+    if lists:
+        first = f"{where}:{place_of(text, 'annotations', lists[0])}"
+        notes += (f"Ids in lists of one, taken as their only entry: {len(lists)}, the first in {first}.",)
     ids = {key: name for key, (name, _) in images.items()}
     return Annotation(annotated, (folder,), notes, layout=layout, ids=ids)
 

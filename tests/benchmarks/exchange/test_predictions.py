@@ -301,6 +301,14 @@ def test_scores_of_two_decimals_are_told(dataset, tmp_path):
     assert remarks == ("only 100 distinct scores (rounded?): ties cost AP",)
 
 
+def test_scores_that_end_at_a_threshold_are_told(dataset, tmp_path):
+    for lowest, told in ((0.25, True), (0.01, False)):
+        body = "\n".join(f"10 10 40 40 {lowest + index / 1000}" for index in range(200))
+        tree = write_tree(tmp_path / f"p{lowest}", TREE | {"0--Parade/0_a.txt": f"0_a\n200\n{body}"})
+        remarks = stored_row(read_predictions(tree, dataset), dataset, tmp_path / f"r{lowest}").cell.predictions.remarks
+        assert any("no score below 0.25: AP counts as missed" in one for one in remarks) == told
+
+
 # --- what is refused --------------------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -40,8 +41,8 @@ def test_flags_of_coco(tmp_path, key, value, ignored):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"image_id": [1]}, r"a\.json:\d+: got .*expected the image_id of one of the images"),
-        ({"category_id": [1]}, r"a\.json:\d+: got category_id \[1\], expected one of 1"),
+        ({"image_id": [1, 1]}, r"a\.json:\d+: got .*expected the image_id of one of the images"),
+        ({"category_id": [1, 2]}, r"a\.json:\d+: got category_id \[1, 2\], expected one of 1"),
         ({"category_id": None}, r"a\.json:\d+: got category_id None"),
         ({"iscrowd": [1]}, r"a\.json:\d+: got iscrowd \[1\], expected 0 or 1"),
         ({"ignore": 2}, "got ignore 2, expected 0 or 1"),
@@ -53,7 +54,13 @@ def test_a_value_of_the_wrong_kind_is_a_fault_with_its_place(tmp_path, change, m
         only(tmp_path, {"a.json": coco(change)})
 
 
-@pytest.mark.parametrize("image", [{"id": [1]}, {"id": None}, {"file_name": ["a.png"]}])
+@pytest.mark.parametrize("change", [{"image_id": [1]}, {"category_id": [1]}])
+def test_a_list_of_one_id_is_that_id_and_its_place_is_noted(tmp_path, change):
+    _, notes = only(tmp_path, {"a.json": coco(change)})
+    assert re.search(r"in lists of one.*: 1, the first in .*a\.json:\d+", notes)
+
+
+@pytest.mark.parametrize("image", [{"id": [1, 2]}, {"id": None}, {"file_name": ["a.png"]}])
 def test_an_image_without_id_or_name_is_a_fault_with_its_place(tmp_path, image):
     with pytest.raises(AnnotationError, match=r"a\.json:3: got .*expected an id and file_name"):
         only(tmp_path, {"a.json": coco({}, image=image)})
