@@ -18,7 +18,7 @@ from facebench.datasets import decode, load
 from facebench.detectors import resolve, resolve_all, split_list
 from facebench.detectors.models import store as model_store
 from facebench.emotions import EmotionClassifier, EmotionPipeline, create_classifier, process_video
-from facebench.emotions.pipeline.video_io import VideoWriter
+from facebench.emotions.pipeline.video_copy import VideoWriter
 from facebench.emotions.scoring.score_run import score_run
 from facebench.errors import ModelStoreError, UnavailableError
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..emotions import EmotionPipeline, VideoProgress
 
 _VIDEOS = frozenset((".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"))
+"""What was meant by a name whose file is missing or damaged."""
 
 
 def detect_command(
@@ -116,7 +117,11 @@ def _video(sources: list[str]) -> Path | int | None:
 
 
 def _is_video(text: str) -> bool:
-    return _camera(text) is not None or (Path(text).suffix.lower() in _VIDEOS and not Path(text).is_dir())
+    from ..emotions.pipeline.video_file import is_video
+
+    path = Path(text)
+    by_name = path.suffix.lower() in _VIDEOS
+    return _camera(text) is not None or (not path.is_dir() and (by_name or is_video(path)))
 
 
 def _camera(text: str) -> int | None:

@@ -50,7 +50,7 @@ ORDER = (
 """
 PRODUCT_ONLY = {"tests", "docs", "tools", "runs", "out", "build", "dist"}
 HEAVY = {
-    "cv2", "dlib", "face_recognition", "matplotlib", "mediapipe", "mtcnn", "onnx", "onnxruntime", "pandas", "PIL",
+    "av", "cv2", "dlib", "face_recognition", "matplotlib", "mediapipe", "mtcnn", "onnx", "onnxruntime", "pandas", "PIL",
     "pyarrow", "scipy", "seaborn", "skimage", "tensorflow", "torch",
 }  # fmt: skip
 

@@ -27,6 +27,7 @@ COLOURS = MappingProxyType(
 # At scale 1 capitals of OpenCV's font are 22 pixels high; 0.4 is the smallest that can be read.
 _SMALLEST_TEXT = 0.4
 _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
+_BOX_COLOUR = COLOURS["neutral"]
 _Rectangle = tuple[int, int, int, int]
 
 
@@ -57,6 +58,25 @@ def draw(image: RGBImage, found: FaceEmotions, tracks: Sequence[int] | NDArray[n
         text = f"{number}{label} {found.probabilities[face].max():.0%}"
         taken.append(_put_label(drawn, text, COLOURS[label], box, line, taken))
     return drawn
+
+
+def draw_boxes(image: RGBImage, boxes: NDArray[np.float32]) -> RGBImage:
+    """Return a copy of an image with boxes, by Pillow: a detector that does without OpenCV needs none here.
+
+    Args:
+        image: uint8 (h, w, 3) RGB; left as it is.
+        boxes: (n, 4): x1, y1, x2, y2 in pixels; what lies outside the image is cut.
+    """
+    from PIL import Image, ImageDraw
+
+    drawn = Image.fromarray(image)
+    drawing = ImageDraw.Draw(drawn)
+    line = max(2, round(max(drawn.size) / 250))
+    limits = np.array([*drawn.size, *drawn.size]) - 1
+    for x1, y1, x2, y2 in np.clip(np.rint(boxes), 0, limits).astype(int).tolist():
+        drawing.rectangle((x1 - 1, y1 - 1, x2 + 1, y2 + 1), outline=_BLACK, width=line + 2)
+        drawing.rectangle((x1, y1, x2, y2), outline=_BOX_COLOUR, width=line)
+    return np.asarray(drawn)
 
 
 def _put_label(
@@ -122,4 +142,4 @@ def luminance(colour: tuple[int, int, int]) -> float:
     return float(linear @ [0.2126, 0.7152, 0.0722])
 
 
-__all__ = ["COLOURS", "draw"]
+__all__ = ["COLOURS", "draw", "draw_boxes"]

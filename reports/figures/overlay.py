@@ -11,10 +11,10 @@ from ...benchmarks.measure.previews import encode_jpeg
 from ...benchmarks.store.run_folder import write_atomically
 from ...datasets.storage.names import COPY_MARK
 from ...detectors import RGBImage
+from ...emotions.pipeline.overlay import draw_boxes
 from ...errors import ResultsError
 
 _OVERLAY_QUALITY = 90
-_BOX_COLOUR, _CASING_COLOUR = (86, 180, 233), (0, 0, 0)
 
 
 def write_overlay(image: RGBImage, boxes: NDArray[np.float32], path: Path) -> Path:
@@ -28,16 +28,7 @@ def write_overlay(image: RGBImage, boxes: NDArray[np.float32], path: Path) -> Pa
     Raises:
         ResultsError: it cannot be written there, or the image is too large for JPEG.
     """
-    from PIL import Image, ImageDraw
-
-    drawn = Image.fromarray(image)
-    drawing = ImageDraw.Draw(drawn)
-    line = max(2, round(max(drawn.size) / 250))
-    limits = np.array([*drawn.size, *drawn.size]) - 1
-    for x1, y1, x2, y2 in np.clip(np.rint(boxes), 0, limits).astype(int).tolist():
-        drawing.rectangle((x1 - 1, y1 - 1, x2 + 1, y2 + 1), outline=_CASING_COLOUR, width=line + 2)
-        drawing.rectangle((x1, y1, x2, y2), outline=_BOX_COLOUR, width=line)
-    return write_jpeg(np.asarray(drawn), path)
+    return write_jpeg(draw_boxes(image, boxes), path)
 
 
 def write_jpeg(image: RGBImage, path: Path) -> Path:

@@ -10,7 +10,8 @@ import pytest
 from facebench.datasets import decode, load
 from facebench.emotions import EMOTIONS
 from facebench.emotions.pipeline.crops import SWEEP
-from facebench.emotions.pipeline.video_io import VideoReader, VideoWriter
+from facebench.emotions.pipeline.video_copy import VideoWriter
+from facebench.emotions.pipeline.video_io import VideoReader
 from facebench.tests.support.command import facebench
 from facebench.tests.support.small_classifier import model
 from facebench.tests.support.small_fer import some_images, write_folder
