@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
 from ..errors import MissingDataError, ResultsError, UsageError
-from .console import Device, MaxMegapixels, build_fetched, load_classifier, read_setting, stderr
+from .console import Device, MaxMegapixels, build_fetched, load_classifier, read_setting
+from .videos import VIDEO_COPY_SUFFIX, check_output, film, find_videos
 
 if TYPE_CHECKING:
     from ..detectors import Detector, RGBImage
-    from ..emotions import EmotionPipeline, VideoProgress
-
-_VIDEOS = frozenset((".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"))
-"""What was meant by a name whose file is missing or damaged."""
+    from ..emotions import EmotionPipeline
 
 
 def detect_command(
     sources: Annotated[
-        list[str] | None, typer.Argument(help="Images, folders of images, a video, or the number of a camera.")
+        list[str] | None, typer.Argument(help="Images, videos, folders of them, or the number of a camera.")
     ] = None,
     sample: Annotated[
         bool,
@@ -46,15 +45,15 @@ def detect_command(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="Copies with what was found drawn in: a folder; an .mp4 for a video."),
+        typer.Option("-o", "--output", help="Copies with what was found drawn in: a folder; or an .mp4 for one video."),
     ] = None,
     lines: Annotated[
-        Path | None, typer.Option(help="File for JSON lines; else standard output, and none for a video.")
+        Path | None, typer.Option(help="File for JSON lines, one per image or frame; else standard output.")
     ] = None,
-    every: Annotated[int, typer.Option(min=1, help="Of a video: look at every n-th frame.")] = 1,
+    every: Annotated[int, typer.Option(min=1, help="Of videos: look at every n-th frame.")] = 1,
     max_megapixels: MaxMegapixels = 100,
 ) -> None:
-    """Find the faces in images or a video, and their emotions: JSON lines, and copies with both drawn in."""
+    """Find the faces in images and videos, and their emotions: JSON lines, and copies with both drawn in."""
     if sample == bool(sources) or (sample and output is None):
         got = "no image" if not sample else "--sample and images" if sources else "--sample without -o"
         raise UsageError(
@@ -64,21 +63,16 @@ def detect_command(
     sources = sources or []
     if "" in sources:
         raise UsageError("got an empty name, expected an image, a folder, a video or a camera; is a variable not set?")
-    video = _video(sources)
-    if video is not None and not emotions:
-        raise UsageError(f"got the video {video} without --emotions, which is what videos are read for; add it")
-    if output is not None and (output.suffix.lower() == ".mp4") != (video is not None):
-        raise UsageError(
-            f"got -o {output} for {'a video' if video is not None else 'images'}, expected "
-            f"{'a file that ends in .mp4' if video is not None else 'a folder'}"
-        )
+    videos = find_videos(sources)
     if device is not None:
         # before anything is written, fetched or opened
         read_setting(detector, device).resolve().adapter.check_device(device)
-    if sample and output is not None:
-        images = [_sample(output)]
-    else:
-        images = [] if video is not None else _images(sources, output)
+    camera = any(isinstance(video, int) for video in videos)
+    images = [] if camera else _images(sources, output, set(videos))
+    if output is not None:
+        check_output(output, len(images), videos)
+        if sample:
+            images = [_sample(output)]
     found_by = build_fetched(detector, device)
     with ExitStack() as stack:
         stack.callback(found_by.close)
@@ -90,9 +84,13 @@ def detect_command(
             pipeline = EmotionPipeline(found_by, crop or DEFAULT_POLICY, load_classifier(classifier))
             if pipeline.note:
                 typer.echo(f"facebench: {pipeline.note}", err=True)
-        if video is not None and pipeline is not None:
-            _film(video, pipeline, output, lines, every)
-        elif not _look(_ImageReader(found_by, pipeline, round(max_megapixels * 1e6)), images, output, lines):
+        copies = _copies(images, videos, output)
+        out = _open_lines(lines, [*images, *videos, *copies.values()], stack)
+        reader = _ImageReader(found_by, pipeline, round(max_megapixels * 1e6))
+        well = _look(reader, images, copies, out)
+        alone = len(videos) == 1 and not images
+        pairs = [(video, copies.get(video)) for video in videos]
+        if not film(pairs, pipeline or found_by, out, every, alone=alone) or not well:
             raise typer.Exit(1)
 
 
@@ -108,27 +106,7 @@ def _sample(folder: Path) -> Path:
     return path
 
 
-def _video(sources: list[str]) -> Path | int | None:
-    """Return the video or the camera's number; None where the sources are images."""
-    videos = [_camera(text) if _camera(text) is not None else Path(text) for text in sources if _is_video(text)]
-    if videos and len(sources) > 1:
-        raise UsageError(f"got {len(sources)} sources with a video or camera among them, expected it alone")
-    return videos[0] if videos else None
-
-
-def _is_video(text: str) -> bool:
-    from ..emotions.pipeline.video_file import is_video
-
-    path = Path(text)
-    by_name = path.suffix.lower() in _VIDEOS
-    return _camera(text) is not None or (not path.is_dir() and (by_name or is_video(path)))
-
-
-def _camera(text: str) -> int | None:
-    return int(text) if text.isdecimal() and not Path(text).exists() else None
-
-
-def _images(sources: list[str], output: Path | None) -> list[Path]:
+def _images(sources: list[str], output: Path | None, videos: set[Path | int]) -> list[Path]:
     """Return the image files, those of a folder sorted by path and without the copies that an earlier call wrote."""
     from ..datasets.storage.names import COPY_SUFFIX, is_litter
     from ..datasets.storage.places import images_below
@@ -139,15 +117,17 @@ def _images(sources: list[str], output: Path | None) -> list[Path]:
     named = [path for path in map(Path, sources) if not is_litter(path.name)] or [Path(source) for source in sources]
     for path in named:
         if not path.is_dir():
-            images.append(path)
+            images += [path] if path not in videos else []
             continue
         files, left_out = images_below(path)
-        inside = [one for one in files if not _is_copy(one, output)]
-        left_out += len(files) - len(inside)
+        inside = [one for one in files if one not in videos and not _is_copy(one, output)]
+        left_out += sum(_is_copy(one, output) for one in files)
         copies += left_out
-        if not inside:
+        if not inside and not any(isinstance(one, Path) and one.is_relative_to(path) for one in videos):
             but = f" but {left_out} of facebench's own copies (*{COPY_SUFFIX})" if left_out else ""
-            raise MissingDataError(f"got the folder {path} without an image{but}, expected files such as .jpg or .png")
+            raise MissingDataError(
+                f"got the folder {path} without an image or video{but}, expected files such as .jpg or .mp4"
+            )
         images += inside
     if copies:
         typer.echo(f"facebench: left out {copies} of its own copies (*{COPY_SUFFIX})", err=True)
@@ -186,64 +166,58 @@ class _ImageReader:
         return {"faces": faces} | ({} if written is None else {"overlay": str(written)})
 
 
-def _look(reader: _ImageReader, images: list[Path], output: Path | None, lines: Path | None) -> bool:
+def _look(reader: _ImageReader, images: list[Path], copies: Mapping[Path | int, Path], lines: TextIO) -> bool:
     """Look at images, a JSON line each; return whether all could be read."""
     from ..datasets import decode
 
     well = True
     undecoded: dict[str, int] = {}
-    copies = dict(zip(images, _copies(images, output), strict=True)) if output is not None else {}
-    with ExitStack() as stack:
-        out = None
-        if lines is not None:
-            try:
-                lines.parent.mkdir(parents=True, exist_ok=True)
-                out = stack.enter_context(lines.open("w", encoding="utf-8"))
-            except OSError as error:
-                raise ResultsError(f"cannot write {lines}: {error.strerror or error}. Choose another folder") from error
-        for path in images:
-            decoded = decode(path, max_pixels=reader.max_pixels)
-            line: dict[str, Any] = {"picture": str(path), "detector": reader.detector.info.name}
-            if decoded.image is None:
-                well = False
-                line["error"] = f"{decoded.verdict}: {decoded.detail}"
-                if decoded.verdict == "no decoder":
-                    undecoded[decoded.detail] = undecoded.get(decoded.detail, 0) + 1
-            else:
-                line |= reader.look(decoded.image, copies.get(path))
-            typer.echo(json.dumps(line), file=out)
+    for path in images:
+        decoded = decode(path, max_pixels=reader.max_pixels)
+        line: dict[str, Any] = {"picture": str(path), "detector": reader.detector.info.name}
+        if decoded.image is None:
+            well = False
+            line["error"] = f"{decoded.verdict}: {decoded.detail}"
+            if decoded.verdict == "no decoder":
+                undecoded[decoded.detail] = undecoded.get(decoded.detail, 0) + 1
+        else:
+            line |= reader.look(decoded.image, copies.get(path))
+        typer.echo(json.dumps(line), file=lines)
     for detail, number in undecoded.items():
         typer.echo(f"facebench: {number:,} of {len(images):,} images were not read: {detail}", err=True)
     return well
 
 
-def _copies(images: list[Path], folder: Path) -> Iterator[Path]:
-    """Name the copies; those of images that have one name in two folders are numbered."""
+def _open_lines(path: Path | None, others: Iterable[Path | int], stack: ExitStack) -> TextIO:
+    """Open the file of JSON lines, where it is no image, video or copy; else give standard output."""
+    if path is None:
+        return sys.stdout
+    if path.resolve() in (one.resolve() for one in others if isinstance(one, Path)):
+        raise UsageError(f"got {path} for JSON lines, which is an image or video too; expected another file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # line by line, so that another program can read along
+        return stack.enter_context(path.open("w", encoding="utf-8", newline="\n", buffering=1))
+    except OSError as error:
+        raise ResultsError(f"cannot write {path}: {error.strerror or error}. Choose another folder") from error
+
+
+def _copies(images: list[Path], videos: list[Path | int], output: Path | None) -> dict[Path | int, Path]:
+    """Name the copies; those of sources that have one name in two folders are numbered."""
     from ..datasets.storage.names import COPY_SUFFIX
 
+    if output is None:
+        return {}
+    if output.suffix.lower() == ".mp4":
+        return {videos[0]: output}
+    named = {path: output / f"{name}{COPY_SUFFIX}" for path, name in _numbered(images)}
+    return named | {path: output / f"{name}{VIDEO_COPY_SUFFIX}" for path, name in _numbered(videos)}
+
+
+def _numbered(paths: Sequence[Path | int]) -> Iterator[tuple[Path | int, str]]:
     taken: set[str] = set()
-    for path in images:
-        numbered = (path.stem if number == 1 else f"{path.stem}.{number}" for number in count(1))
-        name = next(name for name in numbered if name not in taken)
+    for path in paths:
+        stem = path.stem if isinstance(path, Path) else f"camera-{path}"
+        name = next(name for number in count(1) if (name := stem if number == 1 else f"{stem}.{number}") not in taken)
         taken.add(name)
-        yield folder / f"{name}{COPY_SUFFIX}"
-
-
-def _film(video: Path | int, pipeline: EmotionPipeline, output: Path | None, lines: Path | None, every: int) -> None:
-    """Go through a video with a bar, and print the report as JSON."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from ..emotions import process_video
-
-    console = stderr()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("frames", total=None)
-
-        def hear(now: VideoProgress) -> None:
-            progress.update(task, completed=now.frames_read, total=now.announced)
-
-        report = process_video(video, pipeline, output=output, jsonl=lines, every=every, observer=hear)
-    typer.echo(json.dumps(report.to_json(), indent=1))
-    if report.stopped:
-        raise typer.Exit(130)
+        yield path, name

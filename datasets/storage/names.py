@@ -16,7 +16,8 @@ _FILES = """
 # which begin like a TIFF, with a small preview
 _CAMERA_RAW = """
 .3fr .arw .cr2 .cr3 .dcr .dng .erf .iiq .kdc .mrw .nef .nrw .orf .pef .raf .rw2 .rwl .sr2 .srf .srw .x3f"""
-OTHER_SUFFIXES = frozenset(f"{_VIDEOS} {_FILES} {_CAMERA_RAW}".split())
+VIDEO_SUFFIXES = frozenset(_VIDEOS.split())
+OTHER_SUFFIXES = VIDEO_SUFFIXES.union(_FILES.split(), _CAMERA_RAW.split())
 """Of files that are not images, and are not opened to find that out."""
 COPY_SUFFIX = ".faces.jpg"
 """The end of the names of copies that `facebench detect` writes."""

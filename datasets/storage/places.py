@@ -121,6 +121,11 @@ def _begin(source: Source) -> bytes:
     return b""
 
 
+def files_below(folder: Path) -> list[Path]:
+    """Return the files in a folder and those below it, sorted by path; see `names.is_hidden` for those passed over."""
+    return sorted(path for _, path in _walk(folder))
+
+
 def images_below(folder: Path) -> tuple[list[Path], int]:
     """Return the images in a folder and those below it, sorted by path, and how many copies are left out.
 

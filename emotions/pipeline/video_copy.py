@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, cast
 
 import numpy as np
 
+from ...datasets.storage.names import COPY_MARK
 from ...detectors import RGBImage
 from ...errors import UsageError, VideoError
 from .video_sound import Sound
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 # Frames that refer to later ones ("bf") would leave the time of the last unknown where the rate varies.
-_H264 = {"preset": "veryfast", "crf": "20", "bf": "0"}
-_BT709 = 1
+_H264 = {"preset": "superfast", "crf": "20", "bf": "0"}
+_BT709 = _LIMITED = 1
 
 
 class VideoWriter:
@@ -94,7 +95,7 @@ class VideoWriter:
         if width % 2 or height % 2:
             image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), "edge")
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), "rgb24")
-        frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
+        frame = self._converter.reformat(frame, format="yuv420p", dst_colorspace=_BT709, dst_color_range=_LIMITED)
         frame.time_base = self._time_base
         before = self._last
         frame.pts = self._last = max(round((time_s + self._sound.lead_s) / self._time_base), self._last + 1)
@@ -131,6 +132,7 @@ class VideoWriter:
     def _start(self, width: int, height: int) -> None:
         import av
         from av.codec.context import Flags
+        from av.video.reformatter import VideoReformatter
 
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.path.is_dir():
@@ -146,6 +148,7 @@ class VideoWriter:
         self._output: OutputContainer = av.open(
             nameless, "w", format="mp4", options={"movflags": "+faststart"}, io_open=read_again
         )
+        self._output.metadata["comment"] = COPY_MARK.decode()
         encoder, options, time_base = "libx264", _H264, self._time_base
         if encoder not in av.codecs_available:
             encoder, options = "mpeg4", {"qmax": "4"}
@@ -153,12 +156,14 @@ class VideoWriter:
             time_base = max(time_base, Fraction(1, 60_000))
             self._notes.append("PyAV has no H.264 encoder here: MPEG-4 part 2 was written, which browsers do not play")
         self._time_base = time_base
+        self._converter = VideoReformatter()
         video = self._video = cast("VideoStream", self._output.add_stream(encoder, self._rate, options))
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"
         codec = video.codec_context
         codec.time_base = time_base
         codec.flags |= Flags.frame_duration
-        codec.colorspace = codec.color_primaries = codec.color_trc = codec.color_range = _BT709
+        codec.colorspace = codec.color_primaries = codec.color_trc = _BT709
+        codec.color_range = _LIMITED
         self._sound = Sound(self._sound_of, self._output)
         # else at the first packet, where Ctrl-C would come between
         self._output.start_encoding()

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from ...datasets.storage.names import COPY_MARK
 from ...detectors import RGBImage
 from ...errors import VideoError
 
@@ -71,10 +72,19 @@ def is_video(path: Path) -> bool:
     Not so an image, a phone's photo in the container of a video (HEIC, AVIF), or sound alone.
     """
     try:
-        if _is_animated(path):
+        if is_animated(path):
             return True
         with path.open("rb") as file, open_container(file) as container:
             return bool(_tracks(container))
+    except (OSError, VideoError):
+        return False
+
+
+def is_copy(path: Path) -> bool:
+    """Whether a video is a copy that `facebench detect` wrote, by the comment in it."""
+    try:
+        with path.open("rb") as file, open_container(file) as container:
+            return container.metadata.get("comment") == COPY_MARK.decode()
     except (OSError, VideoError):
         return False
 
@@ -86,7 +96,7 @@ def open_video(path: Path) -> Source:
         VideoError: it is missing, or no video that can be read, or has sound alone.
     """
     try:
-        return _Animation(path) if _is_animated(path) else _Film(path)
+        return _Animation(path) if is_animated(path) else _Film(path)
     except OSError as error:
         raise VideoError(f"cannot read the video {path}: {error.strerror or error}") from error
 
@@ -117,7 +127,12 @@ def _tracks(container: InputContainer) -> list[VideoStream]:
     return [one for one in tracks if one.frames != 1 or container.duration is not None]
 
 
-def _is_animated(path: Path) -> bool:
+def is_animated(path: Path) -> bool:
+    """Whether a file is an animated image: GIF, WebP, PNG or AVIF.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
     from PIL import Image
 
     with path.open("rb") as file:
@@ -250,7 +265,7 @@ class _Animation(Source):
             try:
                 self._image.seek(number)
                 image = np.array(self._image.convert("RGB"))
-            except Exception:  # noqa: BLE001  see `_is_animated`
+            except Exception:  # noqa: BLE001  see `is_animated`
                 # those after it are painted over it
                 self.damaged = self.indexed - number
                 return
@@ -261,4 +276,13 @@ class _Animation(Source):
         self._image.close()
 
 
-__all__ = ["FALLBACK_RATE", "Source", "TimedImage", "is_video", "open_container", "open_video"]
+__all__ = [
+    "FALLBACK_RATE",
+    "Source",
+    "TimedImage",
+    "is_animated",
+    "is_copy",
+    "is_video",
+    "open_container",
+    "open_video",
+]

@@ -64,7 +64,7 @@ def test_a_folder_of_copies_alone(facebench, folder):
     (folder / "in" / "below" / "b.jpg").unlink()
     code, out, err = facebench("detect", "in", "-o", "in", "--detector", "haar")
     assert (code, out) == (2, "")
-    assert "got the folder in without an image but 2 of facebench's own copies (*.faces.jpg), expected" in err
+    assert "got the folder in without an image or video but 2 of facebench's own copies (*.faces.jpg), expected" in err
 
 
 def test_copies_below_the_folder_are_known_whatever_the_next_call_says(facebench, folder):
