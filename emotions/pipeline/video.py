@@ -289,7 +289,7 @@ def _write_line(
     file: TextIO, path: Path | None, title: str, frame: Frame, records: list[dict[str, Any]], ids: list[int]
 ) -> None:
     faces = [{"track": track} | record for track, record in zip(ids, records, strict=True)]
-    line = {"video": title, "frame": frame.index, "time_s": round(frame.time_s, 4), "faces": faces}
+    line = {"video": title, "frame": frame.index, "time_s": round(frame.time_s, 6), "faces": faces}
     try:
         file.write(json.dumps(line) + "\n")
     except OSError as error:

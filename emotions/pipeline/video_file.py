@@ -111,7 +111,7 @@ def open_container(file: IO[bytes]) -> InputContainer:
 
     nameless = SimpleNamespace(read=file.read, seek=file.seek, tell=file.tell, seekable=file.seekable)
     try:
-        return cast("InputContainer", av.open(nameless, options={"protocol_whitelist": "none"}))
+        return cast("InputContainer", av.open(nameless, container_options={"protocol_whitelist": "none"}))
     except (av.FFmpegError, ValueError) as error:
         raise VideoError(str(error)) from error
 

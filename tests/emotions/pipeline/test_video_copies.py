@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
@@ -179,3 +180,32 @@ def test_any_name(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) ->
     writer.close()
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert len(times_of(Path(name))) == 5
+
+
+PLAYED = """<video muted src="o.mp4"></video><p></p><script>
+const video = document.querySelector("video"), say = (text) => { document.querySelector("p").textContent = text; };
+video.onerror = () => say("error");
+video.onended = () => say(`${video.videoWidth} ${video.videoHeight} ${video.duration.toFixed(2)}`);
+video.play();
+</script>"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("encoder", "said"), [("libx264", "64 48 2.00"), ("mpeg4", "0 0 2.00")])
+def test_a_browser_plays_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoder: str, said: str) -> None:
+    """Of MPEG-4 part 2 it plays the sound alone."""
+    programs = [shutil.which("chromium"), shutil.which("chromedriver")]
+    if None in programs:
+        pytest.skip("needs chromium and chromedriver: apt-get install chromium chromium-driver")
+    from facebench.tests.support.browser import Browser
+
+    if encoder == "mpeg4":
+        monkeypatch.setattr(av, "codecs_available", av.codecs_available - {"libx264"})
+    copied(clip("matroska", "libvpx", sound="ac3", sound_rate=48_000, sound_s=1.5), tmp_path)
+    (tmp_path / "page.html").write_text(PLAYED)
+    browser = Browser(*programs, tmp_path / "profile")
+    try:
+        browser.open(tmp_path / "page.html")
+        assert browser.said("p") == said
+    finally:
+        browser.close()
