@@ -121,14 +121,16 @@ def fetch_model(name: str, console: Console) -> Path:
 
 
 def any_failed(cells: Iterable[StoredCell], named: Iterable[str]) -> bool:
-    """Whether a detector failed, or one that the user named is unavailable.
+    """Whether a detector failed, its results are damaged, or one that the user named is unavailable.
 
     Args:
         cells: of the run.
         named: keys of the cells that the user named; those that are measured because none was named may be unavailable.
     """
     keys = set(named)
-    return any(cell.status == "failed" or (cell.status == "unavailable" and cell.key in keys) for cell in cells)
+    return any(
+        cell.status in ("failed", "damaged") or (cell.status == "unavailable" and cell.key in keys) for cell in cells
+    )
 
 
 def print_summary(summary: Summary, as_json: bool) -> None:

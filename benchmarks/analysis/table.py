@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ...errors import ResultsError
 from ..resampling.bootstrap import DRAWS, Resampled, draw_weights
 from ..resampling.ranking import tied_with_best
 from ..store.records import StoredCell
@@ -142,8 +143,11 @@ def summarise_run(run: RunFolder, resampling: Resampling | None = None) -> Summa
         resampling: how images are drawn for the intervals.
 
     Raises:
-        ResultsError: a table of the run is missing or damaged.
+        ResultsError: a table of the run is missing or damaged, or there is a damaged cell and no finished one.
     """
+    damaged = [cell for cell in run.cells if cell.status == "damaged"]
+    if damaged and not any(cell.done for cell in run.cells):
+        raise ResultsError(damaged[0].reason)
     reader = RunReader(run)
     primary = run.document.dataset.ranking
     resampling = resampling or Resampling()

@@ -19,8 +19,9 @@ from ...detectors import UNKNOWN, DetectorInfo, ScoreKind
 from ...errors import DataError, UsageError
 from ..analysis.other_reading import Evidence, other_reading, spread
 from ..measure.images import faces_table, new_document
+from ..store.locking import lock
 from ..store.records import UNKNOWN_SIZE, PredictionsInfo, Protocol, Start, StoredCell
-from ..store.run_folder import RunFolder, lock, write_atomically
+from ..store.run_folder import RunFolder, write_atomically
 from ..store.sealed_tables import table_bytes
 from .intake import image_size
 from .predictions import BOX_FORMATS, Predictions

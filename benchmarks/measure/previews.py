@@ -2,7 +2,8 @@
 
 ```
 RUN/previews/<name>.jpg    the image, long side at most 720 px, named after its image_id
-RUN/previews/previews.json schema, and for each preview: image_id, file, width, height, scale (preview over image)
+RUN/previews/previews.json schema, and for each preview: image_id, file, width, height, scale (preview over image),
+                           crc32 of the file
 ```
 
 The index is written last and names only files that are complete, so a report never needs the data set.
@@ -14,7 +15,7 @@ import hashlib
 import io
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,9 @@ from ...detectors import RGBImage
 from ...errors import ResultsError
 from ..scoring import ImageBoxes
 from ..scoring.verdicts import faces_not_hit, verdicts
-from ..store.documents import json_text, read_document
+from ..store.documents import json_text, read_document, sealed
+from ..store.jpegs import checksum, read_jpeg
+from ..store.plain import Record
 from ..store.run_folder import RunFolder, write_atomically
 from ..store.truth import Matched, RunReader, Truth
 
@@ -31,10 +34,11 @@ SCHEMA = "facebench.previews"
 SCHEMA_VERSION = 1
 LONG_SIDE_PX = 720
 _JPEG_QUALITY = 80
+_REMEDY = "Remove its folder and run again to write it again"
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
+class Preview(Record):
     """One stored image.
 
     Attributes:
@@ -43,6 +47,10 @@ class Preview:
         width: of the preview, pixels.
         height: of the preview, pixels.
         scale: preview pixels an image pixel, at most 1.
+        crc32: of the file; empty in runs of before.
+
+    Raises:
+        ResultsError: the file is not one beside the index, or the scale is out of range.
     """
 
     image_id: str
@@ -50,6 +58,14 @@ class Preview:
     width: int
     height: int
     scale: float
+    crc32: str = ""
+
+    def __post_init__(self) -> None:
+        # a run folder may come from someone else: nothing outside it may end up in a report
+        if not re.fullmatch(r"[0-9a-f]+\.jpg", self.file):
+            raise ResultsError(f"file: got {self.file!r:.60}, expected one beside the index")
+        if not 0 < self.scale <= 1:
+            raise ResultsError(f"scale: got {self.scale!r:.60}, expected above 0 and at most 1")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,9 +134,11 @@ def write_previews(run: RunFolder, get_image: Callable[[str], RGBImage], limit: 
         scale = min(1.0, LONG_SIDE_PX / max(height, width))
         size = max(1, round(width * scale)), max(1, round(height * scale))
         file = hashlib.sha256(image_id.encode()).hexdigest()[:16] + ".jpg"
-        write_atomically(folder / file, encode_jpeg(image, size, _JPEG_QUALITY))
-        previews.append(Preview(image_id, file, *size, scale))
-    index = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, "previews": [asdict(preview) for preview in previews]}
+        data = encode_jpeg(image, size, _JPEG_QUALITY)
+        write_atomically(folder / file, data)
+        previews.append(Preview(image_id, file, *size, scale, checksum(data)))
+    plain = [preview.to_json() for preview in previews]
+    index = sealed({"schema": SCHEMA, "schema_version": SCHEMA_VERSION, "previews": plain})
     write_atomically(folder / "previews.json", json_text(index).encode())
     kept = {preview.file for preview in previews}
     for path in folder.glob("*.jpg"):
@@ -137,22 +155,27 @@ def read_previews(run: RunFolder) -> list[Preview]:
         SchemaVersionError: it was written by another version of the format.
     """
     path = run.path / "previews" / "previews.json"
-    remedy = "Remove its folder and run again to write it again"
     if not path.exists():
         return []
-    index = read_document(path, SCHEMA, SCHEMA_VERSION, remedy)
+    index = read_document(path, SCHEMA, SCHEMA_VERSION, _REMEDY, folder=run.path)
     try:
-        previews = [
-            Preview(str(e["image_id"]), str(e["file"]), int(e["width"]), int(e["height"]), float(e["scale"]))
-            for e in index["previews"]
-        ]
-    except (KeyError, TypeError, ValueError) as error:
-        raise ResultsError(f"{path} is damaged: {error!r}. {remedy}") from error
-    for preview in previews:
-        # a run folder may come from someone else: nothing outside it may end up in a report
-        if not re.fullmatch(r"[0-9a-f]+\.jpg", preview.file):
-            raise ResultsError(f"{path} names {preview.file!r}, expected a file beside it. {remedy}")
-    return previews
+        return list(_PreviewIndex.from_json(index).previews)
+    except ResultsError as error:
+        raise ResultsError(f"{path} is damaged: {error}. {_REMEDY}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _PreviewIndex(Record):
+    previews: tuple[Preview, ...]
+
+
+def read_preview(run: RunFolder, preview: Preview) -> bytes:
+    """Return the JPEG file of a preview.
+
+    Raises:
+        ResultsError: it is missing, a link, or another file than was written.
+    """
+    return read_jpeg(run.path, f"previews/{preview.file}", (preview.width, preview.height), preview.crc32, _REMEDY)
 
 
 def choose(run: RunFolder, limit: int) -> list[str]:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from ...detectors import DetectorSpec
 from ...errors import UsageError
-from ..store.run_folder import RunFolder, lock
+from ..store.locking import lock
+from ..store.run_folder import RunFolder
 from . import environment
 from .cell import Cell
 from .floor import measure_floor

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...detectors import Detections
-from ...errors import ResultsError
-from .records import Start
+from ...errors import FacebenchError, ResultsError
+from .inside import regular
+from .journal_lines import LONGEST_LINE, checked_line, has_checksum, parse
+from .records import Start, check_amount, check_time
+
+_WRONG = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, FacebenchError)
+"""What reading a line raises that says something else than facebench writes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +37,9 @@ class ImageRecord:
         cpu_ms: processor time of the call; nan where it was not measured.
         stages_ms: pre, inference and post, where the adapter can tell.
         queued_ms: how long it could have run and had no core; nan where that is not known.
+
+    Raises:
+        ContractError: a time or the number of pixels is none, or absurd.
     """
 
     image_id: str
@@ -42,6 +49,10 @@ class ImageRecord:
     cpu_ms: float = math.nan
     stages_ms: tuple[float, float, float] | None = None
     queued_ms: float = math.nan
+
+    def __post_init__(self) -> None:
+        check_amount("pixels", self.pixels)
+        _check_call(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +68,9 @@ class Repeat:
         detections: how many were found.
         same: whether they equal those of the first round, bit by bit.
         queued_ms: how long it could have run and had no core; nan where that is not known.
+
+    Raises:
+        ContractError: as `ImageRecord`.
     """
 
     round: int
@@ -67,6 +81,18 @@ class Repeat:
     detections: int
     same: bool
     queued_ms: float = math.nan
+
+    def __post_init__(self) -> None:
+        check_amount("the round", self.round)
+        check_amount("the number of detections", self.detections)
+        _check_call(self)
+
+
+def _check_call(call: ImageRecord | Repeat) -> None:
+    for name in ("detect_ms", "cpu_ms", "queued_ms"):
+        check_time(name, getattr(call, name))
+    for stage in call.stages_ms or ():
+        check_time("stages_ms", stage)
 
 
 @dataclass(slots=True)
@@ -124,12 +150,11 @@ class Journal:
             content: what was known before the journal began; the journal's events are added to it.
 
         Raises:
-            ResultsError: the file cannot be read or written.
+            ResultsError: the file cannot be read or written, or a line of it is damaged.
         """
-        content = content or JournalContent()
-        for _, event in self._open():
-            _collect(content, event)
-        return content
+        found = content or JournalContent()
+        self._open(lambda _, event: _collect(found, event))
+        return found
 
     def open_index(self) -> tuple[JournalContent, dict[str, int]]:
         """Open like `open`, but keep of a finished image only where its line begins; see `read`.
@@ -138,16 +163,19 @@ class Journal:
             The content without its records, and image_id -> place.
 
         Raises:
-            ResultsError: the file cannot be read or written.
+            ResultsError: as `open`.
         """
-        content, places = JournalContent(), {}
-        for place, event in self._open():
+        content, places = JournalContent(), dict[str, int]()
+
+        def take(place: int, event: dict[str, Any]) -> None:
             if event["event"] == "picture":
-                places[event["image_id"]] = place
+                places[_text(event["image_id"])] = place
                 self._see_landmarks(event)
-                content.see_memory(event["peak_rss_mb"], event.get("device_memory_mb"))
+                _collect_memory(content, event)
             else:
                 _collect(content, event)
+
+        self._open(take)
         return content, places
 
     def read(self, places: Iterable[int]) -> Iterator[ImageRecord]:
@@ -160,42 +188,52 @@ class Journal:
             ResultsError: the file cannot be read, or was changed by somebody else.
         """
         try:
-            with self._path.open("rb") as file:
+            with open(self._path, "rb", opener=regular) as file:
                 for place in places:
                     file.seek(place)
-                    event = _parse(file.readline())
-                    if event is None or event["event"] != "picture":
+                    try:
+                        record = _record(parse(file.readline(LONGEST_LINE), checked=False))
+                    except _WRONG as error:
                         raise ResultsError(
-                            f"{self._path} was changed while it was in use; run again into another --out"
-                        )
-                    yield _record(event)
+                            f"{self._path} is damaged {place:,} bytes from its beginning, or was changed while it was "
+                            f"in use: {_why(error)}; run again into another --out"
+                        ) from error
+                    yield record
         except OSError as error:
             raise ResultsError(f"cannot read {self._path}: {error.strerror or error}") from error
 
-    def _open(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Yield the whole lines and where they begin; then cut off what follows and open for appending."""
+    def _open(self, take: Callable[[int, dict[str, Any]], None]) -> None:
+        """Hand on where each whole line begins and what it says; cut off what follows and open for appending."""
         whole = 0
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             if self._path.exists():
-                with self._path.open("rb") as file:
-                    for line in file:
-                        event = _parse(line)
-                        if event is None and line.endswith(b"\n"):
-                            raise ResultsError(
-                                f"{self._path} is damaged {whole:,} bytes from its beginning, expected a line of JSON. "
-                                "Remove it to measure its detector again"
-                            )
-                        if event is None:
-                            break
-                        yield whole, event
-                        whole += len(line)
+                with open(self._path, "rb", opener=regular) as file:
+                    whole = self._take_lines(file, take)
             # without a buffer: what a full disk refused must not be tried again when the file is closed
-            self._file = self._path.open("ab", buffering=0)
+            self._file = open(self._path, "ab", buffering=0, opener=regular)  # noqa: SIM115
             self._file.truncate(whole)
             self._file.seek(whole)
         except OSError as error:
             raise ResultsError(f"cannot open {self._path}: {error.strerror or error}") from error
+
+    def _take_lines(self, file: IO[bytes], take: Callable[[int, dict[str, Any]], None]) -> int:
+        """Return where the whole lines end."""
+        whole, checked = 0, False
+        for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), 1):
+            if not line.endswith(b"\n") and len(line) < LONGEST_LINE:
+                break
+            try:
+                event = parse(line, checked=checked)
+                checked = checked or has_checksum(event)
+                take(whole, event)
+            except _WRONG as error:
+                raise ResultsError(
+                    f"{self._path} is damaged in line {number:,}: {_why(error)}. "
+                    "Remove it to measure its detector again"
+                ) from error
+            whole += len(line)
+        return whole
 
     def _see_landmarks(self, event: Mapping[str, Any]) -> None:
         self.landmarks_seen = self.landmarks_seen or bool(event["landmarks"])
@@ -253,7 +291,7 @@ class Journal:
         assert self._file is not None, "open() comes first"
         try:
             place = self._file.tell()
-            line = memoryview(json.dumps(event).encode() + b"\n")
+            line = memoryview(checked_line(event))
             while line:
                 line = line[self._file.write(line) :]
         except OSError as error:
@@ -264,30 +302,41 @@ class Journal:
         return place
 
 
-def _parse(line: bytes) -> dict[str, Any] | None:
-    """Read one line; None where it is torn."""
-    if not line.endswith(b"\n"):
-        return None
-    try:
-        event = json.loads(line)
-    except ValueError:
-        return None
-    return event if isinstance(event, dict) and "event" in event else None
+def _why(error: Exception) -> str:
+    return f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
 
 
 def _collect(content: JournalContent, event: dict[str, Any]) -> None:
-    kind = event.pop("event")
+    kind = event["event"]
     if kind == "picture":
-        content.records[event["image_id"]] = _record(event)
-        content.see_memory(event["peak_rss_mb"], event.get("device_memory_mb"))
+        record = _record(event)
+        content.records[record.image_id] = record
+        _collect_memory(content, event)
     elif kind == "repeat":
-        content.repeats.append(Repeat(**{**event, "stages_ms": _stages(event)}))
+        names = [field.name for field in dataclasses.fields(Repeat)]
+        given = {name: event[name] for name in names if name in event}
+        content.repeats.append(Repeat(**{**given, "image_id": _text(event["image_id"]), "stages_ms": _stages(event)}))
     elif kind == "start":
         content.starts.append(Start.from_json(event))
     elif kind == "death":
-        content.deaths.setdefault(event["image_id"], []).append(event["reason"])
+        content.deaths.setdefault(_text(event["image_id"]), []).append(_text(event["reason"]))
     elif kind == "put_aside":
-        content.skipped[event["image_id"]] = event["reason"]
+        content.skipped[_text(event["image_id"])] = _text(event["reason"])
+    else:
+        raise ValueError(f"got the event {kind!r}")
+
+
+def _collect_memory(content: JournalContent, event: Mapping[str, Any]) -> None:
+    memory = event["peak_rss_mb"], event.get("device_memory_mb")
+    for one in memory:
+        check_amount("memory", 0.0 if one is None else one)
+    content.see_memory(*memory)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"got {value!r:.60}, expected text")
+    return value
 
 
 def _record(event: Mapping[str, Any]) -> ImageRecord:
@@ -298,7 +347,7 @@ def _record(event: Mapping[str, Any]) -> ImageRecord:
         None if landmarks is None else _decode(landmarks, (-1, 5, 2)),
     )
     return ImageRecord(
-        event["image_id"],
+        _text(event["image_id"]),
         detections,
         event["detect_ms"],
         event["pixels"],
@@ -310,7 +359,10 @@ def _record(event: Mapping[str, Any]) -> ImageRecord:
 
 def _stages(event: Mapping[str, Any]) -> tuple[float, float, float] | None:
     stages = event.get("stages_ms")
-    return None if stages is None else (stages[0], stages[1], stages[2])
+    if stages is None:
+        return None
+    pre, inference, post = stages
+    return pre, inference, post
 
 
 def _encode(array: NDArray[np.float32]) -> str:
@@ -318,4 +370,4 @@ def _encode(array: NDArray[np.float32]) -> str:
 
 
 def _decode(text: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    return np.frombuffer(base64.b64decode(text), dtype="<f4").astype(np.float32).reshape(shape)
+    return np.frombuffer(base64.b64decode(text, validate=True), dtype="<f4").astype(np.float32).reshape(shape)

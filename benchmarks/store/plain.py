@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 import types
 import typing
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from typing import Any, Literal, Self
 
@@ -14,6 +16,9 @@ from ...errors import FacebenchError, ResultsError
 
 LEFT_OUT = {"left out": True}
 """Metadata of a field that is not written while it is None."""
+EXACT = {"exact": True}
+"""Metadata of a field in which NaN does not stand for None."""
+_LARGE = 2**63
 _WORDS = {
     str: "text",
     float: "a number",
@@ -79,13 +84,19 @@ def _record(kind: Any, value: object, place: str) -> Any:
     for field in dataclasses.fields(kind):
         name, hint = field.metadata.get("key", field.name), _hints(kind)[field.name]
         if name in values:
-            read[field.name] = _value(hint, values[name], before + name)
+            read[field.name] = _field(field, hint, values[name], before + name)
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise ResultsError(f"{before}{name} is missing, expected {_words(hint)}")
     try:
         return kind(**read)
-    except FacebenchError as error:
+    except (FacebenchError, ValueError) as error:
         raise ResultsError(f"{place}: {error}" if place else str(error)) from error
+
+
+def _field(field: dataclasses.Field[Any], hint: Any, value: Any, place: str) -> Any:
+    if "exact" in field.metadata and isinstance(value, float) and math.isnan(value):
+        raise _unlike(value, hint, place)
+    return _value(hint, value, place)
 
 
 def _value(hint: Any, value: Any, place: str) -> Any:
@@ -95,7 +106,7 @@ def _value(hint: Any, value: Any, place: str) -> Any:
         nothing = value is None or (isinstance(value, float) and math.isnan(value))
         return None if nothing else _value(inner[0], value, place)
     if kind is Literal:
-        if value not in inner:
+        if not isinstance(value, str) or value not in inner:
             raise _unlike(value, hint, place)
         return value
     if kind is tuple:
@@ -110,8 +121,25 @@ def _value(hint: Any, value: Any, place: str) -> Any:
     if dataclasses.is_dataclass(kind):
         return _record(typing.cast(type[Any], kind), value, place)
     if kind is float:
-        return float(_expect(int | float, value, place, float))
+        number = _expect(int | float, value, place, float)
+        if not -sys.float_info.max <= number <= sys.float_info.max:
+            raise _unlike(value, float, place)
+        return float(number)
+    if kind is int and isinstance(value, int) and abs(value) >= _LARGE:
+        raise _unlike(value, int, place)
     return value if kind is Any else _expect(kind, value, place)
+
+
+def read_fields(kind: Any, value: object) -> dict[str, Any]:
+    """Return those fields of a dataclass that can be read, whatever the others hold; nothing of what is no object."""
+    values = value if isinstance(value, Mapping) else {}
+    read = {}
+    for field in dataclasses.fields(kind):
+        name = field.metadata.get("key", field.name)
+        if name in values:
+            with suppress(ResultsError):
+                read[field.name] = _field(field, _hints(kind)[field.name], values[name], name)
+    return read
 
 
 def _expect(kind: Any, value: Any, place: str, shown: Any = None) -> Any:

@@ -3,18 +3,46 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ...detectors import DetectorInfo, Device, Setting
 from ...detectors.resized import check_size
-from ...errors import ResultsError
-from .plain import LEFT_OUT, Record, named
+from ...errors import ContractError, ResultsError
+from .plain import EXACT, LEFT_OUT, Record, named
 
 UNKNOWN_SIZE = "unknown"
 """The size of predictions from a file, which does not say how the images were given to the program."""
-Status = Literal["running", "done", "failed", "unavailable"]
+Status = Literal["running", "done", "failed", "unavailable", "damaged"]
+MOST_MS = 1000.0 * 24 * 60 * 60
+"""A day, more than any call takes."""
+_MOST = 2**53
+
+
+def check_time(name: str, ms: float) -> None:
+    """Refuse milliseconds that no call takes; nan stands for what was not measured.
+
+    Raises:
+        ContractError: negative, infinite, more than a day, or no number.
+    """
+    if not (_is_number(ms) and (math.isnan(ms) or 0 <= ms <= MOST_MS)):
+        raise ContractError(f"got {name} {ms!r:.60}, expected milliseconds from 0 to {MOST_MS:g}")
+
+
+def check_amount(name: str, amount: float) -> None:
+    """Refuse a count or an amount of memory that is none.
+
+    Raises:
+        ContractError: negative, more than 2^53, nan, or no number.
+    """
+    if not (_is_number(amount) and 0 <= amount <= _MOST):
+        raise ContractError(f"got {name} {amount!r:.60}, expected a number from 0 to {_MOST}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +60,7 @@ class Protocol(Record):
     """
 
     size: str = "original"
-    score_floor: float | None = None
+    score_floor: float | None = field(default=None, metadata=EXACT)
 
     def __post_init__(self) -> None:
         if self.size != UNKNOWN_SIZE:
@@ -58,6 +86,9 @@ class Start(Record):
         score_floor: lowest score that is stored.
         first_call_s: the first call, which many libraries use to get ready.
         timed_from: lowest score that the timed calls return; runs of before timed the pass at the floor.
+
+    Raises:
+        ContractError: a score is not finite, or a time is none or absurd.
     """
 
     round: int = 0
@@ -74,6 +105,17 @@ class Start(Record):
     score_floor: float
     first_call_s: float | None = field(default=None, metadata=LEFT_OUT)
     timed_from: float | None = field(default=None, metadata=LEFT_OUT)
+
+    def __post_init__(self) -> None:
+        for name in ("operating_threshold", "score_floor", "timed_from"):
+            score = getattr(self, name)
+            if score is not None and not (_is_number(score) and math.isfinite(score)):
+                raise ContractError(f"got the {name} {score!r:.60}, expected a finite number")
+        for name in ("spawn_s", "import_s", "load_s", "first_call_s"):
+            seconds = getattr(self, name)
+            if seconds is not None and not (_is_number(seconds) and 0 <= seconds <= MOST_MS / 1000):
+                raise ContractError(f"got {name} {seconds!r:.60}, expected seconds from 0 to {MOST_MS / 1000:g}")
+        check_amount("the round", self.round)
 
     @property
     def timed_at(self) -> float:
@@ -125,8 +167,8 @@ class StoredCell(Record):
         machine: processor and cores.
         threshold: None for the detector's own.
         info: the detector's card.
-        status: "running" until it has one of the others.
-        reason: why it failed or is unavailable.
+        status: "running" until it has one of the others; "damaged" where its record or its tables cannot be believed.
+        reason: why it failed, is unavailable or damaged.
         remedy: the command that makes it available, or ""; "mend" in the file.
         rounds: how often each image was timed.
         rounds_started: when each round began, seconds since the epoch.
@@ -152,7 +194,7 @@ class StoredCell(Record):
     device: Device
     threads: int
     machine: str
-    threshold: float | None = None
+    threshold: float | None = field(default=None, metadata=EXACT)
     info: DetectorInfo
     status: Status
     reason: str = ""
@@ -171,6 +213,15 @@ class StoredCell(Record):
     def __post_init__(self) -> None:
         if self.done and self.start is None:
             raise ResultsError("start is missing, expected that of a finished cell")
+        if self.status == "damaged":
+            return
+        if self.folder in ("", ".", "..") or re.search(r"[/\\\0]", self.folder):
+            raise ResultsError(f"folder: got {self.folder!r:.60}, expected the name of a folder in cells")
+        for name in ("threads", "rounds", "starts", "detections_differ", "repeats_failed"):
+            check_amount(name, getattr(self, name))
+        for name in ("peak_rss_mb", "device_memory_mb"):
+            memory = getattr(self, name)
+            check_amount(name, 0.0 if memory is None or math.isnan(memory) else memory)
 
     @property
     def done(self) -> bool:

@@ -115,15 +115,19 @@ def upgraded(document: Mapping[str, Any]) -> Mapping[str, Any]:
     not say whether they name all training data.
     """
     cells = document.get("cells")
-    if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
+    if not isinstance(cells, list):
         return document
-    if document.get("schema_version") == 1:
-        cells = [{**cell, "protocol": document.get("protocol"), "rounds": 1} for cell in cells]
-    found = []
-    for cell in cells:
-        info = cell.get("info")
-        if isinstance(info, dict) and "weights_licence" not in info:
-            named = info.get("trained_on", [])
-            info = {**info, "weights_licence": UNKNOWN, "trained_on": [*named, UNKNOWN]}
-        found.append({**cell, "info": info})
-    return {**document, "cells": found}
+    of_run = {"protocol": document.get("protocol"), "rounds": 1} if document.get("schema_version") == 1 else {}
+    return {
+        **document,
+        "cells": [_upgraded_cell({**cell, **of_run}) if isinstance(cell, dict) else cell for cell in cells],
+    }
+
+
+def _upgraded_cell(cell: dict[str, Any]) -> dict[str, Any]:
+    info = cell.get("info")
+    if not isinstance(info, dict) or "weights_licence" in info:
+        return cell
+    named = info.get("trained_on", [])
+    trained_on = [*named, UNKNOWN] if isinstance(named, list) else named
+    return {**cell, "info": {**info, "weights_licence": UNKNOWN, "trained_on": trained_on}}

@@ -22,10 +22,10 @@ the original image, times milliseconds, memory MB.
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import os
-from collections.abc import Iterator, Sequence
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
@@ -35,8 +35,11 @@ import numpy as np
 import pandas as pd
 
 from ...detectors import Detections
-from ...errors import ResultsError, RunLockedError, SchemaVersionError
-from .documents import json_text
+from ...errors import ResultsError, SchemaVersionError
+from .checked_tables import BOX, LANDMARKS, check_detections, check_faces, check_images, check_timings
+from .damaged import read_cell
+from .documents import CHANGED, is_whole, json_text, read_json, sealed
+from .inside import read_inside
 from .journal import ImageRecord, JournalContent, Repeat
 from .records import StoredCell
 from .run_document import RunDocument, upgraded
@@ -45,9 +48,8 @@ from .sealed_tables import read_table, table_bytes, write_parts
 SCHEMA = "facebench.run"
 SCHEMA_VERSION = 2
 """2: every cell has its protocol, timings have rounds. Version 1 is read: one protocol a run, one round."""
-_BOX = ["x1", "y1", "x2", "y2"]
+_CELLS = "cells"
 _STAGES = ("pre_ms", "inference_ms", "post_ms")
-_LANDMARKS = tuple(f"{axis}{point}" for point in range(1, 6) for axis in ("lx", "ly"))
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -63,10 +65,11 @@ def write_atomically(path: Path, data: bytes) -> None:
 @contextmanager
 def _whole_or_not(path: Path) -> Iterator[IO[bytes]]:
     """Give a file beside the path, and move it there once it is complete and on the disk."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # nobody can know the name before, and "x" follows no link
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w+b") as file:
+        with temporary.open("x+b") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -102,24 +105,23 @@ class RunFolder:
     def __init__(self, path: Path, document: RunDocument) -> None:
         self.path = path
         self.document = document
+        self._damaged: dict[tuple[object, ...], StoredCell] = {}
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
-        """Open a folder that holds a run.
+        """Open a folder that holds a run; a cell whose record or tables are damaged has that status, and why.
 
         Raises:
-            ResultsError: there is no run in it, or run.json is damaged.
+            ResultsError: there is no run in it, or run.json is damaged outside its cells.
             SchemaVersionError: it was written by another version of the format.
         """
         file = path / "run.json"
         try:
-            plain = json.loads(file.read_text(encoding="utf-8"))
+            plain = read_json(file, "Expected the JSON that facebench run writes", folder=path)
         except FileNotFoundError:
             raise ResultsError(
                 f"{path} holds no run: expected {file}. Make one with: facebench run --out {path}"
             ) from None
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise ResultsError(f"cannot read {file}: {error}. Expected the JSON that facebench run writes") from error
         if not isinstance(plain, dict) or plain.get("schema") != SCHEMA:
             raise ResultsError(f'{file} is not a facebench run: expected "schema": {SCHEMA!r}')
         if plain.get("schema_version") not in (1, SCHEMA_VERSION):
@@ -127,10 +129,16 @@ class RunFolder:
                 f"{file} has schema version {plain.get('schema_version')!r}, this facebench reads {SCHEMA_VERSION}. "
                 "Use the facebench that wrote it, or measure again into another folder"
             )
+        content = upgraded(plain)
         try:
-            return cls(path, RunDocument.from_json(upgraded(plain)))
+            document = _document(plain, content)
         except ResultsError as error:
             raise ResultsError(f"{file} is damaged: {error}. Measure again into another folder") from error
+        pairs = zip(content[_CELLS], plain[_CELLS], strict=True)
+        cells = (read_cell(cell, whole, f"{_CELLS}[{n}]") for n, (cell, whole) in enumerate(pairs))
+        run = cls(path, dataclasses.replace(document, cells=tuple(cells)))
+        run._vet()
+        return run
 
     @classmethod
     def create(cls, path: Path, document: RunDocument) -> RunFolder:
@@ -143,17 +151,34 @@ class RunFolder:
         """Write run.json, with these parts of the document changed."""
         self.document = dataclasses.replace(self.document, **changes)
         plain = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, **self.document.to_json()}
-        write_atomically(self.path / "run.json", json_text(plain).encode())
+        plain[_CELLS] = [sealed(cell) for cell in plain[_CELLS]]
+        write_atomically(self.path / "run.json", json_text(sealed(plain, apart=_CELLS)).encode())
 
     @property
     def cells(self) -> tuple[StoredCell, ...]:
-        """The cells, as stored."""
-        return self.document.cells
+        """The cells, as stored; those whose tables could not be read when the folder was opened say so."""
+        return tuple(self._damaged.get(cell.place, cell) for cell in self.document.cells)
+
+    def _vet(self) -> None:
+        """Find the finished cells whose tables are missing or damaged.
+
+        run.json stays as it is: what cannot be read now may be readable later.
+        """
+        for cell in self.document.cells:
+            if cell.done:
+                try:
+                    self.detections(cell)
+                    if cell.rounds:
+                        self.timings(cell)
+                except ResultsError as error:
+                    self._damaged[cell.place] = dataclasses.replace(cell, status="damaged", reason=str(error))
 
     def put_cell(self, cell: StoredCell) -> None:
         """Store a cell in place of the one for the same detector, protocol, device and threads, and save."""
-        cells = {stored.place: stored for stored in self.cells}
-        self.save(cells=tuple({**cells, cell.place: cell}.values()))
+        self._damaged.pop(cell.place, None)
+        # one that is damaged may name another place than it had
+        before = [one for one in self.document.cells if one.status != "damaged" or one.key != cell.key]
+        self.save(cells=tuple({**{one.place: one for one in before}, cell.place: cell}.values()))
 
     def cell_path(self, cell: StoredCell) -> Path:
         """Return the folder of a cell's files."""
@@ -166,19 +191,19 @@ class RunFolder:
 
     def images(self) -> pd.DataFrame:
         """One row per image."""
-        return self._read(self.path / "pictures.parquet")
+        return self._read("pictures.parquet", check_images)
 
     def faces(self) -> pd.DataFrame:
         """One row per annotated face, in the annotation's order."""
-        return self._read(self.path / "faces.parquet")
+        return self._read("faces.parquet", lambda table: check_faces(table, self.document.dataset.lists))
 
     def detections(self, cell: StoredCell) -> pd.DataFrame:
         """One row per detection of a finished cell, images in run order, best first within an image."""
-        return self._read(self.cell_path(cell) / "detections.parquet")
+        return self._read(f"cells/{cell.folder}/detections.parquet", check_detections)
 
     def timings(self, cell: StoredCell) -> pd.DataFrame:
         """One row per call of a finished cell, in the order measured; see the module for the columns."""
-        table = self._read(self.cell_path(cell) / "timings.parquet")
+        table = self._read(f"cells/{cell.folder}/timings.parquet", check_timings)
         missing = {"round": 0, **dict.fromkeys(("cpu_ms", "queued_ms", *_STAGES), np.nan)}
         return table.assign(**{name: value for name, value in missing.items() if name not in table})
 
@@ -225,54 +250,34 @@ class RunFolder:
             content.repeats.append(Repeat(number, name, detect_ms, cpu_ms, known, count, True, queued_ms))
         return content
 
-    def _read(self, path: Path) -> pd.DataFrame:
+    def _read(self, name: str, check: Callable[[pd.DataFrame], None]) -> pd.DataFrame:
+        path = self.path / name
         try:
-            return read_table(path)
+            table = read_table(read_inside(self.path, name))
+            check(table)
         except FileNotFoundError:
             raise ResultsError(f"{path} is missing; measure again with: facebench run --out {self.path}") from None
+        except ResultsError:
+            raise
         except Exception as error:
             raise ResultsError(
                 f"cannot read {path}: {error}. Remove its folder and run again to measure again"
             ) from error
+        return table
 
 
-@contextmanager
-def lock(path: Path) -> Iterator[None]:
-    """Hold a results folder, which need not exist yet, for writing.
+def _document(whole: Mapping[str, Any], content: Mapping[str, Any]) -> RunDocument:
+    """Read all but the cells.
 
-    Raises:
-        RunLockedError: another process holds it.
-        ResultsError: the folder cannot be made.
+    Args:
+        whole: as it stands in the file.
+        content: as it would be written now.
     """
-    from filelock import FileLock, Timeout
-
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        held = FileLock(path / ".lock", timeout=0)
-        held.acquire()
-    except Timeout:
-        raise RunLockedError(f"another facebench writes into {path}. Wait for it, or choose another --out") from None
-    except OSError as error:
-        raise ResultsError(
-            f"cannot write into {path}: {error.strerror or error}. Choose another folder with --out"
-        ) from error
-    try:
-        _sweep(path)
-        yield
-    finally:
-        held.release()
-
-
-def _sweep(path: Path) -> None:
-    """Remove the temporary files of processes that were killed while they wrote."""
-    import psutil
-
-    for left in path.rglob(".*.tmp"):
-        writer = left.name.split(".")[-2]
-        # a container gives the same number again: ours, before we have written anything
-        if writer.isdecimal() and (int(writer) == os.getpid() or not psutil.pid_exists(int(writer))):
-            with suppress(OSError):
-                left.unlink()
+    stored = content.get(_CELLS)
+    document = RunDocument.from_json({**content, _CELLS: []} if isinstance(stored, list) else content)
+    if not is_whole(whole, apart=_CELLS):
+        raise ResultsError(CHANGED)
+    return document
 
 
 def _timings_table(records: Sequence[ImageRecord], repeats: Sequence[Repeat]) -> pd.DataFrame:
@@ -300,10 +305,10 @@ def _timings_table(records: Sequence[ImageRecord], repeats: Sequence[Repeat]) ->
 def _detections_of(rows: pd.DataFrame | None) -> Detections:
     if rows is None:
         return Detections.empty()
-    points = rows[list(_LANDMARKS)].to_numpy(np.float32).reshape(-1, 5, 2) if _LANDMARKS[0] in rows else None
+    points = rows[list(LANDMARKS)].to_numpy(np.float32).reshape(-1, 5, 2) if LANDMARKS[0] in rows else None
     if points is not None and np.isnan(points).any():
         points = None
-    return Detections(rows[_BOX].to_numpy(np.float32), rows["score"].to_numpy(np.float32), points)
+    return Detections(rows[BOX].to_numpy(np.float32), rows["score"].to_numpy(np.float32), points)
 
 
 def detections_table(records: Sequence[ImageRecord], landmarks: bool | None = None) -> pd.DataFrame:
@@ -318,7 +323,7 @@ def detections_table(records: Sequence[ImageRecord], landmarks: bool | None = No
     scores = np.concatenate([np.empty(0, np.float32), *(record.detections.scores for record in records)])
     table = {
         "image_id": np.repeat(np.array([record.image_id for record in records], dtype=object), counts),
-        **{name: boxes[:, column] for column, name in enumerate(_BOX)},
+        **{name: boxes[:, column] for column, name in enumerate(BOX)},
         "score": scores,
     }
     if landmarks is None:
@@ -335,5 +340,5 @@ def detections_table(records: Sequence[ImageRecord], landmarks: bool | None = No
                 ),
             ]
         )
-        table |= {name: points[:, column] for column, name in enumerate(_LANDMARKS)}
+        table |= {name: points[:, column] for column, name in enumerate(LANDMARKS)}
     return pd.DataFrame(table)

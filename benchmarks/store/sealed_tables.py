@@ -12,7 +12,6 @@ import mmap
 import re
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import pandas as pd
@@ -59,18 +58,16 @@ def write_parts(file: IO[bytes], parts: Iterator[pd.DataFrame]) -> None:
     file.seek(0, io.SEEK_END)
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a table.
+def read_table(data: bytes) -> pd.DataFrame:
+    """Read a table from the bytes of its file.
 
     Raises:
-        FileNotFoundError: there is none.
         ValueError: its checksum is another one.
         Exception: whatever pyarrow finds wrong.
     """
     import pyarrow as pa
     from pyarrow import parquet
 
-    data = path.read_bytes()
     place = _place(data)
     if place is not None and _checksum(data, place) != data[place : place + len(_EMPTY)]:
         raise ValueError("got another checksum than it was written with, expected the file as it was")

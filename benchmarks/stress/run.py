@@ -24,7 +24,8 @@ from ...errors import ResultsError, UsageError
 from ..measure.cell_outcome import finished_before
 from ..measure.plan import NullObserver, Observer, Plan
 from ..measure.runner import run
-from ..store.documents import json_text, read_document
+from ..store.documents import json_text, read_document, sealed
+from ..store.plain import Record
 from ..store.records import StoredCell
 from ..store.run_folder import RunFolder, write_atomically
 from .strips import write_strips
@@ -134,15 +135,29 @@ def read_index(run_folder: RunFolder) -> StressIndex | None:
     path = run_folder.path / FOLDER / "stress.json"
     if not path.exists():
         return None
-    document = read_document(path, SCHEMA, SCHEMA_VERSION, _REMEDY)
+    document = read_document(path, SCHEMA, SCHEMA_VERSION, _REMEDY, folder=run_folder.path)
     try:
-        conditions = tuple(
-            Condition(Degradation(one["kind"], one["severity"]), one["words"], one["fingerprint"])
-            for one in document["conditions"]
+        index = _Index.from_json(document)
+        conditions = (
+            Condition(Degradation(one.kind, one.severity), one.words, one.fingerprint) for one in index.conditions
         )
-        return StressIndex(int(document["seed"]), conditions)
-    except (KeyError, TypeError, ValueError, UsageError) as error:
-        raise ResultsError(f"{path} is damaged: {error!r}. {_REMEDY}") from error
+        return StressIndex(index.seed, tuple(conditions))
+    except (ResultsError, UsageError) as error:
+        raise ResultsError(f"{path} is damaged: {error}. {_REMEDY}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _StoredCondition(Record):
+    kind: str
+    severity: int
+    words: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Index(Record):
+    seed: int
+    conditions: tuple[_StoredCondition, ...]
 
 
 def open_condition(run_folder: RunFolder, condition: Condition) -> RunFolder | None:
@@ -180,7 +195,7 @@ def _write_index(folder: RunFolder, wanted: dict[Degradation, str], seed: int) -
         for one, fingerprint in both
     ]
     document = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, "seed": seed, "conditions": conditions}
-    write_atomically(folder.path / FOLDER / "stress.json", json_text(document).encode())
+    write_atomically(folder.path / FOLDER / "stress.json", json_text(sealed(document)).encode())
 
 
 def _finished(plan: Plan, out: Path) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +22,11 @@ from ...datasets import Dataset, Sample, decode
 from ...datasets.degraded.degradations import Degradation
 from ...datasets.degraded.degraded import degrade
 from ...detectors import RGBImage
-from ...errors import ResultsError, UsageError
+from ...errors import ResultsError
 from ..measure.previews import encode_jpeg
-from ..store.documents import json_text, read_document
+from ..store.documents import json_text, read_document, sealed
+from ..store.jpegs import checksum, read_jpeg
+from ..store.plain import Record
 from ..store.run_folder import write_atomically
 
 SCHEMA = "facebench.stress-strips"
@@ -39,7 +41,7 @@ _REMEDY = "Remove its folder and run again to write it again: facebench stress"
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class Window(Record):
     """Part of an image.
 
     Attributes:
@@ -47,25 +49,36 @@ class Window:
         width: pixels, at most `SIDE_PX`.
         height: pixels.
         boxes: of the faces in it, x1, y1, x2, y2 in its own pixels, those to be ignored left out.
+        crc32: of the file; empty in runs of before.
+
+    Raises:
+        UsageError: there is no such kind or severity.
     """
 
     name: str
     width: int
     height: int
     boxes: tuple[tuple[float, float, float, float], ...]
+    crc32: str = ""
+
+    def __post_init__(self) -> None:
+        # it names a file, and a run folder may come from someone else
+        if self.name != CLEAN:
+            kind, _, severity = self.name.partition("-")
+            Degradation.parse(f"{kind}:{severity}")
 
 
 @dataclass(frozen=True, slots=True)
-class Strips:
+class Strips(Record):
     """The windows of a stress run.
 
     Attributes:
         image_id: of the image that all are of.
-        windows: by name.
+        windows: the first is of the image as it is.
     """
 
     image_id: str
-    windows: dict[str, Window]
+    windows: tuple[Window, ...]
 
 
 def write_strips(folder: Path, dataset: Dataset, degradations: Sequence[Degradation], seed: int) -> None:
@@ -83,7 +96,7 @@ def write_strips(folder: Path, dataset: Dataset, degradations: Sequence[Degradat
     path = folder / FOLDER
     names = {CLEAN, *(f"{one.kind}-{one.severity}" for one in degradations)}
     before = read_strips(folder)
-    if before is not None and names == set(before.windows):
+    if before is not None and names == {window.name for window in before.windows}:
         return
     chosen = choose_face(dataset.samples)
     if chosen is None:
@@ -101,14 +114,11 @@ def write_strips(folder: Path, dataset: Dataset, degradations: Sequence[Degradat
         height, width = part.shape[:2]
         boxes = (faces.boxes[~faces.ignore] - np.tile(shift, 2)).round(1)
         seen = (boxes[:, :2] < (width, height)).all(axis=1) & (boxes[:, 2:] > 0).all(axis=1)
-        write_atomically(path / f"{name}.jpg", encode_jpeg(part, (width, height), _JPEG_QUALITY))
-        windows.append(Window(name, width, height, tuple(tuple(box) for box in boxes[seen].tolist())))
-    index = {
-        "schema": SCHEMA,
-        "schema_version": SCHEMA_VERSION,
-        "image_id": sample.image_id,
-        "windows": [asdict(one) for one in windows],
-    }
+        data = encode_jpeg(part, (width, height), _JPEG_QUALITY)
+        write_atomically(path / f"{name}.jpg", data)
+        windows.append(Window(name, width, height, tuple(tuple(box) for box in boxes[seen].tolist()), checksum(data)))
+    found = Strips(sample.image_id, tuple(windows))
+    index = sealed({"schema": SCHEMA, "schema_version": SCHEMA_VERSION, **found.to_json()})
     write_atomically(path / "strips.json", json_text(index).encode())
 
 
@@ -122,20 +132,21 @@ def read_strips(folder: Path) -> Strips | None:
     path = folder / FOLDER / "strips.json"
     if not path.exists():
         return None
-    index = read_document(path, SCHEMA, SCHEMA_VERSION, _REMEDY)
+    index = read_document(path, SCHEMA, SCHEMA_VERSION, _REMEDY, folder=folder.parent)
     try:
-        windows = [
-            Window(
-                _checked(str(one["name"])),
-                int(one["width"]),
-                int(one["height"]),
-                tuple((float(x1), float(y1), float(x2), float(y2)) for x1, y1, x2, y2 in one["boxes"]),
-            )
-            for one in index["windows"]
-        ]
-        return Strips(str(index["image_id"]), {one.name: one for one in windows})
-    except (KeyError, TypeError, ValueError, UsageError) as error:
-        raise ResultsError(f"{path} is damaged: {error!r}. {_REMEDY}") from error
+        return Strips.from_json(index)
+    except ResultsError as error:
+        raise ResultsError(f"{path} is damaged: {error}. {_REMEDY}") from error
+
+
+def read_window(folder: Path, window: Window) -> bytes:
+    """Return the JPEG file of a window of RUN/stress.
+
+    Raises:
+        ResultsError: it is missing, a link, or another file than was written.
+    """
+    name = f"{folder.name}/{FOLDER}/{window.name}.jpg"
+    return read_jpeg(folder.parent, name, (window.width, window.height), window.crc32, _REMEDY)
 
 
 def choose_face(samples: Sequence[Sample]) -> tuple[Sample, int] | None:
@@ -166,11 +177,3 @@ def window(image: RGBImage, box: NDArray[np.float32]) -> tuple[RGBImage, NDArray
     corner = np.clip(np.rint((box[:2] + box[2:]) / 2 - extent / 2), 0, size - extent).astype(np.int64)
     (x, y), (width, height) = corner.tolist(), extent.tolist()
     return np.ascontiguousarray(image[y : y + height, x : x + width]), corner
-
-
-def _checked(name: str) -> str:
-    """Return the name of a window; a run folder may come from someone else, and names a file of it."""
-    if name != CLEAN:
-        kind, _, severity = name.partition("-")
-        Degradation.parse(f"{kind}:{severity}")
-    return name

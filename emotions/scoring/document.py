@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...benchmarks.resampling.bootstrap import Interval
-from ...benchmarks.store.documents import finite, json_text, read_document
+from ...benchmarks.store.documents import finite, json_text, read_document, sealed
 from ...benchmarks.store.run_folder import write_atomically
 from ...errors import ResultsError
 from .losses import Answers
@@ -93,7 +93,7 @@ class ScoreFile:
             ResultsError: the folder cannot be written to.
         """
         document = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, **self._document}
-        write_atomically(self._path, json_text(document, indent=None).encode())
+        write_atomically(self._path, json_text(sealed(document), indent=None).encode())
 
 
 def read(path: Path) -> dict[str, Any]:

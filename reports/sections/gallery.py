@@ -5,14 +5,12 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...benchmarks.analysis.table import Summary
-from ...benchmarks.measure.previews import Outcomes, Preview, judge, read_previews
-from ...errors import ResultsError
+from ...benchmarks.measure.previews import Outcomes, Preview, judge, read_preview, read_previews
 from ..values.numbers import row_label, threshold
 from .base import Page, Section
 
@@ -110,7 +108,7 @@ def gallery(summary: Summary) -> Gallery:
         images.append(
             Image(
                 image_id=preview.image_id,
-                source=data_uri(summary.run.path / "previews" / preview.file),
+                source=data_uri(read_preview(summary.run, preview)),
                 width=preview.width,
                 height=preview.height,
                 ignored=box_path(faces[~counted], preview.scale),
@@ -152,16 +150,6 @@ def box_path(boxes: NDArray[np.float64], scale: float) -> str:
     )
 
 
-def data_uri(path: Path) -> str:
-    """Return a stored JPEG as a data URI.
-
-    Raises:
-        ResultsError: it cannot be read.
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ResultsError(
-            f"cannot read {path}: {error.strerror or error}. Remove its folder and run again to write it again"
-        ) from error
-    return "data:image/jpeg;base64," + base64.b64encode(data).decode("ascii")
+def data_uri(jpeg: bytes) -> str:
+    """Return a JPEG file as a data URI."""
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")

@@ -15,8 +15,7 @@ from ...benchmarks.store.run_document import DatasetInfo
 from ...benchmarks.store.run_folder import RunFolder
 from ...benchmarks.stress.run import FOLDER, read_index
 from ...benchmarks.stress.scores import StressRow, StressScores, score_stress
-from ...benchmarks.stress.strips import CLEAN, read_strips
-from ...benchmarks.stress.strips import FOLDER as STRIPS
+from ...benchmarks.stress.strips import CLEAN, read_strips, read_window
 from ...datasets.degraded.degradations import KINDS
 from ..figures.stress import average_precision_by_severity
 from ..figures.svg import wide_and_narrow
@@ -316,15 +315,16 @@ def _strips(run: RunFolder, scores: StressScores) -> tuple[list[tuple[str, list[
     strips = read_strips(folder)
     if strips is None:
         return [], ""
+    windows = {window.name: window for window in strips.windows}
     found = []
     for kind in _kinds(scores):
         of = [one for one in scores.degradations if one.kind == kind]
         names = [(CLEAN, "as it is"), *((f"{kind}-{one.severity}", f"{one.severity}: {one.words}") for one in of)]
         tiles = []
         for name, title in names:
-            window = strips.windows.get(name)
+            window = windows.get(name)
             if window is not None:
-                source = data_uri(folder / STRIPS / f"{name}.jpg")
+                source = data_uri(read_window(folder, window))
                 boxes = np.array(window.boxes, np.float64).reshape(-1, 4)
                 tiles.append(Tile(title, source, window.width, window.height, box_path(boxes, 1.0)))
         found.append((kind, tiles))

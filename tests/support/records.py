@@ -32,6 +32,12 @@ START = THRESHOLDS | dict.fromkeys(("spawn_s", "import_s", "load_s", "first_call
 PREDICTIONS = {"format": "jsonl", "pictures": 3, "missing": 0, "extra": 0, "outside": 0, "remarks": []}
 
 
+def without_checksums(run_json: dict[str, Any]) -> dict[str, Any]:
+    """What run.json holds, as a facebench of before wrote it: whatever is changed in it is believed."""
+    cells = [{name: value for name, value in cell.items() if name != "crc32"} for cell in run_json["cells"]]
+    return {name: value for name, value in run_json.items() if name != "crc32"} | {"cells": cells}
+
+
 def document(*, dataset: dict[str, Any] | None = None, **changes: Any) -> RunDocument:
     """A run without cells; `changes` as run.json has them."""
     created = "2026-01-02T03:04:05+00:00"

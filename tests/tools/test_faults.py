@@ -21,6 +21,7 @@ from facebench.benchmarks.store.sealed_tables import table_bytes
 from facebench.datasets import decode, load
 from facebench.detectors import resolve_all
 from facebench.tests.support.pages import blocks
+from facebench.tests.support.records import without_checksums
 from facebench.tools import faults
 from facebench.tools.faults import __main__ as program
 from facebench.tools.faults import families
@@ -55,7 +56,7 @@ def replace_table(folder, file: str, change) -> None:
 
 
 def change_document(folder, change) -> None:
-    document = json.loads((folder / "run.json").read_text())
+    document = without_checksums(json.loads((folder / "run.json").read_text()))
     change(document)
     (folder / "run.json").write_text(json.dumps(document))
 

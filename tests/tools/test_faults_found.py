@@ -16,7 +16,8 @@ from facebench.benchmarks.measure.executors import LocalExecutor
 from facebench.benchmarks.measure.plan import Plan
 from facebench.benchmarks.measure.runner import run
 from facebench.benchmarks.store.journal import ImageRecord, Journal
-from facebench.benchmarks.store.run_folder import RunFolder, lock
+from facebench.benchmarks.store.locking import lock
+from facebench.benchmarks.store.run_folder import RunFolder
 from facebench.detectors import Detections, resolve_all
 from facebench.errors import FacebenchError, ResultsError
 from facebench.tests.support.records import document
@@ -163,7 +164,7 @@ def test_a_damaged_line_inside_a_journal_loses_nothing_in_silence(tmp_path):
     journal.close()
     content = (tmp_path / "journal.jsonl").read_bytes()
     (tmp_path / "journal.jsonl").write_bytes(content.replace(b'"event": "picture", "image_id": "b"', b"", 1))
-    with pytest.raises(ResultsError, match=r"journal\.jsonl is damaged .* bytes from its beginning"):
+    with pytest.raises(ResultsError, match=r"journal\.jsonl is damaged in line 2: "):
         journal.open()
     assert len((tmp_path / "journal.jsonl").read_bytes().splitlines()) == 3
 
@@ -186,8 +187,6 @@ def test_no_flipped_bit_of_a_table_is_read_as_another_number(tmp_path, small):
     ("change", "words"),
     [
         ({"cells": "none"}, "cells: got 'none', expected a list"),
-        ({"cells": ["x"]}, r"cells\[0\]: got 'x', expected an object"),
-        ({"cells": [{"spec": "haar"}]}, r"cells\[0\]\.key is missing, expected text"),
         ({"dataset": None}, "dataset: got None, expected an object"),
     ],
 )

@@ -156,10 +156,10 @@ ENTRY = {"image_id": "a", "file": "0a.jpg", "width": 1, "height": 1, "scale": 1.
         (
             json.dumps(GOOD | {"previews": [ENTRY | {"file": "../../secret.jpg"}]}),
             ResultsError,
-            "expected a file beside",
+            "expected one beside",
         ),
         (json.dumps(GOOD | {"previews": [ENTRY | {"scale": "wide"}]}), ResultsError, "damaged"),
-        (json.dumps(GOOD | {"previews": [ENTRY | {"file": ""}]}), ResultsError, "expected a file beside"),
+        (json.dumps(GOOD | {"previews": [ENTRY | {"file": ""}]}), ResultsError, "expected one beside"),
     ],
 )
 def test_a_damaged_index(run, content, error, words):

@@ -171,7 +171,7 @@ def test_two_runs_in_one_folder_at_once(tmp_path, small):
 
     def subprocess_run(out: Path) -> None:
         code = (
-            "import sys; from pathlib import Path; from facebench.benchmarks.store.run_folder import lock\n"
+            "import sys; from pathlib import Path; from facebench.benchmarks.store.locking import lock\n"
             "from facebench.errors import RunLockedError\n"
             "try:\n    lock(Path(sys.argv[1])).__enter__()\nexcept RunLockedError as error:\n    sys.exit(str(error))"
         )

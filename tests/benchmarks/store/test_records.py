@@ -65,8 +65,16 @@ def test_unknown_keys_are_ignored_and_missing_ones_are_as_usual():
         ("cells.0.threads", 1.5, "cells[0].threads: got 1.5, expected a whole number"),
         ("cells.0.threads", True, "cells[0].threads: got True, expected a whole number"),
         ("cells.0.device", "tpu", "cells[0].device: got 'tpu', expected cpu or cuda"),
-        ("cells.0.status", None, "cells[0].status: got None, expected running or done or failed or unavailable"),
-        ("cells.0.status", ..., "cells[0].status is missing, expected running or done or failed or unavailable"),
+        (
+            "cells.0.status",
+            None,
+            "cells[0].status: got None, expected running or done or failed or unavailable or damaged",
+        ),
+        (
+            "cells.0.status",
+            ...,
+            "cells[0].status is missing, expected running or done or failed or unavailable or damaged",
+        ),
         ("cells.0.start", None, "cells[0]: start is missing, expected that of a finished cell"),
         ("cells.0.start.score_floor", ..., "cells[0].start.score_floor is missing, expected a number"),
         ("cells.0.start.score_floor", None, "cells[0].start.score_floor: got None, expected a number"),

@@ -127,6 +127,7 @@ def test_cells_without_detections_still_make_tables(tmp_path):
 
 def test_a_cell_is_replaced_by_detector_device_and_threads(tmp_path):
     run = RunFolder.create(tmp_path, document())
+    run.write_cell(stored("x"), [record()])
     for device, threads, status in [("cpu", 1, "running"), ("cuda", 1, "done"), ("cpu", 2, "done"), ("cpu", 1, "done")]:
         run.put_cell(stored("x", device=device, threads=threads, status=status))
     assert [(cell.device, cell.threads, cell.status) for cell in RunFolder.open(tmp_path).cells] == [
@@ -142,6 +143,7 @@ def test_a_card_of_before_says_nothing_of_its_weights(tmp_path, named, read):
     run = RunFolder.create(tmp_path, document())
     cells = [plain_cell(spec, info={"trained_on": named}) for spec in "ab"]
     del cells[0]["info"]["weights_licence"]
+    run.write_cell(stored("a"), [record()])
     plain = json.loads((tmp_path / "run.json").read_text()) | {"cells": cells}
     (tmp_path / "run.json").write_text(json.dumps(plain))
     old, new = (cell.info for cell in RunFolder.open(run.path).cells)

@@ -91,9 +91,10 @@ def test_a_stress_run_from_begin_to_end(tmp_path):
     assert folder.faces()["x2"].iloc[0] == 80.0
 
     strips = read_strips(out / "stress")
-    assert set(strips.windows) == {"clean", "darkness-2", "scale-4"}
-    assert (strips.windows["scale-4"].width, strips.windows["scale-4"].height) == (40, 30)
-    assert strips.windows["scale-4"].boxes == ((10.0, 7.5, 20.0, 15.0),)
+    windows = {window.name: window for window in strips.windows}
+    assert set(windows) == {"clean", "darkness-2", "scale-4"}
+    assert (windows["scale-4"].width, windows["scale-4"].height) == (40, 30)
+    assert windows["scale-4"].boxes == ((10.0, 7.5, 20.0, 15.0),)
     shown = decode(out / "stress" / "strips" / "darkness-2.jpg").image
     assert shown.shape == (120, 160, 3) and shown.mean() < decode(small.samples[0].source).image.mean() + 1
 
