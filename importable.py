@@ -7,13 +7,19 @@ package is found by name then, and fails when it is imported; installing it agai
 from __future__ import annotations
 
 import functools
+import importlib
+import importlib.util
+import os
 import re
 import shlex
 import signal
 import subprocess
 import sys
 from collections.abc import Iterable
+from importlib.machinery import PathFinder
 from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from types import ModuleType
 
 from .errors import UnavailableError
 
@@ -21,6 +27,10 @@ OPENCV = "opencv-contrib-python"
 HEADLESS = f"{OPENCV}-headless"
 """The same modules without windows: it needs no library of the system but C and C++."""
 
+ALLOW_LOCAL_CODE = "FACEBENCH_ALLOW_LOCAL_CODE"
+"""Environment variable: 1 lets a file name code that lies in the working folder."""
+
+_by_command = False
 _TIMEOUT_S = 300.0
 _OPENCV_WHEELS = (OPENCV, "opencv-python", HEADLESS, "opencv-python-headless")
 # library -> the Debian package that holds it
@@ -42,6 +52,39 @@ _NOT_THERE = (
 )
 # OpenCV's second import in a process where the first one failed
 _SECOND_TRY = 'during loading of "cv2"'
+
+
+def search_working_folder() -> None:
+    """Let specs name modules in the working folder: for a command, whose user typed them; programs have `sys.path`."""
+    global _by_command  # noqa: PLW0603 - what a process is does not change
+    _by_command = True
+
+
+def import_named(module: str) -> ModuleType:
+    """Import the module that a detector's spec names; the working folder comes last and hides no library."""
+    here = os.getcwd()  # noqa: PTH109
+    if _by_command and here not in sys.path:
+        sys.path.append(here)
+    return importlib.import_module(module)
+
+
+def forbidden_local(module: str) -> bool:
+    """Whether a module lies in the working folder, and nobody allowed that a file names code there.
+
+    A module that is loaded already is not forbidden: nothing of it would run that has not run.
+    """
+    top = module.partition(".")[0]
+    if top in sys.modules or os.environ.get(ALLOW_LOCAL_CODE, "").lower() not in {"", "0", "false", "no"}:
+        return False
+    here = Path.cwd().resolve()
+    try:
+        found = importlib.util.find_spec(top) or PathFinder.find_spec(top, [str(here)])
+    except (ImportError, ValueError):
+        return False
+    if found is None:
+        return False
+    places = [*(found.submodule_search_locations or ()), *([found.origin] if found.has_location else [])]
+    return any(Path(str(place)).parent.resolve() == here for place in places)
 
 
 @functools.cache

@@ -49,8 +49,7 @@ app.add_typer(emotions_app, name="emotions")
 
 def main(command: typer.Typer = app) -> None:
     """Run the command; turn facebench's own errors into one line and an exit code."""
-    # detectors named module:Class may lie in the working folder; last, so that nothing there hides a library
-    sys.path.append(os.getcwd())  # noqa: PTH109
+    importable.search_working_folder()
     try:
         command()
     except FacebenchError as error:
@@ -74,8 +73,18 @@ def main(command: typer.Typer = app) -> None:
 
 @app.callback(invoke_without_command=True)
 def _version(
-    context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    allow_local_code: Annotated[
+        bool,
+        typer.Option(
+            "--allow-local-code",
+            help="Import code from this folder where default_detector.json names it as a detector.",
+        ),
+    ] = False,
 ) -> None:
+    if allow_local_code:
+        os.environ[importable.ALLOW_LOCAL_CODE] = "1"
     if version:
         from .. import __version__
 

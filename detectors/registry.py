@@ -124,6 +124,12 @@ def _is_importable(module: str) -> bool:
         return False
 
 
+def module_of(spec: str) -> str | None:
+    """Return the module that a spec names; None for a detector that is built in or an entry point."""
+    module, colon, _ = _split(spec.strip())[0].partition(":")
+    return module if colon else None
+
+
 def names() -> list[str]:
     """Return the names of all known detectors: built in first, then entry points of `facebench.detectors`."""
     built_in = _built_in()
@@ -302,7 +308,7 @@ def _adapter(name: str) -> type[Detector]:
     if not module_name or module_name.startswith("."):
         raise UsageError(f"got the detector {name!r}, expected package.module:Class with the full name of the module")
     try:
-        found = getattr(importlib.import_module(module_name), attribute)
+        found = getattr(importable.import_named(module_name), attribute)
     except (Exception, SystemExit) as error:  # a stranger may raise anything, or quit
         raise UsageError(
             f"cannot load the detector {name!r}: {error}. Expected package.module:Class that can be imported here"

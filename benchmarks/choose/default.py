@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ... import importable
 from ...detectors import Detector, Setting
+from ...detectors.registry import module_of
 from ...errors import ResultsError, UsageError
-from ..store.documents import json_text
+from ..store.documents import json_text, read_json
 from ..store.run_folder import write_atomically
 
 SCHEMA = "facebench.default"
@@ -73,12 +74,10 @@ def read_pick(path: Path) -> tuple[dict[str, Any], Setting]:
         The whole document in the form of `SCHEMA_VERSION`, and its setting.
 
     Raises:
-        ResultsError: it cannot be read, or is not such a file.
+        ResultsError: it cannot be read, is not such a file, or names code in the working folder, which is
+            imported where `importable.ALLOW_LOCAL_CODE` says so.
     """
-    try:
-        choice = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ResultsError(f"cannot read the default detector from {path}: {error}. {_REMEDY}") from error
+    choice = read_json(path, _REMEDY)
     if not isinstance(choice, dict) or choice.get("schema") != SCHEMA:
         raise ResultsError(f'{path} is not a default detector: expected an object with "schema": "{SCHEMA}". {_REMEDY}')
     version = choice.get("schema_version")
@@ -92,9 +91,17 @@ def read_pick(path: Path) -> tuple[dict[str, Any], Setting]:
     if not isinstance(stored, dict):
         raise ResultsError(f'{path}: got {stored!r} as its "setting", expected an object. {_REMEDY}')
     try:
-        return choice, Setting.from_json(stored)
-    except UsageError as error:
+        setting = Setting.from_json(stored)
+    except (UsageError, ValueError, OverflowError) as error:
         raise ResultsError(f"{path}: {error}. {_REMEDY}") from error
+    module = module_of(setting.spec)
+    if module is not None and importable.forbidden_local(module):
+        raise ResultsError(
+            f"{path} names the detector {setting.spec}, whose code lies in the working folder; code that a file names "
+            "is not imported from there. If it is yours: facebench --allow-local-code …, or, for Python, "
+            f"export {importable.ALLOW_LOCAL_CODE}=1"
+        )
+    return choice, setting
 
 
 def _from_before(choice: Mapping[str, Any]) -> dict[str, Any]:

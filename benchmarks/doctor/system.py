@@ -8,10 +8,18 @@ import tempfile
 from pathlib import Path
 
 from ...errors import did_you_mean
+from ...importable import ALLOW_LOCAL_CODE
 from ..measure.environment import machine as this_machine
 from .facts import Finding, Machine
 
-VARIABLES = ("FACEBENCH_CACHE", "FACEBENCH_DATA", "FACEBENCH_DEFAULT", "FACEBENCH_MODELS", "FACEBENCH_OFFLINE")
+VARIABLES = (
+    ALLOW_LOCAL_CODE,
+    "FACEBENCH_CACHE",
+    "FACEBENCH_DATA",
+    "FACEBENCH_DEFAULT",
+    "FACEBENCH_MODELS",
+    "FACEBENCH_OFFLINE",
+)
 """The environment variables that facebench reads."""
 
 # what tables hold beside ASCII
