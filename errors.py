@@ -25,7 +25,8 @@ FacebenchError                   something facebench can explain; the command pr
     ├── DetectorRaisedError      the detector raised an exception; the child lives on
     ├── WorkerDiedError          the child ended by itself: an abort, a segmentation fault, an exit
     ├── WorkerTimeoutError       no answer before the deadline; the child was killed
-    └── WorkerMemoryError        more resident memory than allowed; the child was killed
+    ├── WorkerMemoryError        more resident memory than allowed; the child was killed
+    └── WorkerMessageError       what the child sent is no message, or cannot be; the child was killed
 ```
 
 Messages say what was got, what was expected, and what to do.
@@ -142,6 +143,10 @@ class WorkerTimeoutError(WorkerError):
 
 class WorkerMemoryError(WorkerError):
     """The child held more memory than allowed and was killed."""
+
+
+class WorkerMessageError(WorkerError):
+    """What the child sent is no message, or says what cannot be; it was killed."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

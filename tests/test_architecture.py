@@ -23,7 +23,7 @@ from facebench.tests.support.paths import ROOT
 
 ORDER = (
     {"errors"},
-    {"importable", "downloads"},
+    {"importable", "downloads", "supervised"},
     {"detectors", "datasets"},
     {"benchmarks.scoring"},
     {"benchmarks.resampling"},

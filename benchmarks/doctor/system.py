@@ -1,4 +1,4 @@
-"""What everything stands on: Python, the terminal's encoding, room for images and models."""
+"""What everything stands on: Python, the terminal's encoding, room for models."""
 
 from __future__ import annotations
 
@@ -24,8 +24,6 @@ VARIABLES = (
 
 # what tables hold beside ASCII
 _PRINTED = "–×≥…"
-# an image of the 100 megapixels that are read at most
-_LARGEST_IMAGE = 300_000_000
 
 _finding = functools.partial(Finding, "system")
 
@@ -44,7 +42,6 @@ def system(machine: Machine, cache: Path, wanted_bytes: int) -> list[Finding]:
         _finding("machine", "ok", this_machine()),
         _encoding(machine),
         _variables(machine),
-        _shared_memory(machine),
         _cache(machine, cache, wanted_bytes),
     )
     return [finding for finding in findings if finding is not None]
@@ -66,22 +63,6 @@ def _variables(machine: Machine) -> Finding | None:
         return None
     meaning = f"nothing reads {'it' if len(unknown) == 1 else 'them'}. {did_you_mean(unknown[0], VARIABLES)}"
     return _finding("variables", "warning", f"{', '.join(unknown)} set", meaning, f"unset {' '.join(unknown)}")
-
-
-def _shared_memory(machine: Machine) -> Finding | None:
-    """Images reach the detector's process through /dev/shm; writing to a full one ends a program by SIGBUS."""
-    folder = machine.root / "dev" / "shm"
-    if not folder.is_dir():
-        return None
-    free = machine.free_bytes(folder)
-    if free >= _LARGEST_IMAGE:
-        return _finding("shared-memory", "ok", f"{free / 1e6:,.0f} MB free in {folder}")
-    found = f"{free / 1e6:,.0f} MB free in {folder}"
-    meaning = (
-        f"an image of more than {free / 3e6:.0f} megapixels ends the run. A container gets more when it is started "
-        "(--shm-size=1g)."
-    )
-    return _finding("shared-memory", "warning", found, meaning, f"sudo mount --options remount,size=1g {folder}")
 
 
 def _cache(machine: Machine, cache: Path, wanted_bytes: int) -> Finding:

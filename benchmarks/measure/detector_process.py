@@ -6,38 +6,40 @@ Whatever the detector does (raise, abort, hang, eat memory) reaches the caller a
 from __future__ import annotations
 
 import contextlib
-import math
-import mmap
 import os
 import signal
+import socket
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
-import numpy as np
-
-from ...detectors import Detections, Device, RGBImage
+from ... import supervised
+from ...detectors import Device, RGBImage
 from ...errors import (
-    DetectorRaisedError,
-    FacebenchError,
     ResultsError,
     WorkerDiedError,
+    WorkerError,
     WorkerMemoryError,
+    WorkerMessageError,
     WorkerTimeoutError,
 )
 from ..store.records import Start
+from .child import answers
+from .child.answers import Answer, Check
+from .child.arena import Arena
+from .child.messages import POLL_S, PROTOCOL, Channel, Message
 from .environment import usable_cores
-from .worker import PROTOCOL
 
-_POLL_S = 0.02
+_LOOK_S = 0.2
+"""How often a child that answers quickly is looked at; one that is waited for, ten times as often."""
+_LONGEST_LOG = 2**24
+"""Bytes of what a child prints: what is longer is forgotten."""
+_LAST_WORDS = 2**16
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,50 +49,12 @@ class Limits:
     Attributes:
         load_s: seconds from start until the detector is loaded.
         image_s: seconds an image.
-        memory_mb: resident memory, MB.
+        memory_mb: resident memory of the child and all that it starts, MB.
     """
 
     load_s: float = 300.0
     image_s: float = 120.0
     memory_mb: float = 6144.0
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The result for one image.
-
-    Attributes:
-        detections: what was found.
-        detect_ms: wall time of the whole `detect` call, milliseconds.
-        cpu_ms: processor time of all threads of the child during the call.
-        stages_ms: pre, inference and post, where the adapter can tell.
-        peak_rss_mb: the child's largest resident memory so far.
-        device_memory_mb: its largest device memory so far, where the library can tell.
-        queued_ms: how long its threads could have run during the call and had no core; nan where the system does not
-            tell. A detector that waits for something else does not queue.
-    """
-
-    detections: Detections
-    detect_ms: float
-    cpu_ms: float
-    stages_ms: tuple[float, float, float] | None
-    peak_rss_mb: float
-    device_memory_mb: float | None
-    queued_ms: float = math.nan
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """What a warm child looks like.
-
-    Attributes:
-        library_threads: as in `Start`.
-        problems: sentences about what makes its times invalid: more threads than asked for, work that goes on after
-            `detect` has returned. Empty for an honest detector.
-    """
-
-    library_threads: dict[str, int]
-    problems: list[str]
 
 
 class DetectorProcess:
@@ -139,9 +103,13 @@ class DetectorProcess:
         self._limits = limits or Limits()
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
-        self._pipe: Connection | None = None
-        self._arena_file = tempfile.TemporaryFile(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)  # noqa: SIM115
-        self._arena: mmap.mmap | None = None
+        self._printed: IO[bytes] | None = None
+        self._channel: Channel | None = None
+        self._number = 0
+        self._tree_mb = 0.0
+        self._next_look = 0.0
+        self._ended = self._signalled = False
+        self._arena = Arena()
 
     def __enter__(self) -> Self:
         return self
@@ -159,15 +127,52 @@ class DetectorProcess:
         return self._process is not None
 
     def start(self) -> Start:
-        """Start the child and load the detector.
+        """Start the child and load the detector; a child that is killed meanwhile gets a second try.
 
         Raises:
             WorkerError: it could not be loaded; the child is gone.
         """
+        try:
+            return self._start()
+        except WorkerDiedError:
+            if not self._signalled:
+                raise
+        return self._start()
+
+    def _start(self) -> Start:
         began = time.perf_counter()
-        ours, theirs = Pipe()
-        self._pipe = ours
-        files = (theirs.fileno(), self._arena_file.fileno())
+        self._spawn()
+        try:
+            try:
+                hello = self._receive(0, began, self._limits.load_s)
+            except WorkerMessageError as error:
+                raise WorkerMessageError(f"{error}; {self._python} may have another version of facebench") from None
+            if hello.fields.get("protocol") != PROTOCOL:
+                raise WorkerDiedError(
+                    f"{self._python} has another version of facebench: its child speaks protocol "
+                    f"{hello.fields.get('protocol')}, this one {PROTOCOL}. Install versions that agree"
+                )
+            spawn_s = time.perf_counter() - began
+            self._send("load", **self._config)
+            loaded = self._receive(self._number, began, self._limits.load_s)
+            return answers.read_start(answers.expect(loaded, "loaded"), spawn_s)
+        except WorkerError:
+            self.kill()
+            raise
+
+    def _spawn(self) -> None:
+        self.kill()
+        try:
+            self._printed = open(self._log or os.devnull, "w+b", buffering=0)  # noqa: SIM115, PTH123
+            # appending, so that what it prints begins at the front again once the file was cut
+            printed = open(self._log or os.devnull, "ab")  # noqa: SIM115, PTH123
+        except OSError as error:
+            raise ResultsError(
+                f"cannot write {self._log}: {error.strerror or error}. Free some space or choose another folder"
+            ) from error
+        ours, theirs = socket.socketpair()
+        self._channel = Channel(ours, watched=True)
+        files = (theirs.fileno(), self._arena.fileno())
         command = [
             self._python,
             "-P",
@@ -176,143 +181,131 @@ class DetectorProcess:
             *map(str, files),
             ",".join(map(str, self._cores())),
         ]
-        try:
-            log = open(self._log or os.devnull, "wb")  # noqa: SIM115, PTH123
-        except OSError as error:
-            raise ResultsError(
-                f"cannot write {self._log}: {error.strerror or error}. Free some space or choose another folder"
-            ) from error
-        with log, theirs:
+        self._number, self._tree_mb, self._next_look, self._ended = 0, 0.0, 0.0, False
+        self._signalled = False
+        with printed, theirs:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=printed,
                 stderr=subprocess.STDOUT,
                 env=self._environment(),
                 pass_fds=files,
                 start_new_session=True,  # Ctrl-C is for the parent, which stops the child itself
             )
-        _, *spoken = self._receive(began, self._limits.load_s)
-        if spoken != [PROTOCOL]:
-            self.kill()
-            raise WorkerDiedError(
-                f"{self._python} has another version of facebench: its child speaks protocol {(spoken or [1])[0]}, "
-                f"this one {PROTOCOL}. Install versions that agree"
-            )
-        spawn_s = time.perf_counter() - began
-        self._send(("load", self._config))
-        reply = self._receive(began, self._limits.load_s)
-        if reply[0] == "raised":
-            self.kill()
-            raise DetectorRaisedError(reply[1])
-        return Start(spawn_s=spawn_s, **reply[1])
 
     def detect(self, image: RGBImage) -> Answer:
         """Run one image.
 
         Raises:
-            DetectorRaisedError: the detector raised; the child lives on.
-            WorkerDiedError, WorkerTimeoutError, WorkerMemoryError: the child is gone; `start` makes a new one.
+            DetectorRaisedError: the detector raised, or its detections are not what the contract says; the child lives
+                on.
+            WorkerError: any other; the child is gone, `start` makes a new one.
         """
-        _, boxes, scores, landmarks, measured = self._ask("detect", image)
-        return Answer(Detections(boxes, scores, landmarks), **measured)
+        with self._killing_what_lies():
+            began = time.perf_counter()
+            found = self._ask("detect", "found", image)
+            now = time.perf_counter()
+            answer = answers.read_answer(found, (now - began) * 1000)
+        if now > self._next_look:
+            self._look(_LOOK_S)
+        if self._tree_mb > answer.peak_rss_mb:
+            answer = replace(answer, peak_rss_mb=self._tree_mb)
+        return answer
 
     def check(self, image: RGBImage) -> Check:
         """Run one image outside every clock and look for what would make the times of this child invalid.
 
         Raises:
-            DetectorRaisedError, WorkerDiedError, WorkerTimeoutError, WorkerMemoryError: as `detect`.
+            WorkerError: as `detect`.
         """
-        return Check(**self._ask("check", image)[1])
+        with self._killing_what_lies():
+            return answers.read_check(self._ask("check", "checked", image))
 
     def kill(self) -> None:
-        """End the child now."""
+        """End the child now, and all that it started."""
         if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+            supervised.end(self._process)
             self._process = None
-        if self._pipe is not None:
-            self._pipe.close()
-            self._pipe = None
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+        if self._printed is not None:
+            self._printed.close()
+            self._printed = None
 
     def close(self) -> None:
         """Let the detector close, then end the child and free the shared memory."""
-        if self._process is not None and self._pipe is not None:
+        if self._process is not None and self._channel is not None:
             with contextlib.suppress(OSError):
-                self._pipe.send(("close",))
+                self._channel.send(Message("close", 0))
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout=5)
         self.kill()
-        if self._arena is not None:
-            self._arena.close()
-            self._arena = None
-        self._arena_file.close()
+        self._arena.close()
 
-    def _put(self, image: RGBImage) -> int:
-        """Copy the image into shared memory and return how large that is now."""
-        if self._arena is None or len(self._arena) < image.nbytes:
-            capacity = -(-image.nbytes // mmap.PAGESIZE) * mmap.PAGESIZE
-            self._make_room(capacity)
-            self._arena = mmap.mmap(self._arena_file.fileno(), capacity)
-        view = np.frombuffer(self._arena, dtype=np.uint8, count=image.nbytes).reshape(image.shape)
-        np.copyto(view, image)
-        return len(self._arena)
-
-    def _make_room(self, capacity: int) -> None:
-        """Grow the shared memory, and really: without room behind it, writing an image would end us by SIGBUS."""
-        try:
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(self._arena_file.fileno(), 0, capacity)
-            else:
-                self._arena_file.truncate(capacity)
-        except OSError as error:
-            raise FacebenchError(
-                f"shared memory has no room for an image of {capacity / 2**20:,.1f} MB: {error.strerror or error}. "
-                "Free some of /dev/shm; a container gets more with --shm-size"
-            ) from error
-
-    def _ask(self, task: str, image: RGBImage) -> tuple[Any, ...]:
+    def _ask(self, task: str, answered: str, image: RGBImage) -> Message:
         height, width = image.shape[:2]
-        capacity = self._put(image)
-        self._send((task, height, width, capacity))
-        reply = self._receive(time.perf_counter(), self._limits.image_s)
-        if reply[0] == "raised":
-            raise DetectorRaisedError(reply[1])
-        return reply
+        capacity = self._arena.put(image)
+        self._send(task, height=height, width=width, capacity=capacity)
+        return answers.expect(self._receive(self._number, time.perf_counter(), self._limits.image_s), answered)
 
-    def _send(self, message: tuple[Any, ...]) -> None:
-        assert self._pipe is not None, "start() comes first"
+    @contextlib.contextmanager
+    def _killing_what_lies(self) -> Iterator[None]:
+        """After a message that is none, nothing that the child sends can be believed."""
         try:
-            self._pipe.send(message)
+            yield
+        except WorkerMessageError:
+            self.kill()
+            raise
+
+    def _send(self, kind: str, **fields: Any) -> None:
+        assert self._channel is not None, "start() comes first"
+        self._number += 1
+        try:
+            self._channel.send(Message(kind, self._number, fields))
+        except TimeoutError:
+            raise WorkerMessageError("the child does not read what it is sent") from None
         except OSError:
             raise self._died() from None
 
-    def _receive(self, began: float, allowed_s: float) -> tuple[Any, ...]:
-        """Wait for the child, watching its clock and its memory."""
-        assert self._pipe is not None and self._process is not None, "start() comes first"
-        while not self._pipe.poll(_POLL_S):
-            memory = self._resident_mb()
-            if memory > self._limits.memory_mb:
-                self.kill()
-                raise WorkerMemoryError(f"held {memory:,.0f} MB, the limit is {self._limits.memory_mb:,.0f} MB")
-            if time.perf_counter() > began + allowed_s:
-                self.kill()
-                raise WorkerTimeoutError(f"no answer within {allowed_s:g} s")
+    def _receive(self, number: int, began: float, allowed_s: float) -> Message:
+        """Wait for an answer, watching the clock, the child's life and its memory."""
+        assert self._channel is not None, "start() comes first"
         try:
-            reply: tuple[Any, ...] = self._pipe.recv()
+            message = self._channel.receive(lambda: self._watch(began, allowed_s))
         except (EOFError, OSError):
             raise self._died() from None
-        return reply
+        if message.number != number:
+            raise WorkerMessageError(f"the child answered request {message.number}, expected request {number}")
+        return message
 
-    def _resident_mb(self) -> float:
-        import psutil
-
+    def _watch(self, began: float, allowed_s: float) -> None:
         assert self._process is not None
-        try:
-            return float(psutil.Process(self._process.pid).memory_info().rss) / 2**20
-        except psutil.Error:
-            return 0.0
+        now = time.perf_counter()
+        if now > began + allowed_s:
+            self.kill()
+            raise WorkerTimeoutError(f"no answer within {allowed_s:g} s")
+        if self._ended:
+            raise self._died()
+        # what it sent last may lie between the last look at the socket and this one
+        self._ended = self._process.poll() is not None
+        if now > self._next_look:
+            self._look(POLL_S)
+
+    def _look(self, pause_s: float) -> None:
+        """Look at the memory of the child and of all that it started, and at how much it printed."""
+        assert self._process is not None and self._printed is not None
+        began = time.perf_counter()
+        memory = supervised.resident_mb(self._process.pid)
+        self._tree_mb = max(self._tree_mb, memory)
+        if memory > self._limits.memory_mb:
+            self.kill()
+            raise WorkerMemoryError(f"held {memory:,.0f} MB, the limit is {self._limits.memory_mb:,.0f} MB")
+        if os.fstat(self._printed.fileno()).st_size > _LONGEST_LOG:
+            os.ftruncate(self._printed.fileno(), 0)
+        now = time.perf_counter()
+        self._next_look = now + max(pause_s, 10 * (now - began))
 
     def _died(self) -> WorkerDiedError:
         assert self._process is not None
@@ -320,20 +313,25 @@ class DetectorProcess:
             code = self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             code = None
+        self._signalled = code is not None and code < 0
+        words = self._last_words()
         self.kill()
         how = "closed its pipe" if code is None else f"exited with {code}"
         if code is not None and code < 0:
-            how = f"was killed by {signal.Signals(-code).name}"
-        return WorkerDiedError(f"the child {how}{self._last_words()}")
+            names = {int(one): one.name for one in signal.Signals}
+            how = f"was killed by {names.get(-code, f'signal {-code}')}"
+        return WorkerDiedError(f"the child {how}{words}")
 
     def _last_words(self) -> str:
         """Return the last line that the child printed and is worth reading."""
-        if self._log is None:
-            return ""
-        lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
+        assert self._printed is not None
+        begin = max(0, os.fstat(self._printed.fileno()).st_size - _LAST_WORDS)
+        text = os.pread(self._printed.fileno(), _LAST_WORDS, begin).decode("utf-8", errors="replace")
         # faulthandler's dump ends in a list of extension modules
         lines = [
-            line for line in lines if line.strip() and not line.startswith(("  File", "Extension modules", "Thread"))
+            line
+            for line in text.splitlines()
+            if line.strip() and not line.startswith(("  File", "Extension modules", "Thread"))
         ]
         fatal = [line for line in lines if line.startswith("Fatal Python error")]
         words = (fatal or lines)[-1:]

@@ -17,7 +17,8 @@ from ..store.records import Status
 from ..store.run_folder import RunFolder
 from .cell import Cell, stored_cell
 from .cell_outcome import FAILURES_IN_A_ROW, drop_stale, end_cell, finished_before, too_many_failures
-from .detector_process import Answer, DetectorProcess
+from .child.answers import Answer
+from .detector_process import DetectorProcess
 from .executors.work import DEATHS_ALLOWED
 from .images import Images
 from .plan import Observer, Plan

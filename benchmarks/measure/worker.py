@@ -1,12 +1,11 @@
-"""The child process: holds one detector alone and answers over a pipe.
+"""The child process: holds one detector alone and answers over a socket.
 
-Started by `supervisor`, never by hand. Pinning comes first, before NumPy or any detector library is imported, since
-their thread pools inherit the processor mask and read the environment when they are loaded.
+Started by `detector_process`, never by hand. Pinning comes first, before NumPy or any detector library is imported,
+since their thread pools inherit the processor mask and read the environment when they are loaded.
 
-Messages in: ("load", config) · ("detect", height, width, arena bytes) · ("check", height, width, arena bytes) ·
-("close",)
-Messages out: ("hello", PROTOCOL) · ("loaded", report) · ("found", boxes, scores, landmarks, measured) ·
-("checked", report) · ("raised", message)
+Messages in: "load" · "detect" and "check", with height, width and arena bytes · "close"
+Messages out: "hello", with the protocol · "loaded" · "found", with boxes, scores and perhaps landmarks · "checked" ·
+"raised", with the reason. An answer has the number of its request.
 """
 
 from __future__ import annotations
@@ -17,59 +16,76 @@ import mmap
 import os
 import sys
 import time
-from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
+from ...supervised import supervise
+from .child.messages import PROTOCOL, Channel, Message
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ...detectors import Detector, RGBImage
 
-
-PROTOCOL = 4
-"""Version of these messages: the child may be another installed version of facebench."""
+_Answer = tuple[str, dict[str, Any], dict[str, Any]]
+"""Kind, fields and arrays."""
+_LONGEST_REASON = 10_000
+"""Characters; the parent keeps fewer."""
 
 
 def main() -> None:
-    """Serve one detector until the pipe closes."""
+    """Serve one detector until the socket closes."""
+    supervise()
     import faulthandler
+    import socket
 
-    connection = Connection(int(sys.argv[1]))
+    end = socket.socket(fileno=int(sys.argv[1]))
+    end.set_inheritable(False)
     arena_file = int(sys.argv[2])
+    os.set_inheritable(arena_file, False)
     if len(sys.argv) > 3 and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, [int(core) for core in sys.argv[3].split(",")])
     # last, so that a detector in the working folder is found and nothing there hides a library
     sys.path.append(os.getcwd())  # noqa: PTH109
     faulthandler.enable()
-    die_with_parent()
-    # the parent unlocks a detector that hangs by killing, so only the pipe's end needs care here
+    # the parent unlocks a detector that hangs by killing, so only the socket's end needs care here
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        connection.send(("hello", PROTOCOL))
-        _serve(connection, arena_file)
+        channel = Channel(end)
+        channel.send(Message("hello", 0, {"protocol": PROTOCOL}))
+        _serve(channel, arena_file)
 
 
-def _serve(connection: Connection, arena_file: int) -> None:
-    kind, config = connection.recv()
-    assert kind == "load", kind
+def _serve(channel: Channel, arena_file: int) -> None:
+    asked = channel.receive()
+    config = asked.fields
     try:
         detector, inner, report = _load(config)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, the parent is told of it
-        connection.send(("raised", _explain(error)))
+        channel.send(Message("raised", asked.number, {"reason": _explain(error)}))
         return
-    connection.send(("loaded", report))
+    channel.send(Message("loaded", asked.number, report))
     arena: mmap.mmap | None = None
     while True:
-        message = connection.recv()
-        if message[0] == "close":
+        asked = channel.receive()
+        if asked.kind == "close":
             detector.close()
             return
-        task, height, width, capacity = message
+        capacity = asked.fields["capacity"]
         if arena is None or len(arena) != capacity:
             arena = mmap.mmap(arena_file, capacity, mmap.MAP_SHARED, mmap.PROT_READ)
-        image = _view(arena, height, width)
-        answer = _answer(detector, image) if task == "detect" else _check(inner, image, config["threads"])
-        connection.send(answer)
+        image = _view(arena, asked.fields["height"], asked.fields["width"])
+        try:
+            kind, fields, arrays = (
+                _answer(detector, image) if asked.kind == "detect" else _check(inner, image, config["threads"])
+            )
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, the parent is told of it
+            kind, fields, arrays = "raised", {"reason": _explain(error)}, {}
+        channel.send(Message(kind, asked.number, fields, arrays))
 
 
-def _load(config: dict[str, Any]) -> tuple[Detector, Detector, dict[str, Any]]:
+def _load(config: Mapping[str, Any]) -> tuple[Detector, Detector, dict[str, Any]]:
     """Import and build the detector; report what the libraries say of device and threads.
 
     Returns:
@@ -77,6 +93,7 @@ def _load(config: dict[str, Any]) -> tuple[Detector, Detector, dict[str, Any]]:
     """
     began = time.perf_counter()
     from ...detectors import Setting
+    from ...detectors.process import self_reports
     from ...detectors.process.thread_counts import declare_own_process, limit, read_back
 
     declare_own_process()
@@ -85,44 +102,45 @@ def _load(config: dict[str, Any]) -> tuple[Detector, Detector, dict[str, Any]]:
     setting = Setting(config["spec"], config["threshold"], config["size"], config["device"], config["threads"])
     detector, inner = setting.build_from(config["score_floor"])
     loaded = time.perf_counter()
-    used = detector.device_used()
+    used = self_reports.device_told(inner)
     if used != config["device"]:
         from ...errors import DeviceError
 
         raise DeviceError(f"asked for {config['device']}, but the detector runs on {used}")
     # some vision packages change the threads of OpenCV when they are imported
     changed = limit(config["threads"])
+    own, floor = self_reports.thresholds_told(detector)
+    self_reports.device_memory_told(inner)  # here rather than at the first image: it fails the cell
     report = {
         "import_s": imported - began,
         "load_s": loaded - imported,
         "device_used": used,
-        "threads_used": detector.threads_used(),
+        "threads_used": self_reports.threads_told(inner),
         "library_threads": read_back(),
         "threads_put_back": changed,
-        "operating_threshold": float(detector.operating_threshold if setting.threshold is None else setting.threshold),
-        "score_floor": float(detector.score_floor),
+        "operating_threshold": own if setting.threshold is None else setting.threshold,
+        "score_floor": floor,
     }
     return detector, inner, report
 
 
-def _answer(detector: Detector, image: RGBImage) -> tuple[Any, ...]:
+def _answer(detector: Detector, image: RGBImage) -> _Answer:
     from ...detectors import Detections
+    from ...detectors.process.self_reports import device_memory_told
     from ...detectors.stages import StageClock
+    from ...errors import ContractError
 
     # a third party's detector may do without the constructor of its base
     clock = getattr(detector, "clock", None) or StageClock()
-    try:
-        queued = _queued_ns()
-        cpu = time.process_time_ns()
-        began = clock.start()
-        found: object = detector.detect(image)
-        end = time.perf_counter_ns()
-        cpu = time.process_time_ns() - cpu
-        queued = max(_queued_ns() - queued, 0.0)  # a thread that ends takes its share along
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, the parent is told of it
-        return ("raised", _explain(error))
+    queued = _queued_ns()
+    cpu = time.process_time_ns()
+    began = clock.start()
+    found: object = detector.detect(image)
+    end = time.perf_counter_ns()
+    cpu = time.process_time_ns() - cpu
+    queued = max(_queued_ns() - queued, 0.0)  # a thread that ends takes its share along
     if not isinstance(found, Detections):
-        return ("raised", f"ContractError: detect must return facebench.Detections, got {type(found).__name__}")
+        raise ContractError(f"detect must return facebench.Detections, got {type(found).__name__}")
     stages = clock.split(end)
     measured = {
         "detect_ms": (end - began) / 1e6,
@@ -130,24 +148,36 @@ def _answer(detector: Detector, image: RGBImage) -> tuple[Any, ...]:
         "queued_ms": queued / 1e6,
         "stages_ms": stages and (stages.pre / 1e6, stages.inference / 1e6, stages.post / 1e6),
         "peak_rss_mb": _peak_memory_mb(),
-        "device_memory_mb": detector.device_memory_mb(),
+        "device_memory_mb": device_memory_told(detector),
     }
-    return ("found", found.boxes, found.scores, found.landmarks, measured)
+    arrays = {"boxes": _plain("boxes", found.boxes), "scores": _plain("scores", found.scores)}
+    if found.landmarks is not None:
+        arrays["landmarks"] = _plain("landmarks", found.landmarks)
+    return "found", measured, arrays
 
 
-def _check(detector: Detector, image: RGBImage, threads: int) -> tuple[Any, ...]:
+def _plain(name: str, array: object) -> NDArray[np.float32]:
+    """Return an array whose bytes can be sent; its shape and values are for the parent to judge."""
+    import numpy as np
+
+    from ...errors import ContractError
+
+    if not isinstance(array, np.ndarray) or array.dtype != np.float32 or array.ndim > 3:
+        got = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
+        raise ContractError(f"{name} must be a float32 array, got {got}")
+    return np.asarray(array)
+
+
+def _check(detector: Detector, image: RGBImage, threads: int) -> _Answer:
     """Look, once the detector is warm, for what makes its times invalid; outside every clock."""
     from ...detectors.process.devices import false_claim
     from ...detectors.process.finished import unfinished
     from ...detectors.process.thread_counts import exceeding, read_back
 
     counts = read_back()
-    try:
-        late = unfinished(detector, image)
-        problems = [*exceeding(counts, threads), *filter(None, [late, false_claim(detector)])]
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, the parent is told of it
-        return ("raised", _explain(error))
-    return ("checked", {"library_threads": counts, "problems": problems})
+    late = unfinished(detector, image)
+    problems = [*exceeding(counts, threads), *filter(None, [late, false_claim(detector)])]
+    return "checked", {"library_threads": counts, "problems": problems}, {}
 
 
 def _view(arena: mmap.mmap, height: int, width: int) -> RGBImage:
@@ -186,16 +216,8 @@ def _peak_memory_mb() -> float:
 def _explain(error: BaseException) -> str:
     text = str(error).strip() or "no message"
     remedy = getattr(error, "remedy", "")
-    return f"{type(error).__name__}: {text}" + (f". To fix: {remedy}" if remedy else "")
-
-
-def die_with_parent() -> None:
-    """Ask Linux to kill this process when the parent ends, even inside a detector that hangs."""
-    if sys.platform == "linux":
-        import ctypes
-        import signal
-
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    text = f"{type(error).__name__}: {text}" + (f". To fix: {remedy}" if remedy else "")
+    return text[:_LONGEST_REASON]
 
 
 if __name__ == "__main__":

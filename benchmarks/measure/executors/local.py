@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ....errors import UsageError, WorkerDiedError
+from ....supervised import die_with_parent
 from ..environment import usable_cores
-from ..worker import die_with_parent
 from .base import ATTEMPTS, IN_FLIGHT, Worker, WorkerSlot
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3

@@ -20,11 +20,6 @@ CHECKS = {
         {"environment": {"FACEBENCH_MODEL": "a"}}, 0, "variables", "warning",
         ("nothing reads it. Did you mean FACEBENCH_MODELS", "unset FACEBENCH_MODEL"),
     ),
-    "room for images": ({"free_bytes": lambda folder: 300_000_000}, 0, "shared-memory", "ok", ("300 MB free",)),
-    "the 64 MB of a container": (
-        {"free_bytes": lambda folder: 64_000_000}, 0, "shared-memory", "warning",
-        ("more than 21 megapixels", "--shm-size=1g"),
-    ),
     "room for models": ({"free_bytes": lambda folder: 10**9}, 10**9, "cache", "ok", ("1.0 GB free",)),
     "no room for models": ({"free_bytes": lambda folder: 10**9}, 10**9 + 1, "cache", "warning", ("1,000 MB of",)),
 }  # fmt: skip
@@ -32,7 +27,6 @@ CHECKS = {
 
 @pytest.mark.parametrize(("facts", "wanted", "check", "level", "words"), CHECKS.values(), ids=CHECKS)
 def test_what_is_said(facts, wanted, check, level, words, tmp_path):
-    (tmp_path / "dev" / "shm").mkdir(parents=True)
     assert_says(system(made_up(tmp_path, **facts), tmp_path / "cache" / "models", wanted), check, level, *words)
 
 
@@ -45,7 +39,3 @@ def test_a_cache_that_cannot_be_written(tmp_path):
 def test_looking_at_the_cache_leaves_nothing_there(tmp_path):
     assert_says(system(made_up(tmp_path), tmp_path / "a" / "models", 0), "cache", "ok", str(tmp_path / "a"))
     assert list(tmp_path.iterdir()) == []
-
-
-def test_no_shared_memory_folder(tmp_path):
-    assert_says(system(made_up(tmp_path), tmp_path, 0), "shared-memory", None)

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from facebench.benchmarks.analysis.table import summarise_run
 from facebench.benchmarks.measure.cell import make_cell, stored_cell
-from facebench.benchmarks.measure.detector_process import Answer, Start
+from facebench.benchmarks.measure.child.answers import Answer
 from facebench.benchmarks.measure.environment import usable_cores
 from facebench.benchmarks.measure.executors import LocalExecutor, RayExecutor, create_executor
 from facebench.benchmarks.measure.executors.base import WorkerSlot
@@ -23,7 +23,7 @@ from facebench.benchmarks.measure.plan import NullObserver, Plan
 from facebench.benchmarks.measure.runner import run
 from facebench.benchmarks.measure.untimed_pass import LARGEST_CHUNK, _Pass
 from facebench.benchmarks.store.journal import JournalContent
-from facebench.benchmarks.store.records import Protocol
+from facebench.benchmarks.store.records import Protocol, Start
 from facebench.benchmarks.store.run_folder import RunFolder
 from facebench.datasets import Decoded, load
 from facebench.detectors import Detections, resolve

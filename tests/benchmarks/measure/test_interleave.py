@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 from facebench.benchmarks.measure import interleave as module
-from facebench.benchmarks.measure.detector_process import Answer, Check
+from facebench.benchmarks.measure.child.answers import Answer, Check
 from facebench.benchmarks.measure.images import Images
 from facebench.benchmarks.measure.interleave import Side, interleave
 from facebench.detectors import Detections
