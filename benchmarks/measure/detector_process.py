@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -202,11 +202,14 @@ class DetectorProcess:
                 on.
             WorkerError: any other; the child is gone, `start` makes a new one.
         """
-        with self._killing_what_lies():
+        try:
             began = time.perf_counter()
             found = self._ask("detect", "found", image)
             now = time.perf_counter()
             answer = answers.read_answer(found, (now - began) * 1000)
+        except WorkerMessageError:
+            self.kill()
+            raise
         if now > self._next_look:
             self._look(_LOOK_S)
         if self._tree_mb > answer.peak_rss_mb:
@@ -219,8 +222,11 @@ class DetectorProcess:
         Raises:
             WorkerError: as `detect`.
         """
-        with self._killing_what_lies():
+        try:
             return answers.read_check(self._ask("check", "checked", image))
+        except WorkerMessageError:
+            self.kill()
+            raise
 
     def kill(self) -> None:
         """End the child now, and all that it started."""
@@ -249,15 +255,6 @@ class DetectorProcess:
         capacity = self._arena.put(image)
         self._send(task, height=height, width=width, capacity=capacity)
         return answers.expect(self._receive(self._number, time.perf_counter(), self._limits.image_s), answered)
-
-    @contextlib.contextmanager
-    def _killing_what_lies(self) -> Iterator[None]:
-        """After a message that is none, nothing that the child sends can be believed."""
-        try:
-            yield
-        except WorkerMessageError:
-            self.kill()
-            raise
 
     def _send(self, kind: str, **fields: Any) -> None:
         assert self._channel is not None, "start() comes first"

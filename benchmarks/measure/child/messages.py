@@ -12,8 +12,8 @@ import math
 import socket
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ....errors import WorkerMessageError
 
@@ -31,11 +31,10 @@ LONGEST_ARRAYS = 2**26
 
 _MARK = b"\x00fb5"
 _PREFIX = struct.Struct(">4sII")
-_AT_ONCE = 2**16
+_AT_ONCE = 2**12
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """What came across.
 
     Attributes:
@@ -47,8 +46,8 @@ class Message:
 
     kind: str
     number: int
-    fields: Mapping[str, Any] = field(default_factory=dict)
-    arrays: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    fields: Mapping[str, Any] = MappingProxyType({})
+    arrays: Mapping[str, NDArray[np.float32]] = MappingProxyType({})
 
 
 class Channel:
@@ -71,7 +70,7 @@ class Channel:
             OSError: the other end is gone; or, from a watched one, does not read what it is sent.
         """
         shapes = {name: array.shape for name, array in message.arrays.items()}
-        header = json.dumps([message.kind, message.number, message.fields, shapes]).encode()
+        header = json.dumps([message.kind, message.number, dict(message.fields), shapes]).encode()
         arrays = b"".join(array.tobytes() for array in message.arrays.values())
         self._end.sendall(_PREFIX.pack(_MARK, len(header), len(arrays)) + header + arrays)
 
