@@ -2,11 +2,12 @@
 
 Exit codes: 0 done, 1 a check failed (a detector of the run failed, one that was named is unavailable, one breaks the
 contract, or the gate fails), 2 wrong use or an error, 3 the gate or the pick is inconclusive, 130 interrupted. Tables
-and JSON go to standard output, progress and errors to standard error.
+and JSON go to standard output, progress and errors to standard error. See `ending` for what nobody foresaw.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import Annotated
@@ -18,10 +19,12 @@ from ..errors import FacebenchError, InconclusiveError
 from .app import App
 from .catalogue import detectors_app, models_app
 from .compare import compare_command, gate_command
+from .console import say
 from .data import data_app
 from .detect import detect_command
 from .doctor import doctor_command
 from .emotions import emotions_app
+from .ending import ReaderGoneError, let_go_of_output, unexpected, write_what_can_be_written
 from .measure import export_command, run_command, score_command
 from .show import pick_command, report_command, table_command
 from .stress import stress_command
@@ -48,27 +51,49 @@ app.add_typer(emotions_app, name="emotions")
 
 
 def main(command: typer.Typer = app) -> None:
-    """Run the command; turn facebench's own errors into one line and an exit code."""
+    """Run the command; whatever ends it is at most one message and an exit code."""
     importable.search_working_folder()
+    write_what_can_be_written()
     try:
-        command()
+        code = _code_of(command)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except FacebenchError as error:
         remedy = getattr(error, "remedy", "")
-        typer.echo(f"facebench: {error}" + (f"\nTo fix: {remedy}" if remedy else ""), err=True)
-        raise SystemExit(3 if isinstance(error, InconclusiveError) else 2) from None
+        _tell(f"facebench: {error}", f"To fix: {remedy}" if remedy else "")
+        code = 3 if isinstance(error, InconclusiveError) else 2
     except KeyboardInterrupt:
-        typer.echo("facebench: interrupted", err=True)
-        raise SystemExit(130) from None
-    except BrokenPipeError:
-        # the reader of our output has gone (`facebench … | head`)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(0) from None
-    except (ImportError, OSError) as error:
-        explained = importable.explain(error)
+        _tell("facebench: interrupted")
+        code = 130
+    except (ReaderGoneError, BrokenPipeError):
+        code = 2 if "gate" in sys.argv[1:2] else 0
+    except Exception as error:  # noqa: BLE001  1 would say that a check failed
+        explained = importable.explain(error) if isinstance(error, ImportError | OSError) else None
         if explained is None:
-            raise
-        typer.echo(f"facebench: {explained}\nTo fix: {explained.remedy}", err=True)
-        raise SystemExit(2) from None
+            _tell(unexpected(error))
+        else:
+            _tell(f"facebench: {explained}", f"To fix: {explained.remedy}")
+        code = 2
+    let_go_of_output()
+    raise SystemExit(code)
+
+
+def _code_of(command: typer.Typer) -> int:
+    try:
+        command()
+    except SystemExit as end:
+        if isinstance(end.code, str):  # a library's sys.exit("message")
+            _tell(f"facebench: {end.code}")
+        return end.code if isinstance(end.code, int) else 0 if end.code is None else 2
+    return 0
+
+
+def _tell(message: str, remedy: str = "") -> None:
+    """Print an error; the lines below its first are indented, so that none passes for a message of its own."""
+    first, *others = message.split("\n")
+    with contextlib.suppress(OSError, ValueError):  # there may be no standard error to write to
+        say(first, *(line if line.startswith(" ") else f"  {line}" for line in others), err=True)
+        say(*filter(None, [remedy]), err=True)
 
 
 @app.callback(invoke_without_command=True)
@@ -88,7 +113,7 @@ def _version(
     if version:
         from .. import __version__
 
-        typer.echo(f"facebench {__version__}")
+        say(f"facebench {__version__}")
         raise typer.Exit
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())

@@ -8,6 +8,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from .ending import ReaderGoneError
+
 
 class _Command(TyperCommand):
     def get_params(self, ctx: Any) -> list[Any]:
@@ -15,6 +17,12 @@ class _Command(TyperCommand):
 
 
 class _Group(TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:  # which the frame would make exit code 1
+            raise ReaderGoneError from error
+
     def get_params(self, ctx: Any) -> list[Any]:
         return _without_types(super().get_params(ctx))
 

@@ -9,7 +9,7 @@ import typer
 
 from ..errors import FacebenchError, ModelStoreError
 from .app import App
-from .console import Device, Json, fetch_model, fetch_models, stderr, stdout
+from .console import Device, Json, fetch_model, fetch_models, say, stderr, stdout
 
 detectors_app = App("What can be measured.")
 models_app = App("The model files that detectors load.")
@@ -18,7 +18,6 @@ models_app = App("The model files that detectors load.")
 @detectors_app.command("list")
 def detectors_list(as_json: Json = False) -> None:
     """List the detectors, and what is missing to run those that cannot."""
-    from rich.markup import escape
     from rich.table import Table
 
     from ..detectors import default_specs, names, resolve
@@ -56,16 +55,15 @@ def detectors_list(as_json: Json = False) -> None:
     table = Table("detector", "package", "licence: code, weights", "trained on", "scores", "parameters", "state")
     for row in rows:
         parameters = ", ".join(f"{name}={value}" for name, value in row["parameters"].items())
-        # 'facebench[torch]' is not markup
         licences = ", ".join(filter(None, (row["licence"], row["weights_licence"])))
         trained = ", ".join(row["trained_on"])
         texts = (row["detector"], row["package"], licences, trained, row["scores"], parameters, row["state"])
-        table.add_row(*map(escape, texts))
+        table.add_row(*texts)
     stdout().print(table)
     # below the table: each command once, in a line that can be copied
     for command in dict.fromkeys(row["remedy"] for row in rows if row["remedy"]):
         which = ", ".join(row["detector"] for row in rows if row["remedy"] == command)
-        typer.echo(f"To fix {which}: {command}")
+        say(f"To fix {which}: {command}")
 
 
 @detectors_app.command("check")
@@ -87,7 +85,7 @@ def detectors_check(
         )
     else:
         for item in findings:
-            typer.echo(f"{'ok  ' if item.ok else 'FAIL'}  {item.check}: {item.detail}")
+            say(f"{'ok  ' if item.ok else 'FAIL'}  {item.check}: {item.detail}")
     if not all(item.ok for item in findings):
         raise typer.Exit(1)
 
@@ -139,9 +137,9 @@ def models_fetch(
     failed = []
     for name in wanted:
         try:
-            typer.echo(f"{name}: {fetch_model(name, console)}")
+            say(f"{name}: {fetch_model(name, console)}")
         except ModelStoreError as error:
             failed.append(name)
-            typer.echo(f"facebench: {name}: {error}", err=True)
+            say(f"facebench: {name}: {error}", err=True)
     if failed:
         raise SystemExit(2)

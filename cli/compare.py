@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from ..errors import UsageError
+from ..safe_text import visible
 from .console import ByEvent, Data, Device, Json, Seed, fetch_models, stderr, stdout
 
 if TYPE_CHECKING:
@@ -103,7 +104,12 @@ class Options:
         ours = [resolve(side.spec) for side in (left, right) if side.python is None]
         fetch_models(ours, console, strict=True, device=device)
         images = datasets.load(self.dataset or "scenes", root=self.data)
-        bars = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        bars = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )
         with Progress(*bars, console=console, transient=True, disable=not console.is_terminal) as progress:
             task = progress.add_task("base, head and base again", total=None)
 
@@ -215,7 +221,7 @@ def _print(comparison: Comparison, result: GateResult | None) -> None:
     console = stdout()
     found = rows(comparison, result)
     first = summary_line(comparison) if result is None else headline(result)
-    console.print(Text(first, style=_style(result)))
+    console.print(Text(visible(first), style=_style(result)))
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for title in titles(comparison, result):
         table.add_column(title, overflow="fold")
@@ -224,15 +230,15 @@ def _print(comparison: Comparison, result: GateResult | None) -> None:
     console.print(table)
     if result is not None:
         for line in [*reasons(result), *what_to_do(result)]:
-            console.print(Text(line))
+            console.print(Text(visible(line)))
     for row in found:
         if row.notable and row.details:
-            console.print(Text(f"\n{row.label}", style="bold"))
+            console.print(Text(f"\n{visible(row.label)}", style="bold"))
             for heading, text in row.details:
-                console.print(Padding(Text(f"{heading}: {text}"), (0, 0, 0, 2)))
+                console.print(Padding(Text(f"{heading}: {visible(text)}"), (0, 0, 0, 2)))
     for note in comparison.notes if result is None else result.notes:
-        console.print(Text(f"note: {note}"))
-    console.print(Text(f"\n{scope(comparison)}"))
+        console.print(Text(visible(f"note: {note}")))
+    console.print(Text(f"\n{visible(scope(comparison))}"))
 
 
 def _style(result: GateResult | None) -> str:

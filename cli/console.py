@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from ..errors import ModelStoreError
+from ..safe_text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,18 +50,36 @@ def with_box_format(dataset: str, box_format: str | None) -> str:
     return join_name(base, {**options, "box_format": box_format} if box_format else options)
 
 
+def say(*lines: str, err: bool = False) -> None:
+    """Print lines, whatever strangers' text is in them; a break inside one is shown as its escape."""
+    for line in lines:
+        typer.echo(visible(line), err=err)
+
+
 def stderr() -> Console:
     """Return the console of progress and remarks."""
-    from rich.console import Console
-
-    return Console(stderr=True)
+    return _console(stderr=True)
 
 
 def stdout() -> Console:
     """Return a console that does not cut a table that goes to a file."""
-    from rich.console import Console
+    return _console() if sys.stdout.isatty() else _console(width=240)
 
-    return Console() if sys.stdout.isatty() else Console(width=240)
+
+def _console(**options: Any) -> Console:
+    """A console that shows text as it is: nothing in it is markup, an emoji or an order to the terminal."""
+    from rich.console import Console
+    from rich.segment import Segment
+
+    class PlainConsole(Console):
+        def render(self, *arguments: Any, **options: Any) -> Iterator[Segment]:
+            for text, style, control in super().render(*arguments, **options):
+                yield Segment(text if control else "\n".join(map(visible, text.split("\n"))), style, control)
+
+        def on_broken_pipe(self) -> None:
+            raise  # noqa: PLE0704  `main` knows what to do
+
+    return PlainConsole(markup=False, emoji=False, highlight=False, **options)
 
 
 def fetch_models(
@@ -103,7 +122,7 @@ def fetch_missing(models: list[str], console: Console, strict: bool = False) -> 
         except ModelStoreError as error:
             if strict:
                 raise
-            console.print(f"{name}: {error}", style="yellow", soft_wrap=True, highlight=False, markup=False)
+            console.print(f"{name}: {error}", style="yellow", soft_wrap=True)
 
 
 def fetch_model(name: str, console: Console) -> Path:
@@ -112,7 +131,12 @@ def fetch_model(name: str, console: Console) -> Path:
 
     from ..detectors.models import store as model_store
 
-    bars = (TextColumn("fetching {task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    bars = (
+        TextColumn("fetching {task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*bars, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(name, total=None)
         return model_store.fetch(
@@ -135,7 +159,6 @@ def any_failed(cells: Iterable[StoredCell], named: Iterable[str]) -> bool:
 
 def print_summary(summary: Summary, as_json: bool) -> None:
     """Print the table of a run, or its JSON."""
-    from rich.markup import escape
     from rich.table import Table
 
     from ..reports.values.table import (
@@ -154,22 +177,20 @@ def print_summary(summary: Summary, as_json: bool) -> None:
         return
     console = stdout()
     done = [row for row in summary.rows if row.done]
-    console.print(escape(summary.scope), highlight=False)
+    console.print(visible(summary.scope))
     for chosen in parts(columns(summary), done, console.width):
         table = Table()
         for column in chosen:
             table.add_column(column.title, justify="left" if column.number is None else "right", overflow="fold")
         for row in done:
-            table.add_row(*(escape(column.text(row)) for column in chosen))
+            table.add_row(*(column.text(row) for column in chosen))
         console.print(table)
     for row in summary.rows:
         if not row.done:
-            typer.echo(f"{row.cell.spec}: {remarks(row)}")
-    for sentence in filter(None, (standing(summary), basis(summary), floor_sentence(summary))):
-        typer.echo(sentence)
-    for note in summary.run.document.dataset.notes:
-        typer.echo(f"note: {note}")
-    typer.echo(
+            say(f"{row.cell.spec}: {remarks(row)}")
+    say(*filter(None, (standing(summary), basis(summary), floor_sentence(summary))))
+    say(*(f"note: {note}" for note in summary.run.document.dataset.notes))
+    say(
         "AP is exact (every distinct score a threshold) at IoU 0.5; p50 is one detect call. "
         f"In brackets: 95 % intervals for other {summary.resampled.unit} of the kind. "
         f"{latency_scope(summary.rows)}"

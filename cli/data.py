@@ -13,7 +13,7 @@ import typer
 
 from ..errors import DataError, FacebenchError, UsageError
 from .app import App
-from .console import BoxFormat, Data, Json, MaxMegapixels, stderr, stdout, with_box_format
+from .console import BoxFormat, Data, Json, MaxMegapixels, say, stderr, stdout, with_box_format
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,10 +63,10 @@ def data_list(data: Data = None, as_json: Json = False) -> None:
         typer.echo(json.dumps(rows, indent=2))
         return
     for row in rows:
-        typer.echo(f"{row['dataset']}: {row['description']}")
+        say(f"{row['dataset']}: {row['description']}")
         if "here" in row:
             state = "here" if row["here"] else f"not here; facebench data fetch {row['dataset']}"
-            typer.echo(f"    {state} ({row['bytes'] / 1e6:,.0f} MB). {row['terms']}")
+            say(f"    {state} ({row['bytes'] / 1e6:,.0f} MB). {row['terms']}")
 
 
 @data_app.command("fetch")
@@ -93,9 +93,9 @@ def data_fetch(
                 home = fetch(one, root, agrees=_agreement(accept_terms), at_hand=at_hand, keep=keep, progress=progress)
         except DataError as error:
             failed = True
-            typer.echo(f"facebench: {one.name}: {error}", err=True)
+            say(f"facebench: {one.name}: {error}", err=True)
             continue
-        typer.echo(f"{one.name}: {home}")
+        say(f"{one.name}: {home}")
     if failed:
         raise SystemExit(2)
 
@@ -141,11 +141,9 @@ def data_verify(
         broken = [{"file": fault.file, "what": fault.what} for fault in faults]
         typer.echo(json.dumps({"dataset": name, "pictures": images, "faults": broken, "notes": remarks}, indent=2))
     else:
-        for fault in faults:
-            typer.echo(f"FAIL  {fault.file}: {fault.what}")
-        for remark in remarks:
-            typer.echo(f"note: {remark}")
-        typer.echo(f"{name}: {images:,} images decoded, {len(faults):,} faults")
+        say(*(f"FAIL  {fault.file}: {fault.what}" for fault in faults))
+        say(*(f"note: {remark}" for remark in remarks))
+        say(f"{name}: {images:,} images decoded, {len(faults):,} faults")
     if faults:
         raise typer.Exit(1)
 
@@ -163,7 +161,7 @@ def data_stats(name: Source, data: Data = None, box_format: BoxFormat = None, as
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return
-    typer.echo(f"{found['dataset']}: {found['description']}")
+    say(f"{found['dataset']}: {found['description']}")
     table = Table(show_header=False)
     for key, title in (
         ("pictures", "images"),
@@ -184,8 +182,7 @@ def data_stats(name: Source, data: Data = None, box_format: BoxFormat = None, as
             values = ", ".join(f"{value:,.0f}" for value in found[key].values())
             table.add_row(f"{key.replace('_', ' ')}: smallest, 10 %, median, 90 %, largest", values)
     stdout().print(table)
-    for note in (*found["notes"], *found["faults"]):
-        typer.echo(f"note: {note}")
+    say(*(f"note: {note}" for note in (*found["notes"], *found["faults"])))
 
 
 @data_app.command("convert")
@@ -208,9 +205,8 @@ def data_convert(
         told = {"folder": str(done.folder), "pictures": done.images, "faces": done.faces, "lost": list(done.lost)}
         typer.echo(json.dumps(told, indent=2))
         return
-    typer.echo(f"wrote {done.images:,} images with {done.faces:,} faces to {done.folder}")
-    for sentence in done.lost:
-        typer.echo(f"note: {sentence}")
+    say(f"wrote {done.images:,} images with {done.faces:,} faces to {done.folder}")
+    say(*(f"note: {sentence}" for sentence in done.lost))
 
 
 def _agreement(accept_terms: bool) -> Callable[[DataSetEntry], bool]:
@@ -221,7 +217,7 @@ def _agreement(accept_terms: bool) -> Callable[[DataSetEntry], bool]:
             return True
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             return False
-        typer.echo(f"{entry.title}\n{entry.terms}\nSee {entry.homepage}", err=True)
+        say(entry.title, entry.terms, f"See {entry.homepage}", err=True)
         return typer.confirm("Do you accept these terms?", default=False, err=True)
 
     return agrees
@@ -233,7 +229,12 @@ def _bars(console: Console) -> Iterator[Callable[[str], Progress]]:
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
-    columns = (TextColumn("fetching {task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("fetching {task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+    )
     bars = Bars(*columns, console=console, transient=True, disable=not console.is_terminal)
 
     def begin(name: str) -> Progress:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from ..errors import MissingDataError, ResultsError, UsageError
-from .console import Device, MaxMegapixels, build_fetched, load_classifier, read_setting
+from .console import Device, MaxMegapixels, build_fetched, load_classifier, read_setting, say
 from .videos import VIDEO_COPY_SUFFIX, check_output, film, find_videos
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def detect_command(
 
             pipeline = EmotionPipeline(found_by, crop or DEFAULT_POLICY, load_classifier(classifier))
             if pipeline.note:
-                typer.echo(f"facebench: {pipeline.note}", err=True)
+                say(f"facebench: {pipeline.note}", err=True)
         copies = _copies(images, videos, output)
         out = _open_lines(lines, [*images, *videos, *copies.values()], stack)
         reader = _ImageReader(found_by, pipeline, round(max_megapixels * 1e6))
@@ -130,7 +130,7 @@ def _images(sources: list[str], output: Path | None, videos: set[Path | int]) ->
             )
         images += inside
     if copies:
-        typer.echo(f"facebench: left out {copies} of its own copies (*{COPY_SUFFIX})", err=True)
+        say(f"facebench: left out {copies} of its own copies (*{COPY_SUFFIX})", err=True)
     return images
 
 
@@ -184,7 +184,7 @@ def _look(reader: _ImageReader, images: list[Path], copies: Mapping[Path | int, 
             line |= reader.look(decoded.image, copies.get(path))
         typer.echo(json.dumps(line), file=lines)
     for detail, number in undecoded.items():
-        typer.echo(f"facebench: {number:,} of {len(images):,} images were not read: {detail}", err=True)
+        say(f"facebench: {number:,} of {len(images):,} images were not read: {detail}", err=True)
     return well
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
-import sys
 from typing import TYPE_CHECKING
 
 import typer
 
-from .console import Data, Json, stderr, stdout
+from .console import Data, Json, say, stderr, stdout
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,14 +36,11 @@ def doctor_command(data: Data = None, as_json: Json = False) -> None:
 
 def _print(findings: Sequence[Finding]) -> None:
     """Print a table by subject, then the commands that fix, each on a line that can be copied."""
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     from ..benchmarks.doctor.facts import LEVELS
 
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # names of files and GPUs may hold signs that the terminal, of which a finding may tell, cannot write
-        sys.stdout.reconfigure(errors="backslashreplace")
     table = Table("subject", "level")
     for title in ("found", "what it means"):
         table.add_column(title, overflow="fold")
@@ -55,9 +50,9 @@ def _print(findings: Sequence[Finding]) -> None:
             table.add_section()
         table.add_row(
             "" if finding.subject == before else finding.subject,
-            f"[{_STYLES[finding.level]}]{finding.level}[/]",
-            escape(finding.found),
-            escape(finding.meaning),
+            Text(finding.level, _STYLES[finding.level]),
+            finding.found,
+            finding.meaning,
         )
         before = finding.subject
     stdout().print(table)
@@ -68,8 +63,8 @@ def _print(findings: Sequence[Finding]) -> None:
             if finding.level == level and finding.remedy:
                 commands.setdefault(finding.remedy, finding)
     if commands:
-        typer.echo("To fix:")
+        say("To fix:")
     for command, finding in commands.items():
-        typer.echo(f"  {finding.level}, {finding.subject}, {finding.check}: {command}")
+        say(f"  {finding.level}, {finding.subject}, {finding.check}: {command}")
     counts = [f"{sum(one.level == level for one in findings)} {level}" for level in reversed(LEVELS)]
-    typer.echo(f"{len(findings)} findings: {', '.join(counts)}")
+    say(f"{len(findings)} findings: {', '.join(counts)}")

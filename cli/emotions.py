@@ -11,7 +11,7 @@ import typer
 
 from ..errors import MissingDataError
 from .app import App
-from .console import Data, Device, Json, RunPath, Seed, load_classifier, stderr, stdout
+from .console import Data, Device, Json, RunPath, Seed, load_classifier, say, stderr, stdout
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +56,7 @@ def train_command(
         found = audit(images)
         repeated = repeats_of_training(images)
     for line in summary(images, found):
-        console.print(line, highlight=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
     if output.parent == shipping.MODELS:
         console.print("this replaces the classifier that comes with facebench", style="yellow")
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,7 @@ def train_command(
     command = f"facebench emotions train --data FER2013{options} -o {output.name}"
     shipping.write_card(images, found, results, output, evaluations, command=command)
     _print_evaluations(evaluations)
-    typer.echo(f"wrote {output} and, beside it, the logs of all trainings, scores.json and README.md (the model card)")
+    say(f"wrote {output} and, beside it, the logs of all trainings, scores.json and README.md (the model card)")
 
 
 @emotions_app.command("evaluate")
@@ -133,6 +133,8 @@ def score_command(
     """Score the detectors of a run together with a classifier: who finds the face, and is its emotion named right."""
     import json
 
+    from rich.text import Text
+
     from ..benchmarks.analysis.table import Resampling
     from ..benchmarks.store.run_folder import RunFolder
     from ..datasets import load
@@ -158,7 +160,7 @@ def score_command(
     with console.status("reading the run") as status:
 
         def show(name: str, done: int, total: int) -> None:
-            status.update(f"{name}: {done} of {total} images")
+            status.update(Text(f"{name}: {done} of {total} images"))
 
         which, drawn = specs or None, Resampling(seed)
         score_run(folder, dataset, chosen, policies=policies, specs=which, resampling=drawn, observer=show)
@@ -172,10 +174,10 @@ def score_command(
     for policy in policies:
         section = emotions_section(folder.path / FILE_NAME, SCORES, classifier=chosen.name, policy=str(policy))
         if section is not None:
-            typer.echo(emotions_text(section, out.width if out.is_terminal else None))
+            say(*emotions_text(section, out.width if out.is_terminal else None).split("\n"))
     if crops_tried is not None:
-        typer.echo(crops_tried.to_string(index=False, float_format="%.3f"))
-    typer.echo(f"wrote {folder.path / FILE_NAME}; `facebench report {run}` shows it")
+        say(*crops_tried.to_string(index=False, float_format="%.3f").split("\n"))
+    say(f"wrote {folder.path / FILE_NAME}; `facebench report {run}` shows it")
 
 
 @contextmanager
@@ -184,14 +186,13 @@ def training_bar(title: str) -> Iterator[Callable[[str, EpochReport], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = stderr()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
 
     def show(name: str, report: EpochReport) -> None:
         progress.update(task, description=f"{title}{name}", completed=report.epoch, total=report.epochs)
         console.print(
             f"{title}{name}, epoch {report.epoch} of {report.epochs}: loss {report.train_loss:.3f}, PublicTest "
             f"{report.public_accuracy:.1%}, best {report.best_accuracy:.1%}, {report.seconds:.0f} s",
-            highlight=False,
             soft_wrap=True,
         )
 
@@ -200,7 +201,7 @@ def training_bar(title: str) -> Iterator[Callable[[str, EpochReport], None]]:
             task = progress.add_task(title, total=None)
             yield show
     except KeyboardInterrupt:
-        typer.echo("facebench: interrupted; the same command goes on after the last whole epoch", err=True)
+        say("facebench: interrupted; the same command goes on after the last whole epoch", err=True)
         raise SystemExit(130) from None
 
 
@@ -256,4 +257,4 @@ def _evaluations(
 def _print_evaluations(evaluations: list[Evaluation]) -> None:
     from ..emotions.scoring.evaluation_text import text_table
 
-    typer.echo(text_table(evaluations))
+    say(*text_table(evaluations).split("\n"))

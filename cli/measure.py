@@ -21,6 +21,7 @@ from .console import (
     fetch_models,
     print_summary,
     read_detectors,
+    say,
     stderr,
     with_box_format,
 )
@@ -101,9 +102,7 @@ def run_command(
     workers = create_executor(executor) if executor else None
     console = stderr()
     images = datasets.load(with_box_format(dataset, box_format), root=data)
-    console.print(
-        f"{shown_name(images.name)}: {images.coverage}. {images.description}", soft_wrap=True, highlight=False
-    )
+    say(f"{shown_name(images.name)}: {images.coverage}. {images.description}", err=True)
     fetch_models(specs, console, device=device or "cpu")
     for setting in settings:
         fetch_models([setting.resolve()], console, device=setting.device)
@@ -125,14 +124,13 @@ def run_command(
         with RichObserver(console, passes * len(plan.cells())) as observer:
             folder = run(plan, out, observer)
     except KeyboardInterrupt:
-        typer.echo(f"facebench: interrupted; the same command goes on where it stopped ({out})", err=True)
+        say(f"facebench: interrupted; the same command goes on where it stopped ({out})", err=True)
         raise SystemExit(130) from None
     if not timed:
         console.print(
             f"Detections by {executor}, beside other work: nothing was timed. With --rounds 1, each detector is timed "
             "alone once its detections are there.",
             soft_wrap=True,
-            highlight=False,
         )
     summary = summarise_run(folder)
     if images.box_format:
@@ -221,4 +219,4 @@ def export_command(
 
     folder = RunFolder.open(run)
     for path in export(folder, find_cell(folder, cell), output, file_format, force=force):
-        typer.echo(f"wrote {path}")
+        say(f"wrote {path}")

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from ..errors import UsageError, did_you_mean
-from .console import ByEvent, Device, Json, RunPath, Seed, print_summary
+from .console import ByEvent, Device, Json, RunPath, Seed, print_summary, say
 
 
 def report_command(
@@ -43,7 +43,7 @@ def report_command(
     comparisons = [compare_runs(run, other, resampling=resampling) for other in others]
     summary = summarise_run(run, resampling)
     write_report(summary, output, emotion_run, SCORES, images=not no_images, comparisons=comparisons)
-    typer.echo(f"wrote {output} ({output.stat().st_size / 1e6:.1f} MB)")
+    say(f"wrote {output} ({output.stat().st_size / 1e6:.1f} MB)")
 
 
 def table_command(
@@ -173,16 +173,16 @@ def pick_command(
     if as_json:
         typer.echo(json.dumps(choice, indent=2))
         return
-    typer.echo(f"{choice['setting']['spec']}: {choice['rule']['text']}")
+    say(f"{choice['setting']['spec']}: {choice['rule']['text']}")
     for reason in choice["reasons"]:
-        typer.echo(f"  - {reason}")
+        say(f"  - {reason}")
     if choice["runner_up"]:
-        typer.echo(f"  - runner-up: {choice['runner_up']['detector']}")
+        say(f"  - runner-up: {choice['runner_up']['detector']}")
     front = ", ".join(one["detector"] for one in choice["pareto"])
-    typer.echo(f"  - no other is both faster and more accurate than: {front}")
-    typer.echo(f"  - measured on {choice['measured_on']}")
+    say(f"  - no other is both faster and more accurate than: {front}")
+    say(f"  - measured on {choice['measured_on']}")
     for name, why in choice["left_out"].items():
-        typer.echo(f"  - left out: {name}: {why}")
+        say(f"  - left out: {name}: {why}")
     usual = "facebench detect and facebench.load_default() in this folder use it"
     elsewhere = f"to use it: export FACEBENCH_DEFAULT={shlex.quote(str(output))}"
-    typer.echo(f"wrote {output}; {usual if output == Path(FILE_NAME) else elsewhere}")
+    say(f"wrote {output}; {usual if output == Path(FILE_NAME) else elsewhere}")

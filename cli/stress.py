@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import UsageError
-from .console import ByEvent, Data, Device, Json, any_failed, fetch_models, read_detectors, stderr, stdout
+from .console import ByEvent, Data, Device, Json, any_failed, fetch_models, read_detectors, say, stderr, stdout
 
 if TYPE_CHECKING:
     from ..benchmarks.stress.scores import StressScores
@@ -66,9 +66,7 @@ def stress_command(
     limits = Limits(image_s=image_timeout, memory_mb=memory_limit)
     console = stderr()
     images = datasets.load(dataset, root=data)
-    console.print(
-        f"{shown_name(images.name)}: {images.coverage}. {images.description}", soft_wrap=True, highlight=False
-    )
+    say(f"{shown_name(images.name)}: {images.coverage}. {images.description}", err=True)
     fetch_models(specs, console, device=device or "cpu")
     for setting in settings:
         fetch_models([setting.resolve()], console, device=setting.device)
@@ -87,7 +85,7 @@ def stress_command(
             with RichObserver(console, len(plan.cells()) * (1 + len(wanted))) as observer:
                 folder = run_stress(plan, out, wanted, seed=seed, observer=observer)
         except KeyboardInterrupt:
-            typer.echo(f"facebench: interrupted; the same command goes on where it stopped ({out})", err=True)
+            say(f"facebench: interrupted; the same command goes on where it stopped ({out})", err=True)
             raise SystemExit(130) from None
     scores = score_stress(folder, Resampling(by_event=by_event))
     assert scores is not None, "its index was written by the run"
@@ -113,7 +111,6 @@ def _severities(text: str) -> list[int]:
 
 
 def _print(scores: StressScores, coverage: str) -> None:
-    from rich.markup import escape
     from rich.table import Table
 
     from ..reports.sections.stress import WHAT_IT_IS_NOT, answer, ranking
@@ -124,8 +121,7 @@ def _print(scores: StressScores, coverage: str) -> None:
     for place, title in enumerate(head):
         table.add_column(title, justify="right" if place else "left", overflow="fold")
     for row in rows:
-        table.add_row(escape(row.label), *(f"{number}\n{ends}" if ends else number for number, ends in row.cells))
-    console.print(f"{coverage}, {scores.images:,} scored under every degradation", highlight=False)
+        table.add_row(row.label, *(f"{number}\n{ends}" if ends else number for number, ends in row.cells))
+    console.print(f"{coverage}, {scores.images:,} scored under every degradation")
     console.print(table)
-    for sentence in (*answer(scores), WHAT_IT_IS_NOT):
-        typer.echo(sentence)
+    say(*answer(scores), WHAT_IT_IS_NOT)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 import typer
 
 from ..errors import UsageError, VideoError
-from .console import stderr
+from .console import say, stderr
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -98,7 +98,7 @@ def film(
     from ..emotions import process_video
 
     console = stderr()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     shown = console.is_terminal and not lines.isatty()
     well = True
     for video, copy in videos:
@@ -118,7 +118,7 @@ def film(
                 continue
         typer.echo(json.dumps(report.to_json()))
         for note in report.notes:
-            typer.echo(f"facebench: {report.source}: {note}", err=True)
+            say(f"facebench: {report.source}: {note}", err=True)
         if report.stopped:
             raise typer.Exit(130)
     return well
@@ -134,7 +134,7 @@ def _videos_below(folder: Path) -> list[Path]:
     videos = [path for path in files_below(folder) if path.suffix.lower() not in others and _is_video(path)]
     left = [path for path in videos if not is_copy(path)]
     if len(left) < len(videos):
-        typer.echo(f"facebench: left out {len(videos) - len(left)} of its own copies of videos", err=True)
+        say(f"facebench: left out {len(videos) - len(left)} of its own copies of videos", err=True)
     return left
 
 

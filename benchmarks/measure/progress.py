@@ -6,9 +6,10 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 
+from ...safe_text import visible
 from ..store.records import StoredCell
 
 
@@ -24,7 +25,7 @@ class RichObserver:
         self._console = console
         self._cells = cells
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -51,7 +52,7 @@ class RichObserver:
 
     def cell_begins(self, cell: StoredCell, done: int, total: int) -> None:
         """Start a bar for the cell, from where an earlier call left it."""
-        text = escape(f"{cell.label} ({self._ended + 1} of {self._cells})")
+        text = f"{cell.label} ({self._ended + 1} of {self._cells})"
         self._progress.reset(self._task, description=text, total=total, completed=done)
 
     def image_done(self) -> None:
@@ -64,6 +65,5 @@ class RichObserver:
         colour = {"done": "green", "failed": "red"}.get(cell.status, "yellow")
         detail = f": {cell.reason}" if cell.reason else ""
         remedy = f". To fix: {cell.remedy}" if cell.remedy else ""
-        self._console.print(
-            f"[{colour}]{cell.status}[/] {escape(cell.label + detail + remedy)}", soft_wrap=True, highlight=False
-        )
+        line = Text.assemble((cell.status, colour), f" {visible(cell.label + detail + remedy)}")
+        self._console.print(line, soft_wrap=True)

@@ -6,13 +6,10 @@ format has no third state. The structure is that of the Jenkins JUnit schema (te
 
 from __future__ import annotations
 
-import re
 from xml.etree import ElementTree as ET
 
 from ...benchmarks.compare.gate import GateResult, Judgement
-
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Characters that XML 1.0 cannot hold, as a detector's error message may."""
+from ...safe_text import bounded, visible
 
 
 def junit_xml(result: GateResult, *, name: str = "facebench gate") -> bytes:
@@ -46,4 +43,5 @@ def _case(suite: ET.Element, judgement: Judgement) -> None:
 
 
 def _text(text: str) -> str:
-    return _NOT_XML.sub("\ufffd", text)
+    """What XML 1.0 cannot hold, as a detector's error message may, is unsafe elsewhere too."""
+    return bounded(visible(text))

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 from ...benchmarks.analysis.table import Summary
 from ...benchmarks.compare.gate import GateResult
 from ...benchmarks.compare.runs import Comparison
+from ...safe_text import bounded, visible
 from ..values.table import columns, floor_sentence, standing
 from .comparison import ComparisonRow, headline, joined, reasons, rows, scope, summary_line, titles, what_to_do
+
+# signs of tables, links and images; slashes and dots of addresses, which GitHub makes links of by themselves
+_MARKUP = re.compile(r"[|\[\]*]|(?<=:)/(?=/)|(?<=\bwww)\.", re.IGNORECASE)
+_AT = re.compile(r"@(?=\w)")
 
 
 def markdown_table(summary: Summary) -> str:
@@ -16,9 +23,9 @@ def markdown_table(summary: Summary) -> str:
         "| " + " | ".join(column.title for column in chosen) + " |",
         "|" + "|".join("---" if column.number is None else "---:" for column in chosen) + "|",
     ]
-    body = ["| " + " | ".join(escape(column.text(row)) for column in chosen) + " |" for row in summary.rows]
+    body = ["| " + " | ".join(_cell(column.text(row)) for column in chosen) + " |" for row in summary.rows]
     below = [f"Measured on {summary.scope}.", standing(summary), floor_sentence(summary)]
-    return "\n".join([*head, *body, "", " ".join(filter(None, below))]) + "\n"
+    return "\n".join([*head, *body, "", escape(" ".join(filter(None, below)))]) + "\n"
 
 
 def comparison_markdown(comparison: Comparison, result: GateResult | None = None) -> str:
@@ -49,11 +56,24 @@ def _table(headings: list[str], found: list[ComparisonRow]) -> str:
     return "\n".join(lines)
 
 
+def _cell(text: str) -> str:
+    return " ".join(map(escape, text.split("\n")))
+
+
 def _details(row: ComparisonRow) -> str:
     items = "\n".join(f"- {heading}: {escape(text)}" for heading, text in (*row.judged, *row.details))
-    return f"<details><summary>{escape(row.label)}</summary>\n\n{items}\n\n</details>"
+    return f"<details><summary>{_in_html(visible(row.label))}</summary>\n\n{items}\n\n</details>"
 
 
 def escape(text: str) -> str:
-    """Keep text from being read as a table's or HTML's own signs."""
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+    """Keep text from being read as Markdown or HTML: tables, links, images, mentions, orders to a CI service.
+
+    Backticks stay, since our own sentences have code in them; what a stranger sets in code does nothing either.
+    """
+    text = _MARKUP.sub(r"\\\g<0>", bounded(visible(text)).replace("\\", "\\\\"))
+    return _in_html(text)
+
+
+def _in_html(text: str) -> str:
+    """Keep a line from being read as HTML, and from naming a person: a joiner without width follows the @."""
+    return _AT.sub("@\u2060", text.replace("&", "&amp;").replace("<", "&lt;"))

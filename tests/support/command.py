@@ -14,6 +14,9 @@ import pytest
 from facebench import cli
 from facebench.tests.support.paths import SUPPORT
 
+SETTINGS = {"COLUMNS": "200", "FACEBENCH_TRACEBACK": "1"}
+"""A traceback that nobody foresaw stands in the output of the test, and in no file."""
+
 
 def python_path(first: Path) -> str:
     """A folder before those that are searched already."""
@@ -35,7 +38,7 @@ def facebench(*arguments: str | Path, cwd: Path | None = None, **environment: st
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(error):
         patch.setattr(sys, "argv", ["facebench", *map(str, arguments)])
         patch.setattr(sys, "path", [str(SUPPORT), *sys.path])
-        for name, value in {"COLUMNS": "200", "PYTHONPATH": python_path(SUPPORT), **environment}.items():
+        for name, value in {**SETTINGS, "PYTHONPATH": python_path(SUPPORT), **environment}.items():
             patch.setenv(name, value)
         if cwd is not None:
             patch.chdir(cwd)
@@ -51,5 +54,5 @@ def facebench_process(
 ) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own."""
     command = [sys.executable, "-m", "facebench.cli", *map(str, arguments)]
-    settings = {**os.environ, "COLUMNS": "200", "PYTHONPATH": python_path(SUPPORT), **environment}
+    settings = {**os.environ, **SETTINGS, "PYTHONPATH": python_path(SUPPORT), **environment}
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=settings, check=False)

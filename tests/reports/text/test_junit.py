@@ -51,7 +51,7 @@ def test_any_message_gives_well_formed_xml(outcome):
     (case,) = parsed(judged(("latency", outcome, HOSTILE)))[0]
     text = case[0].get("message") or case[0].text
     assert case.get("classname") == "haar <x>"
-    assert text is not None and text.endswith('broke on "<b>&\ufffd\ufffd[31m\ufffdé →')
+    assert text is not None and text.endswith(r'broke on "<b>&\x00\x1b[31m\ud800é →')
 
 
 def test_no_judgement_is_an_empty_suite():
