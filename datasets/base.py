@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
+from .regular_files import read_regular
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,11 +91,11 @@ def read_source(source: Source) -> bytes:
     """Return the encoded bytes of an image.
 
     Raises:
-        OSError: they cannot be read.
+        OSError: they cannot be read, or not all of them, see `regular_files`.
     """
     if isinstance(source, bytes):
         return source
-    return source.read_bytes() if isinstance(source, Path) else source.read()
+    return read_regular(source) if isinstance(source, Path) else source.read()
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

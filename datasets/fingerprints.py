@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import DataError
 from .base import Sample, Source, read_source
+from .regular_files import RefusedFileError, open_regular
 
 
 def fingerprint(samples: Iterable[Sample], lists: Iterable[str], *, images: bool = True) -> str:
@@ -56,8 +57,10 @@ def fingerprint(samples: Iterable[Sample], lists: Iterable[str], *, images: bool
 def _image_digest(source: Source) -> bytes:
     try:
         if isinstance(source, Path):
-            with source.open("rb") as file:
+            with open_regular(source) as file:
                 return hashlib.file_digest(file, hashlib.blake2b).digest()
         return hashlib.blake2b(read_source(source)).digest()
+    except RefusedFileError as error:  # no detector is given it
+        return hashlib.blake2b(str(error).encode()).digest()
     except OSError as error:
         raise DataError(f"Got {error.strerror or error} at {source!s}, expected an image file to read.") from error

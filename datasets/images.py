@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .base import Source, read_source
+from .regular_files import open_regular
 
 if TYPE_CHECKING:
     from PIL import Image, ImageFile
@@ -119,9 +120,9 @@ def decode(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Decoded:
             width, height = image.size
             if width * height > max_pixels:
                 return _too_large(f"{width:,} x {height:,} pixels", width * height, max_pixels)
+            orientation = _orientation(image)
             image.load()
             pixels = _rgb(image)
-            orientation = _orientation(image)
             detail = "alpha dropped" if image.has_transparency_data else ""
     except Image.DecompressionBombError as error:
         found = re.search(r"\d+", str(error))  # Pillow refuses before it says the size
@@ -138,17 +139,19 @@ def decode(source: Source, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Decoded:
 
 
 def upright_size(source: Source) -> tuple[int, int] | None:
-    """Width and height of an image after EXIF orientation, from its header alone; None where it cannot be read."""
+    """Width and height of an image after EXIF orientation; None where it cannot be read.
+
+    They are read from the header alone, whatever size it claims: no pixel is decoded, no memory taken for any.
+    """
     try:
-        with source.open("rb") if isinstance(source, Path) else io.BytesIO(read_source(source)) as stream:
+        with open_regular(source) if isinstance(source, Path) else io.BytesIO(read_source(source)) as stream:
             format_name = format_of(stream.read(HEAD_BYTES))
             if format_name is None or _missing_decoder(format_name):
                 return None
             stream.seek(0)
             with _strict_pillow(2**62), _open(stream, format_name) as image:
                 width, height = image.size
-                # Pillow turns a TIFF by itself, its size too.
-                turned = image.format != "TIFF" and _orientation(image) >= 5
+                turned = _orientation(image) >= 5
     except Exception:  # noqa: BLE001  see `decode`
         return None
     return (height, width) if turned else (width, height)
@@ -259,9 +262,14 @@ def _rgb(image: Image.Image) -> NDArray[np.uint8]:
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF orientation 1 to 8; 1 where none is valid, and for a loaded TIFF, which Pillow turns by itself."""
+    """EXIF orientation 1 to 8 as the header has it; 1 where none is valid, and for TIFF, which Pillow turns itself."""
+    from PIL import Image
+
+    if image.format == "TIFF":
+        return 1
     try:
-        value = image.getexif().get(_ORIENTATION_TAG, 1)
+        # that of PNG decodes the pixels first, for EXIF behind them (which PNG 3, 5.6 does not allow)
+        value = Image.Image.getexif(image).get(_ORIENTATION_TAG, 1)
     except Exception:  # noqa: BLE001  a damaged EXIF block does not make the pixels bad
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ...datasets.regular_files import read_regular_text
 from ...errors import UsageError, did_you_mean
 from ..store.records import StoredCell
 
@@ -112,7 +113,7 @@ def read_limits(
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_regular_text(path))
     except OSError as error:
         raise UsageError(f"cannot read the limits from {path}: {error.strerror or error}") from error
     except ValueError as error:

@@ -35,6 +35,7 @@ from typing import Any
 
 import numpy as np
 
+from ...datasets.regular_files import read_regular
 from ...errors import DataError
 from .intake import Fault, Intake
 
@@ -253,7 +254,7 @@ def _kind(value: object) -> str:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return read_regular(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"Got bytes that are not UTF-8 text in {path} (byte {error.start}), expected JSON") from error
     except OSError as error:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ...datasets import Dataset
 from ...datasets.box_format import BoxFormat
+from ...datasets.regular_files import begin_of
 from ...errors import DataError, UsageError
 from .coco_json import read_coco, read_lines
 from .intake import Fault, Intake, image_size
@@ -151,8 +152,7 @@ def detect_format(path: Path) -> Format:
     if path.is_dir():
         return "yolo" if are_labels(path) else "wider"
     try:
-        with path.open("rb") as file:
-            head = file.read(_LARGEST_HEAD)
+        head = begin_of(path, _LARGEST_HEAD)
     except OSError as error:
         raise DataError(f"Got {error.strerror or error} at {path}, expected a file of predictions") from error
     if head.startswith(b"PK"):

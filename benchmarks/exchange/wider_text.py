@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...datasets.formats.image_names import image_stem
+from ...datasets.regular_files import open_regular
 from ...datasets.storage.names import is_hidden
 from ...errors import DataError
 from .intake import Fault, Intake
@@ -66,7 +67,7 @@ def text_members(path: Path) -> Iterator[tuple[str, Read]]:
         for file in sorted(path.rglob("*.txt")):
             name = file.relative_to(path).as_posix()
             if not any(map(is_hidden, name.split("/"))):
-                yield name, file.read_bytes
+                yield name, partial(_read_file, file)
         return
     try:
         archive = zipfile.ZipFile(path)
@@ -88,6 +89,11 @@ def text_of(name: str, read: Read, intake: Intake) -> str | None:
     except UNREADABLE as error:
         intake.faults.add(Fault.UNREADABLE, f"{name}: {error}")
     return None
+
+
+def _read_file(file: Path) -> bytes:
+    with open_regular(file, _LARGEST_FILE) as stream:
+        return stream.read(_LARGEST_FILE)
 
 
 def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:

@@ -8,6 +8,7 @@ labels in about 65 of 100 cases.
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import AnnotationError, DataError, MissingDataError, UsageError, did_you_mean
+from ..regular_files import open_regular
 from .class_folders import CLASS_FOLDERS, Entry, list_folder, list_zip, read_grey
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
@@ -230,7 +232,7 @@ def _read_csv(path: Path) -> FerImages:
 def _rows(path: Path) -> Iterator[tuple[int, tuple[str, str, str]]]:
     """Line number and the fields emotion, pixels, Usage; columns may stand in any order, as in icml_face_data.csv."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with io.TextIOWrapper(open_regular(path), "utf-8-sig", newline="") as file:
             reader = csv.reader(file)
             header = [name.strip().lower() for name in next(reader, [])]
             wanted = ("emotion", "pixels", "usage")

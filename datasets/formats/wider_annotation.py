@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import AnnotationError, DataError
+from ..regular_files import read_regular_text
 
 #: Columns 4 to 9 of a row and the largest label in each; columns 0 to 3 are x, y, width, height in whole pixels.
 LABELS = {"blur": 2, "expression": 1, "illumination": 1, "invalid": 1, "occlusion": 2, "pose": 1}
@@ -37,7 +38,7 @@ def read_faces(path: Path) -> dict[str, NDArray[np.int32]]:
         DataError: where it cannot be read.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_regular_text(path).splitlines()
     except OSError as error:
         raise DataError(f"Got {error.strerror or error} at {path}, expected the annotation file.") from error
     except UnicodeDecodeError as error:

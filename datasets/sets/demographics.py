@@ -7,6 +7,7 @@ scores, in `benchmarks.scoring.slices`.
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import AnnotationError, DataError
+from ..regular_files import open_regular
 
 UNSURE = "Not Sure"
 LABELS = {
@@ -76,7 +78,7 @@ def read_demographics(path: Path) -> dict[str, Demographics]:
     """
     faces: dict[str, dict[int, list[int]]] = {}
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with io.TextIOWrapper(open_regular(path), "utf-8", newline="") as file:
             rows = csv.reader(file, strict=True)
             header = next(rows, [])
             if header != _HEADER:

@@ -20,6 +20,7 @@ from ...errors import AnnotationError, DataError, MissingDataError, UsageError
 from ..base import Dataset, Faces, Sample
 from ..fingerprints import fingerprint
 from ..query import check_options, draw, whole_number
+from ..regular_files import read_regular_text
 
 OPTIONS = ("folds", "sample", "seed")
 FOLDS = 10
@@ -97,7 +98,7 @@ def read_ellipses(path: Path) -> dict[str, NDArray[np.float64]]:
         DataError: where it cannot be read.
     """
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = read_regular_text(path).split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"Got {error} at {path}, expected a fold of FDDB. {_REMEDY}") from error
     while lines and not lines[-1].strip():

@@ -8,10 +8,12 @@ import urllib.parse
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ...errors import DataError, MissingDataError, UsageError
 from ..base import Source, read_source
 from ..images import HEAD_BYTES, format_of
+from ..regular_files import begin_of
 from .archives import ArchivedFile, list_archive
 from .names import COPY_MARK, COPY_SUFFIX, OTHER_SUFFIXES, is_hidden, is_image
 from .remote import Address, filesystem_of, is_address, is_http, without_file_scheme
@@ -112,8 +114,7 @@ def _begin(source: Source) -> bytes:
         if isinstance(source, bytes):
             return source[:HEAD_BYTES]
         if isinstance(source, Path):
-            with source.open("rb") as file:
-                return file.read(HEAD_BYTES)
+            return begin_of(source, HEAD_BYTES)
         if isinstance(source, ArchivedFile) and not is_address(source.archive):
             return source.begin(HEAD_BYTES)
     except OSError:
@@ -175,17 +176,44 @@ def _suffix(place: str) -> str:
 
 
 def _walk(root: Path) -> Iterator[tuple[str, Path]]:
-    """The files below a folder, sorted; linked folders are followed once, hidden ones passed over."""
-    seen = set()
-    for folder, folders, names in os.walk(root, followlinks=True):
+    """The files below a folder, sorted; linked folders are followed once, what is hidden or no file is passed over."""
+    home, seen, waiting = os.path.realpath(root), set(), [(str(root), "")]
+    while waiting:
+        folder, path = waiting.pop()
         real = os.path.realpath(folder)
         if real in seen:
-            folders.clear()
             continue
         seen.add(real)
-        folders[:] = sorted(name for name in folders if not is_hidden(name))
-        for path in (Path(folder, name) for name in sorted(names) if not is_hidden(name)):
-            yield path.relative_to(root).as_posix(), path
+        try:
+            with os.scandir(folder) as found:
+                entries = sorted((one for one in found if not is_hidden(one.name)), key=lambda one: one.name)
+        except OSError:
+            continue
+        inside = []
+        for entry in entries:
+            kind = _kind(entry)
+            if kind == "folder" and not (entry.is_symlink() and _is_too_wide(os.path.realpath(entry.path), home)):
+                inside.append((entry.path, f"{path}{entry.name}/"))
+            elif kind == "file":
+                yield path + entry.name, Path(entry.path)
+        waiting += reversed(inside)
+
+
+def _kind(entry: os.DirEntry[str]) -> Literal["file", "folder", "other"]:
+    """What an entry is, behind its links; a link that leads nowhere is a file that cannot be read."""
+    try:
+        if entry.is_file():
+            return "file"
+        if entry.is_dir():
+            return "folder"
+    except OSError:
+        return "file"
+    return "other" if os.path.exists(entry.path) else "file"  # noqa: PTH110  a Path costs more
+
+
+def _is_too_wide(target: str, home: str) -> bool:
+    """Whether the target of a link holds the folder that is listed, as / does, or is the system's own."""
+    return f"{home}/".startswith(f"{target.rstrip('/')}/") or f"{target}/".startswith(("/proc/", "/sys/", "/dev/"))
 
 
 def _open_fsspec(place: str) -> tuple[Tree, str]:

@@ -7,6 +7,7 @@ or https, which are read here: whole files, and parts of archives by range reque
 from __future__ import annotations
 
 import io
+import sys
 import time
 import urllib.parse
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any, BinaryIO, cast
 
 from ...downloads import SourceError, read_http
 from ...errors import UsageError
+from ..regular_files import open_regular
 
 _BLOCK_BYTES = 1 << 20
 
@@ -65,7 +67,7 @@ def open_place(place: str) -> BinaryIO:
     if is_http(place):
         return cast("BinaryIO", io.BufferedReader(_HttpFile(place), _BLOCK_BYTES))
     if not is_address(place):
-        return Path(place).open("rb")
+        return open_regular(Path(place), most=sys.maxsize)
     filesystem, path = filesystem_of(place)
     return cast("BinaryIO", filesystem.open(path, "rb"))
 

@@ -343,3 +343,58 @@ def test_real_jpegs_equal_opencv(shared: Path) -> None:
         decoded = decode(path)
         assert decoded.verdict == "ok"
         np.testing.assert_array_equal(decoded.image, cv2.imread(str(path))[..., ::-1], path.name)
+
+
+def _png(width: int, height: int, *chunks: tuple[bytes, bytes]) -> bytes:
+    header = struct.pack(">2I5B", width, height, 8, 2, 0, 0, 0)
+    body = b""
+    for kind, data in ((b"IHDR", header), *chunks, (b"IEND", b"")):
+        body += struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+_BOMBS = {
+    "PNG": _png(60_000, 60_000, (b"IDAT", b"x")),
+    "BMP": b"BM" + struct.pack("<3I3I2H6I", 100, 0, 54, 40, 60_000, 60_000, 1, 24, 0, 0, 0, 0, 0, 0),
+    "GIF": b"GIF89a"
+    + struct.pack("<2H4B4H", 60_000, 60_000, 0, 0, 0, 0x2C, 0, 0, 60_000, 60_000)
+    + b"\0\x02\x02L\x01\0;",
+    "PPM": b"P6 60000 60000 255\n",
+}
+
+
+@pytest.mark.parametrize("kind", _BOMBS)
+def test_the_size_that_a_header_claims_costs_nothing(monkeypatch, tmp_path, kind):
+    for name in ("load", "load_prepare"):
+        monkeypatch.setattr(ImageFile.ImageFile, name, lambda image: pytest.fail("pixels were decoded"))
+    (tmp_path / "bomb").write_bytes(_BOMBS[kind])
+    assert upright_size(_BOMBS[kind]) == upright_size(tmp_path / "bomb") == (60_000, 60_000)
+    assert decode(_BOMBS[kind]).verdict == "too large"
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF"])
+def test_the_size_is_upright_without_decoding(monkeypatch, kind, orientation):
+    from facebench.tests.support.image_kinds import encoded
+
+    if kind == "HEIF":
+        pytest.importorskip("pillow_heif")
+    data = encoded(kind, orientation=orientation)
+    image = decode(data).image
+    assert image is not None
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda image: pytest.fail("pixels were decoded"))
+    assert upright_size(data) == (image.shape[1], image.shape[0])
+
+
+def test_exif_behind_the_pixels_of_a_png_turns_neither_size_nor_pixels():
+    rows = zlib.compress(b"".join(b"\0" + bytes(30) for _ in range(4)))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    block = exif.tobytes().removeprefix(b"Exif\0\0")
+    for chunks, size in (
+        (((b"eXIf", block), (b"IDAT", rows)), (4, 10)),
+        (((b"IDAT", rows), (b"eXIf", block)), (10, 4)),
+    ):
+        data = _png(10, 4, *chunks)
+        image = decode(data).image
+        assert image is not None and upright_size(data) == size == (image.shape[1], image.shape[0])

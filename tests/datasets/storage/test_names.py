@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tarfile
 import zipfile
 from pathlib import Path
@@ -79,13 +80,13 @@ def test_behind_an_address_the_name_decides(folder: Path) -> None:
 
 def test_files_of_well_known_suffixes_are_not_opened(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
-    real = Path.open
+    real = os.open
 
     def spy(path: Path, *arguments: Any, **options: Any) -> Any:
-        opened.append(path.relative_to(folder).as_posix())
+        opened.append(Path(path).relative_to(folder).as_posix())
         return real(path, *arguments, **options)
 
-    monkeypatch.setattr(Path, "open", spy)
+    monkeypatch.setattr(os, "open", spy)
     images_below(folder)
     assert sorted(opened) == ["clip", "e", "empty", "f.jpg_large", "notes", "sub/g.12"]
 
