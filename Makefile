@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
-OURS := __init__.py errors.py safe_text.py importable.py downloads.py supervised.py cli detectors datasets benchmarks emotions reports tools
+OURS := __init__.py errors.py pace.py safe_text.py importable.py downloads.py supervised.py cli detectors datasets benchmarks emotions reports tools
 
 .PHONY: setup demo test lint format clean
 

@@ -2,7 +2,8 @@
 
 Model files and data sets are both fetched this way; what they expect of the bytes, and how they word a failure, is
 theirs. Here is also the one HTTP client: it goes on from the bytes that are there, tries again what may pass and gives
-up on what will not. Its libraries cost 30 ms, which only a download has to pay, so functions import them.
+up on what will not, on an answer that is larger than it may be, and on one that trickles (`pace`). Its libraries cost
+30 ms, which only a download has to pay, so functions import them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from .errors import FacebenchError
+from .pace import opener
 
 if TYPE_CHECKING:
     from email.message import Message
@@ -201,19 +203,28 @@ def no_progress(done_bytes: int, total_bytes: int) -> None:
     """Show no progress."""
 
 
-def read_http(url: str, start: int | None = None, end: int = 0, *, sleep: Sleep) -> tuple[bytes, int]:
+def read_http(url: str, start: int | None = None, end: int = 0, *, most: int, sleep: Sleep) -> tuple[bytes, int]:
     """Return bytes of an address, all or from `start` up to `end`; and how many the whole has, 0 where that is unknown.
 
+    Args:
+        url: the address; it may redirect.
+        start: of the part; None for all.
+        end: of the part.
+        most: bytes that all may have; a part has `end - start`.
+        sleep: waits between attempts.
+
     Raises:
-        SourceError: the server refused, failed on all attempts, or gives no parts of files.
+        SourceError: the server refused, failed on all attempts, gives no parts of files, or sends more than it may.
     """
+    if start is not None:
+        most = end - start
 
     def read() -> tuple[bytes, int]:
         with _open(url, "" if start is None else f"{start}-{end - 1}") as response:
             if start is not None and response.status != _PARTIAL_CONTENT:
                 raise SourceError("the server gives no parts of files; download it and name the file")
             whole = response.headers.get("Content-Range", "").rpartition("/")[2]
-            return _read(response), int(whole) if whole.isdecimal() else 0
+            return _read_all(response, most), int(whole) if whole.isdecimal() else 0
 
     return _persist(read, sleep)
 
@@ -291,9 +302,7 @@ def _open(url: str, byte_range: str) -> HTTPResponse:
 
     headers = {"User-Agent": "facebench"} | ({"Range": f"bytes={byte_range}"} if byte_range else {})
     try:
-        response: HTTPResponse = urllib.request.urlopen(
-            urllib.request.Request(url, headers=headers), timeout=_TIMEOUT_S
-        )
+        response: HTTPResponse = opener().open(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT_S)
     except urllib.error.HTTPError as error:
         error.close()
         message = f"HTTP {error.code} {error.reason}"
@@ -307,8 +316,25 @@ def _open(url: str, byte_range: str) -> HTTPResponse:
     return response
 
 
-def _read(response: HTTPResponse, most: int | None = None) -> bytes:
-    """Read all or a chunk; network failures are distinguished here from failures to write the file."""
+def _read_all(response: HTTPResponse, most: int) -> bytes:
+    """Read an answer to its end.
+
+    Raises:
+        SourceError: it has more bytes than it may; none but those are read.
+    """
+    parts, size = [], 0
+    while part := _read(response, _CHUNK_BYTES):
+        size += len(part)
+        if size > most:
+            raise SourceError(f"sent more than {most:,} bytes, the most that is read")
+        parts.append(part)
+    if response.length:
+        raise _PassingError(f"the connection dropped with {response.length:,} bytes to come")
+    return b"".join(parts)
+
+
+def _read(response: HTTPResponse, most: int) -> bytes:
+    """Read a chunk; network failures are distinguished here from failures to write the file."""
     from http.client import HTTPException
 
     try:

@@ -9,11 +9,16 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from io import BufferedReader
 from pathlib import Path
+from typing import BinaryIO
 
 MOST_BYTES = 1 << 30
 """The largest file that is read."""
+
+ANY_SIZE = sys.maxsize
+"""For what is read in parts: archives, videos."""
 
 
 class RefusedFileError(OSError):
@@ -57,9 +62,24 @@ def read_regular_text(path: Path, encoding: str = "utf-8") -> str:
     return read_regular(path).decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
 
 
+def read_bounded(stream: BinaryIO) -> bytes:
+    """Return what is left in a stream.
+
+    Raises:
+        RefusedFileError: there is more.
+    """
+    parts, size = [], 0
+    while part := stream.read(1 << 20):
+        size += len(part)
+        if size > MOST_BYTES:
+            raise RefusedFileError(errno.EFBIG, _TOO_MANY)
+        parts.append(part)
+    return b"".join(parts)
+
+
 def begin_of(path: Path, size: int) -> bytes:
-    """Return the first bytes of a file; see `open_regular`."""
-    descriptor, _ = _opened(path)
+    """Return the first bytes of a file, of whatever size; see `open_regular`."""
+    descriptor, _ = _opened(path, ANY_SIZE)
     try:
         return os.read(descriptor, size)
     finally:

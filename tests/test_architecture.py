@@ -22,7 +22,7 @@ from facebench.benchmarks.store.run_document import RunDocument
 from facebench.tests.support.paths import ROOT
 
 ORDER = (
-    {"errors", "safe_text"},
+    {"errors", "pace", "safe_text"},
     {"importable", "downloads", "supervised"},
     {"detectors", "datasets"},
     {"benchmarks.scoring"},

@@ -7,7 +7,6 @@ or https, which are read here: whole files, and parts of archives by range reque
 from __future__ import annotations
 
 import io
-import sys
 import time
 import urllib.parse
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any, BinaryIO, cast
 
 from ...downloads import SourceError, read_http
 from ...errors import UsageError
-from ..regular_files import open_regular
+from ..regular_files import ANY_SIZE, MOST_BYTES, open_regular, read_bounded
 
 _BLOCK_BYTES = 1 << 20
 
@@ -40,7 +39,7 @@ class Address:
         if is_http(self.url):
             return _get(self.url)[0]
         with open_place(self.url) as stream:
-            return stream.read()
+            return read_bounded(stream)
 
 
 def is_address(place: str) -> bool:
@@ -67,7 +66,7 @@ def open_place(place: str) -> BinaryIO:
     if is_http(place):
         return cast("BinaryIO", io.BufferedReader(_HttpFile(place), _BLOCK_BYTES))
     if not is_address(place):
-        return open_regular(Path(place), most=sys.maxsize)
+        return open_regular(Path(place), ANY_SIZE)
     filesystem, path = filesystem_of(place)
     return cast("BinaryIO", filesystem.open(path, "rb"))
 
@@ -96,7 +95,7 @@ def filesystem_of(place: str) -> tuple[Any, str]:
 def _get(url: str, start: int | None = None, end: int = 0) -> tuple[bytes, int]:
     """See `read_http`; what cannot be had is an OSError, as of any file."""
     try:
-        return read_http(url, start, end, sleep=time.sleep)
+        return read_http(url, start, end, most=MOST_BYTES, sleep=time.sleep)
     except SourceError as error:
         raise OSError(str(error)) from error
 

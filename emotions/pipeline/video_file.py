@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from ...datasets.regular_files import ANY_SIZE, open_regular
 from ...datasets.storage.names import COPY_MARK
 from ...detectors import RGBImage
 from ...errors import VideoError
@@ -74,7 +75,7 @@ def is_video(path: Path) -> bool:
     try:
         if is_animated(path):
             return True
-        with path.open("rb") as file, open_container(file) as container:
+        with open_regular(path, ANY_SIZE) as file, open_container(file) as container:
             return bool(_tracks(container))
     except (OSError, VideoError):
         return False
@@ -83,7 +84,7 @@ def is_video(path: Path) -> bool:
 def is_copy(path: Path) -> bool:
     """Whether a video is a copy that `facebench detect` wrote, by the comment in it."""
     try:
-        with path.open("rb") as file, open_container(file) as container:
+        with open_regular(path, ANY_SIZE) as file, open_container(file) as container:
             return container.metadata.get("comment") == COPY_MARK.decode()
     except (OSError, VideoError):
         return False
@@ -135,7 +136,7 @@ def is_animated(path: Path) -> bool:
     """
     from PIL import Image
 
-    with path.open("rb") as file:
+    with open_regular(path, ANY_SIZE) as file:
         try:
             with Image.open(file, formats=_ANIMATIONS) as image:
                 return bool(getattr(image, "is_animated", False))
@@ -148,7 +149,7 @@ class _Film(Source):
 
     def __init__(self, path: Path) -> None:
         self._size = (0, 0)
-        self._file = path.open("rb")
+        self._file = open_regular(path, ANY_SIZE)
         try:
             self._container, self._track = self._open(path)
         except VideoError:

@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...datasets.regular_files import ANY_SIZE, open_regular
 from ...errors import VideoError
 from .video_file import open_container
 
@@ -48,7 +49,9 @@ class Sound:
         if path is None:
             return
         try:
-            source = self._opened.enter_context(open_container(self._opened.enter_context(path.open("rb"))))
+            source = self._opened.enter_context(
+                open_container(self._opened.enter_context(open_regular(path, ANY_SIZE)))
+            )
         except (OSError, VideoError):
             # an animation that FFmpeg does not know
             return

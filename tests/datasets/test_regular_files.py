@@ -14,7 +14,8 @@ from facebench.datasets import load
 from facebench.datasets.images import decode, upright_size
 from facebench.datasets.regular_files import MOST_BYTES, RefusedFileError, begin_of, open_regular, read_regular
 from facebench.datasets.storage.places import images_below, open_tree
-from facebench.errors import DataError, UsageError
+from facebench.emotions.pipeline.video_file import is_video, open_video
+from facebench.errors import DataError, UsageError, VideoError
 from facebench.tests.support.image_kinds import encoded
 from facebench.tests.support.small_dataset import make_dataset
 
@@ -44,9 +45,21 @@ def lay(folder: Path, suffix: str) -> dict[str, Path]:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("read", [read_regular, open_regular, lambda path: begin_of(path, 8)])
-def test_none_of_them_is_opened(tmp_path, name, read):
-    with pytest.raises(OSError):
-        read(lay(tmp_path, "")[name])
+def test_none_of_them_is_read(tmp_path, name, read):
+    path = lay(tmp_path, "")[name]
+    if name == "giant" and read not in (read_regular, open_regular):
+        assert read(path) == bytes(8)
+    else:
+        with pytest.raises(OSError):
+            read(path)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_as_a_video_it_cannot_be_read(tmp_path, name):
+    path = lay(tmp_path, ".mp4")[name]
+    assert not is_video(path)
+    with pytest.raises(VideoError):
+        open_video(path)
 
 
 def test_a_file_that_says_it_is_empty_is_read_up_to_the_limit(monkeypatch):
