@@ -34,6 +34,7 @@ from .annotated import (
     size_of,
     upright_hull,
 )
+from .data_yaml import lies_in_split
 from .image_names import endings, image_name
 from .xml_elements import Element, has_root, parse
 
@@ -75,7 +76,7 @@ def read(tree: Tree, path: str, category: str | None = None, split: str | None =
         tree: where it lies.
         path: the folder; "." is the root.
         category: whose boxes count; else the only category, or the one called face.
-        split: only the images that `ImageSets/Main/<split>.txt` lists.
+        split: only the images that `ImageSets/Main/<split>.txt` lists, or those in a folder of this name.
 
     Raises:
         AnnotationError: with file and line of each fault.
@@ -85,8 +86,7 @@ def read(tree: Tree, path: str, category: str | None = None, split: str | None =
     below = f"{folder}/" if folder else ""
     files = [p for p in tree.files if p.lower().endswith(".xml") and p.startswith(below)]
     if split is not None:
-        listed = _listed(tree, folder, split)
-        files = [p for p in files if not listed.isdisjoint(endings(posixpath.splitext(p.removeprefix(below))[0]))]
+        files = _of_split(tree, folder, files, split)
     faults = Faults()
     roots = [(file, root) for file in files if (root := parse(tree, file, "annotation", faults)) is not None]
     names = [child.value("name") for _, root in roots for child in root.children if child.tag == "object"]
@@ -131,13 +131,17 @@ def write(image: AnnotatedImage, size: tuple[int, int]) -> str:
     return "\n".join([*lines, "</annotation>", ""])
 
 
-def _listed(tree: Tree, folder: str, split: str) -> set[str]:
+def _of_split(tree: Tree, folder: str, files: list[str], split: str) -> list[str]:
     sets = posixpath.normpath(posixpath.join(folder, "..", "ImageSets", "Main"))
     path = f"{sets}/{split}.txt"
     if tree.find(path) is None:
+        if inside := [file for file in files if lies_in_split(file, split)]:
+            return inside
         known = [posixpath.basename(p)[:-4] for p in tree.files if posixpath.dirname(p) == sets and p.endswith(".txt")]
         raise UsageError(f"Got split={split}, expected one of {sets}: {', '.join(known) or 'there are none'}.")
-    return {line.split()[0] for line in tree.text(path).splitlines() if line.split()}
+    listed = {line.split()[0] for line in tree.text(path).splitlines() if line.split()}
+    below = f"{folder}/" if folder else ""
+    return [one for one in files if not listed.isdisjoint(endings(posixpath.splitext(one.removeprefix(below))[0]))]
 
 
 def _boxes(objects: Sequence[Element], category: str | None, where: str, faults: Faults) -> Iterator[Box]:
