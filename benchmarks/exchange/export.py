@@ -87,6 +87,7 @@ def find_cell(run: RunFolder, spec: str | None) -> StoredCell:
 
     Raises:
         UsageError: there is no such cell, or more than one.
+        ResultsError: it is damaged.
     """
     done = [cell for cell in run.cells if cell.done]
     found = [cell for cell in done if spec is None or spec in (cell.spec, cell.key)]
@@ -95,6 +96,9 @@ def find_cell(run: RunFolder, spec: str | None) -> StoredCell:
     if len(found) > 1:
         listed = "; ".join(f"{cell.key} ({cell.spec}, {cell.device}, {cell.threads})" for cell in found)
         raise UsageError(f"{run.path} has {len(found)} such cells, expected one; name one by --cell: {listed}")
+    damaged = [cell for cell in run.cells if cell.status == "damaged" and spec in (None, cell.spec, cell.key)]
+    if damaged:
+        raise ResultsError(damaged[0].reason)
     if not done:
         raise UsageError(f"{run.path} has no finished cell, expected one to export")
     raise UsageError(f"{run.path} has no finished cell {spec!r}. {did_you_mean(str(spec), [one.spec for one in done])}")

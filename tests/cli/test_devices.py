@@ -64,6 +64,7 @@ CELLS = {
     "one of an earlier call is unavailable": ([("hog", "unavailable")], ["yunet"], False),
     "an earlier call named another device": ([("yunet on cuda", "unavailable"), ("yunet", "done")], ["yunet"], False),
     "one failed": ([("hog", "failed")], [], True),
+    "one is damaged": ([("hog", "damaged")], [], True),
     "all is well": ([("hog", "done"), ("yunet", "done")], ["hog", "yunet"], False),
 }
 

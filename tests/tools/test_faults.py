@@ -29,6 +29,7 @@ from facebench.tools.faults.command import Command, Ended
 from facebench.tools.faults.corrupt import MAKERS, corrupt, make
 from facebench.tools.faults.detector import SPEC
 from facebench.tools.faults.events import FolderEvents
+from facebench.tools.faults.fuzz.flips import flips
 from facebench.tools.faults.images import write_small
 from facebench.tools.faults.injected import Disk, _opener
 from facebench.tools.faults.inspection import Snapshot, faults_between, faults_of_files, faults_of_result
@@ -272,6 +273,7 @@ def test_the_short_form_of_the_trial_of_changed_files_breaks_no_promise(tmp_path
     ("family", "options"),
     [
         pytest.param(kills, {"times": 3, "seed": 3}, id="kills"),
+        pytest.param(flips, {"times": 25}, id="flips"),
         pytest.param(corrupt, {"times": 12, "detectors": "haar,hog"}, id="corrupt"),
     ],
 )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from .corrupt import IMAGES, corrupt
+from .fuzz.flips import flips
 from .kills import kills
 from .nodes import nodes
 from .table import Row
@@ -34,4 +35,5 @@ FAMILIES: Mapping[str, Family] = {
     "corrupt": Family(corrupt, IMAGES),
     "twice": Family(twice, 3),
     "tampered": Family(tampered, 40),
+    "flips": Family(flips, 2500),
 }

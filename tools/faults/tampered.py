@@ -1,8 +1,6 @@
 """Files changed behind facebench's back: a model, the files of a run, predictions.
 
-Promised: never a traceback; what is damaged is named and is not used. A parquet table carries a checksum for each of
-its pages, so that a flipped bit is seen even where the file still reads; run.json is plain JSON, made to be read and
-moved, and carries none: a number in it that is changed to another is believed.
+Promised: never a traceback; what is damaged is named and is not used. Single flipped bits are the matter of `flips`.
 """
 
 from __future__ import annotations
@@ -39,7 +37,8 @@ def _cut(data: bytes, random: Generator) -> bytes:
     return data[: int(random.integers(1, len(data)))]
 
 
-def _flip(data: bytes, random: Generator) -> bytes:
+def flip(data: bytes, random: Generator) -> bytes:
+    """Flip one bit."""
     place, bit = int(random.integers(len(data))), int(random.integers(8))
     return data[:place] + bytes([data[place] ^ 1 << bit]) + data[place + 1 :]
 
@@ -66,7 +65,7 @@ _RUN_JSON: Mapping[str, _Damage] = {
     "with a list of cells that is text": _set("cells", "none"),
     "emptied": lambda data, random: b"",
 }
-_TABLE: Mapping[str, _Damage] = {"cut": _cut, "one bit flipped": _flip, "removed": lambda data, random: None}
+_TABLE: Mapping[str, _Damage] = {"cut": _cut, "one bit flipped": flip, "removed": lambda data, random: None}
 _READERS = ("table", "report", "pick", "export", "compare", "run")
 
 
@@ -234,7 +233,7 @@ def _resumed(scratch: Path, data: Path, whole: Path, random: Generator) -> Row:
     began, faults, codes = time.perf_counter(), list[str](), Counter[int]()
     for inside in (True, False):
         folder = _copy(whole, scratch / "damaged")
-        journal = _unfinished(folder)
+        journal = unfinished(folder)
         lines = journal.read_bytes().splitlines(keepends=True)
         if inside:
             lines[1] = lines[1][: len(lines[1]) // 2] + b"\n"
@@ -256,12 +255,12 @@ def _resumed(scratch: Path, data: Path, whole: Path, random: Generator) -> Row:
     )
 
 
-def _unfinished(folder: Path) -> Path:
+def unfinished(folder: Path) -> Path:
     """Turn a finished run back into one that was killed before its tables; return its journal."""
     from ...benchmarks.store.journal import Journal
 
     run_folder = RunFolder.open(folder)
-    (cell,) = run_folder.cells
+    cell = run_folder.cells[0]
     content = run_folder.content(cell)
     path = run_folder.cell_path(cell) / "journal.jsonl"
     journal = Journal(path)
@@ -285,7 +284,7 @@ def _predictions(scratch: Path, data: Path, whole: Path, times: int, random: Gen
     content = file.read_bytes()
     tries = max(1, times // 4)
     for number in range(tries):
-        file.write_bytes((_cut, _flip)[number % 2](content, random))
+        file.write_bytes((_cut, flip)[number % 2](content, random))
         ended = run(["score", str(file), "--dataset", f"folder:{data}", "--json"])
         codes[ended.code] += 1
         if ended.code != 0 and ended.refusal:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import os
 import re
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import numpy as np
 import pytest
 from facebench.benchmarks.analysis.table import summarise_run
 from facebench.benchmarks.compare.runs import compare_runs
+from facebench.benchmarks.exchange.export import find_cell
 from facebench.benchmarks.measure.previews import read_preview, read_previews, write_previews
 from facebench.benchmarks.store.documents import is_whole, json_text, read_document, sealed
 from facebench.benchmarks.store.inside import read_inside
@@ -195,6 +198,55 @@ def test_a_changed_number_of_a_cell_or_of_the_run_is_seen(folder):
         RunFolder.open(folder.path)
 
 
+def read_whole(folder: Path) -> list[object]:
+    """What a table is made of; of a damaged cell why."""
+    run = RunFolder.open(folder)
+    cells = [
+        [cell.to_json(), run.detections(cell).to_json(), run.timings(cell).to_json()] if cell.done else cell.reason
+        for cell in run.cells
+    ]
+    return [run.document.dataset, run.document.environment, run.images().to_json(), run.faces().to_json(), *cells]
+
+
+@pytest.mark.parametrize("name", ["run.json", "pictures.parquet", "cells/cell-1/detections.parquet"])
+def test_no_flipped_bit_of_a_run_is_believed(folder, name):
+    path = folder.path / name
+    whole, expected, random = path.read_bytes(), read_whole(folder.path), np.random.default_rng(2)
+    refused = 0
+    for place in random.integers(0, len(whole), 60):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << int(random.integers(8))]) + whole[place + 1 :])
+        try:
+            read = read_whole(folder.path)
+        except ResultsError as error:
+            refused += 1
+            assert path.name in str(error)
+            continue
+        changed = [(before, now) for before, now in zip(expected, read, strict=True) if before != now]
+        assert all(isinstance(now, str) and path.name in now for _, now in changed)
+        refused += bool(changed)
+    assert refused >= 50, "what is left is space and the name of a checksum"
+
+
+def every_place(value: object, way: tuple[object, ...] = ()) -> Iterator[tuple[object, ...]]:
+    for name, one in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield (*way, name)
+        yield from every_place(one, (*way, name))
+
+
+def test_no_key_that_is_missing_from_run_json_is_a_traceback(folder):
+    document = without_checksums(json.loads((folder.path / "run.json").read_text()))
+    places = list(every_place(document))
+    for *way, last in places:
+        changed = inner = copy.deepcopy(document)
+        for step in way:
+            inner = inner[step]
+        del inner[last]
+        (folder.path / "run.json").write_text(json.dumps(changed))
+        with suppress(ResultsError):
+            read_whole(folder.path)
+    assert len(places) > 100
+
+
 @pytest.mark.parametrize("damage", [b"PAR1 not really", None])
 def test_a_damaged_table_costs_its_cell(folder, damage):
     table = folder.path / "cells" / folder.cells[1].folder / "detections.parquet"
@@ -202,6 +254,8 @@ def test_a_damaged_table_costs_its_cell(folder, damage):
     opened = RunFolder.open(folder.path)
     assert [cell.status for cell in opened.cells] == ["done", "damaged"]
     assert "detections.parquet" in opened.cells[1].reason
+    with pytest.raises(ResultsError, match=r"detections\.parquet"):
+        find_cell(opened, "poor")
     assert [row.done for row in summarise_run(opened).rows] == [True, False]
     found = compare_runs(opened, opened)
     assert [cell.head.status for cell in found.cells] == ["done", "damaged"]

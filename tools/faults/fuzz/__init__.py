@@ -1,0 +1,1 @@
+"""Files that say something else than was written, in great numbers."""
