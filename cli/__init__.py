@@ -16,6 +16,7 @@ import typer
 
 from .. import importable
 from ..errors import FacebenchError, InconclusiveError
+from ..safe_text import bounded
 from .app import App
 from .catalogue import detectors_app, models_app
 from .compare import compare_command, gate_command
@@ -92,7 +93,7 @@ def _tell(message: str, remedy: str = "") -> None:
     """Print an error; the lines below its first are indented, so that none passes for a message of its own."""
     first, *others = message.split("\n")
     with contextlib.suppress(OSError, ValueError):  # there may be no standard error to write to
-        say(first, *(line if line.startswith(" ") else f"  {line}" for line in others), err=True)
+        say(*map(bounded, [first, *(line if line.startswith(" ") else f"  {line}" for line in others)]), err=True)
         say(*filter(None, [remedy]), err=True)
 
 

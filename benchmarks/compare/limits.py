@@ -116,7 +116,7 @@ def _load(path: Path) -> dict[str, Any]:
         return tomllib.loads(read_regular_text(path))
     except OSError as error:
         raise UsageError(f"cannot read the limits from {path}: {error.strerror or error}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is not TOML: {error}. See docs/ci.md for an example") from error
 
 
@@ -135,7 +135,7 @@ def _limits(where: str, table: Mapping[str, Any], default: DetectorLimits) -> De
             raise UsageError(f"{where}: {name} is {value!r}, expected a number, such as 0.05")
     try:
         return dataclasses.replace(default, **{name: float(value) for name, value in table.items()})
-    except UsageError as error:
+    except (UsageError, OverflowError) as error:
         raise UsageError(f"{where}: {error}") from None
 
 

@@ -15,9 +15,11 @@ from ...datasets.box_format import LAYOUTS, BoxFormat
 from ...datasets.formats.image_names import endings, folded, image_name, image_stem, stem
 from ...datasets.images import upright_size
 from ...datasets.storage.remote import Address
+from ...safe_text import bounded, visible
 
 _PIXELS = BoxFormat()
 _LARGEST = float(np.finfo(np.float32).max)
+_LONGEST = 500
 _SHOWN = 8
 """Faults of a kind that are written out; the others are counted."""
 
@@ -68,7 +70,7 @@ class PredictionFaults:
             places = self._found.get(kind, [])
             if places:
                 lines.append(f"  {len(places):,} × {kind.value}")
-                lines += [f"    {place}" for place in places[:_SHOWN]]
+                lines += [f"    {bounded(visible(place), _LONGEST)}" for place in places[:_SHOWN]]
             if len(places) > _SHOWN:
                 lines.append(f"    … and {len(places) - _SHOWN:,} more")
         return "\n".join(lines)

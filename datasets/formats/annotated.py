@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import AnnotationError, DataError, UsageError, did_you_mean
+from ...safe_text import bounded, visible
 from ..base import Source
 
 #: Far above any image's side, and exact in float32.
@@ -22,6 +23,7 @@ NOT_LABELLED = -1
 ROTATION = "rotation"
 
 _NAMED = 5
+_LONGEST = 500
 _DEFAULT_CATEGORY = "face"
 _EMPTY = frozenset({"", "nan", "na", "<na>", "none", "null"})
 
@@ -99,7 +101,9 @@ class Faults:
         if len(self._shown) == _NAMED:
             self._more += 1
             return
-        self._shown.append(f"{where if isinstance(where, str) else where()}: {what}")
+        self._shown.append(
+            f"{visible(where if isinstance(where, str) else where())}: {bounded(visible(what), _LONGEST)}"
+        )
 
     def raise_any(self) -> None:
         """Raise what was noted, if anything.

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import DataError, UsageError, did_you_mean
+from ...safe_text import visible
 from ..base import Source
 from ..box_format import BoxFormat
 from ..images import upright_size
@@ -18,7 +19,7 @@ from ..storage.places import ARCHIVE_SUFFIXES, Tree, image_paths, open_tree
 from . import coco, cvat, hugging_face, open_images, rows, voc, wider, yolo
 from .annotated import AnnotatedImage, Annotation, not_empty, same_attributes
 from .data_yaml import SPLITS, lies_in_split
-from .image_names import match
+from .image_names import is_unicode, match
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,7 @@ def read_folder(place: str | Path, choice: Choice = Choice(), *, need_images: bo
     else:
         annotation = FORMATS[name].read(tree, at, choice.category)
     where = tree.where("" if at == "." else at)
+    annotation = _without_odd_names(annotation)
     not_empty(annotation.images, where)
     sources, missing, notes = _find_images(tree, annotation, choice.images)
     if not sources and need_images:
@@ -178,6 +180,16 @@ def _scaled(image: AnnotatedImage, source: Source | None, as_read: BoxFormat) ->
             "and height in the annotation."
         )
     return replace(image, boxes=as_read.to_pixels(image.boxes, np.array(size, np.float64)))
+
+
+def _without_odd_names(annotation: Annotation) -> Annotation:
+    """Leave out images whose files have names that are not UTF-8: tables and JSON cannot hold such a name."""
+    odd = [image.name for image in annotation.images if not is_unicode(image.name)]
+    if not odd:
+        return annotation
+    note = f"{len(odd):,} images have names that are not UTF-8, such as {odd[0]}, and are left out; rename the files."
+    images = tuple(image for image in annotation.images if is_unicode(image.name))
+    return replace(annotation, images=images, notes=(*annotation.notes, visible(note)))
 
 
 def _recognise(tree: Tree, named: str, choice: Choice) -> tuple[str, str]:

@@ -201,6 +201,8 @@ def load_json(text: str, where: str) -> Any:
         raise AnnotationError(f"{where}:{error.lineno}: got {error.msg.lower()}, expected JSON.") from error
     except RecursionError as error:
         raise AnnotationError(f"{where}:1: got JSON nested too deep to be read, expected an annotation.") from error
+    except ValueError as error:
+        raise AnnotationError(f"{where}:1: got a number of too many digits, expected an annotation.") from error
 
 
 def corners_of(bbox: Any, layout: str = "xywh") -> tuple[float, float, float, float] | str:

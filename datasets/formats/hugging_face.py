@@ -140,7 +140,7 @@ def read_parquet(tree: Tree, path: str, category: str | None = None, layout: str
         file = tree.find(shard)
         if file is None:
             raise AnnotationError(f"{tree.where(shard)}: is not there, expected all shards.")
-        for place, group, row, entry in _entries(file):
+        for place, group, row, entry in _entries(file, tree.where(shard)):
             given = str(entry.get("path") or f"{posixpath.splitext(posixpath.basename(shard))[0]}/{place}")
             name = image_name(given) or posixpath.basename(given)
             name = name if name not in sources else f"{group}-{row}/{name}"
@@ -234,17 +234,28 @@ def _shards(tree: Tree, path: str) -> list[str]:
     return [f"{shard[1]}-{number:05d}-of-{shard[2]}.parquet" for number in range(int(shard[2]))]
 
 
-def _entries(file: Source) -> Iterator[tuple[int, int, int, Mapping[str, Any]]]:
+def _entries(file: Source, where: str) -> Iterator[tuple[int, int, int, Mapping[str, Any]]]:
     """Number of the row, of its group, in the group, and its values without the image's bytes."""
-    opened = _open(file)
-    wanted = [leaf for leaf in _leaves(opened) if leaf != _BYTES]
     number = 0
-    for group in range(opened.num_row_groups):
-        for row, entry in enumerate(opened.read_row_group(group, columns=wanted, use_threads=False).to_pylist()):
+    for group, entries in enumerate(_groups(file, where)):
+        for row, entry in enumerate(entries):
             image = entry.pop("image", None)
             path = image.get("path") if isinstance(image, dict) else None
             yield number, group, row, {**entry, "path": path}
             number += 1
+
+
+def _groups(file: Source, where: str) -> Iterator[list[dict[str, Any]]]:
+    """The rows of each group without the images' bytes."""
+    from pyarrow import ArrowException
+
+    try:
+        opened = _open(file)
+        wanted = [leaf for leaf in _leaves(opened) if leaf != _BYTES]
+        for group in range(opened.num_row_groups):
+            yield opened.read_row_group(group, columns=wanted, use_threads=False).to_pylist()
+    except (ArrowException, OSError, ValueError, LookupError) as error:
+        raise AnnotationError(f"{where}: got {error}, expected a whole Parquet file.") from error
 
 
 @functools.lru_cache(maxsize=2)

@@ -20,6 +20,9 @@ from ...errors import DataError
 from ..storage.names import is_image
 
 _SHOWN = 3
+_LONGEST, _DEEPEST = 4096, 100
+"""Characters of a path, as Linux has it, and folders in it; names are known by each of their ends."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _ROOT = re.compile(r"^([A-Za-z][\w+.-]*://|[A-Za-z]:)?/*(\.\./)*")
 # what Label Studio puts before a name, and Roboflow behind it
 _ADDED = re.compile(r"^[0-9a-f]{8}-|(_(jpe?g|png|webp|bmp))?\.rf\.[0-9a-z]+$")
@@ -27,7 +30,7 @@ _FILLING = re.compile(r"[\W_]+|(?<!\d)0+(?=\d)")
 
 
 def image_name(text: str) -> str | None:
-    r"""Return an image's name as a path without a root; None where it names nothing.
+    r"""Return an image's name as a path without a root; None where it names nothing that a file can be called.
 
     >>> image_name("./a\\b.jpg"), image_name("../a.jpg"), image_name("C:\\x\\a.jpg"), image_name("/data/a.jpg")
     ('a/b.jpg', 'a.jpg', 'x/a.jpg', 'data/a.jpg')
@@ -37,7 +40,22 @@ def image_name(text: str) -> str | None:
     text = text.strip().replace("\\", "/")
     name = posixpath.normpath(_ROOT.sub("", text))
     name = _ROOT.sub("", name)
-    return None if name in ("", ".", "..") or "\0" in name else name
+    return name if _can_be_called(name) else None
+
+
+def _can_be_called(name: str) -> bool:
+    if name in ("", ".", "..") or "\0" in name or len(name) > _LONGEST or name.count("/") > _DEEPEST:
+        return False
+    return is_unicode(name)
+
+
+def is_unicode(name: str) -> bool:
+    r"""Tell whether a name is whole Unicode: bytes of a file's name that are not UTF-8 are half surrogates in Python.
+
+    >>> is_unicode("é.jpg"), is_unicode("\udcff.jpg")
+    (True, False)
+    """
+    return name.isascii() or not _SURROGATE.search(name)
 
 
 def folded(name: str) -> str:

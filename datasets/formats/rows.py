@@ -108,7 +108,7 @@ def table(tree: Tree, path: str, delimiter: str = ",") -> tuple[list[str], Itera
     """Return the columns of a CSV file in small letters, its rows each with their place, and a note on its encoding.
 
     Raises:
-        AnnotationError: it is not CSV; when the rows are read.
+        AnnotationError: it is not CSV; also when the rows are read.
     """
     where, notes = tree.where(path), list[str]()
     try:
@@ -117,7 +117,10 @@ def table(tree: Tree, path: str, delimiter: str = ",") -> tuple[list[str], Itera
         text = tree.data(path).decode("cp1252", "replace")
         notes.append(f"{posixpath.basename(path)} is not UTF-8 and is read as Windows-1252 (Latin-1).")
     reader = csv.DictReader(io.StringIO(text), delimiter=delimiter, strict=True)
-    reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
+    try:
+        reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
+    except csv.Error as error:
+        raise AnnotationError(f"{where}:1: got {error}, expected CSV.") from error
 
     def rows() -> Iterator[_Row]:
         try:

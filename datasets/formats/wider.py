@@ -66,7 +66,7 @@ def _fits(text: str) -> bool:
     if not is_image(name) or not count.isdecimal():
         return False
     # under a count of 0, the official row of zeros may be missing
-    return _ROW.fullmatch(row) is not None or (int(count) == 0 and (not row or is_image(row)))
+    return _ROW.fullmatch(row) is not None or (not count.strip("0") and (not row or is_image(row)))
 
 
 def read(tree: Tree, path: str, category: str | None = None, layout: str = "xywh") -> Annotation:

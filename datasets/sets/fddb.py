@@ -112,8 +112,8 @@ def read_ellipses(path: Path) -> dict[str, NDArray[np.float64]]:
                 f"{path}:{at + 1}: got {name[:60]!r}, expected an image such as 2002/08/11/big/img_591."
             )
         count = lines[at + 1].strip() if at + 1 < len(lines) else ""
-        if not count.isdecimal():
-            raise AnnotationError(f"{path}:{at + 2}: got {count!r}, expected the number of faces of {name}.")
+        if not count.isdecimal() or len(count) > 9:
+            raise AnnotationError(f"{path}:{at + 2}: got {count[:60]!r}, expected the number of faces of {name}.")
         first = at + 2
         at = first + int(count)
         rows = [_row(lines, i, path) for i in range(first, at)]

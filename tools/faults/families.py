@@ -9,6 +9,7 @@ from .corrupt import IMAGES, corrupt
 from .fuzz.flips import flips
 from .kills import kills
 from .nodes import nodes
+from .readers import readers
 from .table import Row
 from .tampered import tampered
 from .twice import twice
@@ -34,6 +35,7 @@ FAMILIES: Mapping[str, Family] = {
     "nodes": Family(nodes, 3),
     "corrupt": Family(corrupt, IMAGES),
     "twice": Family(twice, 3),
+    "readers": Family(readers, 20_000),
     "tampered": Family(tampered, 40),
     "flips": Family(flips, 2500),
 }
