@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 import typer
 
 from ..errors import FacebenchError, ModelStoreError
 from .app import App
-from .console import Device, Json, fetch_model, fetch_models, say, stderr, stdout
+from .console import Device, Json, fetch_model, fetch_models, json_text, say, stderr, stdout
 
 detectors_app = App("What can be measured.")
 models_app = App("The model files that detectors load.")
@@ -50,7 +49,7 @@ def detectors_list(as_json: Json = False) -> None:
             }
         )
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        typer.echo(json_text(rows, indent=2))
         return
     table = Table("detector", "package", "licence: code, weights", "trained on", "scores", "parameters", "state")
     for row in rows:
@@ -81,7 +80,7 @@ def detectors_check(
     findings = check_detector(resolved, device=device, threads=threads)
     if as_json:
         typer.echo(
-            json.dumps([{"check": item.check, "ok": item.ok, "detail": item.detail} for item in findings], indent=2)
+            json_text([{"check": item.check, "ok": item.ok, "detail": item.detail} for item in findings], indent=2)
         )
     else:
         for item in findings:
@@ -111,7 +110,7 @@ def models_list(as_json: Json = False) -> None:
         for item in model_store.status()
     ]
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        typer.echo(json_text(rows, indent=2))
         return
     table = Table("model", "file", "MB", "licence", "trained on", "state")
     for row in rows:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import typer
 
 from ..errors import UsageError
 from ..safe_text import visible
-from .console import ByEvent, Data, Device, Json, Seed, fetch_models, stderr, stdout
+from .console import ByEvent, Data, Device, Json, Seed, fetch_models, json_text, stderr, stdout
 
 if TYPE_CHECKING:
     from ..benchmarks.analysis.table import Resampling
@@ -159,7 +158,7 @@ def compare_command(
 
     comparison = options.compare()
     if as_json:
-        typer.echo(json.dumps(comparison_json(comparison), indent=2))
+        typer.echo(json_text(comparison_json(comparison), indent=2))
     elif markdown:
         typer.echo(comparison_markdown(comparison), nl=False)
     else:
@@ -204,7 +203,7 @@ def gate_command(
     if junit is not None:
         write_atomically(junit, junit_xml(result))
     if as_json:
-        typer.echo(json.dumps(comparison_json(comparison, result), indent=2))
+        typer.echo(json_text(comparison_json(comparison, result), indent=2))
     else:
         _print(comparison, result)
     raise typer.Exit(result.exit_code(inconclusive_ok=inconclusive_ok))

@@ -56,6 +56,11 @@ def say(*lines: str, err: bool = False) -> None:
         typer.echo(visible(line), err=err)
 
 
+def json_text(value: Any, indent: int | None = None) -> str:
+    """Return JSON for a terminal or log: ASCII without control characters, and without GitHub's older orders."""
+    return json.dumps(value, indent=indent).replace("##[", "#\\u0023[").replace("\x7f", "\\u007f")
+
+
 def stderr() -> Console:
     """Return the console of progress and remarks."""
     return _console(stderr=True)
@@ -173,7 +178,7 @@ def print_summary(summary: Summary, as_json: bool) -> None:
     )
 
     if as_json:
-        typer.echo(json.dumps(to_json(summary), indent=2))
+        typer.echo(json_text(to_json(summary), indent=2))
         return
     console = stdout()
     done = [row for row in summary.rows if row.done]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ import typer
 
 from ..errors import DataError, FacebenchError, UsageError
 from .app import App
-from .console import BoxFormat, Data, Json, MaxMegapixels, say, stderr, stdout, with_box_format
+from .console import BoxFormat, Data, Json, MaxMegapixels, json_text, say, stderr, stdout, with_box_format
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -60,7 +59,7 @@ def data_list(data: Data = None, as_json: Json = False) -> None:
             }
         rows.append(row)
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        typer.echo(json_text(rows, indent=2))
         return
     for row in rows:
         say(f"{row['dataset']}: {row['description']}")
@@ -139,7 +138,7 @@ def data_verify(
         faults += undecodable(dataset, max_pixels=round(max_megapixels * 1e6))
     if as_json:
         broken = [{"file": fault.file, "what": fault.what} for fault in faults]
-        typer.echo(json.dumps({"dataset": name, "pictures": images, "faults": broken, "notes": remarks}, indent=2))
+        typer.echo(json_text({"dataset": name, "pictures": images, "faults": broken, "notes": remarks}, indent=2))
     else:
         say(*(f"FAIL  {fault.file}: {fault.what}" for fault in faults))
         say(*(f"note: {remark}" for remark in remarks))
@@ -159,7 +158,7 @@ def data_stats(name: Source, data: Data = None, box_format: BoxFormat = None, as
 
     found = statistics(load(folder_name(with_box_format(name, box_format)), root=data))
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        typer.echo(json_text(found, indent=2))
         return
     say(f"{found['dataset']}: {found['description']}")
     table = Table(show_header=False)
@@ -203,7 +202,7 @@ def data_convert(
     done = convert(read_any(with_box_format(source, box_format), data), output, file_format, images=images)
     if as_json:
         told = {"folder": str(done.folder), "pictures": done.images, "faces": done.faces, "lost": list(done.lost)}
-        typer.echo(json.dumps(told, indent=2))
+        typer.echo(json_text(told, indent=2))
         return
     say(f"wrote {done.images:,} images with {done.faces:,} faces to {done.folder}")
     say(*(f"note: {sentence}" for sentence in done.lost))

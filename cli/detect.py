@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from ..errors import MissingDataError, ResultsError, UsageError
-from .console import Device, MaxMegapixels, build_fetched, load_classifier, read_setting, say
+from .console import Device, MaxMegapixels, build_fetched, json_text, load_classifier, read_setting, say
 from .videos import VIDEO_COPY_SUFFIX, check_output, film, find_videos
 
 if TYPE_CHECKING:
@@ -182,7 +181,7 @@ def _look(reader: _ImageReader, images: list[Path], copies: Mapping[Path | int, 
                 undecoded[decoded.detail] = undecoded.get(decoded.detail, 0) + 1
         else:
             line |= reader.look(decoded.image, copies.get(path))
-        typer.echo(json.dumps(line), file=lines)
+        typer.echo(json_text(line), file=lines)
     for detail, number in undecoded.items():
         say(f"facebench: {number:,} of {len(images):,} images were not read: {detail}", err=True)
     return well

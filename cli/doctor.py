@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import typer
 
-from .console import Data, Json, say, stderr, stdout
+from .console import Data, Json, json_text, say, stderr, stdout
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +26,7 @@ def doctor_command(data: Data = None, as_json: Json = False) -> None:
     with stderr().status("looking at packages, models, data, GPU and what would spoil timings"):
         findings = examine(machine, data)
     if as_json:
-        typer.echo(json.dumps(to_json(findings), indent=2))
+        typer.echo(json_text(to_json(findings), indent=2))
     else:
         _print(findings)
     if worst(findings) == "problem":

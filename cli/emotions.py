@@ -11,7 +11,7 @@ import typer
 
 from ..errors import MissingDataError
 from .app import App
-from .console import Data, Device, Json, RunPath, Seed, load_classifier, say, stderr, stdout
+from .console import Data, Device, Json, RunPath, Seed, json_text, load_classifier, say, stderr, stdout
 
 if TYPE_CHECKING:
     import numpy as np
@@ -91,8 +91,6 @@ def evaluate_command(
     as_json: Json = False,
 ) -> None:
     """Report classifiers on FER2013's held-out parts and CK+."""
-    import json
-
     from ..datasets.faces.duplicates import repeats_of_training
     from ..emotions.scoring.evaluation import as_document, write_evaluation
 
@@ -107,7 +105,7 @@ def evaluate_command(
     if output is not None:
         write_evaluation(evaluations, output)
     if as_json:
-        typer.echo(json.dumps(as_document(evaluations), indent=1))
+        typer.echo(json_text(as_document(evaluations), indent=1))
     else:
         _print_evaluations(evaluations)
 
@@ -168,7 +166,7 @@ def score_command(
             sweep_crops(folder, dataset, chosen, specs=which, resampling=drawn, observer=show) if sweep else None
         )
     if as_json:
-        typer.echo(json.dumps(json.loads((folder.path / FILE_NAME).read_text(encoding="utf-8")), indent=1))
+        typer.echo(json_text(json.loads((folder.path / FILE_NAME).read_text(encoding="utf-8")), indent=1))
         return
     out = stdout()
     for policy in policies:

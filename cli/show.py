@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..errors import UsageError, did_you_mean
-from .console import ByEvent, Device, Json, RunPath, Seed, print_summary, say
+from .console import ByEvent, Device, Json, RunPath, Seed, json_text, print_summary, say
 
 
 def report_command(
@@ -171,7 +170,7 @@ def pick_command(
     )
     write_pick(choice, output)
     if as_json:
-        typer.echo(json.dumps(choice, indent=2))
+        typer.echo(json_text(choice, indent=2))
         return
     say(f"{choice['setting']['spec']}: {choice['rule']['text']}")
     for reason in choice["reasons"]:

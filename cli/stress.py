@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import UsageError
-from .console import ByEvent, Data, Device, Json, any_failed, fetch_models, read_detectors, say, stderr, stdout
+from .console import (
+    ByEvent,
+    Data,
+    Device,
+    Json,
+    any_failed,
+    fetch_models,
+    json_text,
+    read_detectors,
+    say,
+    stderr,
+    stdout,
+)
 
 if TYPE_CHECKING:
     from ..benchmarks.stress.scores import StressScores
@@ -90,7 +101,7 @@ def stress_command(
     scores = score_stress(folder, Resampling(by_event=by_event))
     assert scores is not None, "its index was written by the run"
     if as_json:
-        typer.echo(json.dumps(to_json(scores), indent=2))
+        typer.echo(json_text(to_json(scores), indent=2))
     else:
         _print(scores, images.coverage)
     if any(row.missing for row in scores.rows) or any_failed(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 import typer
 
 from ..errors import UsageError, VideoError
-from .console import say, stderr
+from .console import json_text, say, stderr
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -116,7 +116,7 @@ def film(
                 well = False
                 lines.write(json.dumps({"video": str(video), "error": str(error)}) + "\n")
                 continue
-        typer.echo(json.dumps(report.to_json()))
+        typer.echo(json_text(report.to_json()))
         for note in report.notes:
             say(f"facebench: {report.source}: {note}", err=True)
         if report.stopped:

@@ -13,6 +13,7 @@ from .comparison import ComparisonRow, headline, joined, reasons, rows, scope, s
 
 # signs of tables, links and images; slashes and dots of addresses, which GitHub makes links of by themselves
 _MARKUP = re.compile(r"[|\[\]*]|(?<=:)/(?=/)|(?<=\bwww)\.", re.IGNORECASE)
+_ENTITY = re.compile(r"&(?=#?\w+;)")
 _AT = re.compile(r"@(?=\w)")
 
 
@@ -62,7 +63,9 @@ def _cell(text: str) -> str:
 
 def _details(row: ComparisonRow) -> str:
     items = "\n".join(f"- {heading}: {escape(text)}" for heading, text in (*row.judged, *row.details))
-    return f"<details><summary>{_in_html(visible(row.label))}</summary>\n\n{items}\n\n</details>"
+    # no Markdown is read in the line of a summary, its escapes neither; some programs read it all the same
+    label = _in_html(visible(row.label)).replace("[", "&#91;").replace("://", "&#58;//")
+    return f"<details><summary>{label}</summary>\n\n{items}\n\n</details>"
 
 
 def escape(text: str) -> str:
@@ -76,4 +79,4 @@ def escape(text: str) -> str:
 
 def _in_html(text: str) -> str:
     """Keep a line from being read as HTML, and from naming a person: a joiner without width follows the @."""
-    return _AT.sub("@\u2060", text.replace("&", "&amp;").replace("<", "&lt;"))
+    return _AT.sub("@\u2060", _ENTITY.sub("&amp;", text).replace("<", "&lt;"))
