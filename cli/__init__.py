@@ -67,7 +67,8 @@ def main(command: typer.Typer = app) -> None:
         _tell("facebench: interrupted")
         code = 130
     except (ReaderGoneError, BrokenPipeError):
-        code = 2 if "gate" in sys.argv[1:2] else 0
+        verb = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+        code = 2 if verb == "gate" else 0
     except Exception as error:  # noqa: BLE001  1 would say that a check failed
         explained = importable.explain(error) if isinstance(error, ImportError | OSError) else None
         if explained is None:

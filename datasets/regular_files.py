@@ -99,6 +99,8 @@ def _opened(path: Path, most: int = MOST_BYTES) -> tuple[int, int]:
 
 
 def _size(status: os.stat_result, most: int) -> int:
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if not stat.S_ISREG(status.st_mode):
         raise RefusedFileError(errno.EINVAL, "not a regular file")
     if status.st_size > most:

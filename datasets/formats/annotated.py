@@ -234,8 +234,8 @@ def identity_of(value: Any) -> str | None:
 
 def size_of(width: Any, height: Any) -> tuple[int, int] | None:
     """Return the size of an image; None where it is not known, for which some programs write 0."""
-    sides = whole_number_of(width), whole_number_of(height)
-    return (sides[0], sides[1]) if sides[0] and sides[1] and min(sides[0], sides[1]) > 0 else None
+    sides = whole_number_of(width) or 0, whole_number_of(height) or 0
+    return sides if all(0 < side <= LARGEST for side in sides) else None
 
 
 def clean_name(text: str) -> str | None:

@@ -87,6 +87,11 @@ def test_a_fold_that_announces_more_faces_than_a_number_holds(tmp_path):
         read_ellipses(tmp_path / "fold.txt")
 
 
+def test_a_size_that_no_image_has_is_not_known(tmp_path):
+    text = coco().replace('"file_name"', f'"width": {"9" * 400}, "height": 80, "file_name"')
+    assert len(load(f"folder:{write(tmp_path, {'a.json': text}, ['a.png'])}", annotation_only=True)) == 1
+
+
 def test_names_that_no_file_can_have():
     assert image_name("a/" * 100 + "b.jpg") is not None
     assert [image_name(name) for name in ("a/" * 101 + "b.jpg", "x" * 4097, "\udcff.jpg", "a\0")] == [None] * 4
