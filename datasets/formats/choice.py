@@ -154,8 +154,8 @@ def read_folder(place: str | Path, choice: Choice = Choice(), *, need_images: bo
     if not sources and need_images:
         raise DataError(
             f"Got none of the {len(missing):,} images of {where} below {tree.root}; expected them there. "
-            f"{' '.join(notes)} To fix: say by images=FOLDER in which folder below it they are; images that lie elsewhere "
-            "need the annotation beside them."
+            f"{' '.join(notes)} To fix: say by images=FOLDER in which folder below it they are; images that lie "
+            "elsewhere need the annotation beside them."
         )
     as_read = given or (BoxFormat(annotation.layout) if annotation.layout else None)
     images = tuple(same_attributes(_in_pixels(annotation.images, sources, as_read)))

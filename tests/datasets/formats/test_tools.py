@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 from facebench.datasets import load
-from facebench.errors import DataError, UsageError
+from facebench.errors import DataError
 from PIL import Image
 
 
@@ -132,7 +132,7 @@ def test_what_a_tool_writes_is_taken_as_it_is(tmp_path, tool):
 
 @pytest.mark.parametrize("tool", [tool for tool in SETS if tool.startswith("Roboflow")])
 def test_the_parts_of_roboflow_are_told_where_none_is_chosen(tmp_path, tool):
-    with pytest.raises(UsageError, match="split=train or split=valid"):
+    with pytest.raises(DataError, match="split=train or split=valid"):
         load(f"folder:{zipped(tmp_path / 'set.zip', SETS[tool][0])}")
 
 
