@@ -54,7 +54,14 @@ def test_a_default_that_cannot_be_loaded_is_a_problem(tmp_path):
     )
     choice = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, "setting": Setting("deadly:Deadly", 0.5).to_json()}
     (tmp_path / "default_detector.json").write_text(json.dumps(choice))
-    done = doctor(cwd=tmp_path, FACEBENCH_DEFAULT="", PYTHONIOENCODING="ascii", FACEBENCH_DATA="", COLUMNS="200")
+    done = doctor(
+        cwd=tmp_path,
+        FACEBENCH_DEFAULT="",
+        FACEBENCH_ALLOW_LOCAL_CODE="1",
+        PYTHONIOENCODING="ascii",
+        FACEBENCH_DATA="",
+        COLUMNS="200",
+    )
     assert done.returncode == 1, done.stderr
     assert "deadly:Deadly cannot be loaded: was killed: Aborted" in done.stdout
     assert "working" in done.stdout and "folder)" in done.stdout, "where it comes from, wherever the line is broken"

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ....detectors import Detections, Detector, RGBImage, Setting
+from ....detectors import Detections, Detector, Setting
+from ....detectors.base import RGBImage
 from ....detectors.process import self_reports
 from ....detectors.process.devices import false_claim
 from ....detectors.process.finished import unfinished
