@@ -15,12 +15,12 @@ from functools import cache
 import numpy as np
 
 from .. import importable
-from ..errors import DeviceError, UnavailableError
+from ..errors import ContractError, DeviceError, UnavailableError
 from . import conformance_answers as answers
 from .base import Detector, Device
 from .conformance_answers import BrokenContractError, detect, require
 from .probe_images import portrait, small_portrait
-from .process import devices, thread_counts
+from .process import devices, self_reports, thread_counts
 from .process.finished import unfinished
 from .registry import DetectorSpec, create, resolve
 
@@ -83,6 +83,7 @@ def _results(
     checks: tuple[tuple[str, Callable[[Detector], str]], ...] = (
         ("device claim", _check_device),
         ("threads", lambda it: _check_threads(it, libraries)),
+        ("self-reports", _check_self_reports),
         ("finished", _check_finished),
         ("finds the face", lambda it: answers.check_portrait(answer())),
         ("place in a larger image", answers.check_place),
@@ -143,6 +144,18 @@ class _Libraries:
         return thread_counts.exceeding(changed, threads)
 
 
+def _check_self_reports(detector: Detector) -> str:
+    """Take what it says of itself, once it has been used, as a run does."""
+    try:
+        device, threads = self_reports.device_told(detector), self_reports.threads_told(detector)
+        memory = self_reports.device_memory_told(detector)
+        threshold, floor = self_reports.thresholds_told(detector)
+    except ContractError as error:
+        raise BrokenContractError(str(error)) from None
+    told = f"device {device}, threads {threads}, device memory {memory}, threshold {threshold:g}, floor {floor:g}"
+    return told.replace("None", "not told")
+
+
 def _check_device(detector: Detector) -> str:
     used = detector.device_used()
     require(used == detector.device, f"asked for {detector.device}, device_used() says {used}")
@@ -159,7 +172,7 @@ def _check_threads(detector: Detector, libraries: _Libraries) -> str:
     Work on more threads than allowed shows as a ratio above them, unless the machine is so busy that they wait for
     each other; what the libraries tell does not depend on that.
     """
-    told = detector.threads_used()
+    told = self_reports.threads_told(detector)
     require(
         told is None or told <= detector.threads,
         f"allowed {detector.threads} threads, threads_used() says {told}; set them in __init__",

@@ -237,6 +237,7 @@ class DetectorProcess:
             self._channel.close()
             self._channel = None
         if self._printed is not None:
+            self._cut(self._printed)
             self._printed.close()
             self._printed = None
 
@@ -299,10 +300,14 @@ class DetectorProcess:
         if memory > self._limits.memory_mb:
             self.kill()
             raise WorkerMemoryError(f"held {memory:,.0f} MB, the limit is {self._limits.memory_mb:,.0f} MB")
-        if os.fstat(self._printed.fileno()).st_size > _LONGEST_LOG:
-            os.ftruncate(self._printed.fileno(), 0)
+        self._cut(self._printed)
         now = time.perf_counter()
         self._next_look = now + max(pause_s, 10 * (now - began))
+
+    @staticmethod
+    def _cut(printed: IO[bytes]) -> None:
+        if os.fstat(printed.fileno()).st_size > _LONGEST_LOG:
+            os.ftruncate(printed.fileno(), 0)
 
     def _died(self) -> WorkerDiedError:
         assert self._process is not None

@@ -22,6 +22,7 @@ from facebench.tests.support.kinds import Available
 CHECKS = [
     "device claim",
     "threads",
+    "self-reports",
     "finished",
     "finds the face",
     "place in a larger image",
@@ -187,6 +188,22 @@ TABLE: list[tuple[str, set[str], str]] = [
     ("DiesOnCuda", {"no silent fall back from cuda"}, "raised RuntimeError: no kernel .* expected DeviceError"),
     ("ClaimsCudaOnTheCpu", {"no silent fall back from cuda"}, r"says cuda, but the CUDA driver \(libcuda.so\) is not"),
     ("TellsOfMoreThreads", {"threads"}, r"allowed 1 threads, threads_used\(\) says 2; set them in __init__"),
+    (
+        "TellsThreadsAsText",
+        {"threads", "self-reports"},
+        r"threads_used\(\) is '1' of the type str, expected a whole number",
+    ),
+    (
+        "TellsMemoryThatIsNoNumber",
+        {"self-reports"},
+        r"device_memory_mb\(\) is 'nan' of the type float, expected a finite",
+    ),
+    ("TellsMemoryAsAFunction", {"self-reports"}, r"of the type function, expected a finite number of MB, or None"),
+    (
+        "HasATextAsThreshold",
+        {"self-reports", "same boxes at a higher floor"},
+        "operating_threshold is '0.5' of the type str, expected a finite number",
+    ),
     ("ImportsAPackageThatChangesOpenCv", {"threads"}, "cv2 would use 4 threads, allowed 1: set them in __init__"),
     ("UsesASecondThread", {"threads"}, r"allowed 1 threads, used \d\.\d\d cores on average"),
     ("BearsOneCloseOnly", {"closed twice"}, "raised RuntimeError: closed already"),

@@ -335,6 +335,34 @@ class TellsOfMoreThreads(Good):
         return self.threads + 1
 
 
+class TellsThreadsOfNumpy(Good):
+    """A whole number, and not one that JSON takes."""
+
+    def threads_used(self) -> Any:
+        return np.int64(1)
+
+
+class TellsThreadsAsText(Good):
+    def threads_used(self) -> Any:
+        return "1"
+
+
+class TellsMemoryThatIsNoNumber(Good):
+    def device_memory_mb(self) -> float | None:
+        return float("nan")
+
+
+class TellsMemoryAsAFunction(Good):
+    def device_memory_mb(self) -> Any:
+        return lambda: 1.0
+
+
+class HasATextAsThreshold(Good):
+    def __init__(self, *, device: Device = "cpu", threads: int = 1, score_floor: float | None = None) -> None:
+        super().__init__(device=device, threads=threads, score_floor=score_floor)
+        self.operating_threshold: Any = "0.5"
+
+
 class ImportsAPackageThatChangesOpenCv(Good):
     def __init__(self, *, device: Device = "cpu", threads: int = 1, score_floor: float | None = None) -> None:
         super().__init__(device=device, threads=threads, score_floor=score_floor)

@@ -189,7 +189,7 @@ def test_a_default_that_cannot_be_read_is_not_loaded(tmp_path):
     programs = Programs({})
     machine = made_up(tmp_path, run=programs, environment={"FACEBENCH_DEFAULT": "x"})
     found = default(machine, tmp_path / "absent.json", offline=False)
-    assert_says(found, "file", "problem", "cannot read the default detector", "unset FACEBENCH_DEFAULT")
+    assert_says(found, "file", "problem", "cannot read ", "absent.json", "unset FACEBENCH_DEFAULT")
     assert len(found) == 1 and programs.asked == []
 
 
