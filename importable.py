@@ -50,6 +50,7 @@ _NOT_THERE = (
     r"(?:\S*/)?(lib[\w.+-]+?)\.so[.\d]*: (?:cannot open shared object file|file too short|invalid ELF header)",
     r"Error loading shared library (lib[\w.+-]+?)\.so[.\d]*:",
 )
+_KILLED = "the process was killed"
 # OpenCV's second import in a process where the first one failed
 _SECOND_TRY = 'during loading of "cv2"'
 
@@ -63,8 +64,12 @@ def search_working_folder() -> None:
 def import_named(module: str) -> ModuleType:
     """Import the module that a detector's spec names; the working folder comes last and hides no library."""
     here = os.getcwd()  # noqa: PTH109
-    if _by_command and here not in sys.path:
-        sys.path.append(here)
+    if _by_command:
+        if here not in sys.path:
+            sys.path.append(here)
+        # a library that crashes while it is imported would take the command with it
+        if module not in sys.modules and (why := fault(module)).startswith(_KILLED):
+            raise ImportError(why)
     return importlib.import_module(module)
 
 
@@ -99,7 +104,11 @@ def fault(name: str) -> str:
     """
     if sys.modules.get(name) is not None:
         return ""
-    ask = f"import ctypes; ctypes.CDLL({name!r})" if ".so" in name else f"import {name}"
+    ask = (
+        f"import ctypes; ctypes.CDLL({name!r})"
+        if ".so" in name
+        else f"import sys; sys.path += {sys.path!r}; import {name}"
+    )
     try:
         done = subprocess.run(
             [sys.executable, "-P", "-c", ask],
@@ -115,7 +124,7 @@ def fault(name: str) -> str:
     except subprocess.TimeoutExpired:
         return f"no answer within {_TIMEOUT_S:g} s"
     if done.returncode < 0:
-        return f"the process was killed: {signal.strsignal(-done.returncode)}"
+        return f"{_KILLED}: {signal.strsignal(-done.returncode)}"
     lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
     return "" if done.returncode == 0 else (lines or [f"exit code {done.returncode}"])[-1][:300]
 

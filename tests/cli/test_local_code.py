@@ -80,3 +80,11 @@ def test_what_is_installed_elsewhere_may_be_named(here, tmp_path_factory, monkey
     assert not forbidden_local("installed_there")
     monkeypatch.syspath_prepend(Path.cwd())
     assert forbidden_local("installed_there")
+
+
+def test_a_module_that_crashes_while_it_is_imported_does_not_end_the_command(tmp_path, monkeypatch):
+    (tmp_path / "crashes.py").write_text("import os\nos.abort()\n")
+    monkeypatch.chdir(tmp_path)
+    done = facebench_process("run", "--detectors", "crashes:Mine", "--dataset", "scenes?count=1", "--out", "run")
+    assert done.returncode == 2
+    assert "cannot load the detector 'crashes:Mine': the process was killed: Aborted" in done.stderr
