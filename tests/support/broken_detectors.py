@@ -335,13 +335,6 @@ class TellsOfMoreThreads(Good):
         return self.threads + 1
 
 
-class TellsThreadsOfNumpy(Good):
-    """A whole number, and not one that JSON takes."""
-
-    def threads_used(self) -> Any:
-        return np.int64(1)
-
-
 class TellsThreadsAsText(Good):
     def threads_used(self) -> Any:
         return "1"
