@@ -5,6 +5,7 @@ All detectors are given the same pixels, so an image that fails here fails for a
 
 from __future__ import annotations
 
+import functools
 import io
 import math
 import re
@@ -144,16 +145,29 @@ def upright_size(source: Source) -> tuple[int, int] | None:
     They are read from the header alone, whatever size it claims: no pixel is decoded, no memory taken for any.
     """
     try:
-        with open_regular(source) if isinstance(source, Path) else io.BytesIO(read_source(source)) as stream:
-            format_name = format_of(stream.read(HEAD_BYTES))
-            if format_name is None or _missing_decoder(format_name):
-                return None
-            stream.seek(0)
-            with _strict_pillow(2**62), _open(stream, format_name) as image:
-                width, height = image.size
-                turned = _orientation(image) >= 5
+        if isinstance(source, Path):
+            now = source.stat()
+            return _size_of_file(source, (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns))
+        return _size_in(io.BytesIO(read_source(source)))
     except Exception:  # noqa: BLE001  see `decode`
         return None
+
+
+@functools.lru_cache(maxsize=2**16)
+def _size_of_file(path: Path, version: tuple[int, ...]) -> tuple[int, int]:
+    """A file is opened once for its size, until it changes; one that cannot be read is tried again."""
+    with open_regular(path) as stream:
+        return _size_in(stream)
+
+
+def _size_in(stream: BinaryIO) -> tuple[int, int]:
+    format_name = format_of(stream.read(HEAD_BYTES))
+    if format_name is None or _missing_decoder(format_name):
+        raise ValueError("no image that can be read here")
+    stream.seek(0)
+    with _strict_pillow(2**62), _open(stream, format_name) as image:
+        width, height = image.size
+        turned = _orientation(image) >= 5
     return (height, width) if turned else (width, height)
 
 
