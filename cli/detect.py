@@ -65,7 +65,7 @@ def detect_command(
     videos = find_videos(sources)
     if device is not None:
         # before anything is written, fetched or opened
-        read_setting(detector, device).resolve().adapter.check_device(device)
+        read_setting(detector, device).resolve().check_device(device)
     camera = any(isinstance(video, int) for video in videos)
     images = [] if camera else _images(sources, output, set(videos))
     if output is not None:

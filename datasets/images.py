@@ -147,20 +147,21 @@ def upright_size(source: Source) -> tuple[int, int] | None:
     try:
         if isinstance(source, Path):
             now = source.stat()
-            return _size_of_file(source, (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns))
-        return _size_in(io.BytesIO(read_source(source)))
+            format_name, size = _size_of_file(source, (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns))
+            return None if _missing_decoder(format_name) else size
+        return _size_in(io.BytesIO(read_source(source)))[1]
     except Exception:  # noqa: BLE001  see `decode`
         return None
 
 
 @functools.lru_cache(maxsize=2**16)
-def _size_of_file(path: Path, version: tuple[int, ...]) -> tuple[int, int]:
+def _size_of_file(path: Path, version: tuple[int, ...]) -> tuple[str, tuple[int, int]]:
     """A file is opened once for its size, until it changes; one that cannot be read is tried again."""
     with open_regular(path) as stream:
         return _size_in(stream)
 
 
-def _size_in(stream: BinaryIO) -> tuple[int, int]:
+def _size_in(stream: BinaryIO) -> tuple[str, tuple[int, int]]:
     format_name = format_of(stream.read(HEAD_BYTES))
     if format_name is None or _missing_decoder(format_name):
         raise ValueError("no image that can be read here")
@@ -168,7 +169,7 @@ def _size_in(stream: BinaryIO) -> tuple[int, int]:
     with _strict_pillow(2**62), _open(stream, format_name) as image:
         width, height = image.size
         turned = _orientation(image) >= 5
-    return (height, width) if turned else (width, height)
+    return format_name, (height, width) if turned else (width, height)
 
 
 def _too_large(got: str, pixels: int, max_pixels: int) -> Decoded:

@@ -151,6 +151,12 @@ class DetectorInfo:
     weights_licence: str = UNKNOWN
 
 
+def check_card(info: DetectorInfo, device: Device) -> None:
+    """Raise DeviceError where a card has not this device."""
+    if device not in info.devices:
+        raise DeviceError(f"{info.name} runs on {' and '.join(info.devices)} only ({info.package}), got {device!r}")
+
+
 class BuildOptions(TypedDict, total=False):
     """What every detector is built with beside its parameters, handed on to `Detector`, which says more of each."""
 
@@ -273,6 +279,10 @@ class Detector(ABC):
         """Return the largest device memory held so far, MB; None on the CPU or where the library cannot tell."""
         return None
 
+    def precision_used(self) -> str | None:
+        """Read back in which precision the network computes, such as "fp32"; None where nobody asks the library."""
+        return None
+
     def close(self) -> None:
         """Free what the detector holds; the detector is not used afterwards. A second call does nothing."""
 
@@ -287,17 +297,29 @@ class Detector(ABC):
         return cls.model_names(**parameters)
 
     @classmethod
+    def card_for(cls, **parameters: Any) -> DetectorInfo:
+        """Return the card of the detector with these parameters, where they decide package or devices."""
+        return cls.info
+
+    @classmethod
+    def modules_for(cls, **parameters: Any) -> tuple[str, ...]:
+        """Return the modules that must be importable for these parameters."""
+        return cls.requires
+
+    @classmethod
+    def remedy_for(cls, **parameters: Any) -> str:
+        """Return the command that installs them."""
+        return cls.remedy_packages()
+
+    @classmethod
     def remedy_packages(cls) -> str:
-        """Return the command that installs the missing packages."""
+        """Return the command that installs the missing packages, whatever the parameters."""
         return f"pip install 'facebench[{cls.extra}]'" if cls.extra else "pip install facebench"
 
     @classmethod
     def check_device(cls, device: Device) -> None:
         """Raise DeviceError where the card has not this device; whether the machine has it is seen when it is built."""
-        if device not in cls.info.devices:
-            raise DeviceError(
-                f"{cls.info.name} runs on {' and '.join(cls.info.devices)} only ({cls.info.package}), got {device!r}"
-            )
+        check_card(cls.info, device)
 
     @classmethod
     def check_parameters(cls, **parameters: Any) -> None:

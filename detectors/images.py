@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable, Sequence
+from typing import TypeVar
+
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import UsageError
+
+T = TypeVar("T")
 
 
 def check_image(image: object) -> None:
@@ -31,3 +37,27 @@ def check_image(image: object) -> None:
         got = type(image).__name__
         do = "read a file with facebench.datasets.decode(path).image"
     raise UsageError(f"got {got} as an image, expected uint8 (height, width, 3), RGB: {do}")
+
+
+def run_together(
+    images: Sequence[NDArray[np.uint8]],
+    run: Callable[[list[NDArray[np.uint8]]], list[T]],
+    size_of: Callable[[NDArray[np.uint8]], Hashable] = np.shape,
+) -> list[T]:
+    """Give a network the images of each size at once.
+
+    Args:
+        images: of any sizes.
+        run: returns an answer for each of some images of one size.
+        size_of: what is equal where two images can go together.
+
+    Returns:
+        The answers in the images' order.
+    """
+    groups: dict[Hashable, list[int]] = {}
+    for place, image in enumerate(images):
+        groups.setdefault(size_of(image), []).append(place)
+    found: dict[int, T] = {}
+    for places in groups.values():
+        found.update(zip(places, run([images[place] for place in places]), strict=True))
+    return [found[place] for place in range(len(images))]

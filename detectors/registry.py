@@ -21,7 +21,7 @@ from typing import Any
 
 from .. import importable
 from ..errors import DeviceError, UnavailableError, UsageError, did_you_mean
-from .base import Detector, DetectorInfo, Device
+from .base import Detector, DetectorInfo, Device, check_card
 from .models import store as model_store
 from .process import check_threads
 
@@ -56,10 +56,11 @@ class DetectorSpec:
     def card(self) -> DetectorInfo:
         """Return the card, with the licence and the training data of the weights that these parameters load."""
         files = [model_store.model_file(name) for name in self.adapter.weights(**self.parameters)]
+        info = self.adapter.card_for(**self.parameters)
         if not files:
-            return self.adapter.info
+            return info
         return replace(
-            self.adapter.info,
+            info,
             weights_licence=" AND ".join(dict.fromkeys(file.licence for file in files)),
             trained_on=tuple(dict.fromkeys(name for file in files for name in file.trained_on)),
         )
@@ -72,18 +73,23 @@ class DetectorSpec:
         """
         return self.unfit(device) or self._missing_models()
 
+    def check_device(self, device: Device) -> None:
+        """Raise DeviceError where the detector does not run on this device with these parameters."""
+        self.adapter.check_device(device)
+        check_card(self.adapter.card_for(**self.parameters), device)
+
     def unfit(self, device: Device | None = None) -> UnavailableError | None:
         """Return why it cannot run here whatever is fetched: the device, a package, a library of the system."""
         try:
             if device is not None:
-                self.adapter.check_device(device)
+                self.check_device(device)
         except DeviceError as error:
             return UnavailableError(str(error))
-        absent = [module for module in self.adapter.requires if not _is_importable(module)]
+        absent = [module for module in self.adapter.modules_for(**self.parameters) if not _is_importable(module)]
         if absent:
             return UnavailableError(
                 f"{self.name} needs the module{'s' * (len(absent) > 1)} {', '.join(absent)}",
-                self.adapter.remedy_packages(),
+                self.adapter.remedy_for(**self.parameters),
             )
         faults = {name: fault for name in self.adapter.must_load if (fault := importable.fault(name))}
         if faults:
@@ -229,7 +235,7 @@ def create(
         if not isinstance(error, ImportError):
             raise
         # to install again what is there, and fails, would change nothing
-        remedy = resolved.adapter.remedy_packages() if isinstance(error, ModuleNotFoundError) else ""
+        remedy = resolved.adapter.remedy_for(**resolved.parameters) if isinstance(error, ModuleNotFoundError) else ""
         raise UnavailableError(f"{resolved.name} cannot be loaded: {error}", remedy) from error
     detector.info = resolved.card()  # type: ignore[misc]
     return detector

@@ -93,6 +93,10 @@ class WrappedDetector(Detector):
         """Ask the wrapped detector."""
         return self._detector.device_memory_mb()
 
+    def precision_used(self) -> str | None:
+        """Ask the wrapped detector."""
+        return self._detector.precision_used()
+
     def close(self) -> None:
         """Close the wrapped detector."""
         self._detector.close()

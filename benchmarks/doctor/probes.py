@@ -55,11 +55,11 @@ def onnxruntime() -> dict[str, Any]:
     providers = list(library.get_available_providers())
     fault = ""
     if "CUDAExecutionProvider" in providers:
-        from ...detectors.runtimes import open_session
+        from ...detectors.runtimes.onnx_runtime import open_onnx
         from ...errors import DeviceError
 
         try:
-            open_session(_smallest_model(), "cuda", 1)
+            open_onnx(_smallest_model(), "cuda", 1)
         except (DeviceError, RuntimeError) as error:
             fault = _first_line(error)
     return {"version": library.__version__, "providers": providers, "fault": fault}

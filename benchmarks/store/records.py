@@ -80,6 +80,7 @@ class Start(Record):
         load_s: importing the detector's library and loading its model.
         device_used: read back from the library.
         threads_used: read back from the library, None where it cannot tell.
+        precision_used: in which the network computes, read back from the library; None where it was not asked.
         library_threads: threads of the libraries loaded, and cores in the child's mask.
         threads_put_back: library -> (threads that it had given itself on import, threads now).
         operating_threshold: score from which the detector means "face".
@@ -99,6 +100,7 @@ class Start(Record):
     load_s: float | None = field(default=None, metadata=LEFT_OUT)
     device_used: str = ""
     threads_used: int | None = None
+    precision_used: str | None = field(default=None, metadata=LEFT_OUT)
     library_threads: Mapping[str, int] = field(default_factory=dict)
     threads_put_back: Mapping[str, tuple[int, int]] | None = field(default=None, metadata=LEFT_OUT)
     operating_threshold: float

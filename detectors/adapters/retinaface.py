@@ -100,6 +100,10 @@ class RetinaFace(RetinaFaceFamily):
         """Read PyTorch's thread count."""
         return pytorch.threads_of_process()
 
+    def precision_used(self) -> str | None:
+        """Read PyTorch's setting."""
+        return pytorch.precision_of_process(self.device_used())
+
     def device_memory_mb(self) -> float | None:
         """Read the peak of PyTorch's allocator."""
         return pytorch.peak_memory_mb() if self.device_used() == "cuda" else None

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..base import BuildOptions, Detections, Detector, DetectorInfo, Range, RGBImage
 from ..boxes import non_maximum_suppression
+from ..images import run_together
 
 MEAN_BGR = (104.0, 117.0, 123.0)
 MIN_SIZES = ((16, 32), (64, 128), (256, 512))
@@ -59,19 +60,13 @@ class RetinaFaceFamily(Detector):
 
     def detect(self, image: RGBImage) -> Detections:
         """Run the network and decode its priors."""
-        return self._detect_same_size([image])[0]
+        return self._detect_together([image])[0]
 
     def detect_batch(self, images: Sequence[RGBImage]) -> list[Detections]:
         """Run the images of each size through the network at once; the answers come in the images' order."""
-        places: dict[tuple[int, ...], list[int]] = {}
-        for place, image in enumerate(images):
-            places.setdefault(image.shape, []).append(place)
-        found: dict[int, Detections] = {}
-        for group in places.values():
-            found.update(zip(group, self._detect_same_size([images[place] for place in group]), strict=True))
-        return [found[place] for place in range(len(images))]
+        return run_together(images, self._detect_together)
 
-    def _detect_same_size(self, images: list[RGBImage]) -> list[Detections]:
+    def _detect_together(self, images: list[RGBImage]) -> list[Detections]:
         height, width = images[0].shape[:2]
         answers = self._run(network_input(*images))
         return [

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from ...errors import UsageError
 
@@ -30,6 +32,8 @@ class ProcessLock:
 class PerProcess(Generic[T]):
     """A library's object. After a fork it may wait for threads that only the parent has, so a child builds its own.
 
+    The parent's is never freed in the child.
+
     Args:
         build: makes the object; called now, and in each forked child when it is first needed there.
     """
@@ -38,6 +42,7 @@ class PerProcess(Generic[T]):
         self._build = build
         self._lock = ProcessLock()
         self._built = {os.getpid(): build()}
+        _LIVING.add(self)
 
     def get(self) -> T:
         """Return the object of this process, for calls that several threads may make at once."""
@@ -59,6 +64,18 @@ class PerProcess(Generic[T]):
             self._built[process] = self._build()
         return self._built[process]
 
+
+_LIVING: weakref.WeakSet[PerProcess[Any]] = weakref.WeakSet()
+
+
+def _keep_for_ever() -> None:
+    """Keep what the parent has built: freeing it in a forked child may wait for threads that only the parent has."""
+    for holder in list(_LIVING):
+        for built in holder._built.values():
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(built))
+
+
+os.register_at_fork(after_in_child=_keep_for_ever)
 
 _FIRST_USED: dict[str, int] = {}
 

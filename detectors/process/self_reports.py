@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from numbers import Integral, Real
 from typing import Any, cast
 
@@ -36,6 +37,20 @@ def threads_told(detector: Detector) -> int | None:
     if not _is(Integral, told) or not 1 <= int(cast(Any, told)) <= _MOST_THREADS:
         raise _unlike("threads_used()", told, f"a whole number from 1 to {_MOST_THREADS:,}, or None")
     return int(cast(Any, told))
+
+
+def precision_told(detector: Detector) -> str | None:
+    """Return `precision_used()`.
+
+    Raises:
+        ContractError: it is neither a short word nor None.
+    """
+    told: object = detector.precision_used()
+    if told is None:
+        return None
+    if not isinstance(told, str) or not re.fullmatch(r"[\w+-]{1,16}", told, re.ASCII):
+        raise _unlike("precision_used()", told, "a word such as fp32, or None")
+    return str(told)
 
 
 def device_memory_told(detector: Detector) -> float | None:

@@ -1,6 +1,18 @@
-"""What runs a network: ONNX Runtime and OpenCV; `pytorch` and `tensorflow` are imported by their names."""
+"""What runs a network: ONNX graphs in several runtimes, and OpenCV; the others are imported by their names."""
 
-from .onnx_runtime import OnnxSession, device_of, open_session, threads_of
+from .graphs import with_free_sizes
 from .opencv import OpenCvDetector, to_bgr
+from .opening import open_session
+from .sessions import RUNTIMES, OnnxNetwork, Precision, Runtime, Session
 
-__all__ = ["OnnxSession", "OpenCvDetector", "device_of", "open_session", "threads_of", "to_bgr"]
+__all__ = [
+    "RUNTIMES",
+    "OnnxNetwork",
+    "OpenCvDetector",
+    "Precision",
+    "Runtime",
+    "Session",
+    "open_session",
+    "to_bgr",
+    "with_free_sizes",
+]

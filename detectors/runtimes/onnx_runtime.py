@@ -2,79 +2,147 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ...errors import DeviceError
 from ..base import Device
 from ..process import PerProcess
+from .sessions import OnnxNetwork, Precision, Session
 
-_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+Providers = Mapping[str, Mapping[str, Any]]
+
+_CUDA = "CUDAExecutionProvider"
+# CUDA rounds the factors of fp32 to 10 bits (TF32) unless it is told not to
+_PROVIDERS: Mapping[Device, Providers] = {"cpu": {"CPUExecutionProvider": {}}, "cuda": {_CUDA: {"use_tf32": "0"}}}
 
 
-class OnnxSession(PerProcess[Any]):
-    """A network that threads may run at once, opened again in a forked child.
+class OnnxRuntimeSession(Session):
+    """A network in ONNX Runtime, on the CPU or by CUDA."""
 
-    Args:
-        model: an ONNX file, or its bytes.
-        device: where it shall run.
-        threads: CPU threads of one operator.
+    def __init__(self, network: OnnxNetwork) -> None:
+        self._network = network
+        self._precision = _precision_of(network)
+        self._session = PerProcess(
+            lambda: open_onnx(_graph(network), network.device, network.threads, self._providers())
+        )
 
-    Raises:
-        DeviceError: as `open_session` does.
-    """
+    def _providers(self) -> Providers:
+        """Return the providers that are asked before that of the device."""
+        return {}
 
-    def __init__(self, model: Path | bytes, device: Device, threads: int) -> None:
-        super().__init__(lambda: open_session(model, device, threads))
-
-    def run(self, outputs: Sequence[str], inputs: Mapping[str, Any]) -> Any:
-        """Return the outputs named, an array each, in host memory."""
-        return self.get().run(list(outputs), dict(inputs))
+    def run(self, batch: NDArray[np.float32]) -> Sequence[NDArray[np.float32]]:
+        """Run it."""
+        found: list[NDArray[np.float32]] = self._session.get().run(
+            list(self._network.outputs), {self._network.input: batch}
+        )
+        return found
 
     def device(self) -> Device:
-        """Read back where it runs."""
-        return device_of(self.get())
+        """Read the first provider of the session."""
+        return device_of(self._session.get())
 
     def threads(self) -> int:
-        """Read back how many threads one operator may use."""
-        return threads_of(self.get())
+        """Read the session's options."""
+        return threads_of(self._session.get())
+
+    def precision(self) -> Precision:
+        """Read the graph; on CUDA make sure that fp32 is not TF32."""
+        options = self._session.get().get_provider_options().get(_CUDA, {})
+        if options.get("use_tf32", "0") != "0":
+            raise DeviceError("asked ONNX Runtime for fp32, got TF32: this version cannot switch it off")
+        return self._precision
 
 
-def open_session(model: Path | bytes, device: Device, threads: int) -> Any:
-    """Open a session on one device.
+class TensorRtSession(OnnxRuntimeSession):
+    """A network in TensorRT, by ONNX Runtime; what TensorRT cannot run, CUDA does."""
 
-    ONNX Runtime falls back to the CPU with no more than a log line; here that is an error.
+    def _providers(self) -> Providers:
+        return {"TensorrtExecutionProvider": {"trt_fp16_enable": str(int(self._network.precision == "fp16"))}}
+
+
+def open_onnx(model: Path | bytes, device: Device, threads: int, before: Providers | None = None) -> Any:
+    """Open a session of ONNX Runtime.
+
+    It falls back to the CPU with no more than a log line; here that is an error.
+
+    Args:
+        model: the graph.
+        device: where it shall run.
+        threads: CPU threads of one operator.
+        before: further providers, which are asked before that of the device.
 
     Raises:
-        DeviceError: the provider of the device is missing or was not taken.
+        DeviceError: a provider is missing or was not taken.
     """
     import onnxruntime
 
-    provider = _PROVIDERS[device]
-    if provider not in onnxruntime.get_available_providers():
+    providers = {**(before or {}), **_PROVIDERS[device]}
+    wanted = next(iter(providers))
+    if wanted not in onnxruntime.get_available_providers():
         raise DeviceError(
-            f"ONNX Runtime {onnxruntime.__version__} has no {provider} "
+            f"ONNX Runtime {onnxruntime.__version__} has no {wanted} "
             f"(it has {', '.join(onnxruntime.get_available_providers())}); for cuda install onnxruntime-gpu instead"
         )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    source = model if isinstance(model, bytes) else str(model)
-    session = onnxruntime.InferenceSession(source, options, providers=[provider])
-    if device_of(session) != device:
-        raise DeviceError(
-            f"asked ONNX Runtime for {provider}, got {session.get_providers()[0]}; check the CUDA libraries"
-        )
+    session = onnxruntime.InferenceSession(
+        model if isinstance(model, bytes) else str(model),
+        options,
+        providers=list(providers),
+        provider_options=[dict(one) for one in providers.values()],
+    )
+    if (taken := session.get_providers()[0]) != wanted:
+        raise DeviceError(f"asked ONNX Runtime for {wanted}, got {taken}; check the CUDA libraries")
     return session
+
+
+def _leave_at_once() -> None:
+    """Let a forked child leave out the C library's exit handlers: ONNX Runtime's waits for a thread of the parent."""
+    leave = getattr(ctypes.CDLL(None), "on_exit", None)  # glibc's; it hands the exit status on
+    if leave is not None and "onnxruntime" in sys.modules:
+        leave(ctypes.CDLL(None)._exit, None)
+
+
+os.register_at_fork(after_in_child=_leave_at_once)
 
 
 def device_of(session: Any) -> Device:
     """Read back where a session runs."""
-    return "cuda" if session.get_providers()[0] == _PROVIDERS["cuda"] else "cpu"
+    return "cpu" if session.get_providers()[0] == "CPUExecutionProvider" else "cuda"
 
 
 def threads_of(session: Any) -> int:
     """Read back how many threads one operator of a session may use."""
     return int(session.get_session_options().intra_op_num_threads)
+
+
+def _graph(network: OnnxNetwork) -> bytes:
+    """Return the graph in the precision asked for, with inputs and outputs of float32."""
+    if network.precision != "fp16":
+        return network.model
+    import onnx
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    half = convert_float_to_float16(onnx.load_model_from_string(network.model), keep_io_types=True)
+    serialised: bytes = half.SerializeToString()
+    return serialised
+
+
+def _precision_of(network: OnnxNetwork) -> Precision:
+    """Read from the graph whether its weights are integers."""
+    import onnx
+
+    nodes = onnx.load_model_from_string(network.model).graph.node
+    if any(node.op_type in ("DequantizeLinear", "QLinearConv") for node in nodes):
+        return "int8"
+    return "fp16" if network.precision == "fp16" else "fp32"

@@ -8,7 +8,9 @@ from ..process import lost_its_threads, own_process
 
 
 def set_up(device: Device, threads: int) -> None:
-    """Set the threads, in a process of the detector's own only, and make sure of the device.
+    """Set threads and precision, in a process of the detector's own only, and make sure of the device.
+
+    On CUDA, PyTorch rounds the factors of a convolution to 10 bits (TF32) unless it is told not to.
 
     Raises:
         DeviceError: there is no CUDA device.
@@ -17,6 +19,7 @@ def set_up(device: Device, threads: int) -> None:
 
     if own_process():
         torch.set_num_threads(threads)
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     do_without_lost_threads()
     if device == "cuda" and not torch.cuda.is_available():
         raise DeviceError(f"PyTorch {torch.__version__} finds no CUDA device; install its CUDA build, or use cpu")
@@ -35,6 +38,13 @@ def threads_of_process() -> int:
     import torch
 
     return int(torch.get_num_threads())
+
+
+def precision_of_process(device: Device) -> str:
+    """Read back in which precision convolutions of fp32 compute."""
+    import torch
+
+    return "tf32" if device == "cuda" and torch.backends.cudnn.allow_tf32 else "fp32"
 
 
 def peak_memory_mb() -> float:

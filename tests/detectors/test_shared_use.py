@@ -107,9 +107,9 @@ def test_mediapipe_ends_without_a_word(how: str, available: Available) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("use", ["", "detector.detect(image); del detector"])
-@pytest.mark.parametrize("spec", ["mediapipe", "yunet"])
+@pytest.mark.parametrize("spec", ["mediapipe", "yunet", "yunet:runtime=openvino", "yunet:runtime=opencv"])
 def test_a_forked_child_ends(spec: str, use: str, available: Available) -> None:
-    """MediaPipe, freeing its task, waits for a thread. ONNX Runtime hangs there when it has only been imported."""
+    """MediaPipe and ONNX Runtime, freed, wait for threads that are in the parent alone."""
     available(spec)
     code = f"""
 import os, signal

@@ -16,7 +16,8 @@ from facebench.detectors.stages import StageClock
 
 WORK = {
     "CascadeClassifier": ("detectMultiScale3",),
-    "InferenceSession": ("run",),
+    "OnnxRuntimeSession": ("run",),
+    "OpenVinoSession": ("run",),
     "fhog_object_detector": ("run",),
     "FaceDetector": ("detect",),
     "FaceDetectorYN": ("detect",),
@@ -98,7 +99,7 @@ def report(spec: str, allowed: int) -> Report:
     counts = {name: count for name, count in read_back().items() if name in ("cv2", "torch", "tensorflow")}
     told = detector.threads_used(), exceeding(counts, allowed), detector.device_memory_mb()
     events: list[str] = []
-    for name in ("_cascade", "_detector", "_locate", "_net", "_network", "_session"):
+    for name in ("_cascade", "_detector", "_library", "_locate", "_net", "_network", "_session"):
         held = getattr(detector, name, None)
         if isinstance(held, PerProcess):
             held._built[os.getpid()] = Spy(held.get(), events)
@@ -131,14 +132,14 @@ def batches(spec: str) -> tuple[list[Rows], list[Rows], list[int]]:
     face = portrait()
     given = [face, face[:301, :277], face[:, ::-1], face[::-1], face[40:341, 100:377], np.zeros_like(face)]
     runs: list[int] = []
-    inner = detector._detect_same_size  # type: ignore[attr-defined]
+    inner = detector._detect_together  # type: ignore[attr-defined]
 
     def counted(images: list[RGBImage]) -> list[Detections]:
         runs.append(len(images))
         answers: list[Detections] = inner(images)
         return answers
 
-    detector._detect_same_size = counted  # type: ignore[attr-defined]
+    detector._detect_together = counted  # type: ignore[attr-defined]
     together = detector.detect_batch(given)
     batch_runs = runs.copy()
     assert detector.detect_batch([]) == []

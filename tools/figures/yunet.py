@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ...detectors.models import store as model_store
-from ...detectors.runtimes import open_session
+from ...detectors.runtimes.onnx_runtime import open_onnx
 from .drawing import ORANGE, Pixels, boxes, panels, scene, show
 
 STRIDES = (8, 16, 32)
@@ -42,7 +42,7 @@ def on_canvas(image: Pixels) -> Pixels:
 
 def score_maps(square: Pixels) -> list[ScoreMap]:
     """Run the network over a square of 640 pixels, decoded as OpenCV's FaceDetectorYN does."""
-    session = open_session(model_store.fetch("yunet"), "cpu", 1)
+    session = open_onnx(model_store.fetch("yunet"), "cpu", 1)
     names = [output.name for output in session.get_outputs()]
     given = square[None, :, :, ::-1].transpose(0, 3, 1, 2).astype(np.float32)
     answers = dict(zip(names, session.run(names, {"input": given}), strict=True))

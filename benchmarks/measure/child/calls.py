@@ -50,6 +50,7 @@ def load(config: Mapping[str, Any], began: float) -> tuple[Detector, Detector, d
         "load_s": loaded - imported,
         "device_used": used,
         "threads_used": self_reports.threads_told(inner),
+        "precision_used": self_reports.precision_told(inner),
         "library_threads": read_back(),
         "threads_put_back": changed,
         "operating_threshold": own if setting.threshold is None else setting.threshold,

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from facebench.benchmarks.choose.default import SCHEMA, SCHEMA_VERSION
 from facebench.benchmarks.doctor import probes
-from facebench.detectors.runtimes.onnx_runtime import open_session
+from facebench.detectors.runtimes.onnx_runtime import open_onnx
 from facebench.detectors.setting import Setting
 
 
@@ -103,7 +103,7 @@ def test_onnxruntime(providers, taken, fault, monkeypatch):
 
 
 def test_the_model_that_is_tried_on_the_gpu_is_one():
-    session = open_session(probes._smallest_model(), "cpu", 1)
+    session = open_onnx(probes._smallest_model(), "cpu", 1)
     assert session.run(["y"], {"x": np.array([-3.0], np.float32)})[0].tolist() == [0.0]
     assert session.run(["y"], {"x": np.array([3.0], np.float32)})[0].tolist() == [3.0]
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from facebench.detectors.models.store import locate
-from facebench.detectors.runtimes.onnx_runtime import open_session
+from facebench.detectors.runtimes.onnx_runtime import open_onnx
 from facebench.emotions.pipeline.keras_mini_xception import MODEL_NAME, convert
 from facebench.errors import ModelStoreError
 
@@ -122,7 +122,7 @@ def test_every_kind_of_layer_is_what_keras_means_by_it(tmp_path: Path) -> None:
     path = tmp_path / "m.hdf5"
     weights = write(path, LAYERS)
     faces = np.random.default_rng(3).integers(0, 256, (3, 48, 48)).astype(np.uint8)
-    session = open_session(convert(path), "cpu", 1)
+    session = open_onnx(convert(path), "cpu", 1)
     got = session.run(None, {"faces": faces[:, None].astype(np.float32)})[0]
     expected = np.stack([reference(weights, face) for face in faces])
     assert np.ptp(expected, axis=1).min() > 0.01
@@ -161,7 +161,7 @@ def test_the_real_file_answers_as_keras_does() -> None:
     keras = pytest.importorskip("keras")
     faces = np.random.default_rng(1).integers(0, 256, (8, 48, 48)).astype(np.uint8)
     faces[0] = 100
-    session = open_session(convert(path), "cpu", 1)
+    session = open_onnx(convert(path), "cpu", 1)
     got = session.run(None, {"faces": faces[:, None].astype(np.float32)})[0]
     network = keras.models.load_model(path, compile=False)
     enlarged = np.stack([cv2.resize(face.astype(np.float32), (64, 64)) for face in faces])
