@@ -264,8 +264,16 @@ class Detector(ABC):
         """
 
     def detect_batch(self, images: Sequence[RGBImage]) -> list[Detections]:
-        """Find the faces in several images; one after the other unless the adapter can do better."""
+        """Find the faces in several images, one after the other unless an adapter does better.
+
+        An adapter that does takes images of any sizes, mixed: it runs those of each size together, or pads them so that
+        boxes do not move. Its answers are those of `detect`, in the images' order, and the device has finished.
+        """
         return [self.detect(image) for image in images]
+
+    def batches(self) -> bool:
+        """Return whether `detect_batch` runs images together; False: it takes one after the other."""
+        return type(self).detect_batch is not Detector.detect_batch
 
     def device_used(self) -> Device:
         """Read back from the library where it really runs."""

@@ -98,6 +98,7 @@ def _results(
         ("read-only image", answers.check_read_only),
         ("image is not modified", answers.check_not_modified),
         ("same answer twice", answers.check_twice),
+        ("batch", answers.check_batch),
         ("score floor", lambda it: answers.check_score_floor(it, answer())),
         ("same boxes at a higher floor", lambda it: answers.check_higher_floor(it, resolved, answer())),
         ("cost of the score floor", lambda it: answers.tell_cost_of_floor(it, resolved)),

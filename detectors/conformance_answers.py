@@ -9,6 +9,7 @@ from contextlib import closing
 
 import numpy as np
 
+from .agreement import BOX_PX, SCORE, agree
 from .base import Detections, Detector, RGBImage
 from .floor_cost import cost_of_floor
 from .probe_images import FACE, colour_probes, portrait, small_portrait
@@ -30,7 +31,11 @@ def require(condition: bool, message: str) -> None:
 
 def detect(detector: Detector, image: RGBImage) -> Detections:
     """Return an answer that has been checked once more."""
-    found = detector.detect(image)
+    return _checked(detector.detect(image))
+
+
+def _checked(found: Detections) -> Detections:
+    """Return an answer, checked once more."""
     require(isinstance(found, Detections), f"detect must return facebench.Detections, got {type(found).__name__}")
     # a new value checks dtypes, shapes, order and finiteness once more, whoever built the old one
     landmarks = None if found.landmarks is None else found.landmarks.copy()
@@ -149,6 +154,25 @@ def check_not_modified(detector: Detector) -> str:
     detect(detector, image)
     require(bool((image == small_portrait()).all()), "the image given was changed; work on a copy")
     return "unchanged"
+
+
+def check_batch(detector: Detector) -> str:
+    """Give images of two sizes, mixed: a batch must be its images one by one, in their order."""
+    if not detector.batches():
+        return "none: one image after the other"
+    face = portrait()
+    images = [face, face[:301, :277], face[:, ::-1], np.zeros_like(face), face[40:341, 100:377]]
+    together = list(map(_checked, detector.detect_batch(images)))
+    require(len(together) == len(images), f"{len(together)} answers to a batch of {len(images)} images")
+    alone = [detect(detector, image) for image in images]
+    for place, (one, other) in enumerate(zip(together, alone, strict=True)):
+        require(
+            agree(one, other, detector.score_floor),
+            f"image {place} of a batch has other boxes than alone, by more than {BOX_PX} px or {SCORE} in score: "
+            f"{len(one)} and {len(other)}. Run images of one size together, and do not pad with what moves boxes",
+        )
+    require(list(detector.detect_batch([])) == [], "a batch of no images must be an empty list")
+    return f"{sum(map(len, alone))} boxes, as one by one"
 
 
 def check_score_floor(detector: Detector, found: Detections) -> str:

@@ -9,6 +9,7 @@ small copy they find them.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,15 @@ def scale_for(size: str, height: int, width: int) -> float:
     return min(scale, int(match["max"]) / max(height, width)) if match["max"] else scale
 
 
+def sizes_seen(size: str, height: int, width: int) -> tuple[tuple[int, int], ...]:
+    """Return height and width of each copy that a detector may see of an image: equal ones can be one batch.
+
+    >>> sizes_seen("original+long=320", 480, 640)
+    ((480, 640), (240, 320))
+    """
+    return tuple(_scaled_size(height, width, scale_for(part, height, width)) for part in size.split("+"))
+
+
 def resized(detector: Detector, size: str) -> Detector:
     """Return the detector as it answers at a size: itself for "original".
 
@@ -97,6 +107,10 @@ class WrappedDetector(Detector):
         """Ask the wrapped detector."""
         return self._detector.precision_used()
 
+    def batches(self) -> bool:
+        """Ask the wrapped detector."""
+        return self._detector.batches()
+
     def close(self) -> None:
         """Close the wrapped detector."""
         self._detector.close()
@@ -125,27 +139,56 @@ class ResizedDetector(WrappedDetector):
 
     def detect(self, image: RGBImage) -> Detections:
         """Find the faces in one image."""
+        scales = self._scales(image)
+        return _joined(scales, [_in_pixels(self._detector.detect(_shown(image, one)), image, one) for one in scales])
+
+    def detect_batch(self, images: Sequence[RGBImage]) -> list[Detections]:
+        """Find the faces in several images: the copies of all of them are one batch of the wrapped detector."""
+        scales = [self._scales(image) for image in images]
+        copies = [(image, scale) for image, of in zip(images, scales, strict=True) for scale in of]
+        answers = self._detector.detect_batch([_shown(*copy) for copy in copies])
+        found = iter([_in_pixels(answer, *copy) for answer, copy in zip(answers, copies, strict=True)])
+        return [_joined(of, [next(found) for _ in of]) for of in scales]
+
+    def _scales(self, image: RGBImage) -> list[float]:
+        """Return by which factors the wrapped detector sees an image."""
         height, width = image.shape[:2]
         first, *further = (scale_for(size, height, width) for size in self._sizes)
-        scales = [first, *(scale for scale in further if scale < first)]
-        found = [self._at_scale(image, scale) for scale in scales]
-        if len(found) == 1:
-            return found[0]
-        copies = (_of_side(part, SMALLEST_IN_COPY / scale) for part, scale in zip(found[1:], scales[1:], strict=True))
-        return _merged([found[0], *copies])
+        return [first, *(scale for scale in further if scale < first)]
 
-    def _at_scale(self, image: RGBImage, scale: float) -> Detections:
-        import cv2
 
-        height, width = image.shape[:2]
-        new = max(1, round(width * scale)), max(1, round(height * scale))
-        if new == (width, height):
-            return self._detector.detect(image)
-        mode = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        found = self._detector.detect(np.asarray(cv2.resize(image, new, interpolation=mode), dtype=np.uint8))
-        factor = np.array([width / new[0], height / new[1]], dtype=np.float32)
-        points = None if found.landmarks is None else found.landmarks * factor
-        return Detections(found.boxes * np.tile(factor, 2), found.scores, points)
+def _scaled_size(height: int, width: int, scale: float) -> tuple[int, int]:
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def _shown(image: RGBImage, scale: float) -> RGBImage:
+    """Return a copy of an image at a scale; itself where that has the same size."""
+    import cv2
+
+    height, width = _scaled_size(image.shape[0], image.shape[1], scale)
+    if (height, width) == image.shape[:2]:
+        return image
+    mode = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (width, height), interpolation=mode), dtype=np.uint8)
+
+
+def _in_pixels(found: Detections, image: RGBImage, scale: float) -> Detections:
+    """Return what was found in the copy at a scale in pixels of the image."""
+    height, width = image.shape[:2]
+    new_height, new_width = _scaled_size(height, width, scale)
+    if (new_height, new_width) == (height, width):
+        return found
+    factor = np.array([width / new_width, height / new_height], dtype=np.float32)
+    points = None if found.landmarks is None else found.landmarks * factor
+    return Detections(found.boxes * np.tile(factor, 2), found.scores, points)
+
+
+def _joined(scales: Sequence[float], found: Sequence[Detections]) -> Detections:
+    """Return what all copies of an image show, the first of them whole."""
+    if len(found) == 1:
+        return found[0]
+    copies = (_of_side(part, SMALLEST_IN_COPY / scale) for part, scale in zip(found[1:], scales[1:], strict=True))
+    return _merged([found[0], *copies])
 
 
 def _of_side(found: Detections, smallest: float) -> Detections:

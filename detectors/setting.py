@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
@@ -139,9 +139,25 @@ class ThresholdedDetector(WrappedDetector):
             UsageError: `image` is not uint8 (height, width, 3).
         """
         check_image(image)
-        found: object = self._detector.detect(image)
+        return self._cut("detect", self._detector.detect(image))
+
+    def detect_batch(self, images: Sequence[RGBImage]) -> list[Detections]:
+        """Find the faces in several images.
+
+        Raises:
+            UsageError: one of them is not uint8 (height, width, 3).
+            ContractError: there is not one answer for each image.
+        """
+        for image in images:
+            check_image(image)
+        found = self._detector.detect_batch(images)
+        if len(found) != len(images):
+            raise ContractError(f"detect_batch must return a result for each of {len(images)} images, got {len(found)}")
+        return [self._cut("detect_batch", one) for one in found]
+
+    def _cut(self, method: str, found: object) -> Detections:
         if not isinstance(found, Detections):
-            raise ContractError(f"detect must return facebench.Detections, got {type(found).__name__}")
+            raise ContractError(f"{method} must return facebench.Detections, got {type(found).__name__}")
         return found.above(self.operating_threshold)
 
 

@@ -192,6 +192,7 @@ def test_defaults_of_the_interface() -> None:
     images = [np.zeros((2, 2, 3), np.uint8)] * 3
     assert [len(found) for found in detector.detect_batch(images)] == [0, 0, 0]
     assert detector.detect_batch([]) == []
+    assert not detector.batches()
     assert Nothing.model_names() == ()
     assert Nothing.remedy_packages() == "pip install facebench"
 

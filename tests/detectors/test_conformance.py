@@ -37,6 +37,7 @@ CHECKS = [
     "read-only image",
     "image is not modified",
     "same answer twice",
+    "batch",
     "score floor",
     "same boxes at a higher floor",
     "cost of the score floor",
@@ -174,6 +175,13 @@ TABLE: list[tuple[str, set[str], str]] = [
         {"non-contiguous image", "same answer twice", "same boxes at a higher floor"},
         "not the same",
     ),
+    (
+        "MixesUpABatch",
+        {"batch"},
+        "image 0 of a batch has other boxes than alone, by more than 0.5 px or 0.001 in score",
+    ),
+    ("MovesTheBoxesOfABatch", {"batch"}, "image 0 of a batch has other boxes than alone"),
+    ("DropsTheLastOfABatch", {"batch"}, "4 answers to a batch of 5 images"),
     # an image that is not taken as it is; one that may not be written into raises
     ("WritesIntoTheImage", {"image is not modified", "read-only image"}, "read-only"),
     ("WritesIntoTheImageIfItMay", {"image is not modified"}, "the image given was changed; work on a copy"),

@@ -9,7 +9,7 @@ import pytest
 from facebench.detectors import Detections, Detector, DetectorInfo, RGBImage
 from facebench.detectors.resized import ResizedDetector
 from facebench.detectors.setting import ThresholdedDetector
-from facebench.errors import UsageError
+from facebench.errors import ContractError, UsageError
 
 
 class Inner(Detector):
@@ -123,3 +123,65 @@ def test_margins_below_zero_and_landmarks_are_merged_too() -> None:
     found = ResizedDetector(Margins(), "original+long=100").detect(np.zeros((400, 400, 3), np.uint8))
     np.testing.assert_allclose(found.scores, [-1, -2])
     np.testing.assert_allclose(found.landmarks, np.full((2, 5, 2), 200))
+
+
+class SeesGrey(Inner):
+    """Finds a box as large as the image's first pixel is bright, and notes the batches that it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.together: list[int] = []
+
+    def detect(self, image: RGBImage) -> Detections:
+        grey = float(image[0, 0, 0])
+        return Detections.from_arrays([[0, 0, grey, grey], [grey, 0, 3 * grey, 2 * grey]], [0.9, 0.3])
+
+    def detect_batch(self, images: Any) -> list[Detections]:
+        self.together.append(len(images))
+        return [self.detect(image) for image in images]
+
+
+GREYS = [(grey, (480, 640)) for grey in (30, 40)] + [(50, (320, 320)), (60, (640, 480)), (70, (100, 100))]
+"""Grey level, and height and width."""
+
+
+@pytest.mark.parametrize(
+    ("wrap", "together"),
+    [
+        (lambda inner: ThresholdedDetector(inner, 0.5), 5),
+        (lambda inner: ResizedDetector(inner, "long=320"), 5),
+        # the image of 320 px and the one of 100 px have no smaller copy
+        (lambda inner: ResizedDetector(inner, "original+long=320"), 8),
+        (lambda inner: ThresholdedDetector(ResizedDetector(inner, "original+long=320"), 0.5), 8),
+    ],
+)
+def test_a_batch_is_handed_on_whole_and_answered_as_one_by_one(wrap: Any, together: int) -> None:
+    inner = SeesGrey()
+    outer = wrap(inner)
+    images = [np.full((*size, 3), grey, np.uint8) for grey, size in GREYS]
+    found = outer.detect_batch(images)
+    assert inner.together == [together]
+    assert [len(one) for one in found] == [len(outer.detect(image)) for image in images]
+    for one, image in zip(found, images, strict=True):
+        np.testing.assert_array_equal(one.boxes, outer.detect(image).boxes)
+    assert outer.detect_batch([]) == []
+    assert outer.batches()
+    assert not wrap(Inner()).batches()
+
+
+def test_a_batch_of_the_wrong_length_or_kind_is_refused() -> None:
+    class Drops(SeesGrey):
+        def detect_batch(self, images: Any) -> list[Detections]:
+            return super().detect_batch(images[:-1])
+
+    class Lists(SeesGrey):
+        def detect_batch(self, images: Any) -> Any:
+            return [[0, 0, 1, 1] for _ in images]
+
+    images = [np.zeros((8, 8, 3), np.uint8)] * 3
+    with pytest.raises(ContractError, match="detect_batch must return a result for each of 3 images, got 2"):
+        ThresholdedDetector(Drops(), 0.5).detect_batch(images)
+    with pytest.raises(ContractError, match=r"detect_batch must return facebench\.Detections, got list"):
+        ThresholdedDetector(Lists(), 0.5).detect_batch(images)
+    with pytest.raises(UsageError):
+        ThresholdedDetector(SeesGrey(), 0.5).detect_batch([*images, np.zeros((8, 8), np.uint8)])

@@ -6,7 +6,7 @@ import ctypes
 import importlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -248,6 +248,27 @@ class RemembersTheLastSize(Good):
         same, self._size = image.shape == self._size, image.shape
         found = super().detect(image)
         return found if same else changed(found, boxes=found.boxes + np.float32(1))
+
+
+# --- a batch is not its images one by one
+
+
+class MixesUpABatch(Good):
+    def detect_batch(self, images: Sequence[RGBImage]) -> list[Detections]:
+        return [self.detect(image) for image in images[::-1]]
+
+
+class MovesTheBoxesOfABatch(Good):
+    """As one does that stretches all images to the size of the largest."""
+
+    def detect_batch(self, images: Sequence[RGBImage]) -> list[Detections]:
+        found = [self.detect(image) for image in images]
+        return [changed(one, boxes=one.boxes + np.float32(0.6)) for one in found]
+
+
+class DropsTheLastOfABatch(Good):
+    def detect_batch(self, images: Sequence[RGBImage]) -> list[Detections]:
+        return [self.detect(image) for image in images[:-1]]
 
 
 # --- the image is not taken as it is
