@@ -52,9 +52,9 @@ class Options:
     ] = None
     device: Annotated[Device | None, typer.Option(help="cpu or cuda; with --interleave.")] = None
     threads: Annotated[int | None, typer.Option(help="CPU threads of each process; with --interleave.")] = None
-    size: Annotated[str | None, typer.Option(help="original, long=640 or short=1600,max=2150; with --interleave.")] = (
-        None
-    )
+    size: Annotated[
+        str | None, typer.Option(help="original, long=640, square=640 or short=1600,max=2150; with --interleave.")
+    ] = None
     base_python: SidePython = None
     head_python: SidePython = None
 

@@ -50,8 +50,8 @@ def run_command(
     size: Annotated[
         list[str] | None,
         typer.Option(
-            help="original (the default), long=640, short=1600,max=2150 or several at once, original+long=320; may be "
-            "repeated."
+            help="original (the default), long=640, square=640, short=1600,max=2150 or several at once, "
+            "original+long=320; may be repeated."
         ),
     ] = None,
     sizes: Annotated[
@@ -64,6 +64,13 @@ def run_command(
             "with an executor 0."
         ),
     ] = None,
+    batch: Annotated[
+        str,
+        typer.Option(
+            help="Images a batch, such as 1,4,16,64: images/s of each size beside batches of one; images of one size "
+            "together."
+        ),
+    ] = "",
     executor: Annotated[
         str | None,
         typer.Option(
@@ -118,8 +125,9 @@ def run_command(
         workers,
         settings,
         round(max_megapixels * 1e6),
+        _whole_numbers("--batch", batch),
     )
-    passes = int(timed > 0) + int(workers is not None)
+    passes = int(timed > 0) + int(workers is not None) + bool(plan.batches)
     try:
         with RichObserver(console, passes * len(plan.cells())) as observer:
             folder = run(plan, out, observer)

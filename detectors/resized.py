@@ -1,7 +1,8 @@
 """Images resized before a detector sees them, boxes scaled back: the `size` of a protocol.
 
-A size is `original`, `long=640` (the longer side becomes 640 px), `short=1600,max=2150` (the shorter side becomes 1600
-px unless the longer one would pass 2150), or several of them joined by `+`: `original+long=320` shows the detector the
+A size is `original`, `long=640` (the longer side becomes 640 px), `square=640` (the same, and what lacks to a square of
+640 px is grey: all images have one size and can be one batch), `short=1600,max=2150` (the shorter side becomes 1600 px
+unless the longer one would pass 2150), or several of them joined by `+`: `original+long=320` shows the detector the
 image and a copy of 320 px, and merges what it finds. Networks trained on crowds miss faces that fill the image; in the
 small copy they find them.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +21,11 @@ from .base import Detections, Detector, Device, RGBImage
 from .boxes import non_maximum_suppression
 from .stages import StageClock
 
-_SIZE = re.compile(r"original|long=(?P<long>[1-9]\d*)|short=(?P<short>[1-9]\d*)(,max=(?P<max>[1-9]\d*))?")
+_SIZE = re.compile(
+    r"original|long=(?P<long>[1-9]\d*)|square=(?P<square>[1-9]\d*)|short=(?P<short>[1-9]\d*)(,max=(?P<max>[1-9]\d*))?"
+)
+GREY = 114
+"""Of a square beside the image, as in the letterbox of YOLOv5; near the mean colour of photos."""
 MERGE_IOU = 0.45
 """Of boxes of several copies that overlap more, the one with the lower score is dropped."""
 SMALLEST_IN_COPY = 24
@@ -33,8 +39,8 @@ def check_size(size: str) -> None:
     parts = size.split("+")
     if not all(_SIZE.fullmatch(part) for part in parts):
         raise UsageError(
-            f"size {size!r}: expected original, long=PIXELS or short=PIXELS,max=PIXELS; several are joined by +, such "
-            "as original+long=320"
+            f"size {size!r}: expected original, long=PIXELS, square=PIXELS or short=PIXELS,max=PIXELS; several are "
+            "joined by +, such as original+long=320"
         )
     if len(set(parts)) < len(parts):
         raise UsageError(f"size {size!r}: expected each part once")
@@ -49,8 +55,8 @@ def scale_for(size: str, height: int, width: int) -> float:
     match = _SIZE.fullmatch(size)
     if match is None or size == "original":
         return 1.0
-    if match["long"]:
-        return int(match["long"]) / max(height, width)
+    if longest := match["long"] or match["square"]:
+        return int(longest) / max(height, width)
     scale = int(match["short"]) / min(height, width)
     return min(scale, int(match["max"]) / max(height, width)) if match["max"] else scale
 
@@ -61,7 +67,23 @@ def sizes_seen(size: str, height: int, width: int) -> tuple[tuple[int, int], ...
     >>> sizes_seen("original+long=320", 480, 640)
     ((480, 640), (240, 320))
     """
-    return tuple(_scaled_size(height, width, scale_for(part, height, width)) for part in size.split("+"))
+    copies = [_Copy.of(part, height, width) for part in size.split("+")]
+    return tuple((copy.side, copy.side) if copy.side else (copy.height, copy.width) for copy in copies)
+
+
+class _Copy(NamedTuple):
+    """How an image is shown: scaled to a height and width in pixels, within a square where `side` is not 0."""
+
+    scale: float
+    height: int
+    width: int
+    side: int
+
+    @classmethod
+    def of(cls, size: str, height: int, width: int) -> _Copy:
+        scale, match = scale_for(size, height, width), _SIZE.fullmatch(size)
+        side = int(match["square"] or 0) if match else 0
+        return cls(scale, max(1, round(height * scale)), max(1, round(width * scale)), side)
 
 
 def resized(detector: Detector, size: str) -> Detector:
@@ -139,56 +161,55 @@ class ResizedDetector(WrappedDetector):
 
     def detect(self, image: RGBImage) -> Detections:
         """Find the faces in one image."""
-        scales = self._scales(image)
-        return _joined(scales, [_in_pixels(self._detector.detect(_shown(image, one)), image, one) for one in scales])
+        copies = self._copies(image)
+        return _joined(copies, [_in_pixels(self._detector.detect(_shown(image, one)), image, one) for one in copies])
 
     def detect_batch(self, images: Sequence[RGBImage]) -> list[Detections]:
         """Find the faces in several images: the copies of all of them are one batch of the wrapped detector."""
-        scales = [self._scales(image) for image in images]
-        copies = [(image, scale) for image, of in zip(images, scales, strict=True) for scale in of]
-        answers = self._detector.detect_batch([_shown(*copy) for copy in copies])
-        found = iter([_in_pixels(answer, *copy) for answer, copy in zip(answers, copies, strict=True)])
-        return [_joined(of, [next(found) for _ in of]) for of in scales]
+        copies = [self._copies(image) for image in images]
+        pairs = [(image, copy) for image, of in zip(images, copies, strict=True) for copy in of]
+        answers = self._detector.detect_batch([_shown(*pair) for pair in pairs])
+        found = iter([_in_pixels(answer, *pair) for answer, pair in zip(answers, pairs, strict=True)])
+        return [_joined(of, [next(found) for _ in of]) for of in copies]
 
-    def _scales(self, image: RGBImage) -> list[float]:
-        """Return by which factors the wrapped detector sees an image."""
+    def _copies(self, image: RGBImage) -> list[_Copy]:
+        """Return how the wrapped detector sees an image."""
         height, width = image.shape[:2]
-        first, *further = (scale_for(size, height, width) for size in self._sizes)
-        return [first, *(scale for scale in further if scale < first)]
+        first, *further = (_Copy.of(size, height, width) for size in self._sizes)
+        return [first, *(copy for copy in further if copy.scale < first.scale)]
 
 
-def _scaled_size(height: int, width: int, scale: float) -> tuple[int, int]:
-    return max(1, round(height * scale)), max(1, round(width * scale))
-
-
-def _shown(image: RGBImage, scale: float) -> RGBImage:
-    """Return a copy of an image at a scale; itself where that has the same size."""
+def _shown(image: RGBImage, copy: _Copy) -> RGBImage:
+    """Return an image as it is shown; itself where that is the same."""
     import cv2
 
-    height, width = _scaled_size(image.shape[0], image.shape[1], scale)
-    if (height, width) == image.shape[:2]:
-        return image
-    mode = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(image, (width, height), interpolation=mode), dtype=np.uint8)
+    shown = image
+    if (copy.height, copy.width) != image.shape[:2]:
+        mode = cv2.INTER_AREA if copy.scale < 1 else cv2.INTER_LINEAR
+        shown = np.asarray(cv2.resize(image, (copy.width, copy.height), interpolation=mode), dtype=np.uint8)
+    if not copy.side or (copy.height, copy.width) == (copy.side, copy.side):
+        return shown
+    square = np.full((copy.side, copy.side, 3), GREY, dtype=np.uint8)
+    square[: copy.height, : copy.width] = shown
+    return square
 
 
-def _in_pixels(found: Detections, image: RGBImage, scale: float) -> Detections:
-    """Return what was found in the copy at a scale in pixels of the image."""
+def _in_pixels(found: Detections, image: RGBImage, copy: _Copy) -> Detections:
+    """Return what was found in a copy of an image in the image's own pixels."""
     height, width = image.shape[:2]
-    new_height, new_width = _scaled_size(height, width, scale)
-    if (new_height, new_width) == (height, width):
+    if (copy.height, copy.width) == (height, width):
         return found
-    factor = np.array([width / new_width, height / new_height], dtype=np.float32)
+    factor = np.array([width / copy.width, height / copy.height], dtype=np.float32)
     points = None if found.landmarks is None else found.landmarks * factor
     return Detections(found.boxes * np.tile(factor, 2), found.scores, points)
 
 
-def _joined(scales: Sequence[float], found: Sequence[Detections]) -> Detections:
+def _joined(copies: Sequence[_Copy], found: Sequence[Detections]) -> Detections:
     """Return what all copies of an image show, the first of them whole."""
     if len(found) == 1:
         return found[0]
-    copies = (_of_side(part, SMALLEST_IN_COPY / scale) for part, scale in zip(found[1:], scales[1:], strict=True))
-    return _merged([found[0], *copies])
+    large = (_of_side(part, SMALLEST_IN_COPY / copy.scale) for part, copy in zip(found[1:], copies[1:], strict=True))
+    return _merged([found[0], *large])
 
 
 def _of_side(found: Detections, smallest: float) -> Detections:

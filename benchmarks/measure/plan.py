@@ -69,6 +69,8 @@ class Plan:
         settings: further rows, each exactly as it stands, such as the picked default; protocols, device and threads
             are not for them, but the score floor of the first protocol is.
         max_pixels: the largest width x height of an image that is decoded; larger ones are left out.
+        batches: images a batch, each size timed on every cell after its rounds, beside batches of one image; empty:
+            none are.
     """
 
     dataset: Dataset
@@ -81,6 +83,7 @@ class Plan:
     executor: Executor | None = None
     settings: Sequence[Setting] = ()
     max_pixels: int = DEFAULT_MAX_PIXELS
+    batches: Sequence[int] = ()
 
     def cells(self) -> list[tuple[DetectorSpec, Cell]]:
         """Return what is to be measured, a row each: the settings first; of equal ones the first alone.

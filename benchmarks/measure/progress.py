@@ -64,6 +64,8 @@ class RichObserver:
         self._ended += 1
         colour = {"done": "green", "failed": "red"}.get(cell.status, "yellow")
         detail = f": {cell.reason}" if cell.reason else ""
+        if cell.batching and cell.done:
+            detail = f", batches of {', '.join(str(one.images) for one in cell.batching.sizes if not one.reason)}"
         remedy = f". To fix: {cell.remedy}" if cell.remedy else ""
         line = Text.assemble((cell.status, colour), f" {visible(cell.label + detail + remedy)}")
         self._console.print(line, soft_wrap=True)

@@ -15,6 +15,7 @@ from ...errors import UsageError
 from ..store.locking import lock
 from ..store.run_folder import RunFolder
 from . import environment
+from .batches.batch_rounds import measure_batches
 from .cell import Cell
 from .floor import measure_floor
 from .images import Images, look_at_images, new_document
@@ -39,6 +40,9 @@ def run(plan: Plan, out: Path, observer: Observer | None = None) -> RunFolder:
     fewest = 0 if plan.executor else 1
     if plan.rounds < fewest:
         raise UsageError(f"got {plan.rounds} rounds, expected at least {fewest}")
+    if plan.batches and (min(plan.batches) < 1 or not plan.rounds):
+        sizes = ", ".join(map(str, plan.batches))
+        raise UsageError(f"got batches of {sizes} images in {plan.rounds} rounds, expected at least 1 of both")
     observer = observer or NullObserver()
     with lock(out), closing(plan.executor) if plan.executor else nullcontext():
         folder = _open_or_create(plan, out)
@@ -67,6 +71,8 @@ def _measure_times(
         folder.save(floor=measure_floor(plan.limits))
     for spec, cell in cells:
         CellRun(plan, folder, spec, cell, usable, images, observer).finish()
+        if plan.batches:
+            measure_batches(plan, folder, cell.key, usable, images, observer)
 
 
 def _open_or_create(plan: Plan, out: Path) -> RunFolder:

@@ -24,7 +24,7 @@ from .images import Images
 from .plan import Observer, Plan
 
 WARM_UP_CALLS = 3
-_KEPT = ("detections_differ", "repeats_failed", "rounds_started")
+_KEPT = ("detections_differ", "repeats_failed", "rounds_started", "batching")
 """What a cell knows of its finished rounds, when more are added."""
 
 

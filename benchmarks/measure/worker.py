@@ -3,9 +3,10 @@
 Started by `detector_process`, never by hand. Pinning comes first, before NumPy or any detector library is imported,
 since their thread pools inherit the processor mask and read the environment when they are loaded.
 
-Messages in: "load" · "detect" and "check", with height, width and arena bytes · "close"
-Messages out: "hello", with the protocol · "loaded" · "found", with boxes, scores and perhaps landmarks · "checked" ·
-"raised", with the reason. An answer has the number of its request.
+Messages in: "load" · "detect", "detect together" and "check", with the sizes of the images and arena bytes · "close"
+Messages out: "hello", with the protocol · "loaded" · "found", with boxes, scores and perhaps landmarks · "found
+together", with those of all images of a batch and how many each has · "checked" · "raised", with the reason. An answer
+has the number of its request.
 """
 
 from __future__ import annotations
@@ -67,11 +68,13 @@ def _serve(channel: Channel, arena_file: int) -> None:
         if arena is None or len(arena) != capacity:
             arena = mmap.mmap(arena_file, capacity, mmap.MAP_SHARED, mmap.PROT_READ)
         try:
-            image = calls.view(arena, asked.fields["height"], asked.fields["width"])
+            images = calls.views(arena, asked.fields["sizes"])
             if asked.kind == "detect":
-                kind, fields, arrays = calls.answer(detector, image)
+                kind, fields, arrays = calls.answer(detector, images[0])
+            elif asked.kind == "detect together":
+                kind, fields, arrays = calls.batch_answer(detector, images)
             else:
-                kind, fields, arrays = calls.check(inner, image, config["threads"])
+                kind, fields, arrays = calls.check(inner, images[0], config["threads"])
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, the parent is told of it
             kind, fields, arrays = "raised", {"reason": _explain(error)}, {}
         channel.send(Message(kind, asked.number, fields, arrays))

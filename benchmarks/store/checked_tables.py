@@ -72,6 +72,21 @@ def check_timings(table: pd.DataFrame) -> None:
         raise ValueError(f"got nan in the column {_TIMES[0]}")
 
 
+def check_batches(table: pd.DataFrame) -> None:
+    """Check batches.parquet.
+
+    Raises:
+        ValueError: as `check_images`.
+    """
+    _check_text(table, "image_id")
+    _check_range(table, ("batch", "round", "call"), np.iinfo(np.int64).max, whole=True)
+    _check_range(table, ("batch_ms",), MOST_MS)
+    if np.isnan(_numbers(table, "batch_ms")).any() or (table["batch"] < 1).any():
+        raise ValueError("got a batch without a time or without an image")
+    if len(table) and table.groupby("call")[["batch", "round", "batch_ms"]].nunique().gt(1).any(axis=None):
+        raise ValueError("got a call with several sizes, rounds or times")
+
+
 def _check_boxes(table: pd.DataFrame) -> None:
     _check_text(table, "image_id")
     if not all(np.isfinite(_numbers(table, name)).all() for name in BOX):

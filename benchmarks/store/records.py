@@ -151,6 +151,65 @@ class PredictionsInfo(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BatchSize(Record):
+    """What one batch size came to; its times lie in a table of their own.
+
+    Attributes:
+        images: in a full batch.
+        reason: why there are no times of it, or "".
+        differ: images in whose batch other boxes were found than in the image alone.
+        peak_rss_mb: largest resident memory of a child that has run batches up to this size.
+        device_memory_mb: the same on the device, where the library can tell.
+
+    Raises:
+        ContractError: a number is none or absurd.
+    """
+
+    images: int
+    reason: str = ""
+    differ: int = 0
+    peak_rss_mb: float | None = None
+    device_memory_mb: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("images", "differ", "peak_rss_mb", "device_memory_mb"):
+            amount = getattr(self, name)
+            check_amount(name, 0.0 if amount is None else amount)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batching(Record):
+    """What a cell knows of batches.
+
+    Attributes:
+        together: whether the detector runs the images of a batch together; False: one after the other.
+        rounds: how often each image was timed at each size.
+        sizes: the smallest first, which is 1.
+    """
+
+    together: bool
+    rounds: int
+    sizes: tuple[BatchSize, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchCall:
+    """One timed call of a batch.
+
+    Attributes:
+        batch: images in a full one.
+        round: 0 for the first.
+        image_ids: that it held; fewer where no more had their size.
+        batch_ms: wall time of the call.
+    """
+
+    batch: int
+    round: int
+    image_ids: tuple[str, ...]
+    batch_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredCell(Record):
     """A row of the matrix: what was measured, and what it ended in.
 
@@ -182,6 +241,7 @@ class StoredCell(Record):
         peak_rss_mb: largest resident memory of the child.
         device_memory_mb: largest device memory, where the library can tell.
         predictions: for detections from a file; nothing was measured then.
+        batching: None where no batches were asked for.
     """
 
     key: str
@@ -211,6 +271,7 @@ class StoredCell(Record):
     peak_rss_mb: float | None = None
     device_memory_mb: float | None = None
     predictions: PredictionsInfo | None = field(default=None, metadata=LEFT_OUT)
+    batching: Batching | None = field(default=None, metadata=LEFT_OUT)
 
     def __post_init__(self) -> None:
         if self.done and self.start is None:

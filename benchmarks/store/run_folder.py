@@ -10,6 +10,8 @@ cells/<spec>-<key>/
     detections.parquet       one row per detection: image_id, x1, y1, x2, y2, score, landmark columns
     timings.parquet          one row per call: image_id, round (0 first), order, detect_ms, cpu_ms, queued_ms, pre_ms,
                              inference_ms, post_ms (NaN where the adapter cannot tell), pixels, detections
+    batches.parquet          where batches were asked for, one row per image and call: image_id, batch (images in a full
+                             one), round, call (in the order measured), batch_ms (of the whole call)
     worker.log               what the child printed last
 previews/                    a few images for the report, small
 .lock                        held by the process that writes
@@ -36,12 +38,12 @@ import pandas as pd
 
 from ...detectors import Detections
 from ...errors import ResultsError, SchemaVersionError
-from .checked_tables import BOX, LANDMARKS, check_detections, check_faces, check_images, check_timings
+from .checked_tables import BOX, LANDMARKS, check_batches, check_detections, check_faces, check_images, check_timings
 from .damaged import read_cell
 from .documents import CHANGED, is_whole, json_text, read_json, sealed
 from .inside import read_inside
 from .journal import ImageRecord, JournalContent, Repeat
-from .records import StoredCell
+from .records import BatchCall, StoredCell
 from .run_document import RunDocument, upgraded
 from .sealed_tables import read_table, table_bytes, write_parts
 
@@ -170,6 +172,8 @@ class RunFolder:
                     self.detections(cell)
                     if cell.rounds:
                         self.timings(cell)
+                    if cell.batching:
+                        self.batches(cell)
                 except ResultsError as error:
                     self._damaged[cell.place] = dataclasses.replace(cell, status="damaged", reason=str(error))
 
@@ -224,6 +228,24 @@ class RunFolder:
         folder = self.cell_path(cell)
         _write_parts(folder / "detections.parquet", (detections_table(batch, landmarks) for batch in batches))
         _write_table(folder / "timings.parquet", _timings_table([], []))
+
+    def write_batches(self, cell: StoredCell, calls: Sequence[BatchCall]) -> None:
+        """Write what each batch took."""
+        counts = [len(call.image_ids) for call in calls]
+        table = pd.DataFrame(
+            {
+                "image_id": np.array([name for call in calls for name in call.image_ids], dtype=object),
+                "batch": np.repeat(np.array([call.batch for call in calls], np.int64), counts),
+                "round": np.repeat(np.array([call.round for call in calls], np.int64), counts),
+                "call": np.repeat(np.arange(len(calls)), counts),
+                "batch_ms": np.repeat(np.array([call.batch_ms for call in calls], np.float64), counts),
+            }
+        )
+        _write_table(self.cell_path(cell) / "batches.parquet", table)
+
+    def batches(self, cell: StoredCell) -> pd.DataFrame:
+        """One row per image and call of a cell with `batching`, in the order measured; see the module."""
+        return self._read(f"cells/{cell.folder}/batches.parquet", check_batches)
 
     def content(self, cell: StoredCell) -> JournalContent:
         """Return what a finished cell holds, for going on with more rounds: detections and, apart from them, times."""

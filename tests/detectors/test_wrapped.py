@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 from facebench.detectors import Detections, Detector, DetectorInfo, RGBImage
-from facebench.detectors.resized import ResizedDetector
+from facebench.detectors.resized import ResizedDetector, sizes_seen
 from facebench.detectors.setting import ThresholdedDetector
 from facebench.errors import ContractError, UsageError
 
@@ -60,7 +60,13 @@ def test_the_wrapped_detector_answers(wrap: Any, threshold: float, floor: float)
 
 @pytest.mark.parametrize(
     ("size", "seen", "factor"),
-    [("original", (480, 640, 3), 1), ("long=640", (480, 640, 3), 1), ("long=320", (240, 320, 3), 2)],
+    [
+        ("original", (480, 640, 3), 1),
+        ("long=640", (480, 640, 3), 1),
+        ("long=320", (240, 320, 3), 2),
+        ("square=640", (640, 640, 3), 1),
+        ("square=320", (320, 320, 3), 2),
+    ],
 )
 def test_boxes_come_back_in_pixels_of_the_image_given(size: str, seen: tuple[int, ...], factor: int) -> None:
     inner = Inner()
@@ -185,3 +191,23 @@ def test_a_batch_of_the_wrong_length_or_kind_is_refused() -> None:
         ThresholdedDetector(Lists(), 0.5).detect_batch(images)
     with pytest.raises(UsageError):
         ThresholdedDetector(SeesGrey(), 0.5).detect_batch([*images, np.zeros((8, 8), np.uint8)])
+
+
+@pytest.mark.parametrize(("height", "width"), [(300, 600), (600, 300), (600, 600), (90, 150)])
+def test_a_square_holds_the_image_at_its_corner_and_grey_beside_it(height: int, width: int) -> None:
+    given: list[RGBImage] = []
+
+    class Keeps(Inner):
+        def detect(self, image: RGBImage) -> Detections:
+            given.append(image)
+            return super().detect(image)
+
+    image = np.full((height, width, 3), 9, np.uint8)
+    ResizedDetector(Keeps(), "square=300").detect(image)
+    ((square),) = given
+    rows, columns = 300 * height // max(height, width), 300 * width // max(height, width)
+    assert square.shape == (300, 300, 3)
+    assert (square[:rows, :columns] == 9).all()
+    assert (square[rows:] == 114).all() and (square[:, columns:] == 114).all()
+    assert (image == 9).all()
+    assert sizes_seen("square=300", height, width) == ((300, 300),)

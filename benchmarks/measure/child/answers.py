@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ....detectors import Detections
 from ....errors import ContractError, DetectorRaisedError, ResultsError, WorkerMessageError
 from ...store.records import Start
@@ -40,6 +42,25 @@ class Answer:
     peak_rss_mb: float
     device_memory_mb: float | None
     queued_ms: float = math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class BatchAnswer:
+    """The result for the images of one batch.
+
+    Attributes:
+        detections: of each image, without landmarks.
+        batch_ms: wall time of the whole `detect_batch` call, milliseconds.
+        together: whether the detector runs images together, see `Detector.batches`.
+        peak_rss_mb: as of `Answer`.
+        device_memory_mb: as of `Answer`.
+    """
+
+    detections: list[Detections]
+    batch_ms: float
+    together: bool
+    peak_rss_mb: float
+    device_memory_mb: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +129,7 @@ def read_answer(message: Message, round_trip_ms: float) -> Answer:
             raise WorkerMessageError(f"the child told stages_ms={str(stages)[:60]}, expected three numbers")
         pre, inference, post = (_number({"stages_ms": one}, "stages_ms") for one in stages)
         stages = pre, inference, post
-    memory = None if told.get("device_memory_mb") is None else _number(told, "device_memory_mb")
+    memory = _device_memory(told)
     queued = told.get("queued_ms")
     queued_ms = math.nan if isinstance(queued, float) and math.isnan(queued) else _number(told, "queued_ms")
     try:
@@ -119,6 +140,36 @@ def read_answer(message: Message, round_trip_ms: float) -> Answer:
     except ContractError as error:
         raise DetectorRaisedError(reason(f"ContractError: {error}")) from None
     return Answer(found, detect_ms, cpu_ms, stages, peak_rss_mb, memory, queued_ms)
+
+
+def read_batch_answer(message: Message, images: int, round_trip_ms: float) -> BatchAnswer:
+    """Return the answer to a batch.
+
+    Args:
+        message: of the kind "found together".
+        images: how many it has.
+        round_trip_ms: as for `read_answer`.
+
+    Raises:
+        DetectorRaisedError: the detections are not what the contract says; the child lives on.
+        WorkerMessageError: what was measured cannot be, or there is not one answer for each image.
+    """
+    told = message.fields
+    batch_ms, peak_rss_mb = (_number(told, name) for name in ("batch_ms", "peak_rss_mb"))
+    if batch_ms > round_trip_ms:
+        raise WorkerMessageError(f"the child told of {batch_ms:g} ms in a round trip of {round_trip_ms:g} ms")
+    counts, boxes, scores = told.get("counts"), message.arrays.get("boxes"), message.arrays.get("scores")
+    if boxes is None or scores is None or not isinstance(counts, list) or len(counts) != images:
+        raise WorkerMessageError(f"the child sent no answer for each of {images} images")
+    if not all(type(count) is int and count >= 0 for count in counts) or not sum(counts) == len(boxes) == len(scores):
+        raise WorkerMessageError(f"the child told of {str(counts)[:60]} boxes, and sent {len(boxes)} and {len(scores)}")
+    ends = np.cumsum(counts)[:-1]
+    parts = zip(np.split(boxes, ends), np.split(scores, ends), strict=True)
+    try:
+        found = [Detections(*part) for part in parts]
+    except ContractError as error:
+        raise DetectorRaisedError(reason(f"ContractError: {error}")) from None
+    return BatchAnswer(found, batch_ms, told.get("together") is True, peak_rss_mb, _device_memory(told))
 
 
 def read_check(message: Message) -> Check:
@@ -140,6 +191,10 @@ def reason(text: object) -> str:
     words = str(text)
     words = words if len(words) <= _LONGEST_REASON else words[:_LONGEST_REASON] + "…"
     return words.encode("utf-8", "replace").decode()
+
+
+def _device_memory(told: Mapping[str, Any]) -> float | None:
+    return None if told.get("device_memory_mb") is None else _number(told, "device_memory_mb")
 
 
 def _number(told: Mapping[str, Any], name: str) -> float:

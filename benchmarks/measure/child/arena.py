@@ -16,7 +16,7 @@ from ....errors import FacebenchError
 
 
 class Arena:
-    """Room for one image, which grows with the largest.
+    """Room for the images of one call, which grows with the largest.
 
     Raises:
         FacebenchError: there is neither memory with a file descriptor nor a temporary folder.
@@ -30,18 +30,22 @@ class Arena:
         """Return the descriptor for the child."""
         return self._file.fileno()
 
-    def put(self, image: RGBImage) -> int:
-        """Copy an image into it and return how large it is now, bytes.
+    def put(self, *images: RGBImage) -> int:
+        """Copy images into it, one behind the other, and return how large it is now, bytes.
 
         Raises:
             FacebenchError: there is no room.
         """
-        if self._memory is None or len(self._memory) < image.nbytes:
-            capacity = -(-image.nbytes // mmap.PAGESIZE) * mmap.PAGESIZE
+        needed = sum(image.nbytes for image in images)
+        if self._memory is None or len(self._memory) < needed:
+            capacity = -(-needed // mmap.PAGESIZE) * mmap.PAGESIZE
             self._make_room(capacity)
             self._memory = mmap.mmap(self.fileno(), capacity)
-        view = np.frombuffer(self._memory, dtype=np.uint8, count=image.nbytes).reshape(image.shape)
-        np.copyto(view, image)
+        begin = 0
+        for image in images:
+            view = np.frombuffer(self._memory, dtype=np.uint8, count=image.nbytes, offset=begin)
+            np.copyto(view.reshape(image.shape), image)
+            begin += image.nbytes
         return len(self._memory)
 
     def close(self) -> None:
@@ -60,7 +64,7 @@ class Arena:
                 self._file.truncate(capacity)
         except OSError as error:
             raise FacebenchError(
-                f"shared memory has no room for an image of {capacity / 2**20:,.1f} MB: {error.strerror or error}. "
+                f"shared memory has no room for images of {capacity / 2**20:,.1f} MB: {error.strerror or error}. "
                 "Free some memory, or give the container more"
             ) from error
 

@@ -7,7 +7,7 @@ import mmap
 import os
 import resource
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -87,6 +87,23 @@ def answer(detector: Detector, image: RGBImage) -> _Answer:
     return "found", measured, arrays
 
 
+def batch_answer(detector: Detector, images: Sequence[RGBImage]) -> _Answer:
+    """Call it for a batch, between the clocks."""
+    began = time.perf_counter_ns()
+    found = detector.detect_batch(images)
+    end = time.perf_counter_ns()
+    measured = {
+        "batch_ms": (end - began) / 1e6,
+        "together": detector.batches() is True,
+        "counts": [len(one) for one in found],
+        "peak_rss_mb": _peak_memory_mb(),
+        "device_memory_mb": self_reports.device_memory_told(detector),
+    }
+    boxes = [np.empty((0, 4), np.float32), *(_plain("boxes", one.boxes) for one in found)]
+    scores = [np.empty(0, np.float32), *(_plain("scores", one.scores) for one in found)]
+    return "found together", measured, {"boxes": np.concatenate(boxes), "scores": np.concatenate(scores)}
+
+
 def _plain(name: str, array: object) -> NDArray[np.float32]:
     """Return an array whose bytes can be sent; its shape and values are for the parent to judge."""
     if not isinstance(array, np.ndarray) or array.dtype != np.float32 or array.ndim > 3:
@@ -103,9 +120,14 @@ def check(detector: Detector, image: RGBImage, threads: int) -> _Answer:
     return "checked", {"library_threads": counts, "problems": problems}, {}
 
 
-def view(arena: mmap.mmap, height: int, width: int) -> RGBImage:
-    """Return the image in shared memory; the mapping is read-only, so a detector cannot change it."""
-    return np.frombuffer(arena, dtype=np.uint8, count=height * width * 3).reshape(height, width, 3)
+def views(arena: mmap.mmap, sizes: Sequence[tuple[int, int]]) -> list[RGBImage]:
+    """Return the images in shared memory, by height and width; the mapping is read-only: no detector changes them."""
+    found, begin = [], 0
+    for height, width in sizes:
+        count = height * width * 3
+        found.append(np.frombuffer(arena, np.uint8, count, begin).reshape(height, width, 3))
+        begin += count
+    return found
 
 
 def _queued_ns() -> float:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-PROTOCOL = 5
+PROTOCOL = 6
 """Version of these messages: the child may be another installed version of facebench."""
 POLL_S = 0.02
 """How long a parent waits without looking at its child."""

@@ -139,7 +139,7 @@ def test_the_floor_of_the_call_is_below_that_of_the_round_trip():
 def test_a_child_of_another_version_is_refused(monkeypatch):
     monkeypatch.setattr("facebench.benchmarks.measure.detector_process.PROTOCOL", 99)
     with DetectorProcess("hostile_detectors:Good") as child:
-        with pytest.raises(WorkerDiedError, match="speaks protocol 5, this one 99"):
+        with pytest.raises(WorkerDiedError, match="speaks protocol 6, this one 99"):
             child.start()
         assert not child.running
 

@@ -1,0 +1,1 @@
+"""Batches: which images go together, and how fast they go."""
