@@ -1,54 +1,58 @@
-"""What batches buy: images a second by batch size, `pytest benchmarks -k batch --device cuda`."""
+"""What batches buy: images/s by batch size, `pytest benchmarks -k throughput --detectors yunet,retinaface-onnx`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from facebench.benchmarks.timing.batch_throughput import BatchRate, measure
-from facebench.datasets import decode, load
-from facebench.detectors import Detector, create, names, resolve
+from facebench.benchmarks.analysis.table import Resampling, summarise_run
+from facebench.benchmarks.measure.plan import Plan
+from facebench.benchmarks.measure.runner import run
+from facebench.benchmarks.store.records import Protocol
+from facebench.datasets import load
 from facebench.detectors.models import store as model_store
-from facebench.errors import DeviceError
+from facebench.errors import ModelStoreError
 
 if TYPE_CHECKING:
-    from facebench.detectors import RGBImage
+    from pathlib import Path
 
-IMAGES = 4
-CALLS = 2
-BATCHING = [name for name in names() if resolve(name).adapter.detect_batch is not Detector.detect_batch]
+    from facebench.detectors import DetectorSpec
+
+IMAGES = 8
+SIZES = (4,)
 
 
-@pytest.mark.benchmark(group="batches")
-@pytest.mark.parametrize("name", BATCHING)
-def test_batch_throughput(name: str, benchmark: Any, say: list[str], pytestconfig: pytest.Config) -> None:
-    """Scenes of one size; on the CPU a batch saves next to nothing, and the figures say so."""
-    spec, device = resolve(name), pytestconfig.getoption("--device")
-    missing = spec.missing()
+@pytest.mark.benchmark(group="throughput")
+def test_throughput(
+    benchmark: Any, spec: DetectorSpec, say: list[str], tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
+    """Scenes in squares of one size, as a run measures them; pytest-benchmark's own time is that of the whole run."""
+    device = pytestconfig.getoption("--device")
+    for model in spec.models():
+        try:
+            model_store.fetch(model)
+        except ModelStoreError as error:
+            pytest.skip(str(error))
+    missing = spec.missing(device)
     if missing is not None:
         pytest.skip(f"{missing}; to fix: {missing.remedy}")
-    for model in spec.models():
-        model_store.fetch(model)
-    decoded = [decode(sample.source).image for sample in load(f"scenes?count={IMAGES}").samples]
-    images: list[RGBImage] = [image for image in decoded if image is not None]
-    # batches are made of images of one size
-    images = [images[0]] * IMAGES if len({image.shape for image in images}) > 1 else images
-    try:
-        detector = create(spec, device=device)
-    except DeviceError as error:
-        pytest.skip(str(error))
-    rates: list[list[BatchRate]] = []
-    benchmark.pedantic(lambda: rates.append(measure(detector, images, (1, 4), calls=CALLS)), rounds=1)
-    detector.close()
-    one, *larger = rates[0]
-    assert one.batch == 1 and all(rate.together for rate in larger)
-    if benchmark.disabled:
-        return
+    plan = Plan(load(f"scenes?count={IMAGES}"), [spec], [Protocol("square=640")], device, batches=SIZES)
+    benchmark.pedantic(lambda: run(plan, tmp_path / "run"), rounds=1)
+    (row,) = summarise_run(run(plan, tmp_path / "run"), Resampling(draws=1)).rows
+    assert row.done and row.cell.batching is not None, row.cell.reason
+    assert [size.images for size in row.cell.batching.sizes] == [1, *SIZES]
+    rates = {rate.images: rate for rate in row.batches}
+    together = row.cell.batching.together
     benchmark.extra_info |= {
         "device": device,
-        "images_per_second": {rate.batch: rate.images_per_second for rate in rates[0]},
+        "batched_together": together,
+        "images_per_second": {size: rate.images_per_second.value for size, rate in rates.items()},
+        "peak_rss_mb": {size.images: size.peak_rss_mb for size in row.cell.batching.sizes},
+        "not_measured": {size.images: size.reason for size in row.cell.batching.sizes if size.reason},
     }
-    shown = ", ".join(
-        f"batches of {rate.batch}: {rate.images_per_second / one.images_per_second:.2f} times" for rate in larger
-    )
-    say.append(f"{name} on {device}: {one.images_per_second:.1f} images/s one by one; {shown}")
+    if benchmark.disabled:
+        return
+    one = rates[1].images_per_second.value
+    gains = [f"{rate.gain.value:.2f} times in batches of {size}" for size, rate in rates.items() if rate.gain]
+    looped = "" if together else ", looped"
+    say.append(f"{spec} on {device}{looped}: {one:.1f} images/s one by one; {', '.join(gains)}")

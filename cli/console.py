@@ -166,6 +166,7 @@ def print_summary(summary: Summary, as_json: bool) -> None:
     """Print the table of a run, or its JSON."""
     from rich.table import Table
 
+    from ..reports.values.batches import BATCH_COLUMNS, batch_lines
     from ..reports.values.table import (
         basis,
         columns,
@@ -190,6 +191,13 @@ def print_summary(summary: Summary, as_json: bool) -> None:
         for row in done:
             table.add_row(*(column.text(row) for column in chosen))
         console.print(table)
+    if lines := batch_lines(summary):
+        batches = Table(title="In batches", title_justify="left")
+        for title in BATCH_COLUMNS:
+            batches.add_column(title, justify="left" if title in ("detector", "remarks") else "right", overflow="fold")
+        for line in lines:
+            batches.add_row(*line)
+        console.print(batches)
     for row in summary.rows:
         if not row.done:
             say(f"{row.cell.spec}: {remarks(row)}")

@@ -20,6 +20,7 @@ from ..store.run_folder import RunFolder
 from ..store.truth import RunReader
 from ..timing.details import LatencyDetails, latency_details
 from ..timing.latency import LatencySummary, summarise
+from ..timing.throughput import BatchRate, batch_rates
 from .intervals import Calls, RowIntervals, exact_draws, row_intervals
 
 
@@ -63,6 +64,7 @@ class Row:
         intervals: every number that is an estimate from images; empty unless the cell is done.
         calls: what was timed; None where `latency` is.
         timing: stages, cost and what makes the latency doubtful; None where `latency` is.
+        batches: throughput at each batch size, the smallest first; empty where batches were not timed.
         exact_draws: exact AP by list and "overall" under each draw of the summary; empty unless the cell is done.
     """
 
@@ -71,12 +73,18 @@ class Row:
     intervals: RowIntervals = field(default_factory=RowIntervals)
     calls: Calls | None = field(default=None, compare=False)
     timing: LatencyDetails | None = None
+    batches: Sequence[BatchRate] = ()
     exact_draws: Mapping[str, Resampled] = field(default_factory=dict)
 
     @property
     def done(self) -> bool:
         """Whether there is anything to rank."""
         return self.cell.done
+
+    @property
+    def best_batch(self) -> BatchRate | None:
+        """The batch size with the most images a second; None where batches were not timed."""
+        return max(self.batches, key=lambda rate: rate.images_per_second.value, default=None)
 
     def exact_ap(self, list_name: str) -> float:
         """Exact AP on one list or "overall"; nan where the cell is not done."""
@@ -184,6 +192,7 @@ def _row(reader: RunReader, cell: StoredCell, weights: NDArray[np.integer], seed
         intervals=row_intervals(found.matches, truth.masks, found.threshold, calls, weights, exact),
         calls=calls,
         timing=None if timings is None else latency_details(timings, one_thread_on_cpu=alone, seed=seed),
+        batches=batch_rates(reader.run.batches(cell)) if cell.batching else (),
         exact_draws=exact,
     )
 

@@ -81,8 +81,8 @@ def check_batches(table: pd.DataFrame) -> None:
     _check_text(table, "image_id")
     _check_range(table, ("batch", "round", "call"), np.iinfo(np.int64).max, whole=True)
     _check_range(table, ("batch_ms",), MOST_MS)
-    if np.isnan(_numbers(table, "batch_ms")).any() or (table["batch"] < 1).any():
-        raise ValueError("got a batch without a time or without an image")
+    if not (table["batch_ms"] > 0).all() or (table["batch"] < 1).any():
+        raise ValueError("got a batch that took no time or has no image")
     if len(table) and table.groupby("call")[["batch", "round", "batch_ms"]].nunique().gt(1).any(axis=None):
         raise ValueError("got a call with several sizes, rounds or times")
 

@@ -13,6 +13,7 @@ from ...benchmarks.analysis.table import Row, Summary
 from ...benchmarks.resampling.bootstrap import Interval
 from ...benchmarks.store.documents import finite
 from ...benchmarks.store.plain import to_plain
+from .batches import batch_remarks, batches_json, best_batch_text
 from .numbers import NONE, between, between_plain, brief, plain, row_label, share
 
 
@@ -66,6 +67,7 @@ def columns(summary: Summary, analysis: Analysis | None = None) -> list[Column]:
             "p90 ms", f"90th percentile of the whole detect call, at the threshold of the row; {others}", "p90_ms"
         ),
         _latency("images/s", f"images over the sum of their detect calls; {others}", "images_per_second"),
+        *_in_batches(summary),
         _number("start s", "from an empty process to the first result; measured once: no interval", _cold_start_s, 1),
         _number("peak MB", "largest memory of the detector's process; measured once: no interval", _peak_mb, 0),
         Column("remarks", "failed images, device, what else matters", _remarks_with(analysis)),
@@ -169,6 +171,7 @@ def remarks(row: Row) -> str:
         found.append(f"detections differ between rounds on {cell.detections_differ} images")
     if cell.repeats_failed:
         found.append(f"{cell.repeats_failed} later calls failed")
+    found += batch_remarks(row)
     found += cell.predictions.remarks if cell.predictions else ()
     return ", ".join(found)
 
@@ -209,6 +212,8 @@ def to_json(summary: Summary) -> dict[str, Any]:
                 found[key] = finite(column.number(row))
                 if column.interval is not None:
                     found[f"{key}_interval"] = _ends(column.interval(row))
+        if cell.batching is not None:
+            found |= {"batched_together": cell.batching.together, "batches": batches_json(row)}
         rows.append(found)
     return {
         "dataset": summary.run.document.dataset.name,
@@ -219,6 +224,24 @@ def to_json(summary: Summary) -> dict[str, Any]:
         "tied_with_best": list(summary.tied),
         "rows": rows,
     }
+
+
+def _in_batches(summary: Summary) -> list[Column]:
+    """Return the column of batches where any were timed."""
+    if not any(row.batches for row in summary.rows):
+        return []
+
+    def interval(row: Row) -> Interval | None:
+        return row.best_batch.images_per_second if row.best_batch else None
+
+    def number(row: Row) -> float:
+        return row.best_batch.images_per_second.value if row.best_batch else math.nan
+
+    help_text = (
+        "images/s at the batch size where they are most, offline as MLPerf Inference names it: images of one size "
+        "together, at the threshold of the row; the interval is over batches and rounds"
+    )
+    return [Column("images/s batched", help_text, best_batch_text, number, interval, 1)]
 
 
 def _exact_ap(name: str, help_text: str) -> Column:

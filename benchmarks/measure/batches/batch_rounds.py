@@ -85,9 +85,8 @@ class _BatchRun:
         for size, of in self._batches.items():
             most = max(len(batch.image_ids) for batch in of)
             if most < size:
-                self.failed[size] = (
-                    f"at most {most} images are seen at one size, {size} make no batch; with --size square=640 all are"
-                )
+                advice = "" if most == len(names) else "; with --size square=640 all images are"
+                self.failed[size] = f"no {size} images are seen at one size, at most {most}{advice}"
             largest_mb = 3 * _pixels(shapes, self._largest[size]) / 2**20
             if largest_mb > plan.limits.memory_mb:
                 self.failed[size] = (

@@ -131,15 +131,16 @@ def test_the_memory_of_a_size_is_not_that_of_a_larger_one(tmp_path: Path) -> Non
 def test_images_that_are_not_of_one_size_make_no_batch(tmp_path: Path) -> None:
     several = make_dataset(sources={index: png(160, 100 + index, index) for index in range(4)})
     protocols = [Protocol(), Protocol("square=80")]
-    folder = run(plan(several, spec("Together"), batches=(2, 4), protocols=protocols), tmp_path / "run")
+    folder = run(plan(several, spec("Together"), batches=(2, 4, 8), protocols=protocols), tmp_path / "run")
     original, square = (cell.batching for cell in folder.cells)
     assert original is not None and square is not None
     assert [size.reason for size in original.sizes] == [
         "",
         "",
-        "at most 2 images are seen at one size, 4 make no batch; with --size square=640 all are",
+        "no 4 images are seen at one size, at most 2; with --size square=640 all images are",
+        "no 8 images are seen at one size, at most 2; with --size square=640 all images are",
     ]
-    assert [size.reason for size in square.sizes] == ["", "", ""]
+    assert [size.reason for size in square.sizes] == ["", "", "", "no 8 images are seen at one size, at most 6"]
     assert set(folder.batches(folder.cells[0])["batch"]) == {1, 2}
 
 
