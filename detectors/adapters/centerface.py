@@ -12,8 +12,9 @@ from ..base import BuildOptions, Detections, DetectorInfo, Range, RGBImage
 from ..boxes import non_maximum_suppression
 from ..images import run_together
 from ..models import store as model_store
-from ..runtimes import OnnxNetwork, Precision, Runtime, open_session, with_free_sizes
+from ..runtimes import OnnxNetwork, open_session, with_free_sizes
 from ..runtimes.onnx_detector import OnnxDetector
+from ..runtimes.sessions import Precision, Runtime
 
 _OUTPUTS = ("537", "538", "539", "540")
 _STRIDE = 4

@@ -13,9 +13,10 @@ from ..boxes import just_below, non_maximum_suppression, xywh_to_xyxy
 from ..images import run_together
 from ..models import store as model_store
 from ..process import PerProcess
-from ..runtimes import OnnxNetwork, Precision, Runtime, open_session, to_bgr, with_free_sizes
+from ..runtimes import OnnxNetwork, open_session, to_bgr, with_free_sizes
 from ..runtimes.onnx_detector import OnnxDetector
 from ..runtimes.opencv_dnn import OpenCvSession
+from ..runtimes.sessions import Precision, Runtime
 
 SMALLEST_SIDE = 33
 """Pixels; OpenCV 4.14 rounds a smaller side up to 32 and then reads memory that nobody has written."""
@@ -94,6 +95,10 @@ class YuNet(OnnxDetector):
         if self._library:
             return super().detect_batch(images)
         return run_together(images, self._detect_together, _bordered_size)
+
+    def batches(self) -> bool:
+        """OpenCV's FaceDetectorYN takes one image."""
+        return self._library is None
 
     def _by_library(self, image: RGBImage) -> Detections:
         assert self._library is not None

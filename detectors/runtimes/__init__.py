@@ -3,16 +3,6 @@
 from .graphs import with_free_sizes
 from .opencv import OpenCvDetector, to_bgr
 from .opening import open_session
-from .sessions import RUNTIMES, OnnxNetwork, Precision, Runtime, Session
+from .sessions import OnnxNetwork, Session
 
-__all__ = [
-    "RUNTIMES",
-    "OnnxNetwork",
-    "OpenCvDetector",
-    "Precision",
-    "Runtime",
-    "Session",
-    "open_session",
-    "to_bgr",
-    "with_free_sizes",
-]
+__all__ = ["OnnxNetwork", "OpenCvDetector", "Session", "open_session", "to_bgr", "with_free_sizes"]

@@ -86,7 +86,8 @@ def test_onnxruntime(providers, taken, fault, monkeypatch):
     """ONNX Runtime names CUDA as soon as it is built for it, and falls back without a word."""
     opened = []
 
-    def session(model: bytes, options: object, providers: list[str]) -> Any:
+    def session(model: bytes, options: object, providers: list[str], provider_options: list[dict[str, str]]) -> Any:
+        assert len(provider_options) == len(providers)
         opened.append(providers)
         return SimpleNamespace(get_providers=lambda: [taken])
 
