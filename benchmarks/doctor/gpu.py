@@ -89,7 +89,7 @@ def _torch(machine: Machine, seen: bool) -> Finding | None:
 
 def _onnxruntime(machine: Machine, seen: bool) -> Finding | None:
     if machine.module("onnxruntime") is None:
-        return None  # facebench requires it: `packages` tells
+        return None  # `detectors` tells
     said, fault = machine.probe("onnxruntime")
     if fault:
         found, remedy = f"ONNX Runtime cannot be imported: {fault}", "pip install --force-reinstall onnxruntime"

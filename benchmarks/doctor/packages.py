@@ -150,10 +150,8 @@ def _requirements(machine: Machine) -> list[Finding]:
         )
         return [_finding("requirements", "warning", f"pip check: {answer.fault()}", meaning, "python -m ensurepip")]
     faults = [line for line in answer.output.splitlines() if line.startswith("facebench ")]
-    # the same modules, under another name
-    for ours, other in (("onnxruntime", "onnxruntime-gpu"), (OPENCV, HEADLESS)):
-        if machine.package(other):
-            faults = [line for line in faults if f" requires {ours}, " not in line]
+    if machine.package(HEADLESS):  # the same modules, under another name
+        faults = [line for line in faults if f" requires {OPENCV}, " not in line]
     if not faults:
         return [_finding("requirements", "ok", "all that facebench requires is there, in versions that it takes")]
     wanted = re.findall(r"(?:requires|has requirement) (.+?),? (?:which|but)", "\n".join(faults))

@@ -16,6 +16,8 @@ class OnnxDetector(OpenCvDetector):
     OpenCV gets its images ready. On CUDA, inference holds the transfers both ways.
     """
 
+    requires = ("onnxruntime",)
+    extra = "cpu"
     _session: Session
 
     @classmethod
@@ -30,8 +32,8 @@ class OnnxDetector(OpenCvDetector):
 
     @classmethod
     def modules_for(cls, **parameters: Any) -> tuple[str, ...]:
-        """Return what the runtime needs as well."""
-        return (*cls.requires, RUNTIMES[parameters["runtime"]].module)
+        """Return what the runtime needs."""
+        return (RUNTIMES[parameters["runtime"]].module,)
 
     @classmethod
     def remedy_for(cls, **parameters: Any) -> str:

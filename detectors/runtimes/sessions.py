@@ -42,14 +42,14 @@ RUNTIMES: Mapping[Runtime, RuntimeCard] = MappingProxyType(
             "onnxruntime",
             "MIT",
             "onnxruntime",
-            "pip install facebench",
+            "pip install 'facebench[cpu]'",
             {"cpu": ("fp32", "int8"), "cuda": ("fp32", "fp16")},
         ),
         "tensorrt": RuntimeCard(
             "onnxruntime-gpu",
             "MIT",
             "onnxruntime",
-            "pip install onnxruntime-gpu tensorrt",
+            "pip install 'facebench[cuda]' tensorrt",
             {"cuda": ("fp32", "fp16")},
         ),
         "openvino": RuntimeCard(

