@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
+_ASIDE = 0.2
+"""How far apart the first and the last line stand at a batch size, where twice as large a one is 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ def throughput(drawn: Sequence[RateLine], width_px: int = 900) -> str:
     palette, direct = sns.color_palette("colorblind"), width_px >= 600
     sizes = sorted({rate.images for line in drawn for rate in line.rates})
     values = [rate.images_per_second.value for line in drawn for rate in line.rates]
+    corners = [_corners(line, (place + 0.5) / len(drawn) - 0.5) for place, line in enumerate(drawn)]
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
@@ -78,7 +81,8 @@ def throughput(drawn: Sequence[RateLine], width_px: int = 900) -> str:
             colour = palette[COLOURS[place % len(COLOURS)]]
             look: dict[str, Any] = {"color": colour, "ls": _DASHES[place // len(COLOURS) % len(_DASHES)]}
             marks: dict[str, Any] = {"marker": "o", "markerfacecolor": colour if line.together else "none"}
-            at, rates = [rate.images for rate in line.rates], [rate.images_per_second for rate in line.rates]
+            at = [across for across, _ in corners[place]]
+            rates = [rate.images_per_second for rate in line.rates]
             axes.plot(at, [rate.value for rate in rates], lw=1.7, label=line.label, **look, **marks)
             for size, rate in zip(at, rates, strict=True):
                 if math.isfinite(rate.low):
@@ -87,8 +91,7 @@ def throughput(drawn: Sequence[RateLine], width_px: int = 900) -> str:
         axes.set_ylabel("images/s")
         sns.despine(ax=axes)
         if direct:
-            ends = [(line.rates[-1].images, line.rates[-1].images_per_second.value) for line in drawn]
-            pieces = [piece for line in drawn for piece in _pieces(line)]
+            ends, pieces = [of[-1] for of in corners], [piece for of in corners for piece in _pieces(of)]
             label_points(figure, axes, [line.label for line in drawn], ends, pieces)
         else:
             figure.legend(loc="outside lower left", ncols=1, frameon=False, fontsize=11, handlelength=3)
@@ -101,7 +104,11 @@ def throughput(drawn: Sequence[RateLine], width_px: int = 900) -> str:
     )
 
 
-def _pieces(line: RateLine) -> list[Rect]:
+def _corners(line: RateLine, aside: float) -> list[tuple[float, float]]:
+    """Return where the marks of a line stand: beside those of the others, so that no interval hides another."""
+    return [(rate.images * 2 ** (_ASIDE * aside), rate.images_per_second.value) for rate in line.rates]
+
+
+def _pieces(corners: Sequence[tuple[float, float]]) -> list[Rect]:
     """Return boxes around the pieces of a line, for names to keep off."""
-    corners = [(float(rate.images), rate.images_per_second.value) for rate in line.rates]
     return [(x1, min(y1, y2), x2, max(y1, y2)) for (x1, y1), (x2, y2) in pairwise(corners)]
