@@ -126,6 +126,11 @@ def test_detect_says_what_it_looks_at(arguments, words, tmp_path):
         (["run", "--dataset", "wider-face:val", "--data", "nowhere"], "wider"),
         (["run", "--device", "tpu"], "cpu"),
         (["run", "--size", "big"], "expected original, long=PIXELS"),
+        (["run", "--batch", "4,0"], "--batch 4,0: expected whole numbers above 0, separated by commas"),
+        (
+            ["run", "--batch", "4", "--rounds", "0", "--executor", "local:1", "--dataset", "scenes?count=1"],
+            "got batches of 4 images in 0 rounds, expected at least 1 of both",
+        ),
         (["run", "--threads", "1000", "--dataset", "scenes?count=1"], "expected 1 to"),
         (["report", "nowhere"], "holds no run"),
         (["pick", "nowhere"], "holds no run"),

@@ -12,6 +12,7 @@ from ....detectors.resized import sizes_seen
 from ....errors import WorkerError
 from ...store.records import BatchCall, Batching, BatchSize, StoredCell
 from ...store.run_folder import RunFolder
+from ..child.answers import BatchAnswer
 from ..detector_process import DetectorProcess
 from ..images import Images
 from ..plan import Observer, Plan
@@ -122,21 +123,31 @@ class _BatchRun:
     def measure(self, number: int) -> None:
         """Time every batch of every size that has not failed; every other round goes backwards."""
         turns = in_turns([of for size, of in self._batches.items() if size not in self.failed])
+        size_before = 0
         with self._start() as child:
             for batch in turns if number % 2 == 0 else turns[::-1]:
+                if batch.size != size_before:
+                    self._run(child, batch)  # some runtimes get ready for another number of images
+                    size_before = batch.size
                 self._time(child, number, batch)
                 for _ in batch.image_ids:
                     self._observer.image_done()
 
-    def _time(self, child: DetectorProcess, number: int, batch: Batch) -> None:
+    def _run(self, child: DetectorProcess, batch: Batch) -> BatchAnswer | None:
+        """Run a batch in a child that is ready; None where its size has failed or fails now."""
         while not child.running and len(self.failed) < len(self._batches):
             self._get_ready(child)
         if batch.size in self.failed:
-            return
+            return None
         try:
-            answer = child.detect_batch([self._images.get(name) for name in batch.image_ids])
+            return child.detect_batch([self._images.get(name) for name in batch.image_ids])
         except WorkerError as error:
             self.failed[batch.size] = f"{error}, on the {len(batch.image_ids)} images from {batch.image_ids[0]} on"
+            return None
+
+    def _time(self, child: DetectorProcess, number: int, batch: Batch) -> None:
+        answer = self._run(child, batch)
+        if answer is None:
             return
         self.calls.append(BatchCall(batch.size, number, batch.image_ids, answer.batch_ms))
         for name, found in zip(batch.image_ids, answer.detections, strict=True):
