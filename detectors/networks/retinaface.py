@@ -1,6 +1,6 @@
 """The RetinaFace MobileNet0.25 network, its BatchNorms folded, and the two kinds of weights that fit it.
 
-Imported by the adapter's constructor only: it needs torch and retinaface-pytorch.
+Needs torch and retinaface-pytorch.
 """
 
 from __future__ import annotations
