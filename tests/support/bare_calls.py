@@ -226,6 +226,18 @@ def centerface() -> Call:
     return call
 
 
+def libfacedetection() -> Call:
+    import yuface
+
+    def call(image: BgrImage) -> Arrays:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that an image is larger than 960 pixels
+            scores, boxes, points = yuface.detect(image, 0)
+        return [(x, y, x + w, y + h) for x, y, w, h in boxes], scores / 100, points
+
+    return call
+
+
 def suppress(boxes: list[list[float]], scores: list[float], threshold: float) -> list[int]:
     left, kept = sorted(range(len(boxes)), key=lambda index: -scores[index]), []
     while left:
@@ -254,6 +266,7 @@ BARE: dict[str, Callable[[], Call]] = {
     "yunet": yunet,
     "centerface": centerface,
     "face-recognition": face_recognition,
+    "libfacedetection": libfacedetection,
 }
 
 
@@ -341,6 +354,11 @@ def retinaface_folding(weights: Path) -> float:
     batch = torch.from_numpy(network_input(portrait()))
     with torch.inference_mode():
         return max(float((one - two).abs().max()) for one, two in zip(plain(batch), folded(batch), strict=True))
+
+
+def boxes_of(spec: str, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The boxes of one image."""
+    return create(spec).detect(image).boxes
 
 
 def load_mtcnn(file: Path) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from facebench.detectors import create, default_specs, resolve
 from facebench.detectors.probe_images import portrait
-from facebench.errors import ModelStoreError
+from facebench.errors import ModelStoreError, UsageError
 from facebench.tests.support import bare_calls
 from facebench.tests.support.bare_calls import SMALL, WIDER, Arrays
 from facebench.tests.support.broken_detectors import LANDMARKS
@@ -143,6 +143,28 @@ def test_yunet_reads_no_stray_memory(available: Available) -> None:
     assert {(found.boxes.tobytes(), found.scores.tobytes()) for found in answers} == {
         (answers[0].boxes.tobytes(), answers[0].scores.tobytes())
     }
+
+
+# --- libfacedetection
+
+
+@pytest.mark.parametrize(("height", "width"), [(300, 40_000), (40_000, 300)])
+def test_libfacedetection_counts_beyond_16_bits(height: int, width: int, available: Available) -> None:
+    """The library itself says that this face begins left of the image, at -30,000 or so."""
+    available("libfacedetection")
+    face = portrait()[:300, 60:360]
+    scene = np.full((height, width, 3), 120, np.uint8)
+    scene[-300:, -300:] = face
+    with child() as process:
+        [box] = process.submit(bare_calls.boxes_of, "libfacedetection", scene).result()
+        [alone] = process.submit(bare_calls.boxes_of, "libfacedetection", face).result()
+    assert np.abs(box - np.tile([width - 300, height - 300], 2) - alone).max() <= 8
+
+
+def test_libfacedetection_refuses_what_it_cannot_count(available: Available) -> None:
+    available("libfacedetection")
+    with pytest.raises(UsageError, match="counts pixels in 16 bits: got 49152 × 1, expected sides of at most 49151"):
+        create("libfacedetection").detect(np.zeros((1, 49_152, 3), np.uint8))
 
 
 # --- RetinaFace
