@@ -6,7 +6,11 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 OURS := __init__.py errors.py pace.py safe_text.py importable.py downloads.py supervised.py cli detectors datasets benchmarks emotions reports tools
 
-.PHONY: setup demo test lint format clean
+GPU_EXTRAS = $(if $(filter cpu,$(DEVICE)),cpu$(COMMA)torch,cuda)
+COMMA := ,
+DEVICE ?= cuda
+
+.PHONY: setup demo test gpu lint format clean
 
 setup: $(STAMP)
 
@@ -26,6 +30,16 @@ demo: setup
 		$(BIN)/facebench run --detectors default,haar --dataset expression-scenes:demo --out runs/demo-emotions
 	$(BIN)/facebench emotions score runs/demo-emotions
 	$(BIN)/facebench report runs/demo --emotions runs/demo-emotions --output report.html
+
+# In an environment of its own, since ONNX Runtime for CUDA and for the CPU overwrite each other's files. Without a
+# network: WHEELS=DIR and FACEBENCH_MODELS=DIR. `make gpu DEVICE=cpu GPU="--images 16 --batch 1,4 --rounds 1"` tries it.
+GPU_PIP = .venv-gpu/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt \
+	$(if $(WHEELS),--no-index --find-links $(WHEELS))
+gpu:
+	test -x .venv-gpu/bin/python || $(PYTHON) -m venv .venv-gpu
+	$(GPU_PIP) --editable '.[$(GPU_EXTRAS)]' setuptools
+	$(GPU_PIP) --no-deps retinaface-pytorch
+	.venv-gpu/bin/python -m facebench.tools.gpu --device $(DEVICE) --out runs/gpu $(GPU)
 
 # One process more than cores: many tests wait for children of theirs.
 test: setup
