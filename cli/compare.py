@@ -53,7 +53,8 @@ class Options:
     device: Annotated[Device | None, typer.Option(help="cpu or cuda; with --interleave.")] = None
     threads: Annotated[int | None, typer.Option(help="CPU threads of each process; with --interleave.")] = None
     size: Annotated[
-        str | None, typer.Option(help="original, long=640, square=640 or short=1600,max=2150; with --interleave.")
+        str | None,
+        typer.Option(help="original, long=640, square=640, short=1600,max=2150 or tiles:640; with --interleave."),
     ] = None
     base_python: SidePython = None
     head_python: SidePython = None

@@ -50,7 +50,8 @@ def run_command(
     size: Annotated[
         list[str] | None,
         typer.Option(
-            help="original (the default), long=640, square=640, short=1600,max=2150 or several at once, "
+            help="original (the default), long=640, square=640, short=1600,max=2150, "
+            "tiles:640,overlap=.2 or several at once, "
             "original+long=320; may be repeated."
         ),
     ] = None,

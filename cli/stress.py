@@ -46,7 +46,9 @@ def stress_command(
     device: Annotated[Device | None, typer.Option(help="cpu (the default) or cuda.")] = None,
     size: Annotated[
         str | None,
-        typer.Option(help="original (the default), long=640, square=640, short=1600,max=2150, or original+long=320."),
+        typer.Option(
+            help="original (the default), long=640, square=640, short=1600,max=2150, tiles:640, or original+long=320."
+        ),
     ] = None,
     executor: Annotated[
         str, typer.Option(help="Who does the work: local, local:4 for so many processes, or ray; no time is taken.")

@@ -50,7 +50,7 @@ class Protocol(Record):
     """How images are given to a detector; part of a result's identity.
 
     Attributes:
-        size: as `detectors.resized` describes it: "original", "long=640", "original+long=320". Resizing is inside
+        size: as `detectors.resized` describes it: "original", "long=640", "tiles:640". Resizing is inside
             the clock, boxes come back in the image's own pixels. `UNKNOWN_SIZE` where that is not known.
         score_floor: keep detections down to this score, or None for each detector's own floor (`DetectorInfo`).
             Times are taken at the threshold, not here.

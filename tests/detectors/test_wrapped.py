@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 from facebench.detectors import Detections, Detector, DetectorInfo, RGBImage
-from facebench.detectors.resized import ResizedDetector, sizes_seen
+from facebench.detectors.resized import ResizedDetector, sizes_seen, tile_starts
 from facebench.detectors.setting import ThresholdedDetector
 from facebench.errors import ContractError, UsageError
 
@@ -115,6 +115,129 @@ def test_what_several_sizes_find_is_merged(size: str, scores: list[float]) -> No
 
 @pytest.mark.parametrize("size", ["original+", "original+original", "long=320+long=320", "original + long=320", "+"])
 def test_several_sizes_written_wrongly_are_refused(size: str) -> None:
+    with pytest.raises(UsageError, match="expected"):
+        ResizedDetector(Inner(), size)
+
+
+@pytest.mark.parametrize(
+    ("length", "tile", "overlap", "starts"),
+    [
+        (640, 640, 0.2, [0]),
+        (639, 640, 0.2, [0]),  # a tile that is larger than the image is the image
+        (641, 640, 0.2, [0, 1]),
+        (1152, 640, 0.2, [0, 512]),  # a step of 640 - 128: the second tile ends with the image
+        (1153, 640, 0.2, [0, 512, 513]),
+        (1500, 640, 0.2, [0, 512, 860]),
+        (1280, 640, 0.0, [0, 640]),
+        (1281, 640, 0.0, [0, 640, 641]),
+        (10, 4, 0.75, [0, 1, 2, 3, 4, 5, 6]),
+        (3, 1, 0.9, [0, 1, 2]),
+    ],
+)
+def test_where_tiles_begin(length: int, tile: int, overlap: float, starts: list[int]) -> None:
+    assert tile_starts(length, tile, overlap) == starts == sahi_starts(length, tile, overlap)
+
+
+def sahi_starts(length: int, tile: int, overlap: float) -> list[int]:
+    """The loop of SAHI's get_slice_bboxes, along one side."""
+    starts, begin, end = [], 0, 0
+    while end < length:
+        end = begin + tile
+        starts.append(max(0, min(length, end) - tile) if end > length else begin)
+        begin = end - int(overlap * tile)
+    return starts
+
+
+class SeesColour(Inner):
+    """Finds the places painted in a bright colour, which is their score, unless one is larger than 100 pixels."""
+
+    def detect(self, image: RGBImage) -> Detections:
+        self.seen.append(image.shape)
+        boxes, scores = [], []
+        for value in np.unique(image[image > 10]):
+            rows, columns = np.nonzero(image[..., 0] == value)
+            box = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+            if max(box[2] - box[0], box[3] - box[1]) <= 100:
+                boxes.append(box)
+                scores.append(value / 255)
+        points = np.array(boxes, np.float32).reshape(-1, 1, 4)[..., :2].repeat(5, axis=1)
+        return Detections.from_arrays(boxes, scores, points)
+
+
+def painted(height: int, width: int, faces: dict[int, tuple[int, int, int, int]]) -> RGBImage:
+    """A dark image with bright places: brightness -> x1, y1, x2, y2."""
+    image = np.zeros((height, width, 3), np.uint8)
+    for value, (left, top, right, bottom) in faces.items():
+        image[top:bottom, left:right] = value
+    return image
+
+
+FACES = {200: (150, 10, 190, 50), 180: (165, 110, 195, 150), 160: (370, 220, 395, 245)}
+"""Tiles of 200 px with 40 px shared: the first face is whole in one, the second in four, the third in the last."""
+
+
+@pytest.mark.parametrize(
+    ("size", "tiles"),
+    [("tiles:200", 6), ("tiles:200,overlap=.2", 6), ("tiles:200,overlap=0.2", 6), ("tiles:200,overlap=0", 4)],
+)
+def test_tiles_find_what_the_image_has_each_face_once(size: str, tiles: int) -> None:
+    inner = SeesColour()
+    image = painted(250, 400, FACES)
+    found = ResizedDetector(inner, size).detect(image)
+    assert inner.seen == [(200, 200, 3)] * tiles
+    expected = inner.detect(image)
+    assert len(expected) == 3
+    for one, other in ((found.boxes, expected.boxes), (found.scores, expected.scores)):
+        np.testing.assert_allclose(one, other)
+    assert found.landmarks is not None
+    np.testing.assert_allclose(found.landmarks, expected.landmarks)
+
+
+@pytest.mark.parametrize(
+    ("size", "seen"),
+    [
+        ("tiles:400", [(250, 400, 3)]),
+        ("original+tiles:400", [(250, 400, 3)]),  # the only tile is the image again
+        ("tiles:300", [(250, 300, 3), (250, 300, 3)]),
+        ("original+tiles:300", [(250, 400, 3), (250, 300, 3), (250, 300, 3)]),
+        ("tiles:300+original", [(250, 400, 3), (250, 300, 3), (250, 300, 3)]),
+        ("tiles:400+long=200", [(125, 200, 3), (250, 400, 3)]),
+        ("long=200+tiles:400", [(125, 200, 3), (250, 400, 3)]),
+    ],
+)
+def test_what_is_shown_with_tiles(size: str, seen: list[tuple[int, ...]]) -> None:
+    inner = SeesColour()
+    ResizedDetector(inner, size).detect(painted(250, 400, FACES))
+    assert inner.seen == seen
+
+
+def test_tiles_are_one_batch_and_seen_at_one_size() -> None:
+    inner = SeesColour()
+    images = [painted(250, 400, FACES), painted(200, 400, {})]
+    tiled = ResizedDetector(inner, "tiles:200")
+    together = tiled.detect_batch(images)
+    assert inner.seen == [(200, 200, 3)] * 9
+    for one, image in zip(together, images, strict=True):
+        np.testing.assert_array_equal(one.boxes, tiled.detect(image).boxes)
+    assert set(sizes_seen("tiles:200", 250, 400)) == {(200, 200)}
+    assert set(sizes_seen("original+tiles:200", 100, 400)) == {(100, 400), (100, 200)}
+
+
+def test_the_image_beside_its_tiles() -> None:
+    """Each tile has a half of the face, which overlaps the whole by .5 and falls, its score being no better."""
+    image = painted(100, 200, {250: (70, 10, 130, 70)})
+    alone = ResizedDetector(SeesColour(), "tiles:100,overlap=0").detect(image)
+    assert alone.boxes.tolist() == [[70, 10, 100, 70], [100, 10, 130, 70]]
+    both = ResizedDetector(SeesColour(), "original+tiles:100,overlap=0").detect(image)
+    np.testing.assert_allclose(both.boxes, [[70, 10, 130, 70]])
+
+
+@pytest.mark.parametrize(
+    "size",
+    ["tiles:0", "tiles:", "tiles=640", "tiles:640,overlap=1", "tiles:640,overlap=1.5", "tiles:640,overlap=-.1",
+     "tiles:640, overlap=.2", "tiles:640,.2", "tiles:640+tiles:640"],
+)  # fmt: skip
+def test_tiles_written_wrongly_are_refused(size: str) -> None:
     with pytest.raises(UsageError, match="expected"):
         ResizedDetector(Inner(), size)
 
