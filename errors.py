@@ -20,6 +20,7 @@ FacebenchError                   something facebench can explain; the command pr
 │   └── OfflineError             a download would be needed, and FACEBENCH_OFFLINE is set
 ├── ResultsError                 a results folder cannot be read or written
 │   ├── SchemaVersionError       it was written by another version of the format
+│   ├── DamagedJournalError      a line of a cell's journal is not what was written
 │   └── RunLockedError           another process writes into it
 └── WorkerError                  the child process that holds a detector failed
     ├── DetectorRaisedError      the detector raised an exception; the child lives on
@@ -119,6 +120,10 @@ class ResultsError(FacebenchError):
 
 class SchemaVersionError(ResultsError):
     """The results were written by another version of the format."""
+
+
+class DamagedJournalError(ResultsError):
+    """A line of a cell's journal is not what was written."""
 
 
 class RunLockedError(ResultsError):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
+from ...errors import DamagedJournalError
 from ..store.journal import Journal, JournalContent
 from ..store.records import Status, StoredCell
 from ..store.run_folder import RunFolder
@@ -13,6 +15,7 @@ from .plan import Observer
 
 FAILURES_IN_A_ROW = 3
 _FAILURES_SHARE = 0.02
+_Content = TypeVar("_Content")
 
 
 def finished_before(folder: RunFolder, key: str) -> StoredCell | None:
@@ -20,12 +23,32 @@ def finished_before(folder: RunFolder, key: str) -> StoredCell | None:
     return next((one for one in folder.cells if one.key == key and one.done), None)
 
 
-def drop_stale(journal: Journal, rounds: int) -> None:
-    """Remove the journal of a finished cell, which a kill left behind, unless it holds more than its `rounds`."""
+def open_journal(journal: Journal, read: Callable[[], _Content], stored: StoredCell, observer: Observer) -> _Content:
+    """Open a journal; a damaged one is put aside, which is said, and an empty one begun, so that the run goes on.
+
+    Args:
+        journal: of the cell.
+        read: opens it; is called a second time on the empty one.
+        stored: the cell.
+        observer: is told of the damage.
+
+    Raises:
+        ResultsError: the file cannot be read, written or renamed.
+    """
+    try:
+        return read()
+    except DamagedJournalError as error:
+        aside = journal.put_aside()
+        observer.warns(f"{error}. It is kept as {aside.name}; what it held of {stored.label} is measured again")
+        return read()
+
+
+def drop_stale(journal: Journal, stored: StoredCell, observer: Observer) -> None:
+    """Remove the journal of a finished cell, which a kill left behind, unless it holds more rounds than the cell."""
     if journal.exists:
-        content = journal.open()
+        content = open_journal(journal, journal.open, stored, observer)
         journal.close()
-        if not any(repeat.round >= rounds for repeat in content.repeats):
+        if not any(repeat.round >= stored.rounds for repeat in content.repeats):
             journal.delete()
 
 

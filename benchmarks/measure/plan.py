@@ -33,6 +33,9 @@ class Observer(Protocol):
     def cell_ends(self, cell: StoredCell) -> None:
         """A cell has its final state."""
 
+    def warns(self, text: str) -> None:
+        """Something is wrong that the run goes on after, in one sentence."""
+
 
 class NullObserver:
     """An observer that says nothing."""
@@ -47,6 +50,9 @@ class NullObserver:
         """Say nothing."""
 
     def cell_ends(self, cell: StoredCell) -> None:
+        """Say nothing."""
+
+    def warns(self, text: str) -> None:
         """Say nothing."""
 
 

@@ -69,3 +69,7 @@ class RichObserver:
         remedy = f". To fix: {cell.remedy}" if cell.remedy else ""
         line = Text.assemble((cell.status, colour), f" {visible(cell.label + detail + remedy)}")
         self._console.print(line, soft_wrap=True)
+
+    def warns(self, text: str) -> None:
+        """Print one line."""
+        self._console.print(Text.assemble(("warning", "yellow"), f": {visible(text)}"), soft_wrap=True)

@@ -13,10 +13,17 @@ import numpy as np
 from ...detectors import Detections, DetectorSpec, RGBImage
 from ...errors import DetectorRaisedError, WorkerError
 from ..store.journal import ImageRecord, Journal, JournalContent, Repeat
-from ..store.records import Status
+from ..store.records import Status, StoredCell
 from ..store.run_folder import RunFolder
 from .cell import Cell, stored_cell
-from .cell_outcome import FAILURES_IN_A_ROW, drop_stale, end_cell, finished_before, too_many_failures
+from .cell_outcome import (
+    FAILURES_IN_A_ROW,
+    drop_stale,
+    end_cell,
+    finished_before,
+    open_journal,
+    too_many_failures,
+)
 from .child.answers import Answer
 from .detector_process import DetectorProcess
 from .executors.work import DEATHS_ALLOWED
@@ -69,18 +76,19 @@ class CellRun:
         """Take the cell to a final state: done, failed or unavailable."""
         before = finished_before(self._folder, self._stored.key)
         if before is not None and before.rounds >= self._plan.rounds:
-            drop_stale(self._journal, before.rounds)
+            drop_stale(self._journal, before, self._observer)
             return
         if self._missing is not None:
             self._end("unavailable", str(self._missing), remedy=self._missing.remedy)
             return
         if before is None:
             self._folder.put_cell(self._stored)
-            self._content = self._journal.open()
+            self._content = open_journal(self._journal, self._journal.open, self._stored, self._observer)
         else:
             # the finished rounds stay the cell's result until the new ones are there too
             self._stored = dataclasses.replace(self._stored, **{name: getattr(before, name) for name in _KEPT})
-            self._content = self._go_on(self._folder.content(before), before.rounds)
+            go_on = functools.partial(self._go_on, before)
+            self._content = open_journal(self._journal, go_on, self._stored, self._observer)
             self._floor = before.start.score_floor if before.start else None
             self._found_before = True
         first_pass = [start for start in self._content.starts if not start.timed]
@@ -111,8 +119,9 @@ class CellRun:
         self._end("done", "")
         self._journal.delete()
 
-    def _go_on(self, content: JournalContent, rounds: int) -> JournalContent:
+    def _go_on(self, before: StoredCell) -> JournalContent:
         """Add what the journal has of later rounds; of the finished ones it has something only after a kill."""
+        content, rounds = self._folder.content(before), before.rounds
         repeats, starts = list(content.repeats), list(content.starts)
         content = self._journal.open(content)
         content.repeats[len(repeats) :] = [one for one in content.repeats[len(repeats) :] if one.round >= rounds]

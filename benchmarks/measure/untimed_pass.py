@@ -16,7 +16,7 @@ from ...errors import ResultsError
 from ..store.journal import ImageRecord, Journal, JournalContent
 from ..store.run_folder import RunFolder
 from .cell import Cell, stored_cell
-from .cell_outcome import drop_stale, end_cell, finished_before, too_many_failures
+from .cell_outcome import drop_stale, end_cell, finished_before, open_journal, too_many_failures
 from .executors import Executor
 from .executors.work import ChunkAnswer, DetectorTask, Item
 from .plan import Observer, Plan
@@ -58,14 +58,14 @@ def run_accuracy_pass(
     journal = Journal(folder.cell_path(stored) / "journal.jsonl")
     before = finished_before(folder, stored.key)
     if before is not None:
-        drop_stale(journal, before.rounds)
+        drop_stale(journal, before, observer)
         return
     missing = spec.missing(cell.device)
     if missing is not None:
         end_cell(folder, stored, JournalContent(), observer, "unavailable", str(missing), remedy=missing.remedy)
         return
     folder.put_cell(stored)
-    content, places = journal.open_index()
+    content, places = open_journal(journal, journal.open_index, stored, observer)
     observer.cell_begins(stored, len(places) + len(content.skipped), len(usable))
     try:
         work = _Pass(journal, content, places, usable, observer)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import dataclasses
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import FileIO
+from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...detectors import Detections
-from ...errors import FacebenchError, ResultsError
+from ...errors import DamagedJournalError, FacebenchError, ResultsError
 from .inside import regular
 from .journal_lines import LONGEST_LINE, checked_line, has_checksum, parse
 from .records import Start, check_amount, check_time
@@ -150,7 +152,8 @@ class Journal:
             content: what was known before the journal began; the journal's events are added to it.
 
         Raises:
-            ResultsError: the file cannot be read or written, or a line of it is damaged.
+            ResultsError: the file cannot be read or written.
+            DamagedJournalError: a line of it is damaged; the content may hold what stands before.
         """
         found = content or JournalContent()
         self._open(lambda _, event: _collect(found, event))
@@ -228,10 +231,7 @@ class Journal:
                 checked = checked or has_checksum(event)
                 take(whole, event)
             except _WRONG as error:
-                raise ResultsError(
-                    f"{self._path} is damaged in line {number:,}: {_why(error)}. "
-                    "Remove it to measure its detector again"
-                ) from error
+                raise DamagedJournalError(f"{self._path} is damaged in line {number:,}: {_why(error)}") from error
             whole += len(line)
         return whole
 
@@ -285,6 +285,21 @@ class Journal:
         self.close()
         with suppress(OSError):  # one that stays does no harm
             self._path.unlink(missing_ok=True)
+
+    def put_aside(self) -> Path:
+        """Keep a damaged file under a name that says so, which nothing reads, and return that; the journal is empty.
+
+        Raises:
+            ResultsError: the folder cannot be written to.
+        """
+        self.close()
+        self.landmarks_seen = False
+        names = (self._path.with_name(f"{self._path.stem}-damaged-{number}.jsonl") for number in count(1))
+        aside = next(path for path in names if not os.path.lexists(path))
+        try:
+            return self._path.rename(aside)
+        except OSError as error:
+            raise ResultsError(f"cannot rename {self._path} to {aside.name}: {error.strerror or error}") from error
 
     def _append(self, event: dict[str, Any]) -> int:
         """Write one line; return where it begins."""

@@ -7,6 +7,7 @@ pictures.parquet             one row per image: image_id, verdict, detail, width
 faces.parquet                one row per annotated face: image_id, x1, y1, x2, y2, ignore, attributes, iscrowd if any
 cells/<spec>-<key>/
     journal.jsonl            one line per image while the cell runs; what is lost with a crash is the last line at most
+    journal-damaged-1.jsonl  a journal with a line that is not what was written, kept unread
     detections.parquet       one row per detection: image_id, x1, y1, x2, y2, score, landmark columns
     timings.parquet          one row per call: image_id, round (0 first), order, detect_ms, cpu_ms, queued_ms, pre_ms,
                              inference_ms, post_ms (NaN where the adapter cannot tell), pixels, detections

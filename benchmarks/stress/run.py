@@ -228,5 +228,8 @@ class _Named:
     def cell_ends(self, cell: StoredCell) -> None:
         self._observer.cell_ends(self._named(cell))
 
+    def warns(self, text: str) -> None:
+        self._observer.warns(text)
+
     def _named(self, cell: StoredCell) -> StoredCell:
         return replace(cell, spec=f"{cell.spec} on {self._degradation}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 
 import numpy as np
@@ -20,9 +21,11 @@ from facebench.benchmarks.store.locking import lock
 from facebench.benchmarks.store.run_folder import RunFolder
 from facebench.detectors import Detections, resolve_all
 from facebench.errors import FacebenchError, ResultsError
+from facebench.tests.support.command import facebench
 from facebench.tests.support.records import document
 from facebench.tests.support.small_dataset import make_dataset
 from facebench.tools.faults.command import Command
+from facebench.tools.faults.images import write_small
 
 pytestmark = pytest.mark.usefixtures("hostile")
 
@@ -214,7 +217,7 @@ def test_a_image_for_which_shared_memory_has_no_room_is_one_error(monkeypatch):
     with DetectorProcess("hostile_detectors:Good") as child:
         child.start()
         monkeypatch.setattr(os, "posix_fallocate", no_room)
-        with pytest.raises(FacebenchError, match=r"no room for an image of 0\.1 MB: No space left.*Free some memory"):
+        with pytest.raises(FacebenchError, match=r"no room for images of 0\.1 MB: No space left.*Free some memory"):
             child.detect(np.zeros((120, 160, 3), np.uint8))
 
 
@@ -239,3 +242,38 @@ def test_an_accuracy_pass_goes_on_from_a_torn_journal(tmp_path, small, monkeypat
     executor.close()
     pd.testing.assert_frame_equal(folder.detections(folder.cells[0]), undisturbed.detections(undisturbed.cells[0]))
     shutil.rmtree(tmp_path / "other")
+
+
+@pytest.mark.parametrize("executor", [(), ("--executor", "local:1")], ids=["one child", "workers"])
+def test_a_damaged_journal_costs_its_own_cell_alone(tmp_path, monkeypatch, executor):
+    """A line whose checksum is wrong, found when `facebench run` goes on."""
+    names = ("Good", "Nothing")
+    data = write_small(tmp_path / "images", 3)
+    out = tmp_path / "run"
+    arguments = ("run", "--dataset", f"folder:{data}", "--detectors", ",".join(f"hostile_detectors:{n}" for n in names))
+    with monkeypatch.context() as patch:
+        ends = iter([False, False, False, True, False])  # the second cell has one image then
+        finished = Journal.image
+
+        def image(*given, **options):
+            place = finished(*given, **options)
+            if next(ends):
+                raise ResultsError("as if killed")
+            return place
+
+        patch.setattr(Journal, "image", image)
+        assert facebench(*arguments, *executor, "--out", out).returncode == 2
+    (journal,) = out.rglob("journal.jsonl")
+    damaged = journal.read_bytes().replace(b'"picture"', b'"pictyre"', 1)
+    journal.write_bytes(damaged)
+    done = facebench(*arguments, *executor, "--out", out)
+    assert done.returncode == 0, done.stderr
+    (said,) = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
+    assert re.search(r"journal\.jsonl is damaged in line \d: .*kept as journal-damaged-1\.jsonl.*Nothing", said)
+    assert [path.read_bytes() for path in out.rglob("journal*")] == [damaged], "kept as it was, and no other is left"
+    folder = RunFolder.open(out)
+    assert [(cell.status, cell.failed_images) for cell in folder.cells] == [("done", {})] * 2
+    facebench(*arguments, *executor, "--out", tmp_path / "other")
+    undisturbed = RunFolder.open(tmp_path / "other")
+    for mine, theirs in zip(folder.cells, undisturbed.cells, strict=True):
+        pd.testing.assert_frame_equal(folder.detections(mine), undisturbed.detections(theirs))
