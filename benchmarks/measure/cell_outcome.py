@@ -24,7 +24,7 @@ def finished_before(folder: RunFolder, key: str) -> StoredCell | None:
 
 
 def open_journal(journal: Journal, read: Callable[[], _Content], stored: StoredCell, observer: Observer) -> _Content:
-    """Open a journal; a damaged one is put aside, which is said, and an empty one begun, so that the run goes on.
+    """Open a journal; a damaged one is moved away, which is said, and an empty one begun, so that the run goes on.
 
     Args:
         journal: of the cell.
@@ -38,7 +38,7 @@ def open_journal(journal: Journal, read: Callable[[], _Content], stored: StoredC
     try:
         return read()
     except DamagedJournalError as error:
-        aside = journal.put_aside()
+        aside = journal.move_away()
         observer.warns(f"{error}. It is kept as {aside.name}; what it held of {stored.label} is measured again")
         return read()
 

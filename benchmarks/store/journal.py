@@ -286,7 +286,7 @@ class Journal:
         with suppress(OSError):  # one that stays does no harm
             self._path.unlink(missing_ok=True)
 
-    def put_aside(self) -> Path:
+    def move_away(self) -> Path:
         """Keep a damaged file under a name that says so, which nothing reads, and return that; the journal is empty.
 
         Raises:

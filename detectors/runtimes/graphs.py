@@ -51,6 +51,15 @@ def with_sizes(model: bytes, shape: Sequence[int]) -> bytes:
     return serialised
 
 
+def names_of(model: bytes) -> tuple[str, tuple[str, ...]]:
+    """Return the name of the input for images, and those of the outputs in their order."""
+    import onnx
+
+    graph = onnx.load_model_from_string(model).graph
+    (images,) = _images(graph)
+    return images.name, tuple(value.name for value in graph.output)
+
+
 def _images(graph: Any) -> Iterator[Any]:
     """Yield the inputs that are no weights; older exporters list these as inputs too."""
     weights = {tensor.name for tensor in graph.initializer}

@@ -254,6 +254,72 @@ def overlap(one: list[float], two: list[float]) -> float:
     return width * height / (areas - width * height)
 
 
+def scrfd() -> Call:
+    """InsightFace's own decoding, at the image's size on a black border instead of in a square."""
+    session = onnx_session("scrfd-500m")
+
+    def call(image: BgrImage) -> Arrays:
+        height, width = (int(np.ceil(side / 32)) * 32 for side in image.shape[:2])
+        canvas = np.zeros((height, width, 3), np.uint8)
+        canvas[: image.shape[0], : image.shape[1]] = image
+        blob = cv2.dnn.blobFromImage(canvas, 1 / 128, (width, height), (127.5, 127.5, 127.5), swapRB=True)
+        outputs = [output[0] for output in session.run(None, {"images": blob})]
+        boxes, scores, landmarks = [], [], []
+        for index, stride in enumerate((8, 16, 32)):
+            score, distance, offset = outputs[index][:, 0], outputs[index + 3] * stride, outputs[index + 6] * stride
+            centres = np.stack(np.mgrid[: height // stride, : width // stride][::-1], axis=-1)
+            centres = np.stack([(centres * stride).reshape(-1, 2)] * 2, axis=1).reshape(-1, 2)
+            keep = score >= 0.02
+            boxes.append(np.hstack([(centres - distance[:, :2]), (centres + distance[:, 2:])])[keep])
+            scores.append(score[keep])
+            landmarks.append((offset.reshape(-1, 5, 2) + centres[:, None])[keep])
+        return greedy(np.vstack(boxes), np.hstack(scores), np.vstack(landmarks), 0.4)
+
+    return call
+
+
+def ultralight() -> Call:
+    """The upstream script for ONNX Runtime."""
+    session = onnx_session("ultralight-rfb-640")
+
+    def call(image: BgrImage) -> Arrays:
+        height, width = image.shape[:2]
+        given = (cv2.resize(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), (640, 480)).astype(np.float32) - 127) / 128
+        scores, boxes = session.run(None, {"input": given.transpose(2, 0, 1)[None]})[-2:]
+        keep = scores[0, :, 1] >= 0.02
+        best = np.argsort(-scores[0, keep, 1], kind="stable")[:200]
+        found = boxes[0, keep][best] * (width, height, width, height)
+        return greedy(found, scores[0, keep, 1][best], None, 0.3)
+
+    return call
+
+
+def onnx_session(name: str) -> Any:
+    """Open a model of the store as ONNX Runtime's documentation shows; SCRFD's sizes are made free first."""
+    import onnxruntime
+    from facebench.detectors.runtimes import with_free_sizes
+
+    file = model_store.fetch(name)
+    model = with_free_sizes(file) if name.startswith("scrfd") else str(file)
+    return onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+
+
+def greedy(boxes: Any, scores: Any, landmarks: Any, iou: float) -> Arrays:
+    """Non-maximum suppression in a loop."""
+    order, kept = list(np.argsort(-scores, kind="stable")), []
+    while order:
+        best = order.pop(0)
+        kept.append(best)
+        order = [one for one in order if _iou(boxes[best], boxes[one]) <= iou]
+    return boxes[kept], scores[kept], None if landmarks is None else landmarks[kept]
+
+
+def _iou(one: Any, other: Any) -> float:
+    inner = np.clip(np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2]), 0, None).prod()
+    whole = (one[2:] - one[:2]).prod() + (other[2:] - other[:2]).prod() - inner
+    return float(inner / whole) if whole > 0 else 0.0
+
+
 BARE: dict[str, Callable[[], Call]] = {
     "haar": haar,
     "hog": hog,
@@ -267,6 +333,8 @@ BARE: dict[str, Callable[[], Call]] = {
     "centerface": centerface,
     "face-recognition": face_recognition,
     "libfacedetection": libfacedetection,
+    "scrfd": scrfd,
+    "ultralight": ultralight,
 }
 
 

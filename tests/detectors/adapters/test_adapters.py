@@ -34,8 +34,9 @@ MADE = ("portrait", "mirrored", "odd", "wide")
 ONLY = {"dlib-cnn": ("portrait", *SMALL)}
 """Images for a detector that takes seconds for one."""
 
-PIXELS = {"mtcnn": 1.0}
-"""How far boxes may lie apart: 0.001, but 1 where the library's call rounds corner and size."""
+PIXELS = {"mtcnn": 1.0, "scrfd": 0.02}
+"""How far boxes may lie apart: 0.001, but 1 where the library's call rounds corner and size, and .02 where its faintest
+boxes are turned inside out."""
 
 
 def child() -> ProcessPoolExecutor:

@@ -15,7 +15,7 @@ from facebench.detectors.runtimes.sessions import RUNTIMES
 from facebench.errors import DeviceError, UsageError
 from facebench.tests.support.kinds import Available
 
-ON_GRAPHS = ("yunet", "retinaface-onnx", "centerface")
+ON_GRAPHS = ("yunet", "retinaface-onnx", "centerface", "scrfd")
 ON_CPU = [runtime for runtime, card in RUNTIMES.items() if "cpu" in card.precisions]
 
 
