@@ -92,7 +92,8 @@ class Scrfd(OnnxDetector):
         self.clock.inference()
         outputs = self._session.run(np.asarray(batch, dtype=np.float32))
         self.clock.post()
-        # the official files have the batch and its anchors in one axis
+        if outputs[0].ndim == 2 and len(images) > 1:  # the official files have images and anchors in one axis
+            return [self._detect_together([image])[0] for image in images]
         maps = [output.reshape(len(images), -1, output.shape[-1]) for output in outputs]
         return [self._decoded([level[place] for level in maps], width) for place in range(len(images))]
 
