@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from ...errors import UsageError
 from ..base import BuildOptions, Device
 from ..models import store as model_store
+from ..networks.retinaface_common import OPERATING_THRESHOLD, Answer, RetinaFaceFamily, card
 from ..process import devices
 from ..runtimes import pytorch
-from .retinaface_common import OPERATING_THRESHOLD, Answer, RetinaFaceFamily, card
 
 _STORED_WEIGHTS = {"onnx": "retinaface-onnx", "pth": "retinaface-pth"}
 

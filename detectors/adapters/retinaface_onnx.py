@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from ..base import BuildOptions
 from ..models import store as model_store
+from ..networks.retinaface_common import OPERATING_THRESHOLD, Answer, RetinaFaceFamily, card
 from ..runtimes import OnnxNetwork, open_session
 from ..runtimes.onnx_detector import OnnxDetector
 from ..runtimes.sessions import Precision, Runtime
-from .retinaface_common import OPERATING_THRESHOLD, Answer, RetinaFaceFamily, card
 
 
 class RetinaFaceOnnx(RetinaFaceFamily, OnnxDetector):

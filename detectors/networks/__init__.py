@@ -1,1 +1,1 @@
-"""Networks written out in PyTorch, and what reads their weights; imported by the constructors of adapters only."""
+"""Networks written out in PyTorch, what reads their weights, and what surrounds one in several adapters."""

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
-from types import SimpleNamespace
-from typing import IO, TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -67,12 +66,12 @@ class VideoWriter:
         self._size = (0, 0)
         self._last = -1
         self._temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        self._file: IO[bytes] | None = None
+        self._begun = False
 
     @property
     def notes(self) -> list[str]:
         """What a reader may miss in the file, a sentence each; known when it is closed."""
-        return self._notes if self._file is None else []
+        return self._notes if not self._begun else []
 
     def write(self, image: RGBImage, time_s: float) -> None:
         """Add a frame, uint8 (h, w, 3) RGB, at a time in seconds since the start of the video.
@@ -83,7 +82,7 @@ class VideoWriter:
         import av
 
         height, width = image.shape[:2]
-        if self._file is None:
+        if not self._begun:
             with self._or_none():
                 self._size = width, height
                 self._start(width + width % 2, height + height % 2)
@@ -115,7 +114,7 @@ class VideoWriter:
         Raises:
             VideoError: it cannot be written.
         """
-        if self._file is None:
+        if not self._begun:
             return
         with self._or_none():
             self._output.mux(self._video.encode(None))
@@ -123,11 +122,10 @@ class VideoWriter:
             self._sound.close()
             self._notes += self._sound.notes
             self._output.close()
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
+            with self._temporary.open("rb") as file:
+                os.fsync(file.fileno())
             self._temporary.replace(self.path)
-            self._file = None
+            self._begun = False
 
     def _start(self, width: int, height: int) -> None:
         import av
@@ -137,16 +135,10 @@ class VideoWriter:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.path.is_dir():
             raise IsADirectoryError(None, "it is a folder")
-        file = self._file = self._temporary.open("wb")
-
-        def read_again(*_: object) -> IO[bytes]:
-            # to move the index before the images, FFmpeg reads what it wrote
-            file.flush()
-            return self._temporary.open("rb")
-
-        nameless = SimpleNamespace(write=file.write, seek=file.seek, tell=file.tell)
+        self._begun = True
+        # FFmpeg writes by itself: PyAV ignores what is raised in a file of Python's, and with it Ctrl-C
         self._output: OutputContainer = av.open(
-            nameless, "w", format="mp4", options={"movflags": "+faststart"}, io_open=read_again
+            f"file:{self._temporary}", "w", format="mp4", options={"movflags": "+faststart"}
         )
         self._output.metadata["comment"] = COPY_MARK.decode()
         encoder, options, time_base = "libx264", _H264, self._time_base
@@ -193,16 +185,14 @@ class VideoWriter:
             raise
 
     def _discard(self) -> None:
-        if self._file is None:
+        if not self._begun:
             return
         # what was not made yet has nothing to close
         with suppress(Exception):
             self._sound.close()
         with suppress(Exception):
             self._output.close()
-        with suppress(OSError):
-            self._file.close()
-        self._file = None
+        self._begun = False
         self._temporary.unlink(missing_ok=True)
 
 

@@ -13,7 +13,7 @@ from facebench.detectors.models import store as model_store
 from facebench.errors import UnavailableError
 from PIL import Image
 
-REFUSED = "yunet runs on cpu only (opencv-contrib-python), got 'cuda'"
+REFUSED = "haar runs on cpu only (opencv-contrib-python), got 'cuda'"
 
 
 @pytest.fixture
@@ -31,12 +31,11 @@ def empty(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("detect", "grey.png", "--detector", "yunet", "--device", "cuda"),
-        ("detect", "grey.png", "--device", "cuda"),
-        ("detect", "--sample", "-o", "out", "--device", "cuda"),
-        ("detectors", "check", "yunet", "--device", "cuda"),
-        ("compare", "yunet", "yunet", "--interleave", "--device", "cuda"),
-        ("gate", "yunet", "yunet", "--interleave", "--device", "cuda"),
+        ("detect", "grey.png", "--detector", "haar", "--device", "cuda"),
+        ("detect", "--sample", "--detector", "haar", "-o", "out", "--device", "cuda"),
+        ("detectors", "check", "haar", "--device", "cuda"),
+        ("compare", "haar", "haar", "--interleave", "--device", "cuda"),
+        ("gate", "haar", "haar", "--interleave", "--device", "cuda"),
     ],
     ids=" ".join,
 )
@@ -51,9 +50,9 @@ def test_a_device_that_the_card_has_not_is_refused_first(facebench, tmp_path, ar
     "verb", [("run", "--rounds", "1"), ("run", "--executor", "local:1"), ("stress", "--kinds", "jpeg")]
 )
 def test_a_named_detector_without_the_device_is_a_failed_check(facebench, verb):
-    arguments = ("--dataset", "scenes?count=1", "--detectors", "yunet", "--device", "cuda", "--out", "r")
+    arguments = ("--dataset", "scenes?count=1", "--detectors", "haar", "--device", "cuda", "--out", "r")
     code, _, err = facebench(*verb, *arguments)
-    assert code == 1 and f"unavailable yunet, cuda: {REFUSED}" in err
+    assert code == 1 and f"unavailable haar, cuda: {REFUSED}" in err
     (cell,) = json.loads(Path("r/run.json").read_text())["cells"]
     assert (cell["status"], cell["reason"]) == ("unavailable", REFUSED)
 

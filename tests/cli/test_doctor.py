@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from facebench.benchmarks.choose.default import SCHEMA, SCHEMA_VERSION
+from facebench.detectors.registry import default_specs
 from facebench.detectors.setting import Setting
 
 
@@ -33,7 +34,8 @@ def test_this_environment(shared):
     assert found["system", "python"]["found"].startswith(f"CPython {sys.version.split()[0]}")
     assert ("system", "encoding") not in found
     assert found["packages", "requirements"]["level"] == "ok"
-    assert found["detectors", "packages"]["found"].endswith("12 built-in detectors are there")
+    built_in = sum(":" not in spec for spec in default_specs())
+    assert found["detectors", "packages"]["found"].endswith(f"{built_in} built-in detectors are there")
     assert "3,096 of 3,226 annotated images have no file" in found["data", "wider-face:val"]["meaning"]
     assert found["data", "fer2013:public"]["found"] == "fer2013:public can be read, 3,589 images are annotated"
     assert found["data", "ckplus"]["level"] == "ok"

@@ -343,7 +343,7 @@ BARE: dict[str, Callable[[], Call]] = {
 
 def retinaface_priors(height: int, width: int) -> float:
     """The largest difference from the package's own loop."""
-    from facebench.detectors.adapters.retinaface_common import priors
+    from facebench.detectors.networks.retinaface_common import priors
     from retinaface.prior_box import priorbox
 
     expected = priorbox([[16, 32], [64, 128], [256, 512]], [8, 16, 32], False, (height, width)).numpy()
@@ -355,7 +355,7 @@ def retinaface_priors(height: int, width: int) -> float:
 def retinaface_decoding() -> dict[str, float]:
     """The largest differences, in pixels, from the package's own decoding of what the network says of a portrait."""
     import torch
-    from facebench.detectors.adapters.retinaface_common import decode, priors
+    from facebench.detectors.networks.retinaface_common import decode, priors
     from retinaface.box_utils import decode as decode_boxes
     from retinaface.box_utils import decode_landm
 
@@ -391,8 +391,8 @@ def onnx_outputs(image: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
 def retinaface_network() -> dict[str, float]:
     """The largest differences between the raw outputs of PyTorch and of ONNX Runtime, on two sizes."""
     import torch
-    from facebench.detectors.adapters.retinaface_common import network_input
     from facebench.detectors.networks.retinaface import build_network, load_onnx_weights
+    from facebench.detectors.networks.retinaface_common import network_input
 
     network = build_network()
     load_onnx_weights(network, model_store.fetch("retinaface-onnx"))
@@ -410,8 +410,8 @@ def retinaface_network() -> dict[str, float]:
 def retinaface_folding(weights: Path) -> float:
     """The largest difference that folding the BatchNorms of the original weights makes to the raw outputs."""
     import torch
-    from facebench.detectors.adapters.retinaface_common import network_input
     from facebench.detectors.networks.retinaface import build_network, load_state_file
+    from facebench.detectors.networks.retinaface_common import network_input
 
     plain, folded = build_network(), build_network()
     state = torch.load(weights, map_location="cpu", weights_only=True)

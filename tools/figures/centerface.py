@@ -24,9 +24,7 @@ def heat_map(image: Pixels) -> NDArray[np.float32]:
     height, width = image.shape[:2]
     size = -(-width // 32) * 32, -(-height // 32) * 32
     detector: Any = create("centerface")
-    session = detector._session.get()
-    name = session.get_outputs()[0].name
-    answer = session.run([name], {session.get_inputs()[0].name: cv2.dnn.blobFromImage(image, 1.0, size)})[0]
+    answer = detector._session.run(np.asarray(cv2.dnn.blobFromImage(image, 1.0, size), np.float32))[0]
     return np.asarray(answer[0, 0], np.float32)
 
 

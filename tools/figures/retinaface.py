@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ...detectors import create
-from ...detectors.adapters.retinaface_common import MIN_SIZES, STEPS, network_input, priors
+from ...detectors.networks.retinaface_common import MIN_SIZES, STEPS, network_input, priors
 from .drawing import BLUE, GREEN, ORANGE, Pixels, boxes, legend, panels, scene, show
 
 SCENE = 15
@@ -36,8 +36,7 @@ def look(image: Pixels) -> Priors:
     """Run the network over an image and lay its priors beside its answers."""
     height, width = image.shape[:2]
     detector: Any = create("retinaface-onnx")
-    session = detector._session.get()
-    answers = session.run(["conf"], {"input": network_input(image)})[0][0, :, 1]
+    answers = detector._session.run(network_input(image))[1][0, :, 1]
     rows = priors(height, width).astype(np.float64)
     centre, size = rows[:, :2] * (width, height), rows[:, 2:] * (width, height)
     counts = [-(-height // step) * -(-width // step) * len(sizes) for step, sizes in zip(STEPS, MIN_SIZES, strict=True)]

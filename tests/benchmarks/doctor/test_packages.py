@@ -121,7 +121,7 @@ SHARED = {
     "two runtimes: that of the GPU stays": (
         {"onnxruntime==1.20": ("onnxruntime",), "onnxruntime-gpu==1.19": ("onnxruntime",)},
         "owners-of-onnxruntime", "warning",
-        ("onnxruntime 1.20 and onnxruntime-gpu 1.19 own", "onnxruntime-gpu && pip install onnxruntime-gpu"),
+        ("onnxruntime 1.20 and onnxruntime-gpu 1.19 own", "onnxruntime-gpu && pip install 'onnxruntime-gpu>="),
     ),
     "two TensorFlows": (
         {"tensorflow-cpu==2.20": ("tensorflow",), "tensorflow==2.21": ("tensorflow",)},

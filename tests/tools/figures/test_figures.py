@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import pytest
 from facebench.detectors import create
-from facebench.detectors.adapters.retinaface_common import priors as retinaface_priors
 from facebench.detectors.models import store as model_store
+from facebench.detectors.networks.retinaface_common import priors as retinaface_priors
 from facebench.detectors.probe_images import portrait
 from facebench.tests.support.paths import ROOT
 from facebench.tools.figures import centerface, dlib_cnn, haar, hog, mediapipe, mtcnn, retinaface, ssd, yunet
