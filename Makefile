@@ -41,8 +41,8 @@ gpu:
 	$(GPU_PIP) --no-deps retinaface-pytorch
 	.venv-gpu/bin/python -m facebench.tools.gpu --device $(DEVICE) --out runs/gpu $(GPU)
 
-# One process more than cores: many tests wait for children of theirs. Where a test ends its process, what was left of
-# its file would be waited for without end: so the first such end is that of all.
+# One process more than cores: many tests wait for children of theirs. The first worker that crashes ends the run:
+# with loadfile, xdist would wait for ever for the rest of its file.
 test: setup
 	$(BIN)/python -m pytest --numprocesses $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) --maxprocesses 4 \
 		--dist loadfile --no-loadscope-reorder --max-worker-restart 0

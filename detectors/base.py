@@ -330,6 +330,10 @@ class Detector(ABC):
         check_card(cls.info, device)
 
     @classmethod
+    def check_build(cls, device: Device, **parameters: Any) -> None:
+        """Raise DeviceError where the build of its library that is installed lacks this device; imports nothing."""
+
+    @classmethod
     def check_parameters(cls, **parameters: Any) -> None:
         """Raise UsageError where a parameter is out of range; types have been checked already."""
         for name, low, high, unit in cls.ranges:

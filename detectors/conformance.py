@@ -61,7 +61,7 @@ def check_detector(spec: str | DetectorSpec, *, device: Device = "cpu", threads:
         DeviceError: the device cannot be used.
     """
     resolved = resolve(spec) if isinstance(spec, str) else spec
-    resolved.adapter.check_device(device)
+    resolved.check_device(device)
     if fault := importable.fault("cv2"):
         raise UnavailableError(f"the checks need OpenCV, which cannot be loaded: {fault}", importable.remedy(fault))
     floor = resolved.adapter.info.score_floor

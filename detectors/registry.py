@@ -74,9 +74,10 @@ class DetectorSpec:
         return self.unfit(device) or self._missing_models()
 
     def check_device(self, device: Device) -> None:
-        """Raise DeviceError where the detector does not run on this device with these parameters."""
+        """Raise DeviceError where the detector, or the library that is installed, does not run on this device."""
         self.adapter.check_device(device)
         check_card(self.adapter.card_for(**self.parameters), device)
+        self.adapter.check_build(device, **self.parameters)
 
     def unfit(self, device: Device | None = None) -> UnavailableError | None:
         """Return why it cannot run here whatever is fetched: the device, a package, a library of the system."""

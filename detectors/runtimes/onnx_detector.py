@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..base import DetectorInfo, Device
+from .onnx_runtime import check_provider
 from .opencv import OpenCvDetector
 from .sessions import RUNTIMES, Session, check_runtime
 
@@ -45,6 +46,12 @@ class OnnxDetector(OpenCvDetector):
         """Check ranges, and that the runtime has the precision."""
         super().check_parameters(**parameters)
         check_runtime(parameters["runtime"], parameters["precision"])
+
+    @classmethod
+    def check_build(cls, device: Device, **parameters: Any) -> None:
+        """Look for the part of ONNX Runtime that the device needs."""
+        if device == "cuda":
+            check_provider("tensorrt" if parameters["runtime"] == "tensorrt" else "cuda")
 
     def device_used(self) -> Device:
         """Ask the session."""

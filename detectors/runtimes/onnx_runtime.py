@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -104,6 +105,25 @@ def open_onnx(model: Path | bytes, device: Device, threads: int, before: Provide
     if (taken := session.get_providers()[0]) != wanted:
         raise DeviceError(f"asked ONNX Runtime for {wanted}, got {taken}; check the CUDA libraries")
     return session
+
+
+def check_provider(name: str) -> None:
+    """Check that the installed ONNX Runtime, if any, has a provider; nothing is imported.
+
+    Args:
+        name: "cuda" or "tensorrt", as in the name of its shared library.
+
+    Raises:
+        DeviceError: it does not.
+    """
+    found = importlib.util.find_spec("onnxruntime")
+    folders = (found and found.submodule_search_locations) or ()
+    if folders and not any(
+        path for folder in folders for path in Path(folder, "capi").glob(f"*onnxruntime_providers_{name}.*")
+    ):
+        raise DeviceError(
+            f"the ONNX Runtime that is installed has no library for {name}; install onnxruntime-gpu in its place"
+        )
 
 
 def _leave_at_once() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,10 +73,11 @@ def faults_between(before: Snapshot, run: Path) -> list[str]:
     return found
 
 
-def faults_of_result(run: Path, undisturbed: Path) -> list[str]:
-    """Say in what a finished folder differs from that of an undisturbed run, times apart."""
+def faults_of_result(run: Path, undisturbed: Path, kept: Collection[str] = ()) -> list[str]:
+    """Say in what a finished folder differs from that of an undisturbed run, times and files that are kept apart."""
     here, there = RunFolder.open(run), RunFolder.open(undisturbed)
-    found = [f"left behind: {path.name}" for path in run.rglob("*") if path.name.endswith((".tmp", ".jsonl", ".part"))]
+    unfinished = (path.name for path in run.rglob("*") if path.name.endswith((".tmp", ".jsonl", ".part")))
+    found = [f"left behind: {name}" for name in unfinished if name not in kept]
     for name, value in _plain(there).items():
         if _plain(here)[name] != value:
             found.append(f"other {name} in run.json: {_plain(here)[name]!r}, undisturbed {value!r}")

@@ -30,6 +30,8 @@ from .table import Row
 MODEL = "yunet"
 _ZIP_HEADER = 30
 DATA_SET, DATA_FILE = "wider-face:val", "WIDER_val.zip"
+_DAMAGED_JOURNAL = "journal-damaged-1.jsonl"
+
 _Damage = Callable[[bytes, Generator], bytes | None]
 
 
@@ -244,11 +246,10 @@ def _resumed(scratch: Path, data: Path, whole: Path, random: Generator) -> Row:
         codes[ended.code] += 1
         if inside:
             kept = [path.read_bytes() for path in folder.rglob("journal-damaged-*.jsonl")]
-            if kept != [b"".join(lines)] or "journal-damaged-1.jsonl" not in ended.err:
+            if kept != [b"".join(lines)] or _DAMAGED_JOURNAL not in ended.err:
                 faults.append(f"inside: not kept, or not said: {ended.err.strip()[-200:]}")
-        for fault in faults_of_result(folder, whole):
-            if not (inside and fault == "left behind: journal-damaged-1.jsonl"):
-                faults.append(f"{'inside' if inside else 'last line'}: {fault}")
+        found = faults_of_result(folder, whole, kept=[_DAMAGED_JOURNAL] if inside else [])
+        faults += [f"{'inside' if inside else 'last line'}: {fault}" for fault in found]
     return Row(
         "a line of a journal cut, inside and at its end, `run`",
         2,

@@ -36,7 +36,8 @@ def look(image: Pixels) -> Priors:
     """Run the network over an image and lay its priors beside its answers."""
     height, width = image.shape[:2]
     detector: Any = create("retinaface-onnx")
-    answers = detector._session.run(network_input(image))[1][0, :, 1]
+    _, classes, _ = detector._session.run(network_input(image))
+    answers = classes[0, :, 1]
     rows = priors(height, width).astype(np.float64)
     centre, size = rows[:, :2] * (width, height), rows[:, 2:] * (width, height)
     counts = [-(-height // step) * -(-width // step) * len(sizes) for step, sizes in zip(STEPS, MIN_SIZES, strict=True)]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -136,6 +139,28 @@ def test_tensorrt_is_for_cuda_alone() -> None:
     assert "yunet runs on cuda only (onnxruntime-gpu), got 'cpu'" in str(spec.unfit("cpu"))
     with pytest.raises(DeviceError, match="tensorrt runs networks on cuda only, got 'cpu'"):
         create(spec)
+
+
+@pytest.mark.parametrize(
+    ("library", "runtime", "said"),
+    [
+        ("libonnxruntime_providers_cuda.so", "onnxruntime", ""),
+        ("onnxruntime_providers_cuda.dll", "onnxruntime", ""),
+        ("libonnxruntime_providers_shared.so", "onnxruntime", "no library for cuda; install onnxruntime-gpu"),
+        ("libonnxruntime_providers_cuda.so", "tensorrt", "no library for tensorrt"),
+        ("libonnxruntime_providers_tensorrt.so", "tensorrt", ""),
+    ],
+)
+def test_a_build_of_onnx_runtime_is_known_by_its_files(
+    library: str, runtime: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "capi").mkdir()
+    (tmp_path / "capi" / library).touch()
+    installed = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: installed)
+    spec = resolve(f"yunet:runtime={runtime}")
+    with pytest.raises(DeviceError, match=said) if said else nullcontext():
+        spec.check_device("cuda")
 
 
 def test_a_runtime_that_is_missing_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
