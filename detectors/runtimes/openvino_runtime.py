@@ -11,11 +11,30 @@ from numpy.typing import NDArray
 
 from ...errors import DeviceError
 from ..base import Device
-from ..process import PerProcess
+from ..process import PerProcess, ProcessLock
 from .sessions import OnnxNetwork, Precision, Session
 
 _HINTS = {"fp32": "f32", "int8": "f32", "fp16": "f16", "bf16": "bf16"}
 _TYPES: dict[str, Precision] = {"f32": "fp32", "f16": "fp16", "bf16": "bf16"}
+
+
+_lock = ProcessLock()
+_cores: list[PerProcess[Any]] = []
+
+
+def _core() -> Any:
+    """Return the one `openvino.Core` of this process, which is never freed.
+
+    Its CPU plug-in gives the thread a stack for signals and unmaps it when it is freed; of two that are freed in the
+    order in which they were made, the thread keeps a stack that is no longer there, and the next signal writes over
+    the memory of others or ends the process.
+    """
+    import openvino
+
+    with _lock:
+        if not _cores:
+            _cores.append(PerProcess(openvino.Core))
+    return _cores[0].get()
 
 
 class OpenVinoSession(Session):
@@ -27,9 +46,7 @@ class OpenVinoSession(Session):
         self._of_thread = threading.local()
 
     def _compile(self) -> Any:
-        import openvino
-
-        core = openvino.Core()
+        core = _core()
         network = self._network
         options = {
             "INFERENCE_PRECISION_HINT": _HINTS[network.precision],

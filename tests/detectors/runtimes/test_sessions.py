@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -183,8 +184,8 @@ class _Compiled:
 
 
 def test_a_precision_that_the_processor_has_not_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    core = type("Core", (), {"read_model": lambda *_: None, "compile_model": lambda *_: _Compiled()})
-    monkeypatch.setitem(sys.modules, "openvino", type("openvino", (), {"Core": core}))  # type: ignore[arg-type]
+    core = SimpleNamespace(read_model=lambda *_: None, compile_model=lambda *_: _Compiled())
+    monkeypatch.setattr("facebench.detectors.runtimes.openvino_runtime._core", lambda: core)
     network = OnnxNetwork(b"", "images", ("rows",), precision="bf16")
     with pytest.raises(DeviceError, match="asked openvino for bf16, but on this processor it computes in fp32"):
         open_session(network, "openvino")
@@ -202,3 +203,33 @@ def test_openvino_tells_the_precision_and_stays_near(precision: str, available: 
     assert detector.precision_used() == precision
     (face,) = detector.detect(portrait()).boxes
     np.testing.assert_allclose(face, create("yunet").detect(portrait()).boxes[0], rtol=0, atol=15)
+
+
+STACKS = """
+import ctypes, gc, pathlib, signal
+from facebench.detectors import create
+
+class Stack(ctypes.Structure):
+    _fields_ = [("start", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t)]
+
+made = [create("yunet:runtime=openvino") for _ in range(3)]
+while made:
+    del made[0]
+    gc.collect()
+stack = Stack()
+ctypes.CDLL(None).sigaltstack(None, ctypes.byref(stack))
+ranges = [line.split()[0].split("-") for line in pathlib.Path("/proc/self/maps").read_text().splitlines()]
+mapped = any(int(low, 16) <= (stack.start or 0) < int(high, 16) for low, high in ranges)
+signal.signal(signal.SIGALRM, lambda *_: print("handled"))
+signal.raise_signal(signal.SIGALRM)
+print("stack for signals:", "none" if not stack.start else "there" if mapped else "gone")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/maps")
+def test_a_signal_after_openvino_has_a_stack_that_is_there(available: Available) -> None:
+    available("yunet:runtime=openvino")
+    done = subprocess.run([sys.executable, "-c", STACKS], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() in (["handled", f"stack for signals: {state}"] for state in ("there", "none"))
